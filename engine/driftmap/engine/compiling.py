@@ -1,0 +1,48 @@
+"""The ways the engine's kernels are compiled: every numba flag stands here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+# Kernels are cached on disk and hold no lock. numpy's error model drops a test per division, without which no loop is
+# vectorised: 8.5 ns per negative sample with the test, 2.6 without.
+_EXACT = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Sums may be reordered into vector lanes, but NaN and infinity keep their meaning.
+_FAST = {**_EXACT, "fastmath": {"reassoc", "nsz", "arcp", "contract", "afn"}}
+
+
+def exact(function: _Function) -> _Function:
+    """Compile a kernel whose arithmetic is done in the order it is written."""
+    return cast("_Function", numba.njit(**_EXACT)(function))  # type: ignore[call-overload]
+
+
+def exact_uncached(function: _Function) -> _Function:
+    """Compile as `exact`, not kept on disk: for what takes functions as arguments, or comes from the caller."""
+    return cast("_Function", numba.njit(**{**_EXACT, "cache": False})(function))  # type: ignore[call-overload]
+
+
+def exact_inline(function: _Function) -> _Function:
+    """Compile as `exact`, into the body of its callers."""
+    return cast("_Function", numba.njit(**_EXACT, inline="always")(function))  # type: ignore[call-overload]
+
+
+def fast(function: _Function) -> _Function:
+    """Compile a kernel whose sums may be reordered: same bytes on any number of threads of one kind of processor."""
+    return cast("_Function", numba.njit(**_FAST)(function))  # type: ignore[call-overload]
+
+
+def fast_inline(function: _Function) -> _Function:
+    """Compile as `fast`, into the body of its callers."""
+    return cast("_Function", numba.njit(**_FAST, inline="always")(function))  # type: ignore[call-overload]
+
+
+def fast_parallel(function: _Function) -> _Function:
+    """Compile as `fast`, with `prange` loops spread over numba's threads."""
+    return cast("_Function", numba.njit(**_FAST, parallel=True)(function))  # type: ignore[call-overload]

@@ -1,0 +1,186 @@
+"""Kernels that add to lists of nearest rows from parts of the data; what comes out depends on no order of the parts.
+
+Lists are kept by (distance, row number), in the float32 distances that the graph holds, as the plain search has them.
+Dimensions: n rows; d features; b rows and q columns of a block of products; k places of a list, the row itself first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.compiling import exact
+from driftmap.engine.selection import gather_candidates, measure_distance
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from driftmap.engine.selection import Data
+    from driftmap.engine.types import Float32Array, Int32Array
+
+    Lists = tuple[Int32Array, Float32Array]
+
+_CHUNK = 64
+_RELATIVE = 1.0 + 2.0**-20  # two distances that are one float32 number have squares much nearer than this
+
+
+@exact
+def select_among(
+    products: npt.NDArray[Any],
+    bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    own: Int32Array,
+    first_column: int,
+    data: Data,
+    numbers: Int32Array,
+    lists: Lists,
+) -> int:
+    """Find the nearest of a run of rows for some rows of that run; return how many distances were summed.
+
+    As `selection.select_by_bounds`, whose bounds these are, for any rows in any order and a part of all columns.
+
+    Parameters
+    ----------
+    products
+        (b, q) inner products of the rows `own` with the rows [first_column, first_column + q).
+    bounds
+        `least` and `most` of these q rows.
+    own
+        (b,) rows of `data`, each within the run.
+    numbers
+        (n,) what each row of `data` is called in the lists; ties go by it.
+    lists
+        indices and distances, (n, k), overwritten in the rows `own`.
+    """
+    q = products.shape[1]
+    indices, distances = lists
+    candidates = np.empty(q, dtype=np.int32)
+    lows = np.empty(q, dtype=products.dtype)
+    tops = np.empty(indices.shape[1] - 1, dtype=products.dtype)
+    n_summed = 0
+    for b in range(len(products)):
+        row = own[b]
+        n_candidates, bar = gather_candidates(products[b], bounds, row - first_column, candidates, lows, tops)
+        indices[row] = -1
+        distances[row] = np.inf
+        indices[row, 0] = numbers[row]
+        distances[row, 0] = 0.0
+        for c in range(n_candidates):
+            if lows[c] > bar:
+                continue
+            j = first_column + candidates[c]
+            n_summed += insert_measured(data, numbers, row, j, lists)
+    return n_summed
+
+
+@exact
+def set_bars(bars: npt.NDArray[Any], least: npt.NDArray[Any], unit: float, limits: npt.NDArray[Any]) -> None:
+    """Set what `least[j] - 2 p` of row j must not pass for j to be within a row's limit, a distance; -inf for none."""
+    for row in range(len(bars)):
+        bars[row] = _find_bar(limits[row], least[row], unit) if limits[row] >= 0.0 else -np.inf
+
+
+@exact
+def add_columns(
+    products: npt.NDArray[Any],
+    columns: tuple[npt.NDArray[Any], int],
+    own: Int32Array,
+    bars: npt.NDArray[Any],
+    scaling: tuple[npt.NDArray[Any], float],
+    data: Data,
+    numbers: Int32Array,
+    lists: Lists,
+) -> int:
+    """Put a run of rows into the lists of some other rows, where they belong; return how many distances were summed.
+
+    Parameters
+    ----------
+    products
+        (b, q) inner products of the rows `own` with those of the run.
+    columns
+        `least` of the run's q rows, and the first of them.
+    bars
+        (n,), see `set_bars`; those of full lists fall as the lists improve.
+    scaling
+        `least` of all rows, and `unit`.
+    """
+    run_least, first = columns
+    least, unit = scaling
+    q = products.shape[1]
+    n_summed = 0
+    for b in range(len(products)):
+        row = own[b]
+        for start in range(0, q, _CHUNK):
+            stop = min(start + _CHUNK, q)
+            n_near = 0  # a loop without branches first: most chunks hold no near row
+            for j in range(start, stop):
+                n_near += run_least[j] - 2 * products[b, j] <= bars[row]
+            if n_near == 0:
+                continue
+            for j in range(start, stop):
+                if run_least[j] - 2 * products[b, j] <= bars[row] and first + j != row:
+                    n_summed += insert_measured(data, numbers, row, first + j, lists)
+                    bars[row] = min(bars[row], _find_bar(lists[1][row, -1], least[row], unit))
+    return n_summed
+
+
+@exact
+def add_rows(
+    products: npt.NDArray[Any],
+    own: Int32Array,
+    bars: npt.NDArray[Any],
+    scaling: tuple[npt.NDArray[Any], float],
+    data: Data,
+    numbers: Int32Array,
+    lists: Lists,
+) -> int:
+    """Put the rows `own` into the lists of all rows whose bar lets them; the other way round from `add_columns`.
+
+    `products` is (b, n), of the rows `own` with all; bars of -inf keep lists as they are.
+    """
+    least, unit = scaling
+    n = products.shape[1]
+    n_summed = 0
+    for b in range(len(products)):
+        j = own[b]
+        for start in range(0, n, _CHUNK):
+            stop = min(start + _CHUNK, n)
+            n_near = 0
+            for row in range(start, stop):
+                n_near += least[j] - 2 * products[b, row] <= bars[row]
+            if n_near == 0:
+                continue
+            for row in range(start, stop):
+                if least[j] - 2 * products[b, row] <= bars[row] and j != row:
+                    n_summed += insert_measured(data, numbers, row, j, lists)
+                    bars[row] = min(bars[row], _find_bar(lists[1][row, -1], least[row], unit))
+    return n_summed
+
+
+@exact
+def insert_measured(data: Data, numbers: Int32Array, row: int, j: int, lists: Lists) -> int:
+    """Put row j into the list of another row, unless that is full of nearer ones; return how many distances it took."""
+    indices, distances = lists[0][row], lists[1][row]
+    last = len(indices) - 1
+    number = numbers[j]
+    if distances[last] == 0.0 and indices[last] < number:
+        return 0  # a list full of rows equal to this one, and this of a higher number: no need to measure
+    distance = measure_distance(data, row, j)
+    if distance > distances[last] or (distance == distances[last] and number > indices[last]):
+        return 1
+    place = last
+    while place > 1 and (
+        distances[place - 1] > distance or (distances[place - 1] == distance and indices[place - 1] > number)
+    ):
+        distances[place] = distances[place - 1]
+        indices[place] = indices[place - 1]
+        place -= 1
+    distances[place] = distance
+    indices[place] = number
+    return 1
+
+
+@exact
+def _find_bar(limit: float, least: float, unit: float) -> float:
+    scaled = limit * unit
+    return scaled * scaled * _RELATIVE - least

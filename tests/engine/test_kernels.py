@@ -1,0 +1,159 @@
+"""The kernels against finite differences of the losses, and against a slow loop written from the papers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests import naive_layout
+
+from driftmap.engine import kernels
+from driftmap.engine.curve import fit_curve
+from driftmap.engine.flatten import Shuffle, flatten_block
+from driftmap.engine.relations import relate_ids
+from driftmap.engine.types import FuzzyGraph
+
+A, B = (np.float32(value) for value in fit_curve(0.1, 1.0))
+
+
+def random_graph(n, seed, isolated=()):
+    rng = np.random.default_rng(seed)
+    dense = np.where(rng.random((n, n)) < 0.3, rng.uniform(0.05, 1, (n, n)), 0).astype(np.float32)
+    dense = np.maximum(dense, dense.T)
+    np.fill_diagonal(dense, 0)
+    for row in isolated:
+        dense[row] = dense[:, row] = 0
+    rows, columns = np.nonzero(dense)
+    indptr = np.searchsorted(rows, np.arange(n + 1)).astype(np.int64)
+    return FuzzyGraph(indptr, columns.astype(np.int32), dense[rows, columns])
+
+
+def make_block(sizes, seed=0, isolated=()):
+    graphs = [random_graph(n, seed + t, isolated) for t, n in enumerate(sizes)]
+    shuffles = [Shuffle(graph, seed + t) for t, graph in enumerate(graphs)]
+    ids = [np.arange(t * 3, t * 3 + n) for t, n in enumerate(sizes)]
+    pairs = {(i, j): relate_ids(ids[i], ids[j]) for i in range(len(sizes)) for j in range(i + 1, len(sizes))}
+    return flatten_block(graphs, pairs, shuffles, [200] * len(sizes)), shuffles
+
+
+def make_forces(n_windows, **changes):
+    values = {
+        "a": A,
+        "b": B,
+        "repulsion_strength": 1.0,
+        "negative_sample_rate": 5,
+        "alignment_regularisation": 0.05,
+        **changes,
+    }
+    return kernels.WindowForces(
+        *(np.full(n_windows, values[name], np.float32) for name in kernels.WindowForces._fields)
+    )
+
+
+def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None):
+    windows = range(len(block.n_active)) if windows is None else windows
+    chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + block.n_active[t])) for t in windows]
+    plan = kernels.EpochPlan(
+        chunks=np.array(chunks, np.int64),
+        learning_rates=np.array(learning_rates, np.float32),
+        first_epoch=first_epoch,
+        n_placed=int(block.offsets[-1]) if n_placed is None else n_placed,
+        seeds=np.arange(11, 11 + len(block.n_active), dtype=np.uint64),
+    )
+    buffers = np.stack([positions.T, positions.T]).astype(np.float32).copy()
+    kernels.run_epochs(plan, block, forces, buffers)
+    assert np.array_equal(buffers[0], buffers[1], equal_nan=True)
+    return buffers[0].T
+
+
+@pytest.mark.parametrize("distance", [0.05, 0.3, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("n_components", [1, 2, 5])
+def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
+    direction = np.ones(n_components) / np.sqrt(n_components)
+    here, there = np.zeros(n_components), direction * distance
+    graph = FuzzyGraph(np.array([0, 1, 2]), np.array([1, 0], np.int32), np.ones(2, np.float32))
+    shuffle = Shuffle(graph, 0)
+    block = flatten_block([graph], {}, [shuffle], [200])
+    positions = np.stack([here, there])[shuffle.rows].T.astype(np.float32).copy()
+    force = np.zeros(n_components, np.float32)
+    kernels.attract(int(shuffle.places[0]), block, positions, A, B, np.empty(8, np.float32), force)
+    expected = 2 * naive_layout.downhill(naive_layout.attraction_loss, here, there, float(A), float(B))
+    assert force == pytest.approx(expected, rel=2e-3)
+
+
+@pytest.mark.parametrize("distance", [0.6, 1.0, 4.0, 20.0])
+def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(distance):
+    positions = np.array([[0.0, distance], [0.0, 0.0]], np.float32)
+    force = np.zeros(2, np.float32)
+    kernels.repel(0, 1, 2, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
+    here, there = positions.T.astype(np.float64)
+    expected = naive_layout.downhill(naive_layout.repulsion_loss, here, there, float(A), float(B))
+    assert force == pytest.approx(expected, rel=5e-3, abs=1e-6)
+
+
+def test_repulsion_is_bounded_and_a_row_does_not_repel_itself():
+    positions = np.array([[0.0, 1e-3, 0.0], [0.0, 0.0, 0.0]], np.float32)
+    force = np.zeros(2, np.float32)
+    kernels.repel(0, 0, 1, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
+    assert np.array_equal(force, [0, 0])
+    kernels.repel(0, 1, 2, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
+    assert np.linalg.norm(force) <= 4.001
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [[40], [20, 37, 50], [9, 12]])
+def test_one_epoch_equals_the_slow_loop(sizes, n_components):
+    block, _ = make_block(sizes)
+    forces = make_forces(len(sizes), repulsion_strength=1.3, negative_sample_rate=4)
+    positions = np.random.default_rng(5).normal(scale=3, size=(sum(sizes), n_components)).astype(np.float32)
+    moved = run(block, forces, positions, [[0.7] * len(sizes)], first_epoch=6)
+    for t in range(len(sizes)):
+        rows = slice(block.offsets[t], block.offsets[t + 1])
+        expected = naive_layout.one_epoch(
+            block, forces, positions.astype(np.float64), t, 0.7, 11 + t, 6, int(block.offsets[-1])
+        )
+        assert moved[rows] == pytest.approx(expected[rows], abs=2e-4)
+    assert np.abs(moved - positions).max() > 0.1
+
+
+def test_windows_without_a_place_pull_nothing_and_windows_at_rest_stay():
+    block, _ = make_block([20, 30, 25])
+    forces = make_forces(3, alignment_regularisation=5.0)
+    positions = np.random.default_rng(1).normal(size=(75, 2)).astype(np.float32)
+    far = positions.copy()
+    far[50:] = 1e6
+    first, second = (run(block, forces, p, [[1, 0, 0]] * 3, n_placed=50, windows=[0]) for p in (positions, far))
+    assert np.array_equal(first[:20], second[:20])
+    assert np.array_equal(first[20:], positions[20:])
+    pulled = run(block, forces, far, [[1, 0, 0]] * 3, windows=[0])
+    assert np.abs(pulled[:20]).max() > 1e3
+
+
+def test_no_row_moves_farther_than_the_learning_rate_when_nothing_pulls():
+    block, _ = make_block([30])
+    positions = np.random.default_rng(1).normal(scale=1e-4, size=(30, 2)).astype(np.float32)
+    moved = run(block, make_forces(1), positions, [[0.25]])
+    way = np.linalg.norm(moved - positions, axis=1)
+    assert way.max() <= 0.25 * 1.0001
+    assert way.max() > 0.2
+
+
+def test_epochs_in_one_call_equal_epochs_in_several_calls():
+    block, _ = make_block([20, 37])
+    forces = make_forces(2)
+    positions = np.random.default_rng(5).normal(size=(57, 2)).astype(np.float32)
+    rates = np.linspace(1, 0.1, 7)[:, None].repeat(2, 1)
+    whole = run(block, forces, positions, rates)
+    parts = run(block, forces, run(block, forces, positions, rates[:3]), rates[3:], first_epoch=3)
+    assert np.array_equal(whole, parts)
+
+
+def test_rows_without_an_edge_take_no_part():
+    block, shuffles = make_block([30], isolated=[4, 9])
+    assert block.n_active[0] == 28
+    assert set(shuffles[0].rows[28:]) == {4, 9}
+    positions = np.random.default_rng(5).normal(size=(30, 2)).astype(np.float32)
+    poisoned = positions.copy()
+    poisoned[28:] = np.nan
+    moved = run(block, make_forces(1), poisoned, [[1.0]] * 5)
+    assert np.array_equal(moved[:28], run(block, make_forces(1), positions, [[1.0]] * 5)[:28])
+    assert np.isfinite(moved[:28]).all()

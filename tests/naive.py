@@ -1,0 +1,130 @@
+"""Slow loop versions of what the engine computes, written from the papers and not from the engine's code.
+
+All take and return plain numpy arrays in float64; -1 is a missing neighbour and no partner.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def distance(x, y, metric):
+    """Distance of two rows, term by term."""
+    x, y = [float(v) for v in x], [float(v) for v in y]
+    if metric == "euclidean":
+        return math.sqrt(sum((p - q) ** 2 for p, q in zip(x, y, strict=True)))
+    if metric == "correlation":
+        x, y = [p - sum(x) / len(x) for p in x], [q - sum(y) / len(y) for q in y]
+    length_x, length_y = math.sqrt(sum(p * p for p in x)), math.sqrt(sum(q * q for q in y))
+    if length_x == 0.0 or length_y == 0.0:
+        return 0.0 if length_x == length_y else 1.0
+    return 1.0 - sum(p * q for p, q in zip(x, y, strict=True)) / (length_x * length_y)
+
+
+def all_distances(rows, metric="euclidean"):
+    return np.array([[distance(x, y, metric) for y in rows] for x in rows])
+
+
+def nearest(distances, k):
+    """The row itself, then the k - 1 nearest others by (distance, row)."""
+    graph = []
+    for i, row in enumerate(distances):
+        others = sorted((float(d), j) for j, d in enumerate(row) if j != i)
+        graph.append([i] + [j for _, j in others[: k - 1]])
+    return np.array(graph)
+
+
+def smooth(row, local_connectivity):
+    """Rho of one row of distances, and the sigma that solves the paper's equation (None: nothing solves it)."""
+    apart = [d for d in row if d > 0]
+    whole = math.floor(local_connectivity)
+    if len(apart) < local_connectivity:
+        rho = apart[-1] if apart else 0.0
+    else:
+        below = apart[whole - 1] if whole else 0.0
+        part = local_connectivity - whole
+        rho = below + part * (apart[whole] - below) if part else below
+    target = math.log2(len(row))
+
+    def excess(sigma):
+        return sum(math.exp(-max(0.0, d - rho) / sigma) for d in row[1:]) - target
+
+    low, high = 1e-12, 1e12
+    if excess(low) > 0 or excess(high) < 0:
+        return rho, None
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+    return rho, middle
+
+
+def fuzzy_matrix(indices, distances, sigmas, rhos, mix):
+    """Dense fuzzy graph from memberships `exp(-max(0, d - rho) / sigma)`."""
+    n = len(indices)
+    strength = np.zeros((n, n))
+    for i in range(n):
+        for j, d in zip(indices[i], distances[i], strict=True):
+            if j not in (-1, i):
+                beyond = max(0.0, float(d) - float(rhos[i]))
+                strength[i, j] = math.exp(-beyond / float(sigmas[i])) if beyond else 1.0
+    mixed = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            p, q = strength[i, j], strength[j, i]
+            mixed[i, j] = mix * (p + q - p * q) + (1 - mix) * p * q
+    return mixed
+
+
+def jaccard(base, other, relation):
+    """Overlap of neighbourhoods as sets of rows of `other`, counted over rows that both windows have."""
+    shared = {int(r) for r in relation if r >= 0}
+    weights = np.zeros(len(relation))
+    for i, partner in enumerate(relation):
+        if partner < 0:
+            continue
+        here = {int(relation[j]) for j in neighbours_of(base, i) if relation[j] >= 0}
+        there = {int(j) for j in neighbours_of(other, partner)} & shared
+        weights[i] = len(here & there) / len(here | there) if here | there else 1.0
+    return weights
+
+
+def neighbours_of(graph, row):
+    return graph.indices[graph.indptr[row] : graph.indptr[row + 1]]
+
+
+def trustworthiness(rows, positions, k, metric="euclidean"):
+    n = len(rows)
+    data, places = all_distances(rows, metric), all_distances(positions)
+    excess = 0
+    for i in range(n):
+        rank = {j: r for r, j in enumerate(nearest(data, n)[i])}
+        excess += sum(max(0, rank[j] - k) for j in nearest(places, k + 1)[i][1:])
+    return 1 - 2 * excess / (n * k * (2 * n - 3 * k - 1))
+
+
+def neighbour_preservation(rows, positions, k, metric="euclidean"):
+    data, places = nearest(all_distances(rows, metric), k + 1), nearest(all_distances(positions), k + 1)
+    return float(np.mean([len(set(a[1:]) & set(b[1:])) / k for a, b in zip(data, places, strict=True)]))
+
+
+def drift(positions, relations, n_steps):
+    """Mean over windows of the mean distance of rows that can be followed, over the layout's spread."""
+    variances = []
+    for window in positions:
+        finite = np.array([p for p in window if np.all(np.isfinite(p))])
+        variances.append(np.mean([np.mean((axis - np.mean(axis)) ** 2) for axis in finite.T]))
+    spread = math.sqrt(np.mean(variances))
+    windows = []
+    for t in range(len(positions) - n_steps):
+        moved = []
+        for i in range(len(positions[t])):
+            row = i
+            for step in range(n_steps):
+                row = relations[t + step][row] if row >= 0 else -1
+            if row >= 0:
+                way = math.dist(positions[t][i], positions[t + n_steps][row])
+                moved += [way] if math.isfinite(way) else []
+        windows += [np.mean(moved)] if moved else []
+    return float(np.mean(windows)) / spread
