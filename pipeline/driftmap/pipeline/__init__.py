@@ -1,0 +1,31 @@
+"""Maps of data that changes over time, made on a Dask cluster and kept in a Zarr store.
+
+`run` makes or resumes the maps of a source, `plan` shows what it would do, `open_store` reads what is there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.coordinator import Plan, Progress, plan, run
+    from driftmap.pipeline.store import Store, open_store
+
+__all__ = ["Plan", "Progress", "Store", "open_store", "plan", "run"]
+
+_HOMES = dict.fromkeys(("Plan", "Progress", "plan", "run"), "driftmap.pipeline.coordinator") | {
+    "Store": "driftmap.pipeline.store",
+    "open_store": "driftmap.pipeline.store",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for only now: the command line needs little of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

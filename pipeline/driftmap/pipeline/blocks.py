@@ -1,0 +1,133 @@
+"""Windows -> blocks: which windows are laid out together (pure)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from driftmap.pipeline.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_CORE_WINDOWS = 64
+"""Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
+
+# What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
+# a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
+_EDGE_BYTES = 24
+_ROW_BYTES = 64
+_RELATION_BYTES = 16
+_EDGES_PER_NEIGHBOUR = 2
+"""A symmetric graph of k neighbours has at most 2 k n edges."""
+
+
+class Block(NamedTuple):
+    """Windows that are optimised together, by their numbers in the run."""
+
+    halo: range
+    """Final windows just before the core: read by the alignment, not moved."""
+    core: range
+    """Windows that are final once the block is laid out."""
+    lookahead: range
+    """Windows after the core: optimised with it, provisional, and optimised again by the next block."""
+
+    @property
+    def windows(self) -> range:
+        """All windows of the block, in order."""
+        return range(self.halo.start, self.lookahead.stop)
+
+
+def plan_blocks(n_windows: int, block_windows: int, lookahead: int, reach: int) -> list[Block]:
+    """Cut a run into blocks; their cores partition the windows that may become final.
+
+    Parameters
+    ----------
+    n_windows
+        Windows of the run.
+    block_windows
+        Windows in a core, at least 1.
+    lookahead
+        Windows after a core that are optimised with it, at least 0.
+    reach
+        The alignment reach: how many final windows before a core are read, at least 0.
+
+    Returns
+    -------
+    Blocks in the order in which they are laid out.
+    """
+    for name, value, least in (
+        ("n_windows", n_windows, 0),
+        ("block_windows", block_windows, 1),
+        ("lookahead", lookahead, 0),
+        ("reach", reach, 0),
+    ):
+        if value < least:
+            raise PlanError(f"{name} is {value}; it must be at least {least}")
+    # Where the rest fits into one block, its core reaches the end: a last block of its own would see no new window.
+    starts = range(0, max(1, n_windows - lookahead), block_windows) if n_windows else range(0)
+    return [
+        Block(range(max(0, start - reach), start), range(start, stop), range(stop, min(n_windows, stop + lookahead)))
+        for start, stop in pairwise([*starts, n_windows])
+    ]
+
+
+def is_final(index: int, n_windows: int, lookahead: int) -> bool:
+    """Whether a window of a laid out core never moves again: whether all windows of its lookahead are there.
+
+    The last `lookahead` windows of a run stay provisional, so that windows that arrive later may still move them.
+    """
+    return index < n_windows - lookahead
+
+
+def choose_block_windows(
+    window_rows: Sequence[int],
+    memory_limit_bytes: int,
+    *,
+    n_neighbors: int,
+    n_components: int,
+    lookahead: int,
+    reach: int,
+) -> int:
+    """Choose how many windows a core holds, so that every block stays within a memory limit.
+
+    Parameters
+    ----------
+    window_rows
+        Rows of every window of the run.
+    memory_limit_bytes
+        What one block may take.
+    n_neighbors, n_components
+        Neighbours of a row; components of the maps.
+    lookahead, reach
+        As in `plan_blocks`.
+
+    Returns
+    -------
+    The largest number of windows that fits, at most `MAX_CORE_WINDOWS` and at most the windows of the run.
+
+    Raises
+    ------
+    PlanError
+        When a core of a single window does not fit.
+    """
+    rows = np.asarray(window_rows, dtype=np.int64)
+    totals = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
+    for n_core in range(max(1, min(MAX_CORE_WINDOWS, len(rows))), 0, -1):
+        n_block = min(len(rows), reach + n_core + lookahead)
+        need = int((totals[n_block:] - totals[: len(totals) - n_block]).max(initial=0))
+        if need <= memory_limit_bytes:
+            return n_core
+    raise PlanError(
+        f"memory_limit is {memory_limit_bytes / 2**20:.0f} MiB, but the largest block of one window with its "
+        f"{reach} windows before and {lookahead} after takes {need / 2**20:.0f} MiB; raise memory_limit, "
+        "make windows smaller, or lower lookahead or alignment_window_size"
+    )
+
+
+def row_bytes(n_neighbors: int, n_components: int, reach: int) -> int:
+    """Bytes that one row of a window takes while its block is laid out."""
+    edges = _EDGES_PER_NEIGHBOUR * n_neighbors * _EDGE_BYTES
+    return edges + _ROW_BYTES + 3 * 4 * n_components + 2 * reach * _RELATION_BYTES

@@ -1,0 +1,301 @@
+"""A run: plan the windows, have their graphs built, lay them out, and go on wherever an earlier run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from driftmap.engine.seeds import make_graph_seed
+from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
+from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
+from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.processes import refuse_unguarded_call
+from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.commits import has_commits
+from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_folder
+from driftmap.pipeline.windows import plan_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from distributed import Client
+
+    from driftmap.pipeline.blocks import Block
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.windows import WindowPlan
+
+MEMORY_SHARE = 0.25
+"""Part of the machine's memory that a block may take when no limit is given; the workers need the rest."""
+
+
+class Progress(NamedTuple):
+    """How far a stage of a run has come."""
+
+    stage: Literal["graphs", "layout"]
+    windows_done: int
+    """Of the whole run, those of earlier calls included."""
+    windows_total: int
+    rows_done: int
+    """By this call; rows per second are `rows_done / seconds`."""
+    rows_total: int
+    seconds: float
+    """Since this call began the stage."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do."""
+
+    config: RunConfig
+    windows: list[WindowPlan]
+    blocks: list[Block]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all windows; a row counts in every window that has it."""
+        return sum(window.n_rows for window in self.windows)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.windows)} windows, {self.n_rows:,} rows, {len(self.blocks)} blocks"]
+        lines += [f"  {window.label}: {window.n_rows:,} rows" for window in self.windows]
+        return "\n".join(lines)
+
+
+def plan(
+    source: object, *, config: RunConfig | None = None, memory_limit: int | str | None = None, **options: Any
+) -> Plan:
+    """Cut a source into windows, and windows into blocks; reads no vectors and writes nothing.
+
+    Parameters
+    ----------
+    source
+        Path of a Parquet file or folder or of a Zarr array or group; arrays or a table; or an opened source.
+    config
+        Everything else that is said of a run, instead of `options`.
+    memory_limit
+        What a block may take, in bytes or as `"2GB"`; a quarter of the machine's memory when left out.
+    **options
+        As on the command line, with underscores.
+    """
+    opened, settled = _settle(source, config, options)
+    return _plan(opened, settled, memory_limit)
+
+
+def run(
+    source: object,
+    store: str | Path,
+    *,
+    config: RunConfig | None = None,
+    scheduler: str | Client | None = None,
+    workers: int | None = None,
+    memory_limit: int | str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    **options: object,
+) -> Store:
+    """Make the maps of a source, or go on where an earlier run on the same store stopped.
+
+    Parameters
+    ----------
+    source, config, memory_limit, **options
+        As for `plan`; an existing store must have been made with the same ones.
+    store
+        Folder of the store; made when it is not there.
+    scheduler
+        Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
+        `tcp://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
+        paths.
+    workers
+        Worker processes on this machine; one per core when left out.
+    progress
+        Called as windows come along.
+
+    Returns
+    -------
+    The store, opened for reading; every window has a map.
+
+    Raises
+    ------
+    DriftmapError
+        When the source, a setting or the store cannot be used; what was committed stays.
+    """
+    if scheduler is None:
+        refuse_unguarded_call()
+    opened, settled = _settle(source, config, options)
+    written, planned = _open_or_create(store, opened, settled, memory_limit)
+    _build_graphs(written, planned, scheduler, workers, progress)
+    _lay_out(written, planned, progress)
+    return Store.open(written.path)
+
+
+def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
+    if config is None:
+        opened = as_source(source, **{name: options[name] for name in COLUMN_OPTIONS if name in options})
+        return opened, RunConfig.from_options(opened.spec, **options)
+    if options:
+        raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
+    opened = as_source(source, **{name: getattr(config.source, name) or None for name in COLUMN_OPTIONS})
+    return opened, config.model_copy(update={"source": opened.spec})
+
+
+def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> Plan:
+    reach = config.layout.alignment_window_size
+    windows = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
+    if config.block_windows is None:
+        block_windows = choose_block_windows(
+            [window.n_rows for window in windows],
+            _read_bytes(memory_limit),
+            n_neighbors=config.graph.n_neighbors,
+            n_components=config.layout.n_components,
+            lookahead=config.lookahead,
+            reach=reach,
+        )
+        config = config.model_copy(update={"block_windows": block_windows})
+    blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
+    return Plan(config, windows, blocks)
+
+
+def _open_or_create(
+    path: str | Path, source: Source, config: RunConfig, memory_limit: int | str | None
+) -> tuple[Store, Plan]:
+    folder = Path(path).expanduser().absolute()
+    if not has_commits(folder):
+        planned = _plan(source, config, memory_limit)
+        # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
+        spilled = source.spill(prepare_folder(folder) / SOURCE_FOLDER)
+        Store.create(
+            folder,
+            config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
+            windows=[_as_facts(window) for window in planned.windows],
+            fingerprint=source.fingerprint(),
+        )
+    # Also where this run made the store: another one may have been quicker, and it must be the same one.
+    store = Store.open(folder, read_only=False)
+    return store, _plan_again(store, source, config)
+
+
+def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
+    stored = RunConfig.from_json(store.config)
+    if changes := differences(stored, config):
+        raise ConfigError(
+            f"the store {store.path} was made with other settings ({'; '.join(changes)}); "
+            "give the same ones to go on, or name another store"
+        )
+    changed = _compare_fingerprints(store.fingerprint, source.fingerprint())
+    if not changed:
+        spilled = source.spill(store.path / SOURCE_FOLDER)
+        planned = _plan(spilled, stored.model_copy(update={"source": spilled.spec}), None)
+        if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
+            return planned
+    raise StoreError(
+        f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
+        f"({changed or 'its rows fall into other windows'}); name another store"
+    )
+
+
+def _compare_fingerprints(stored: dict[str, Any], now: dict[str, Any]) -> str:
+    names = [name for name in {**stored, **now} if stored.get(name) != now.get(name)]
+    return ", ".join(f"{name}: {stored.get(name)}, now {now.get(name)}" for name in names)
+
+
+def _as_facts(window: WindowPlan) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(window.runs, dtype="<i8").tobytes()).hexdigest()[:16]
+    return {
+        "label": window.label,
+        "n_rows": int(window.n_rows),
+        "start": window.start,
+        "end": window.end,
+        "digest": digest,
+    }
+
+
+def _stored_facts(store: Store) -> list[dict[str, Any]]:
+    names = ("label", "n_rows", "start", "end", "digest")
+    return [{name: getattr(window, name) for name in names} for window in store.state()]
+
+
+def _build_graphs(
+    store: Store,
+    planned: Plan,
+    scheduler: str | Client | None,
+    workers: int | None,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    missing = [planned.windows[window.index] for window in store.state() if window.graph_attempt is None]
+    if not missing:
+        return
+    from driftmap.pipeline.executors import Task, make_executor  # late: loads Dask
+    from driftmap.pipeline.tasks import build_graph_task
+
+    config = planned.config
+    settings = config.graph_settings()
+    tasks = [
+        Task(
+            f"window {window.label!r}",
+            (config.source, store.path, window, settings, make_graph_seed(config.random_state, window.index)),
+        )
+        for window in missing
+    ]
+    report = _Reporter("graphs", progress, len(planned.windows), sum(window.n_rows for window in missing))
+    n_done, n_rows = len(planned.windows) - len(missing), 0
+    report(n_done, n_rows)
+    with make_executor(scheduler, workers, len(tasks)) as executor:
+        for receipt in executor.map_unordered(build_graph_task, tasks):
+            store.commit_graph(receipt)
+            n_done, n_rows = n_done + 1, n_rows + receipt["n_rows"]
+            report(n_done, n_rows)
+
+
+def _lay_out(store: Store, planned: Plan, progress: Callable[[Progress], None] | None) -> None:
+    from driftmap.pipeline.layout import LayoutJob, lay_out_store  # late: loads the kernels
+
+    config = planned.config
+    missing = planned.blocks[store.n_blocks_done :]
+    if not missing:
+        return
+    n_rows = sum(planned.windows[index].n_rows for block in missing for index in block.core)
+    report = _Reporter("layout", progress, len(planned.windows), n_rows)
+    report(missing[0].core.start, 0)
+    job = LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
+    lay_out_store(store, job, report)
+
+
+class _Reporter:
+    """Calls `progress`, where there is one, with what a stage has done."""
+
+    def __init__(
+        self,
+        stage: Literal["graphs", "layout"],
+        progress: Callable[[Progress], None] | None,
+        windows_total: int,
+        rows_total: int,
+    ) -> None:
+        self._stage = stage
+        self._progress = progress
+        self._totals = windows_total, rows_total
+        self._started = time.perf_counter()
+
+    def __call__(self, windows_done: int, rows_done: int) -> None:
+        if self._progress is not None:
+            windows, rows = self._totals
+            seconds = time.perf_counter() - self._started
+            self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds))
+
+
+def _read_bytes(memory_limit: int | str | None) -> int:
+    from driftmap.pipeline.executors import read_bytes, system_memory_bytes
+
+    if memory_limit is None:
+        return int(MEMORY_SHARE * system_memory_bytes())
+    try:
+        n_bytes = read_bytes(memory_limit)
+    except ValueError:
+        n_bytes = 0
+    if n_bytes <= 0:
+        raise ConfigError(f"memory_limit is {memory_limit!r}; give bytes, or text such as '2GB' or '512MiB'")
+    return n_bytes

@@ -1,0 +1,19 @@
+"""What a caller of the pipeline can do wrong, as a few named exceptions."""
+
+from driftmap.engine.errors import DriftmapError
+
+
+class ConfigError(DriftmapError, ValueError):
+    """A setting of the run cannot be used."""
+
+
+class SourceError(DriftmapError, ValueError):
+    """The data cannot be read, or are not what was said of them."""
+
+
+class PlanError(DriftmapError, ValueError):
+    """The data cannot be cut into windows, or windows into blocks, as asked."""
+
+
+class StoreError(DriftmapError):
+    """A store cannot be made, opened, read or extended."""

@@ -1,0 +1,132 @@
+"""Walk the blocks of a store: lay each out with what is already final, publish it, carry it to the next."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from driftmap.engine.block import BlockWindow, lay_out_block
+from driftmap.engine.relations import relate_ids
+from driftmap.pipeline.blocks import is_final
+from driftmap.pipeline.store.attempts import new_attempt, write_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+
+    from driftmap.engine.settings import LayoutSettings
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+    from driftmap.pipeline.blocks import Block
+    from driftmap.pipeline.store import Store
+
+
+class LayoutJob(NamedTuple):
+    """What a layout is told, besides the store."""
+
+    blocks: Sequence[Block]
+    settings: LayoutSettings
+    lookahead: int
+    random_state: int
+
+
+class _Loaded(NamedTuple):
+    graph: FuzzyGraph
+    ids: np.ndarray[Any, Any]
+
+
+def lay_out_store(store: Store, job: LayoutJob, on_progress: Callable[[int, int], None]) -> None:
+    """Lay out every block that the store does not have yet; the graphs of all its windows must be there.
+
+    Only one block is held in memory. Positions are carried through the store, so a layout that is stopped and begun
+    again goes on from the very same bytes.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    job
+        Blocks and settings.
+    on_progress
+        Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
+        counts by its epochs.
+    """
+    loaded: dict[int, _Loaded] = {}
+    n_rows_done = 0
+    while (number := store.n_blocks_done) < len(job.blocks):
+        block = job.blocks[number]
+        for index in set(loaded).difference(block.windows):
+            del loaded[index]
+        for index in set(block.windows).difference(loaded):
+            loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_ids(index))
+        n_core_rows = sum(len(loaded[index].ids) for index in block.core)
+
+        def on_epoch(
+            done: int, total: int, start: int = block.core.start, before: int = n_rows_done, rows: int = n_core_rows
+        ) -> None:
+            on_progress(start, before + rows * done // max(1, total))
+
+        started = time.perf_counter()
+        places = _lay_out(store, job, block, loaded, on_epoch)
+        _publish(store, job, number, places, time.perf_counter() - started)
+        n_rows_done += n_core_rows
+        on_progress(block.core.stop, n_rows_done)
+
+
+def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, n_fixed: int) -> Mapping[tuple[int, int], Relation]:
+    """Relate the rows of every two windows within reach by their ids, but for two windows that are both fixed.
+
+    Parameters
+    ----------
+    ids
+        Ids of each window of a block.
+    reach
+        The alignment reach.
+    n_fixed
+        How many windows, from the first, do not move.
+    """
+    return {
+        (older, newer): relate_ids(ids[older], ids[newer])
+        for newer in range(n_fixed, len(ids))
+        for older in range(max(0, newer - reach), newer)
+    }
+
+
+def _lay_out(
+    store: Store, job: LayoutJob, block: Block, loaded: Mapping[int, _Loaded], on_epoch: Callable[[int, int], None]
+) -> dict[int, Float32Array]:
+    windows = [
+        BlockWindow(
+            graph=loaded[index].graph,
+            index=index,
+            positions=_read_positions(store, index),
+            is_fixed=index in block.halo,
+        )
+        for index in block.windows
+    ]
+    ids = [loaded[index].ids for index in block.windows]
+    relations = relate_windows(ids, job.settings.alignment_window_size, len(block.halo))
+    places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
+    return dict(zip(block.windows, places, strict=True))
+
+
+def _publish(store: Store, job: LayoutJob, number: int, places: Mapping[int, Float32Array], seconds: float) -> None:
+    block = job.blocks[number]
+    attempt = new_attempt()
+    moved = [*block.core, *block.lookahead]
+    for index in moved:
+        write_positions(store.new_attempt(index, attempt), places[index])
+    final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
+    store.commit_layout(
+        {
+            "block": number,
+            "attempt": attempt,
+            "final": final,
+            "provisional": [index for index in moved if index not in final],
+            "seconds": round(seconds, 6),
+        }
+    )
+
+
+def _read_positions(store: Store, index: int) -> Float32Array | None:
+    return store.positions(index) if store.state()[index].layout_attempt is not None else None

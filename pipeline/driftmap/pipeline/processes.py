@@ -1,0 +1,129 @@
+"""What is to be known of processes: which of them runs a user's script anew, and where each keeps compiled kernels.
+
+numba's cache is not safe when two processes write the same folder, so a worker process holds a lock on its own for as
+long as it lives; the next run's workers find the same folders, and compile nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from driftmap.engine.errors import DriftmapError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUARD = """put the call under a guard, since every worker process imports your script first:
+
+    if __name__ == "__main__":
+        run(...)
+"""
+
+N_FOLDERS = 512
+"""More worker processes than any machine runs."""
+
+_locks: list[IO[bytes]] = []
+"""Open for as long as the process lives: closing a file gives its lock back."""
+
+
+class WorkerError(DriftmapError):
+    """A worker, or the way to it, failed: not what was asked of it."""
+
+
+def refuse_unguarded_call() -> None:
+    """Say what is wrong when a worker process runs the user's script, which would start workers of its own.
+
+    Raises
+    ------
+    WorkerError
+        When the caller is a script that a worker process imports as it starts.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__mp_main__" and frame.f_code.co_name == "<module>":
+            raise WorkerError(f"this script starts worker processes when it is imported; {GUARD}")
+        frame = frame.f_back
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Hold back Ctrl-C while processes are started: it counts at the end, and never reaches what was started.
+
+    A terminal sends it to the whole process group; the process that the user started stops the others. Threads that
+    are started meanwhile, and processes started by them at any time, keep it blocked.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its own start, in whatever thread, would let interrupts through again
+    held: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        raise KeyboardInterrupt
+
+
+def find_cache_folder() -> Path:
+    """Find where compiled kernels go: NUMBA_CACHE_DIR where it is set, else below the user's cache folder."""
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(given)
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        home = Path(given)
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        home = Path.home() / ".cache"
+    return home / "driftmap" / "numba"
+
+
+@functools.cache
+def claim_numba_cache() -> Path | None:
+    """Give this process a cache folder of its own, once; to be called before kernels are imported.
+
+    Returns
+    -------
+    The folder; None where none can be locked or written, and numba does what it does by itself.
+    """
+    # The host's name is part of the path: nodes of a cluster may share one home.
+    base = find_cache_folder() / socket.gethostname()
+    try:
+        folder = next((base / f"worker-{n}" for n in range(N_FOLDERS) if _lock(base / f"worker-{n}")), None)
+    except (OSError, ImportError):  # a home that cannot be written; a system without flock
+        return None
+    if folder is None:
+        return None
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if "numba" in sys.modules:  # it read the variable already, when a user's script imported it
+        sys.modules["numba"].config.CACHE_DIR = str(folder)
+    return folder
+
+
+def _lock(folder: Path) -> bool:
+    import fcntl  # late: not on every system
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    _locks.append(lock)
+    return True

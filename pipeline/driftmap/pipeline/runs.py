@@ -1,0 +1,59 @@
+"""Row numbers of a source, and the runs of consecutive ones that stand for them: int64 (r, 2), [start, stop)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftmap.pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from driftmap.engine.types import Int64Array
+
+N_NAMED = 5
+"""How many of several things a message lists."""
+
+
+def rows_to_runs(rows: Int64Array) -> Int64Array:
+    """Join ascending row numbers, each there once, into runs."""
+    if len(rows) == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    breaks = np.flatnonzero(np.diff(rows) != 1)
+    starts = rows[np.concatenate([[0], breaks + 1])]
+    stops = rows[np.concatenate([breaks, [len(rows) - 1]])] + 1
+    return np.column_stack([starts, stops])
+
+
+def runs_to_rows(runs: Int64Array) -> Int64Array:
+    """List the row numbers of runs, in their order."""
+    lengths = runs[:, 1] - runs[:, 0]
+    ends = np.cumsum(lengths)
+    # Counting through all runs, each starts so much later than the rows counted before it.
+    rows: Int64Array = np.arange(lengths.sum(), dtype=np.int64) + np.repeat(runs[:, 0] - (ends - lengths), lengths)
+    return rows
+
+
+def refuse_outside(rows: Int64Array, n_rows: int, path: str) -> None:
+    """Refuse to read rows that a source does not have.
+
+    Raises
+    ------
+    SourceError
+        When the source has fewer rows than were planned with.
+    """
+    if len(rows) == 0 or rows[0] < 0 or rows[-1] >= n_rows:
+        what = f"rows {rows[0]} to {rows[-1]}" if len(rows) else "no rows"
+        raise SourceError(f"{what} of {path or 'the source'} were asked for, which has {n_rows:,}; plan anew")
+
+
+def name_some(things: list[str]) -> str:
+    """List the first few of several things: `a, b` or `a, b, c, d, e and 9 more`."""
+    more = f" and {len(things) - N_NAMED:,} more" if len(things) > N_NAMED else ""
+    return ", ".join(things[:N_NAMED]) + more
+
+
+def name_rows(rows: Int64Array) -> str:
+    """Name the first few of several rows: `row 3` or `rows 3, 9`."""
+    more = f" and {len(rows) - N_NAMED:,} more" if len(rows) > N_NAMED else ""
+    return ("row " if len(rows) == 1 else "rows ") + ", ".join(str(row) for row in rows[:N_NAMED].tolist()) + more

@@ -1,0 +1,320 @@
+"""Rows given from Python: held in memory, or spilled to a folder that workers read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.types as pt
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.runs import refuse_outside, runs_to_rows
+from driftmap.pipeline.sources.columns import as_column, read_key, read_label
+from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.vectors import (
+    RaggedRows,
+    find_vectors,
+    join_vectors,
+    read_vectors,
+    refuse_missing_columns,
+    to_matrix,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.config import SourceSpec
+
+    Column = np.ndarray[Any, Any]
+
+MANIFEST = "arrays.json"
+"""File of a spilled source that says which files hold what; written last."""
+
+WINDOW_COLUMN = "window"
+"""Column that tells the windows of `WindowArrays` apart."""
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class WindowArrays:
+    """Data that are cut into windows already; vectors may be of another length in each."""
+
+    vectors: Sequence[npt.ArrayLike]
+    """Per window (n, d)."""
+    ids: Sequence[npt.ArrayLike] | None = None
+    """Per window (n,); the same id in two windows ties these rows."""
+    labels: Sequence[npt.ArrayLike] | None = None
+    """Per window (n,), to colour by; kept as the label column `label`."""
+    names: Sequence[str] | None = None
+    """Per window its name; numbered from 0 when left out."""
+
+
+class Table(NamedTuple):
+    """The columns of an array source, as numpy arrays."""
+
+    values: Float32Array
+    """All vectors, one after the other."""
+    offsets: Int64Array
+    """(n + 1,) where each vector begins in `values`."""
+    keys: dict[str, Column]
+    """Columns of time, id and by."""
+    labels: dict[str, Column]
+    window_names: list[str] | None = None
+
+
+class ArraySource:
+    """Rows in arrays: in memory, or mapped from a folder.
+
+    Parameters
+    ----------
+    spec
+        Path of the folder, empty for arrays in memory; and columns.
+    table
+        The arrays.
+    digest
+        Of the arrays, where it is known; computed otherwise.
+    """
+
+    def __init__(self, spec: SourceSpec, table: Table, digest: str | None = None) -> None:
+        self.spec = spec
+        self._table = table
+        self._digest = digest or _digest(table)
+        if self.n_rows == 0:
+            raise SourceError("the arrays have no rows")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self._table.offsets) - 1
+
+    @property
+    def window_names(self) -> Sequence[str] | None:
+        """Names of the windows, where the arrays came cut into windows."""
+        return self._table.window_names
+
+    def key_columns(self, names: Sequence[str]) -> dict[str, Column]:
+        """Give whole columns that windows are planned by; see `Source`."""
+        return {name: self._table.keys[name] for name in names}
+
+    def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
+        """Read some rows; see `Source`."""
+        rows = runs_to_rows(runs)
+        refuse_outside(rows, self.n_rows, self.spec.path)
+        ids = None if self.spec.id is None else np.array(self._table.keys[self.spec.id][rows])
+        labels = {name: np.array(column[rows]) for name, column in self._table.labels.items()}
+        return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tell whether arrays hold the same, wherever they lie."""
+        return {"format": "arrays", "rows": self.n_rows, "digest": self._digest}
+
+    def spill(self, folder: str | Path) -> ArraySource:
+        """Write the arrays to a folder, unless they are there, and give the source that reads them there.
+
+        Raises
+        ------
+        SourceError
+            When the folder cannot be written.
+        """
+        if self.spec.path:
+            return self
+        place = Path(folder).expanduser().absolute()
+        spec = self.spec.model_copy(update={"path": str(place)})
+        try:
+            if _read_manifest(place).get("digest") != self._digest:
+                _write_table(place, self._table, self._digest)
+        except OSError as error:
+            raise SourceError(f"the arrays cannot be written to {place}: {error}") from error
+        return open_arrays(spec)
+
+    def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
+        values, offsets = self._table.values, self._table.offsets
+        starts = offsets[rows]
+        lengths = offsets[rows + 1] - starts
+        width = int(lengths[0])
+        if width and len(values) % width == 0 and bool(((starts == rows * width) & (lengths == width)).all()):
+            # All vectors up to here are of one length: scattered rows are picked at once, not run by run.
+            picked = values.reshape(-1, width)[rows].reshape(-1)
+        else:
+            picked = np.concatenate([values[offsets[start] : offsets[stop]] for start, stop in runs.tolist()])
+        return to_matrix(RaggedRows(np.asarray(picked), lengths), rows)
+
+
+def open_arrays(spec: SourceSpec) -> ArraySource:
+    """Open arrays that were spilled to a folder.
+
+    Raises
+    ------
+    SourceError
+        When they are not there, or not whole.
+    """
+    if not spec.path:
+        raise SourceError("the arrays are in the memory of another process; spill them to a folder first")
+    folder = Path(spec.path)
+    manifest = _read_manifest(folder)
+    if manifest.get("version") != _VERSION:
+        raise SourceError(f"{folder} holds no arrays of this version of driftmap; give them again from Python")
+
+    def load(file: str) -> Column:
+        try:
+            loaded: Column = np.load(folder / file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{folder / file} cannot be read ({error}); give the arrays again from Python") from error
+        return loaded
+
+    keys = {name: load(file) for name, file in manifest["keys"].items()}
+    labels = {name: load(file) for name, file in manifest["labels"].items()}
+    table = Table(load("values.npy"), load("offsets.npy"), keys, labels, manifest["window_names"])
+    return ArraySource(spec, table, manifest["digest"])
+
+
+def from_arrow(table: pa.Table, spec: SourceSpec) -> ArraySource:
+    """Hold an Arrow table as arrays; its columns mean what they would in a Parquet file.
+
+    Raises
+    ------
+    SourceError
+        When a column is missing, or cannot be used.
+    """
+    columns = find_vectors(table.schema, spec)
+    rows = np.arange(table.num_rows, dtype=np.int64)
+    vectors = read_vectors(table, columns, rows)
+    return ArraySource(spec, _make_table(vectors, {name: table.column(name) for name in spec.named_columns}, spec))
+
+
+def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: SourceSpec) -> ArraySource:
+    """Hold a matrix and columns beside it.
+
+    Parameters
+    ----------
+    columns
+        One-dimensional, each as long as `vectors`.
+    vectors
+        (n, d), or n sequences of numbers that may differ in length.
+    spec
+        Which columns mean what.
+
+    Raises
+    ------
+    SourceError
+        When a column is missing, or of another length.
+    """
+    refuse_missing_columns(list(columns), spec.named_columns, "")
+    return ArraySource(
+        spec, _make_table(as_vectors(vectors), {n: as_column(columns[n], n) for n in spec.named_columns}, spec)
+    )
+
+
+def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:
+    """Hold data that came cut into windows; `spec` names the columns `window`, and `id` and `label` where given.
+
+    Raises
+    ------
+    SourceError
+        When the windows' arrays do not fit together.
+    """
+    parts = [as_vectors(vectors) for vectors in windows.vectors]
+    n_windows, sizes = len(parts), [len(part.lengths) for part in parts]
+    names = [str(number) for number in range(n_windows)] if windows.names is None else [str(n) for n in windows.names]
+    if len(names) != n_windows or len(set(names)) != n_windows:
+        raise SourceError(f"names: {len(set(names))} different ones for {n_windows} windows; one for each was expected")
+    columns: dict[str, pa.ChunkedArray] = {WINDOW_COLUMN: as_column(np.repeat(np.arange(n_windows), sizes), "window")}
+    for name, given in (("id", windows.ids), ("label", windows.labels)):
+        if given is not None:
+            columns[name] = _join_windows(given, sizes, name, names)
+    return ArraySource(spec, _make_table(join_vectors(parts), columns, spec)._replace(window_names=names))
+
+
+def as_vectors(given: npt.ArrayLike) -> RaggedRows:
+    """Read vectors: a matrix, or sequences of numbers that may differ in length.
+
+    Raises
+    ------
+    SourceError
+        When they are not numbers.
+    """
+    try:
+        matrix = np.asarray(given)
+    except ValueError:  # rows of unequal length
+        parts = [np.asarray(row) for row in given]  # type: ignore[union-attr]
+        if any(part.ndim != 1 or part.dtype.kind not in "iufb" for part in parts):
+            raise SourceError("vectors: rows that are no sequences of numbers; a matrix (n, d) was expected") from None
+        lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        return RaggedRows(_as_float32(np.concatenate(parts)), lengths)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "iufb":
+        raise SourceError(
+            f"vectors: shape {matrix.shape} and type {matrix.dtype} were given; a matrix (n, d) of numbers was expected"
+        )
+    return RaggedRows(_as_float32(matrix).reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
+
+
+def _as_float32(values: Column) -> Float32Array:
+    with np.errstate(over="ignore"):  # becomes inf, and is refused as such when the window is read
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _join_windows(given: Sequence[npt.ArrayLike], sizes: list[int], name: str, names: list[str]) -> pa.ChunkedArray:
+    if len(given) != len(sizes):
+        raise SourceError(f"{name}s: given for {len(given)} windows, vectors for {len(sizes)}")
+    columns = [as_column(values, name) for values in given]
+    for window, column, size in zip(names, columns, sizes, strict=True):
+        if len(column) != size:
+            raise SourceError(f"{name}s of window {window!r}: {len(column)} for {size} vectors")
+    kinds = {column.type for column in columns if len(column)}
+    if len(kinds) > 1:
+        if not all(pt.is_integer(kind) or pt.is_floating(kind) for kind in kinds):
+            shown = ", ".join(sorted(map(str, kinds)))
+            raise SourceError(f"{name}s are not of one type in all windows ({shown}); convert them to one")
+        kinds = {pa.int64() if all(map(pt.is_integer, kinds)) else pa.float64()}
+    kind = kinds.pop() if kinds else pa.null()
+    return pa.chunked_array([chunk.cast(kind) for column in columns if len(column) for chunk in column.chunks], kind)
+
+
+def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spec: SourceSpec) -> Table:
+    for name, column in columns.items():
+        if len(column) != len(vectors.lengths):
+            raise SourceError(f"column {name!r} has {len(column)} values for {len(vectors.lengths)} vectors")
+    keys = {name: read_key(columns[name], name, spec) for name in (spec.time, spec.id, spec.by) if name is not None}
+    labels = {name: read_label(columns[name], name) for name in spec.label}
+    return Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
+
+
+def _digest(table: Table) -> str:
+    digest = hashlib.sha256(json.dumps([list(table.keys), list(table.labels), table.window_names]).encode())
+    everything: tuple[Column, ...] = (table.values, table.offsets, *table.keys.values(), *table.labels.values())
+    for array in everything:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()[:32]
+
+
+def _write_table(folder: Path, table: Table, digest: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)  # of other arrays: none of its files counts any more
+    manifest: dict[str, Any] = {"version": _VERSION, "digest": digest, "window_names": table.window_names}
+    files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets}
+    for kind, columns in (("keys", table.keys), ("labels", table.labels)):
+        manifest[kind] = {name: f"{kind}-{number}.npy" for number, name in enumerate(columns)}
+        files |= {manifest[kind][name]: column for name, column in columns.items()}
+    for file, array in files.items():
+        np.save(folder / file, array, allow_pickle=False)
+    unfinished = folder / f"{MANIFEST}.part"
+    unfinished.write_text(json.dumps(manifest), encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,150 @@
+"""From what a user gives, or a worker is told, to an opened source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+
+import numpy as np
+
+from driftmap.pipeline.config import SourceSpec, validate
+from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.sources import arrays
+from driftmap.pipeline.sources.arrays import WindowArrays
+from driftmap.pipeline.sources.parquet import ParquetSource, list_files
+from driftmap.pipeline.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.sources.parquet import FileStamp
+
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+"""Files that make a folder a Zarr array or group."""
+
+_ID_NAMES = ("id", "ids")
+_TIME_NAMES = ("time", "times")
+_LABEL_NAMES = ("label", "labels")
+
+
+def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None) -> Source:
+    """Open what a user gives.
+
+    Parameters
+    ----------
+    given
+        Path of a Parquet file or folder, or of a Zarr array or group; an Arrow table, or a data frame that Arrow reads;
+        a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple (vectors, ids) or
+        (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
+    **columns
+        `time`, `id`, `label`, `vectors`, `by`: the columns with these roles; None counts as not given.
+
+    Raises
+    ------
+    SourceError
+        When it is missing, is nothing of these kinds, or lacks a column.
+    """
+    named: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
+    if isinstance(given, str | os.PathLike):
+        return _open_path(Path(given).expanduser().absolute(), named)
+    if isinstance(given, WindowArrays):
+        return _hold_windows(given, named)
+    if isinstance(given, Source):
+        return _check_opened(given, named)
+    return _hold_mapping(_name_parts(given), named) if _has_parts(given) else _hold_frame(given, named)
+
+
+def open_source(spec: SourceSpec) -> Source:
+    """Open the source that a specification names, on any worker.
+
+    Raises
+    ------
+    SourceError
+        When it is not there any more, or cannot be read.
+    """
+    if spec.format == "parquet":
+        return _open_parquet(spec, tuple(list_files(Path(spec.path))))
+    if spec.format == "zarr":
+        from driftmap.pipeline.sources.zarr_group import ZarrSource  # late: zarr is slow to import
+
+        return ZarrSource(spec)
+    return arrays.open_arrays(spec)
+
+
+@lru_cache(maxsize=2)
+def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files anew
+    # A worker builds many windows of one source: the footers of its files are read once.
+    return ParquetSource(spec)
+
+
+def _open_path(path: Path, named: dict[str, Any]) -> Source:
+    if not path.exists():
+        raise SourceError(f"no such file or folder: {path}")
+    if path.is_dir() and (path / arrays.MANIFEST).is_file():
+        return arrays.open_arrays(_make_spec(str(path), "arrays", named))
+    if path.is_dir() and any((path / name).is_file() for name in ZARR_FILES):
+        from driftmap.pipeline.sources.zarr_group import resolve_names  # late: zarr is slow to import
+
+        return open_source(resolve_names(_make_spec(str(path), "zarr", named)))
+    return open_source(_make_spec(str(path), "parquet", named))
+
+
+def _hold_windows(given: WindowArrays, named: dict[str, Any]) -> Source:
+    roles: dict[str, Any] = {"by": arrays.WINDOW_COLUMN}
+    if given.ids is not None:
+        roles["id"] = "id"
+    if given.labels is not None:
+        roles["label"] = ("label",)
+    wrong = [name for name, value in named.items() if roles.get(name) not in (value, (value,))]
+    if wrong:
+        raise ConfigError(
+            f"{wrong[0]} is {named[wrong[0]]!r}, but WindowArrays have no named columns; leave {wrong[0]} out"
+        )
+    return arrays.from_windows(given, _make_spec("", "arrays", roles))
+
+
+def _hold_mapping(given: Mapping[str, object], named: dict[str, Any]) -> Source:
+    vectors_name = named.pop("vectors", "vectors")
+    if vectors_name not in given:
+        raise SourceError(f"the arrays have no {vectors_name!r}; there are: {', '.join(map(str, given)) or 'none'}")
+    columns = {str(name): values for name, values in given.items() if values is not None and name != vectors_name}
+    for role, usual in (("id", _ID_NAMES), ("time", _TIME_NAMES), ("label", _LABEL_NAMES)):
+        there = [name for name in usual if name in columns]
+        if role not in named and there:
+            named[role] = there[0]
+    return arrays.from_columns(columns, given[vectors_name], _make_spec("", "arrays", named))  # type: ignore[arg-type]
+
+
+def _has_parts(given: object) -> TypeGuard[Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]]:
+    return isinstance(given, Mapping | np.ndarray) or (isinstance(given, tuple) and 1 <= len(given) <= 3)
+
+
+def _name_parts(given: Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]) -> Mapping[str, object]:
+    if isinstance(given, Mapping):
+        return given
+    parts = given if isinstance(given, tuple) else (given,)
+    return dict(zip(("vectors", "id", "time"), parts, strict=False))
+
+
+def _hold_frame(given: object, named: dict[str, Any]) -> Source:
+    if hasattr(given, "__arrow_c_stream__"):
+        import pyarrow as pa
+
+        return arrays.from_arrow(pa.table(given), _make_spec("", "arrays", named))
+    raise SourceError(
+        f"a source cannot be made of {type(given).__name__}; give a path, a table, a dict of arrays, a tuple "
+        "(vectors, ids), or WindowArrays for a list of windows"
+    )
+
+
+def _check_opened(given: Source, named: dict[str, Any]) -> Source:
+    for name, value in named.items():
+        has = getattr(given.spec, name, None)
+        if has not in (value, (value,), tuple(value) if isinstance(value, list) else value):
+            raise ConfigError(f"{name} is {value!r}, but the source was opened with {has!r}; say it when opening it")
+    return given
+
+
+def _make_spec(path: str, kind: Literal["parquet", "zarr", "arrays"], named: dict[str, Any]) -> SourceSpec:
+    return validate(SourceSpec, {"path": path, "format": kind, **named})

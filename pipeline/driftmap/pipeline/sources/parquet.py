@@ -1,0 +1,249 @@
+"""Rows of a Parquet file, or of a folder of them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.runs import name_some, refuse_outside, runs_to_rows
+from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
+from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from driftmap.engine.types import Int64Array
+    from driftmap.pipeline.config import SourceSpec
+
+BATCH_ROWS = 16_384
+"""Rows that are decoded at a time: what is read of a row group but not wanted is dropped batch by batch."""
+
+SUFFIXES = (".parquet", ".pq", ".parq")
+
+
+class FileStamp(NamedTuple):
+    """What tells that a file has changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class ParquetSource:
+    """Rows of a Parquet file, or of all files below a folder in the order of their paths.
+
+    Folders such as `year=2020` make a column. Names that begin with `.` or `_` are passed over.
+
+    Parameters
+    ----------
+    spec
+        Path and columns.
+    """
+
+    window_names: Sequence[str] | None = None
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self.spec = spec
+        self._stamps = list_files(Path(spec.path))
+        try:
+            dataset = _open_dataset(Path(spec.path), self._stamps)
+            self._fragments = list(dataset.get_fragments())
+            self._schemas = [_add_folder_columns(fragment, dataset.schema) for fragment in self._fragments]
+            self._groups = _list_groups(self._fragments)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"{spec.path} is no Parquet that can be read ({error}); write it as Parquet first"
+            ) from error
+        self._refuse_unlike_files()
+        self._vectors = find_vectors(self._schemas[0], spec)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, from the files' footers."""
+        return self._groups.n_rows
+
+    def key_columns(self, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+        """Read whole columns that windows are planned by; see `Source`."""
+        parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+        try:
+            for fragment, schema in zip(self._fragments, self._schemas, strict=True):
+                table = fragment.to_table(schema=schema, columns=list(names))
+                for name in names:
+                    parts[name].append(table.column(name))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.spec.path} cannot be read: {error}") from error
+        return {name: self._read_key(columns, name) for name, columns in parts.items()}
+
+    def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
+        """Read some rows, from the row groups that hold them; see `Source`."""
+        rows = runs_to_rows(runs)
+        refuse_outside(rows, self.n_rows, self.spec.path)
+        wanted = [] if self.spec.id is None else [self.spec.id]
+        wanted = list(dict.fromkeys([*wanted, *self.spec.label, *(self._vectors.names if with_vectors else ())]))
+        vectors, ids = [], []
+        labels: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in self.spec.label}
+        for batch, batch_rows in self._read_batches(rows, wanted):
+            if with_vectors:
+                vectors.append(read_vectors(batch, self._vectors, batch_rows))
+            if self.spec.id is not None:
+                ids.append(read_key(pa.chunked_array([batch.column(self.spec.id)]), self.spec.id, self.spec))
+            for name, parts in labels.items():
+                parts.append(read_label(pa.chunked_array([batch.column(name)]), name))
+        return WindowRows(
+            to_matrix(join_vectors(vectors), rows) if with_vectors else None,
+            join_parts(ids, self.spec.id) if self.spec.id is not None else None,
+            {name: join_parts(parts, name) for name, parts in labels.items()},
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tell when a file was added, removed or written anew."""
+        root = Path(self.spec.path)
+        digest = hashlib.sha256()
+        for stamp in self._stamps:
+            name = Path(stamp.path).relative_to(root if root.is_dir() else root.parent).as_posix()
+            digest.update(f"{name}\0{stamp.size}\0{stamp.mtime_ns}\0".encode())
+        return {
+            "format": "parquet",
+            "rows": self.n_rows,
+            "files": len(self._stamps),
+            "bytes": sum(stamp.size for stamp in self._stamps),
+            "digest": digest.hexdigest()[:32],
+        }
+
+    def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
+        """Give the source itself: it is on disk."""
+        return self
+
+    def _refuse_unlike_files(self) -> None:
+        first = self._schemas[0]
+        for fragment, schema in zip(self._fragments, self._schemas, strict=True):
+            lacking, extra = set(first.names) - set(schema.names), set(schema.names) - set(first.names)
+            if lacking or extra:
+                odd = [f"no {name!r}" for name in sorted(lacking)] + [f"also {name!r}" for name in sorted(extra)]
+                raise SourceError(
+                    f"the files of {self.spec.path} have different columns: {fragment.path} has {name_some(odd)}, "
+                    f"unlike {self._fragments[0].path}; write them with the same columns, or name one file"
+                )
+
+    def _read_key(self, columns: Sequence[pa.ChunkedArray], name: str) -> np.ndarray[Any, Any]:
+        kinds = {column.type for column in columns}
+        if len(kinds) == 1:  # rows are then counted over all files where values are missing
+            chunks = [chunk for column in columns for chunk in column.chunks]
+            return read_key(pa.chunked_array(chunks, columns[0].type), name, self.spec)
+        return join_parts([read_key(column, name, self.spec) for column in columns], name)
+
+    def _read_batches(self, rows: Int64Array, columns: list[str]) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
+        """Read the wanted rows in order, with their numbers, batch by batch."""
+        groups = self._groups.find(rows)
+        for number in np.unique(self._groups.fragments[groups]).tolist():
+            is_here = self._groups.fragments[groups] == number
+            here, used = np.unique(groups[is_here]), rows[is_here]
+            # Rows are counted within the row groups that are read: where each begins among them, and in the source.
+            lengths = self._groups.lengths[here]
+            shift = np.cumsum(lengths) - lengths - self._groups.starts[here]
+            places = used + shift[np.searchsorted(here, groups[is_here])]
+            part = self._fragments[number].subset(row_group_ids=self._groups.ids[here].tolist())
+            yield from self._take(part, self._schemas[number], columns, places, used)
+
+    def _take(
+        self, part: ds.Fragment, schema: pa.Schema, columns: list[str], places: Int64Array, rows: Int64Array
+    ) -> Iterator[tuple[pa.RecordBatch, Int64Array]]:
+        # One thread and little ahead: workers read side by side, and memory is that of a few batches.
+        scanner = part.scanner(
+            schema=schema, columns=columns, batch_size=BATCH_ROWS, batch_readahead=1, use_threads=False
+        )
+        begin = 0
+        try:
+            for batch in scanner.to_batches():
+                low, high = np.searchsorted(places, [begin, begin + batch.num_rows])
+                if low < high:
+                    yield _pick(batch, places[low:high] - begin), rows[low:high]
+                begin += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{part.path} cannot be read: {error}") from error
+
+
+class _RowGroups(NamedTuple):
+    """All row groups of all files, in order; each column (g,)."""
+
+    fragments: Int64Array
+    ids: Int64Array
+    starts: Int64Array
+    lengths: Int64Array
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.lengths.sum())
+
+    def find(self, rows: Int64Array) -> Int64Array:
+        return np.searchsorted(self.starts, rows, side="right") - 1
+
+
+def list_files(path: Path) -> list[FileStamp]:
+    """List the files of a source.
+
+    Raises
+    ------
+    SourceError
+        When there are none.
+    """
+    if not path.exists():
+        raise SourceError(f"no such file or folder: {path}")
+    if path.is_file():
+        files = [path]
+    else:
+        files = sorted(
+            (
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES and not _is_hidden(file.relative_to(path))
+            ),
+            key=lambda file: file.relative_to(path).as_posix(),
+        )
+        files = [file for file in files if file.is_file()]
+    if not files:
+        raise SourceError(f"the folder {path} has no Parquet files (names that end in {', '.join(SUFFIXES)})")
+    return [FileStamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+
+
+def _open_dataset(path: Path, stamps: Sequence[FileStamp]) -> ds.Dataset:
+    if path.is_file():
+        return ds.dataset([stamp.path for stamp in stamps], format="parquet")
+    return ds.dataset(
+        [stamp.path for stamp in stamps],
+        format="parquet",
+        partitioning=ds.partitioning(flavor="hive"),
+        partition_base_dir=str(path),
+    )
+
+
+def _add_folder_columns(fragment: ds.Fragment, shared: pa.Schema) -> pa.Schema:
+    # A file keeps its own types: lists may be of one fixed length here and of another there.
+    own = fragment.physical_schema
+    folders = ds.get_partition_keys(fragment.partition_expression)
+    return pa.schema([*own, *(shared.field(name) for name in folders if name not in own.names)])
+
+
+def _list_groups(fragments: Sequence[ds.Fragment]) -> _RowGroups:
+    found = [
+        (number, group.id, group.num_rows) for number, fragment in enumerate(fragments) for group in fragment.row_groups
+    ]
+    fragment_numbers, ids, lengths = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    return _RowGroups(fragment_numbers, ids, np.cumsum(lengths) - lengths, lengths)
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in relative.parts)
+
+
+def _pick(batch: pa.RecordBatch, places: Int64Array) -> pa.RecordBatch:
+    if places[-1] - places[0] + 1 == len(places):
+        return batch.slice(int(places[0]), len(places))
+    return batch.take(pa.array(places))

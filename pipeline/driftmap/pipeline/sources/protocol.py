@@ -1,0 +1,82 @@
+"""What every source offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.config import SourceSpec
+
+
+class WindowRows(NamedTuple):
+    """The rows of one window."""
+
+    vectors: Float32Array | None
+    """(n, d), finite; None where they were not asked for."""
+    ids: np.ndarray[Any, Any] | None
+    """(n,) int64 or fixed-width bytes; None where the source has no ids."""
+    labels: dict[str, np.ndarray[Any, Any]]
+    """Per label column (n,): numbers, dates, or text as UTF-8 in fixed-width bytes."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Rows in an order of their own, numbered from 0, of which any part can be read."""
+
+    @property
+    def spec(self) -> SourceSpec:
+        """What `open_source` needs to open the same source again, in any process."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def window_names(self) -> Sequence[str] | None:
+        """Names of the windows, where the source came cut into windows: the column `spec.by` holds their numbers."""
+
+    def key_columns(self, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+        """Read whole columns that windows are planned by; no vectors are read.
+
+        Parameters
+        ----------
+        names
+            Any of the columns that the spec names for time, id and by.
+
+        Returns
+        -------
+        Per column (n_rows,): times as datetime64[us] (UTC), ids as int64 or bytes, others as numbers, dates or bytes.
+
+        Raises
+        ------
+        SourceError
+            When a column has missing values, or a type that cannot be used.
+        """
+
+    def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
+        """Read some rows.
+
+        Parameters
+        ----------
+        runs
+            int64 (r, 2): [start, stop) row ranges, ascending and apart.
+        with_vectors
+            Read the vectors too.
+
+        Raises
+        ------
+        SourceError
+            When vectors are missing, of unequal length or not finite; the rows of the source are named.
+        """
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tell sources apart: JSON that is the same until the data change."""
+
+    def spill(self, folder: str | Path) -> Source:
+        """Write what is in memory only to a folder, and give the source that reads it there; others give themselves."""

@@ -1,0 +1,210 @@
+"""Vectors of rows: which columns hold them, and how they become one matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.runs import name_rows, name_some
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.config import SourceSpec
+
+
+class VectorColumns(NamedTuple):
+    """The columns that hold vectors."""
+
+    names: tuple[str, ...]
+    is_list: bool
+    """Whether it is one column of lists, or each column one number of the vector."""
+
+
+class RaggedRows(NamedTuple):
+    """Vectors of rows that may differ in length."""
+
+    values: Float32Array
+    """All vectors, one after the other."""
+    lengths: Int64Array
+    """(n,) numbers in each vector."""
+
+
+def find_vectors(schema: pa.Schema, spec: SourceSpec) -> VectorColumns:
+    """Find the columns that hold the vectors.
+
+    They are the column that `spec.vectors` names; else the only column of lists of numbers; else all numeric columns
+    that `spec` gives no other role.
+
+    Raises
+    ------
+    SourceError
+        When there are none, or it is not clear which.
+    """
+    refuse_missing_columns(schema.names, (*spec.named_columns, *((spec.vectors,) if spec.vectors else ())), spec.path)
+    if spec.vectors is not None:
+        kind = schema.field(spec.vectors).type
+        if not _is_number_list(kind):
+            raise SourceError(
+                f"vectors: column {spec.vectors!r} holds {kind}; lists of numbers were expected. To make vectors of "
+                "all numeric columns, leave vectors out"
+            )
+        return VectorColumns((spec.vectors,), is_list=True)
+    free = [field for field in schema if field.name not in spec.named_columns]
+    lists = [field.name for field in free if _is_number_list(field.type)]
+    if len(lists) > 1:
+        raise SourceError(f"vectors may be in any of the columns {name_some(lists)}; name one of them (vectors)")
+    if lists:
+        return VectorColumns((lists[0],), is_list=True)
+    numbers = tuple(field.name for field in free if _is_number(field.type))
+    if not numbers:
+        raise SourceError(
+            f"{spec.path or 'the source'} has no column of vectors: neither lists of numbers nor numeric "
+            f"columns besides time, id, label and by; it has {name_some(schema.names)}"
+        )
+    return VectorColumns(numbers, is_list=False)
+
+
+def refuse_missing_columns(there: Sequence[str], wanted: Sequence[str], path: str) -> None:
+    """Refuse columns that a source does not have, or has twice.
+
+    Raises
+    ------
+    SourceError
+        Naming the columns that it has.
+    """
+    where = path or "the source"
+    for name in wanted:
+        if name not in there:
+            known = ", ".join(there[:50]) + (f" and {len(there) - 50} more" if len(there) > 50 else "")
+            raise SourceError(f"{where} has no column {name!r}; its columns are: {known}")
+        if list(there).count(name) > 1:
+            raise SourceError(f"{where} has more than one column {name!r}; rename one of them")
+
+
+def read_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows: Int64Array) -> RaggedRows:
+    """Read the vectors of a part of a source.
+
+    Parameters
+    ----------
+    table
+        The part, with the columns of vectors.
+    columns
+        Which columns these are.
+    rows
+        Numbers of its rows in the source, (n,), to name them.
+
+    Raises
+    ------
+    SourceError
+        When rows have no vector.
+    """
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes inf, and is refused as such
+        if not columns.is_list:
+            matrix = np.column_stack([_read_numbers(table.column(name)) for name in columns.names])
+            return RaggedRows(matrix.reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
+        column = table.column(columns.names[0])
+        chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        if column.null_count:
+            missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
+            raise SourceError(f"vectors: {name_rows(rows[missing])} of the source have none; drop these rows")
+        parts = [_read_lists(chunk, columns.names[0]) for chunk in chunks]
+    return join_vectors(parts)
+
+
+def join_vectors(parts: Sequence[RaggedRows]) -> RaggedRows:
+    """Join vectors of consecutive parts."""
+    if len(parts) == 1:
+        return parts[0]
+    values = [np.empty(0, dtype=np.float32), *(part.values for part in parts)]
+    lengths = [np.empty(0, dtype=np.int64), *(part.lengths for part in parts)]
+    return RaggedRows(np.concatenate(values), np.concatenate(lengths))
+
+
+def to_matrix(vectors: RaggedRows, rows: Int64Array) -> Float32Array:
+    """Make one matrix of the vectors of a window.
+
+    Parameters
+    ----------
+    vectors
+        Of its n rows.
+    rows
+        Numbers of these rows in the source, (n,).
+
+    Returns
+    -------
+    float32 (n, d)
+
+    Raises
+    ------
+    SourceError
+        When they differ in length, are empty or not finite; the rows are named.
+    """
+    lengths = vectors.lengths
+    usual = int(np.bincount(lengths).argmax()) if len(lengths) else 0
+    odd = np.flatnonzero(lengths != usual)
+    if len(odd):
+        raise SourceError(
+            f"vectors differ in length within a window: {name_rows(rows[odd])} of the source, the first with "
+            f"{lengths[odd[0]]} numbers where the window's others have {usual}; they must agree"
+        )
+    if usual == 0:
+        raise SourceError(f"vectors of {name_rows(rows)} of the source are empty; at least one number was expected")
+    matrix = vectors.values.reshape(len(lengths), usual)
+    refuse_not_finite(matrix, rows)
+    return matrix
+
+
+def refuse_not_finite(matrix: Float32Array, rows: Int64Array) -> None:
+    """Refuse vectors that hold NaN or infinity.
+
+    Raises
+    ------
+    SourceError
+        Naming the rows of the source.
+    """
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        raise SourceError(
+            f"vectors hold NaN, infinity or values too large for float32 in {name_rows(rows[bad])} of the source; "
+            "fill them, or drop these rows"
+        )
+
+
+def _read_numbers(column: pa.ChunkedArray | pa.Array) -> Float32Array:
+    # Missing numbers become NaN, which is refused with the row's number.
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)).astype(np.float32)
+
+
+def _read_lists(array: pa.Array, name: str) -> RaggedRows:
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if not _is_number_list(array.type):
+        raise SourceError(
+            f"vectors: column {name!r} holds {array.type} in a part of the source; lists of numbers were expected"
+        )
+    if pt.is_fixed_size_list(array.type):
+        lengths = np.full(len(array), array.type.list_size, dtype=np.int64)
+    else:
+        lengths = np.asarray(pc.list_value_length(array).to_numpy(zero_copy_only=False)).astype(np.int64)
+    flat = array.flatten()
+    if not pt.is_float32(flat.type) or flat.null_count:
+        flat = flat.cast(pa.float64(), safe=False)
+    return RaggedRows(np.asarray(flat.to_numpy(zero_copy_only=False)).astype(np.float32), lengths)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pt.is_integer(kind) or pt.is_floating(kind))
+
+
+def _is_number_list(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    is_list = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
+    return bool(is_list and _is_number(kind.value_type))

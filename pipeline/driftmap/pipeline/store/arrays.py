@@ -1,0 +1,251 @@
+"""Arrays on disk: the one file that imports zarr.
+
+Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Text and bytes are
+stored as rows of bytes, dates as integers, each with an attribute that says what it was, so nothing needs pickle.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import obstore
+import zarr
+from obstore.store import LocalStore
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
+from zarr.storage import ObjectStore
+
+from driftmap.pipeline.errors import SourceError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_CHUNK_BYTES = 64 * 2**20
+"""Raw size above which an array is cut into several chunks, along its rows."""
+
+_KIND = "driftmap_kind"
+"""Attribute that says what rows of bytes, or integers, stand for."""
+
+
+class ArrayLike(Protocol):
+    """An array that is read by slicing; it may lie on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length along each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What one element is."""
+
+    def __getitem__(self, selection: Any, /) -> Any:
+        """Read a part of the array as a numpy array."""
+
+
+class ArrayEntry(NamedTuple):
+    """One array of a Zarr group, as `list_arrays` finds it."""
+
+    name: str
+    """Path below the group, `/` between its parts."""
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+def open_array(path: str | Path) -> ArrayLike:
+    """Open one array of a user's Zarr data (format 2 or 3) for reading.
+
+    Parameters
+    ----------
+    path
+        Folder of the array itself; inside a group, `<group>/<name>`.
+
+    Raises
+    ------
+    SourceError
+        When there is no Zarr array at `path`.
+    """
+    opened = _open_foreign(Path(path))
+    if not isinstance(opened, zarr.Array):
+        raise SourceError(f"{path} is a Zarr group, an array was expected; name one of: {_shown(Path(path))}")
+    return opened
+
+
+def list_arrays(path: str | Path) -> list[ArrayEntry]:
+    """List the arrays of a user's Zarr group, sorted by name; empty where `path` is itself an array.
+
+    Raises
+    ------
+    SourceError
+        When there is no Zarr data at `path`.
+    """
+    opened = _open_foreign(Path(path))
+    return list(_iterate_arrays(Path(path))) if isinstance(opened, zarr.Group) else []
+
+
+def is_array(path: str | Path) -> bool:
+    """Whether `path` is the folder of one Zarr array (format 2 or 3); False for a group and for anything else."""
+    try:
+        return isinstance(_open_foreign(Path(path)), zarr.Array)
+    except SourceError:
+        return False
+
+
+def write_arrays(root: Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
+    """Write a new group of arrays below a store's root.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
+    group
+        Path of the group below it; it must be new, since chunks of two writers would mix.
+    arrays
+        The arrays by name: numbers, booleans, bytes, text or dates, of any length.
+
+    Returns
+    -------
+    Bytes that the group takes on disk.
+    """
+    store = ObjectStore(_local(root))
+    try:
+        zarr.create_group(store, path=group, zarr_format=3)
+    except zarr.errors.ContainsGroupError as error:
+        raise StoreError(f"the group {group} of {root} is there already; an attempt is written once") from error
+    for name, values in arrays.items():
+        encoded, kind = _encode(np.ascontiguousarray(values))
+        zarr.create_array(
+            store,
+            name=f"{group}/{name}",
+            data=encoded,
+            chunks=_choose_chunks(encoded),
+            serializer=BytesCodec(),
+            compressors=[BloscCodec(cname="lz4", shuffle="shuffle", typesize=encoded.dtype.itemsize), Crc32cCodec()],
+            filters=None,
+            attributes={} if kind is None else {_KIND: kind},
+            # Chunks of nothing but zeros are left out otherwise, and then look like lost ones.
+            config={"write_empty_chunks": True},
+        )
+    return measure_bytes(root, group)
+
+
+def read_array(root: Path, name: str, where: str) -> np.ndarray[Any, Any]:
+    """Read one whole array of a store, sure that every byte is what was written.
+
+    Parameters
+    ----------
+    root, name
+        Folder of the store; path of the array below it.
+    where
+        What the array belongs to, for the error: `window 'congress 104'`.
+
+    Raises
+    ------
+    StoreError
+        When the array or one of its chunks is missing, or its checksum does not agree.
+    """
+    store = ObjectStore(_local(root), read_only=True)
+    what = f"{where}: array {name!r} in {root}"
+    try:
+        array = zarr.open_array(store, path=name, mode="r", zarr_format=3)
+        _refuse_missing_chunks(root, array, name, what)
+        values = np.asarray(array[...])
+        kind = array.attrs.get(_KIND)
+    except StoreError:
+        raise
+    except FileNotFoundError as error:
+        raise StoreError(f"{what} is missing; the store was damaged after it was written") from error
+    except Exception as error:  # zarr and its codecs raise ValueError, RuntimeError, KeyError, ... for damaged data
+        raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+    return _decode(values, kind if isinstance(kind, str) else None)
+
+
+def measure_bytes(root: Path, group: str) -> int:
+    """Bytes on disk of everything below a group."""
+    return sum(entry["size"] for batch in obstore.list(_local(root), prefix=group) for entry in batch)
+
+
+def _open_foreign(path: Path) -> zarr.Array[Any] | zarr.Group:
+    if not path.exists():
+        raise SourceError(f"no such file or folder: {path}")
+    if not path.is_dir():
+        raise SourceError(f"{path} is a file; a Zarr array or group is a folder")
+    store = ObjectStore(_local(path), read_only=True)
+    try:
+        return zarr.open(store, mode="r")
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{path} holds no Zarr array or group that can be read ({error})") from error
+
+
+def _iterate_arrays(folder: Path, prefix: str = "") -> Iterator[ArrayEntry]:
+    # Walked folder by folder: consolidated metadata hides what was added later, and zarr warns of other folders.
+    for child in sorted(folder.iterdir()):
+        if (child / ".zarray").is_file() or _read_node_type(child) == "array":
+            array = open_array(child)
+            yield ArrayEntry(prefix + child.name, tuple(array.shape), array.dtype)
+        elif (child / ".zgroup").is_file() or _read_node_type(child) == "group":
+            yield from _iterate_arrays(child, f"{prefix}{child.name}/")
+
+
+def _read_node_type(folder: Path) -> str | None:
+    try:
+        node_type = json.loads((folder / "zarr.json").read_bytes())["node_type"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return node_type if isinstance(node_type, str) else None
+
+
+def _shown(folder: Path) -> str:
+    return ", ".join(entry.name for entry in _iterate_arrays(folder)) or "(it has none)"
+
+
+def _local(path: Path) -> LocalStore:
+    return LocalStore(prefix=path)
+
+
+def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    row_bytes = max(1, values.itemsize * int(np.prod(values.shape[1:])))
+    n_rows = max(1, min(len(values), MAX_CHUNK_BYTES // row_bytes))
+    return (n_rows, *(max(1, length) for length in values.shape[1:]))
+
+
+def _refuse_missing_chunks(root: Path, array: zarr.Array[Any], name: str, what: str) -> None:
+    if array.size == 0:
+        return
+    local = _local(root)
+    for row in range(-(-array.shape[0] // array.chunks[0])):
+        key = array.metadata.encode_chunk_key((row,) + (0,) * (array.ndim - 1))
+        try:
+            obstore.head(local, f"{name}/{key}")
+        except FileNotFoundError as error:
+            raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written") from error
+
+
+def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], str | None]:
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    kind = values.dtype.kind
+    if kind == "M":
+        return values.view(np.int64), values.dtype.name
+    if kind in "UO":
+        texts = ["" if value is None else str(value) for value in values.tolist()]
+        return _as_byte_rows(np.array([text.encode() for text in texts], dtype=np.bytes_)), "text"
+    if kind == "S":
+        return _as_byte_rows(values), "bytes"
+    if kind in "biuf":
+        return values, None
+    raise StoreError(f"arrays of dtype {values.dtype} cannot be stored; give numbers, text, bytes or dates")
+
+
+def _as_byte_rows(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    width = max(1, values.dtype.itemsize)
+    return np.ascontiguousarray(values.astype(f"S{width}")).view(np.uint8).reshape(len(values), width)
+
+
+def _decode(values: np.ndarray[Any, Any], kind: str | None) -> np.ndarray[Any, Any]:
+    if kind is None:
+        return values
+    if kind in ("text", "bytes"):
+        rows = np.ascontiguousarray(values).view(f"S{values.shape[1]}").reshape(len(values))
+        return np.char.decode(rows, "utf-8") if kind == "text" else rows
+    return values.view(kind)

@@ -1,0 +1,106 @@
+"""Attempts at a window: groups of arrays, written once, which count only when a commit names them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from driftmap.engine.types import FuzzyGraph, KnnGraph
+from driftmap.pipeline.store.arrays import read_array, write_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from driftmap.engine.types import Float32Array, WindowGraph
+
+_N_DIGITS = 8
+
+
+class GraphReceipt(TypedDict):
+    """What a worker says of the graph it wrote; becomes true when the coordinator commits it."""
+
+    index: int
+    label: str
+    attempt: str
+    n_rows: int
+    n_edges: int
+    has_ids: bool
+    label_columns: list[str]
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One group of arrays of a window, and what to call the window in errors."""
+
+    root: Path
+    index: int
+    name: str
+    label: str
+
+    def read(self, array: str) -> np.ndarray[Any, Any]:
+        """Read one array; StoreError names the window and the array when it is missing or damaged."""
+        return read_array(self.root, f"{name_group(self.index, self.name)}/{array}", f"window {self.label!r}")
+
+
+def new_attempt() -> str:
+    """Name a new attempt; no two writers ever share one."""
+    return uuid.uuid4().hex[:16]
+
+
+def name_group(index: int, attempt: str) -> str:
+    """Path of an attempt below the store's root."""
+    return f"windows/{index:0{_N_DIGITS}d}/{attempt}"
+
+
+def write_graph(
+    attempt: Attempt,
+    ids: np.ndarray[Any, Any],
+    labels: Mapping[str, np.ndarray[Any, Any]],
+    graph: WindowGraph,
+) -> int:
+    """Write a window's ids, label columns and graph as a new group; returns its bytes on disk.
+
+    Label columns are stored under their number, since a column's name may hold any character; the receipt names them.
+    """
+    arrays = {
+        "ids": ids,
+        "knn_indices": graph.knn.indices,
+        "knn_distances": graph.knn.distances,
+        "indptr": graph.fuzzy.indptr,
+        "indices": graph.fuzzy.indices,
+        "data": graph.fuzzy.data,
+        **{f"label_{number}": values for number, values in enumerate(labels.values())},
+    }
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays)
+
+
+def write_positions(attempt: Attempt, positions: Float32Array) -> int:
+    """Write a window's map as a new group; returns its bytes on disk."""
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions})
+
+
+def read_knn_graph(attempt: Attempt) -> KnnGraph:
+    """Read the kNN graph that `write_graph` wrote."""
+    return KnnGraph(attempt.read("knn_indices"), attempt.read("knn_distances"))
+
+
+def read_fuzzy_graph(attempt: Attempt) -> FuzzyGraph:
+    """Read the fuzzy graph that `write_graph` wrote."""
+    return FuzzyGraph(attempt.read("indptr"), attempt.read("indices"), attempt.read("data"))
+
+
+def read_texts(attempt: Attempt, array: str) -> np.ndarray[Any, Any]:
+    """Read ids or a label column; bytes that are UTF-8 come back as text."""
+    values = attempt.read(array)
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError:
+        return values

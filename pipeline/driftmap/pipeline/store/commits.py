@@ -1,0 +1,107 @@
+"""The log of a store: numbered commit files that are created once and never changed.
+
+What the log says is all that is true of a store. A file is put with mode "create", so of two writers of one number
+one fails, and a reader never meets half a commit.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore
+
+from driftmap.pipeline.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FOLDER = "commits"
+_N_DIGITS = 8
+
+
+class Commit(NamedTuple):
+    """One entry of the log."""
+
+    number: int
+    kind: str
+    payload: dict[str, Any]
+
+
+class CommitConflictError(StoreError):
+    """Another process wrote the commit of this number first."""
+
+
+class CommitLog:
+    """Read and extend the log of one store.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files = LocalStore(prefix=root)
+        self._known: list[Commit] = []
+
+    @property
+    def commits(self) -> list[Commit]:
+        """Every commit read so far, in order."""
+        return self._known
+
+    def read_new(self) -> list[Commit]:
+        """Read the commits that were added since the last call, and remember them.
+
+        Numbers are tried one after the other, so a call with nothing new costs one failed look-up, whatever the length.
+        """
+        new: list[Commit] = []
+        while (commit := self._read(len(self._known))) is not None:
+            self._known.append(commit)
+            new.append(commit)
+        return new
+
+    def append(self, kind: str, payload: Mapping[str, Any]) -> Commit:
+        """Write the next commit.
+
+        Raises
+        ------
+        CommitConflictError
+            When another process wrote that number meanwhile; nothing was changed, and `read_new` shows what it wrote.
+        """
+        number = len(self._known)
+        text = json.dumps({"kind": kind, **payload}, indent=1, allow_nan=False, sort_keys=True)
+        try:
+            obstore.put(self._files, _name_file(number), text.encode(), mode="create")
+        except AlreadyExistsError as error:
+            raise CommitConflictError(
+                f"another process writes to {self._root}: commit {number} is not ours; let only one run use a store"
+            ) from error
+        commit = Commit(number, kind, json.loads(text))
+        self._known.append(commit)
+        return commit
+
+    def _read(self, number: int) -> Commit | None:
+        name = _name_file(number)
+        try:
+            text = obstore.get(self._files, name).bytes().to_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            payload = json.loads(text)
+            return Commit(number, payload["kind"], payload)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self._root / name} is damaged ({error}); restore the store from a copy") from error
+
+
+def has_commits(root: Path) -> bool:
+    """Whether a folder is a store: whether its first commit is there."""
+    return (root / _name_file(0)).is_file()
+
+
+def _name_file(number: int) -> str:
+    return f"{FOLDER}/{number:0{_N_DIGITS}d}.json"

@@ -1,0 +1,308 @@
+"""The store of a run: made, opened, read by window, and moved on commit by commit."""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import attempts, commits
+from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.state import FORMAT, FORMAT_VERSION, read_first_commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
+    from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
+    from driftmap.pipeline.store.state import WindowState
+
+SOURCE_FOLDER = "source"
+"""Folder of a store that may hold the data themselves: arrays that were given from Python."""
+
+
+class Store:
+    """A run's store: its windows, graphs and maps, as far as the log says that they are there.
+
+    Open one with `open_store(path)`. A window is named by its label, or by its number in the run.
+
+    Parameters
+    ----------
+    path
+        Folder of the store.
+    read_only
+        Refuse to write.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = True) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._log = CommitLog(path)
+        first, *later = self._log.read_new()
+        self._state = read_first_commit(first, str(path))
+        self._state.apply(later)
+
+    @classmethod
+    def open(cls, path: str | Path, *, read_only: bool = True) -> Store:
+        """Open an existing store.
+
+        Raises
+        ------
+        StoreError
+            When there is none at `path`, it was made by a newer version, or its log is damaged.
+        """
+        folder = Path(path).expanduser().absolute()
+        if not folder.exists():
+            raise StoreError(f"no store at {folder}: there is no such folder; `run` makes one")
+        if not commits.has_commits(folder):
+            raise StoreError(f"{folder} is no driftmap store: it has no {commits.FOLDER} log; name another path")
+        return cls(folder, read_only=read_only)
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        config: Mapping[str, Any],
+        windows: Sequence[Mapping[str, Any]],
+        fingerprint: Mapping[str, Any],
+    ) -> Store:
+        """Make a store with its first commit; of two processes that do so at once, one opens what the other made.
+
+        Parameters
+        ----------
+        path
+            A folder that does not exist, is empty, or was prepared by `prepare_folder`.
+        config
+            Settings of the run, as JSON.
+        windows
+            Per window `label`, `n_rows`, `start`, `end`, `digest` (see `WindowState`).
+        fingerprint
+            Of the source, to see that it changed.
+        """
+        folder = prepare_folder(path)
+        payload = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "driftmap": version("driftmap"),
+            "config": dict(config),
+            "windows": [dict(window) for window in windows],
+            "fingerprint": dict(fingerprint),
+        }
+        with suppress(CommitConflictError):  # the other run's store is as good, where the settings agree
+            CommitLog(folder).append("create", payload)
+        return cls(folder, read_only=False)
+
+    def __repr__(self) -> str:
+        counts = dict.fromkeys(("final", "provisional", "graph", "planned"), 0)
+        for window in self.state():
+            counts[window.status] += 1
+        shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        return f"<Store {self.path}: {self.n_windows} windows ({shown})>"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings of the run, as they were saved when the store was made."""
+        return self._state.config
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Fingerprint of the source when the store was made."""
+        return self._state.fingerprint
+
+    @property
+    def driftmap_version(self) -> str:
+        """Version of driftmap that made the store."""
+        return self._state.driftmap_version
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of all windows, in the order of the run."""
+        return [window.label for window in self._state.windows]
+
+    @property
+    def n_windows(self) -> int:
+        """Number of windows of the run."""
+        return len(self._state.windows)
+
+    @property
+    def n_blocks_done(self) -> int:
+        """Number of blocks that are laid out."""
+        return self._state.n_blocks_done
+
+    @property
+    def n_commits(self) -> int:
+        """Number of commits of the log that were read."""
+        return self._state.n_commits
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every window has a map."""
+        return all(window.layout_attempt is not None for window in self._state.windows)
+
+    def state(self) -> list[WindowState]:
+        """Tell what the log says of every window, in order."""
+        return list(self._state.windows)
+
+    def refresh(self) -> bool:
+        """Read what was committed since; returns whether there was anything."""
+        new = self._log.read_new()
+        self._state.apply(new)
+        return bool(new)
+
+    def window_ids(self, window: str | int) -> np.ndarray[Any, Any]:
+        """Entity ids of a window's rows, (n,); row numbers of the source where it has no ids."""
+        return attempts.read_texts(self._graph_attempt(window), "ids")
+
+    def window_labels(self, window: str | int) -> dict[str, np.ndarray[Any, Any]]:
+        """Label columns of a window, each (n,)."""
+        attempt = self._graph_attempt(window)
+        columns = self._find(window).label_columns
+        return {column: attempts.read_texts(attempt, f"label_{number}") for number, column in enumerate(columns)}
+
+    def knn_graph(self, window: str | int) -> KnnGraph:
+        """Nearest neighbours of a window's rows."""
+        return attempts.read_knn_graph(self._graph_attempt(window))
+
+    def fuzzy_graph(self, window: str | int) -> FuzzyGraph:
+        """Fuzzy graph of a window."""
+        return attempts.read_fuzzy_graph(self._graph_attempt(window))
+
+    def embedding(self, window: str | int) -> tuple[np.ndarray[Any, Any], Float32Array]:
+        """Ids and positions of a window's rows, (n,) and (n, c); row i of both is the same entity."""
+        return self.window_ids(window), self.positions(window)
+
+    def positions(self, window: str | int) -> Float32Array:
+        """Positions of a window's rows, (n, c), without reading their ids."""
+        state = self._find(window)
+        if state.layout_attempt is None:
+            raise StoreError(
+                f"window {state.label!r} has no map yet (status: {state.status}); run the same command again to go on"
+            )
+        return self._attempt(state, state.layout_attempt).read("positions")
+
+    def to_table(self, windows: Iterable[str | int] | None = None) -> pa.Table:
+        """All maps as one table: window, window_index, id, x, y (z, or dim_0 ...), status and the label columns.
+
+        Parameters
+        ----------
+        windows
+            Labels or numbers; all windows that have a map when left out.
+        """
+        import pyarrow as pa  # late: opening a store needs none of it
+
+        chosen = [w.index for w in self.state() if w.layout_attempt] if windows is None else windows
+        parts = [self._window_table(self._find(window)) for window in chosen]
+        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+
+    def commit_graph(self, receipt: GraphReceipt) -> bool:
+        """Make a worker's graph true; returns False where another run committed that window first."""
+
+        def is_done() -> bool:
+            return self._state.windows[receipt["index"]].graph_attempt is not None
+
+        return self._commit("graph", {"receipt": receipt}, is_done)
+
+    def commit_layout(self, payload: Mapping[str, Any]) -> bool:
+        """Make a block's maps true; returns False where another run committed that block first.
+
+        Parameters
+        ----------
+        payload
+            `block` (its number), `attempt`, `final` and `provisional` (window numbers), `seconds`.
+        """
+
+        def is_done() -> bool:
+            return self.n_blocks_done > int(payload["block"])
+
+        return self._commit("layout", payload, is_done)
+
+    def new_attempt(self, window: int, name: str | None = None) -> Attempt:
+        """Name a new group of arrays for a window; nothing reads it before a commit names it."""
+        return self._attempt(self._state.windows[window], name or attempts.new_attempt())
+
+    def _commit(self, kind: str, payload: Mapping[str, Any], is_done: Callable[[], bool]) -> bool:
+        if self.read_only:
+            raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
+        while not is_done():
+            try:
+                self._state.apply([self._log.append(kind, payload)])
+            except CommitConflictError:
+                self.refresh()
+            else:
+                return True
+        return False
+
+    def _find(self, window: str | int) -> WindowState:
+        if not isinstance(window, str):
+            if not 0 <= window < self.n_windows:
+                raise StoreError(f"window {window} is out of range: the store has windows 0 to {self.n_windows - 1}")
+            return self._state.windows[int(window)]
+        index = self._state.index_by_label.get(window)
+        if index is None:
+            close = difflib.get_close_matches(str(window), self.labels, n=3) or self.labels[:3]
+            raise StoreError(f"no window {window!r} in {self.path}; there are {self.n_windows}, such as {close}")
+        return self._state.windows[index]
+
+    def _attempt(self, state: WindowState, name: str) -> Attempt:
+        return attempts.Attempt(self.path, state.index, name, state.label)
+
+    def _graph_attempt(self, window: str | int) -> Attempt:
+        state = self._find(window)
+        if state.graph_attempt is None:
+            raise StoreError(f"window {state.label!r} has no graph yet; run the same command again to go on")
+        return self._attempt(state, state.graph_attempt)
+
+    def _window_table(self, state: WindowState) -> pa.Table:
+        import pyarrow as pa  # late: opening a store needs none of it
+
+        ids, positions = self.embedding(state.index)
+        n_rows, n_components = positions.shape
+        axes = "xyz" if n_components <= 3 else [f"dim_{axis}" for axis in range(n_components)]
+        columns: dict[str, Any] = {
+            "window": pa.array([state.label] * n_rows, pa.string()),
+            "window_index": pa.array(np.full(n_rows, state.index, dtype=np.int32)),
+            "id": pa.array(ids),
+            **{axis: pa.array(np.ascontiguousarray(positions[:, i])) for i, axis in enumerate(axes[:n_components])},
+            "status": pa.array([state.status] * n_rows, pa.string()),
+        }
+        for name, values in self.window_labels(state.index).items():
+            columns[f"label_{name}" if name in columns else name] = pa.array(values)
+        return pa.table(columns)
+
+
+def open_store(path: str | Path) -> Store:
+    """Open an existing store for reading; `refresh` shows what another process commits meanwhile."""
+    return Store.open(path)
+
+
+def prepare_folder(path: str | Path) -> Path:
+    """Make the folder of a new store, or find one whose making was cut short; nothing of anyone else's is touched.
+
+    Raises
+    ------
+    StoreError
+        When something that is no unfinished store is there.
+    """
+    folder = Path(path).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file; the store is a folder: name another path")
+    found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    log = folder / commits.FOLDER
+    is_unfinished = commits.FOLDER in found and found <= {commits.FOLDER, SOURCE_FOLDER}
+    if found and not is_unfinished:
+        raise StoreError(
+            f"{folder} exists and is no driftmap store; name a path that does not exist, or an empty folder"
+        )
+    try:
+        log.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the store {folder} cannot be made: {error}") from error
+    return folder

@@ -1,0 +1,79 @@
+"""One window's work as a plain function: read its rows, build its graph, write it. No Dask."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from driftmap.engine.errors import DriftmapError
+from driftmap.engine.graphs import build_window_graph
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.runs import runs_to_rows
+from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from driftmap.engine.settings import GraphSettings
+    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.windows import WindowPlan
+
+
+def build_graph_task(
+    source_spec: SourceSpec, store_path: Path, window: WindowPlan, settings: GraphSettings, seed: int
+) -> GraphReceipt:
+    """Build the graph of one window and write it to the store; nothing counts before its receipt is committed.
+
+    Parameters
+    ----------
+    source_spec
+        Where the rows are; the source is opened here, on the worker.
+    store_path
+        Folder of the store.
+    window
+        Which rows the window has.
+    settings, seed
+        Passed to the engine.
+
+    Returns
+    -------
+    A small receipt; rows and graph stay where they are.
+
+    Raises
+    ------
+    DriftmapError
+        Of the class the source or the engine raised, its message led by the window's label.
+    """
+    started = time.perf_counter()
+    try:
+        rows = open_source(source_spec).read_rows(window.runs)
+        if rows.vectors is None or len(rows.vectors) != window.n_rows:
+            raise SourceError(f"{window.n_rows} rows were planned and others were read: the source changed; plan anew")
+        graph = build_window_graph(rows.vectors, settings, seed)
+    except Exception as error:
+        _name_window(error, window.label)
+        raise
+    ids = runs_to_rows(window.runs) if rows.ids is None else rows.ids  # row numbers tie rows that have no id
+    attempt = Attempt(store_path, window.index, new_attempt(), window.label)
+    n_bytes = write_graph(attempt, ids, rows.labels, graph)
+    return GraphReceipt(
+        index=window.index,
+        label=window.label,
+        attempt=attempt.name,
+        n_rows=len(ids),
+        n_edges=len(graph.fuzzy.indices),
+        has_ids=rows.ids is not None,
+        label_columns=list(rows.labels),
+        seconds=round(time.perf_counter() - started, 6),
+        bytes=n_bytes,
+    )
+
+
+def _name_window(error: Exception, label: str) -> None:
+    where = f"window {label!r}"
+    if isinstance(error, DriftmapError):
+        message: list[Any] = [f"{where}: {error}"]
+        error.args = (*message, *error.args[1:])
+    else:
+        error.add_note(f"while the graph of {where} was built")

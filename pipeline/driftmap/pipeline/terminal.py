@@ -1,0 +1,165 @@
+"""What the command line shows: progress, tables and errors, with rich."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from driftmap.pipeline.coordinator import Plan
+    from driftmap.pipeline.coordinator import Progress as RunState
+    from driftmap.pipeline.look.quality import WindowQuality
+    from driftmap.pipeline.store import Store
+
+MAX_LINES = 40
+"""Windows that a table shows in a terminal; of more, the first and the last ones."""
+
+
+def show_error(message: str) -> None:
+    """Print a user's error on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Error: ", "bold red"), message))
+
+
+class RunProgress:
+    """Bars of a run on stderr, where that is a terminal; elsewhere it only remembers where the run stands.
+
+    Call it with what `driftmap.pipeline.run` reports.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, RunState] = {}
+        """The last report of each stage."""
+        self._bars = Progress(
+            TextColumn("{task.description:<7}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.fields[windows]:>12} windows"),
+            TextColumn("{task.fields[speed]:>14}", style="cyan"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, state: RunState) -> None:
+        """Show one report."""
+        self.last[state.stage] = state
+        if state.stage not in self._tasks:
+            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="")
+        self._bars.update(
+            self._tasks[state.stage],
+            total=state.rows_total,
+            completed=state.rows_done,
+            windows=f"{state.windows_done:,}/{state.windows_total:,}",
+            speed=f"{state.rows_done / state.seconds:,.0f} rows/s" if state.rows_done else "",
+        )
+
+
+def show_run(store: Store, progress: RunProgress) -> None:
+    """Print the line that ends a run."""
+    n_rows = sum(fact.n_rows for fact in store.state())
+    seconds = ", ".join(f"{stage} {state.seconds:.1f} s" for stage, state in progress.last.items())
+    line = f"{store.n_windows} windows, {n_rows:,} rows in {store.path}: {_count(store)}"
+    _plain().print(f"{line} ({seconds})" if seconds else line, markup=False)
+
+
+def show_plan(plan: Plan) -> None:
+    """Print the windows of a plan."""
+    table = _table("Window", "Rows", "From", "To")
+    for window in _elide(plan.windows):
+        if window is None:
+            table.add_row("…")
+        else:
+            table.add_row(window.label, f"{window.n_rows:,}", str(window.start or ""), str(window.end or ""))
+    _print_table(table)
+    n_rows = sum(window.n_rows for window in plan.windows)
+    blocks = "1 block" if len(plan.blocks) == 1 else f"{len(plan.blocks)} blocks"
+    _plain().print(f"{len(plan.windows)} windows, {n_rows:,} rows, {blocks}", markup=False)
+
+
+def describe_store(store: Store) -> dict[str, Any]:
+    """Say what a store holds, as `status --json` prints it."""
+    return {
+        "store": str(store.path),
+        "n_windows": store.n_windows,
+        "is_complete": store.is_complete,
+        "counts": dict(Counter(fact.status for fact in store.state())),
+        "config": store.config,
+        "windows": [asdict(fact) for fact in store.state()],
+    }
+
+
+def show_status(store: Store) -> None:
+    """Print how far each window has come."""
+    table = _table("Window", "Rows", "State", "Edges", "MB")
+    for fact in _elide(store.state()):
+        if fact is None:
+            table.add_row("…")
+        else:
+            edges = f"{fact.n_edges:,}" if fact.n_edges else ""
+            size = f"{fact.bytes / 1e6:.2f}" if fact.bytes else ""
+            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, edges, size)
+    _print_table(table)
+    _plain().print(f"{store.path}: {store.n_windows} windows, {_count(store)}", markup=False)
+
+
+def show_quality(quality: list[WindowQuality]) -> None:
+    """Print the quality of each window."""
+    table = _table("Window", "Rows", "State", "Neighbours kept", "Related rows", "Drift")
+    for row in _elide(quality):
+        if row is None:
+            table.add_row("…")
+        else:
+            figures = ("" if value is None else f"{value:.3f}" for value in (row.neighbours, row.related, row.drift))
+            table.add_row(row.label, f"{row.n_rows:,}", row.status, *figures)
+    _print_table(table)
+
+
+def _plain() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _count(store: Store) -> str:
+    counts = Counter(fact.status for fact in store.state())
+    return ", ".join(
+        f"{counts[status]} {status}" for status in ("final", "provisional", "graph", "planned") if counts[status]
+    )
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _print_table(table: Table) -> None:
+    console = _plain()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table, soft_wrap=False)
+
+
+def _elide(rows: list[Any]) -> list[Any]:
+    if len(rows) <= MAX_LINES or not sys.stdout.isatty():
+        return rows
+    half = MAX_LINES // 2
+    return [*rows[:half], None, *rows[-half:]]

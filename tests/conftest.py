@@ -1,0 +1,26 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def load_shared() -> Callable[[str], Any]:
+    """Load a real temporal data set by name: (X, ids, labels, relations), one entry per window each."""
+    path = SHARED_DATA / "load.py"
+    if not path.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    spec = importlib.util.spec_from_file_location("shared_load", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load

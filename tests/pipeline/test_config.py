@@ -1,0 +1,262 @@
+"""The configuration of a run: what is accepted, what is refused and how, and what stores keep of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.pipeline.config import (
+    OPTION_NAMES,
+    GraphConfig,
+    LayoutConfig,
+    RunConfig,
+    SourceSpec,
+    WindowRule,
+    differences,
+    load_toml,
+    validate,
+)
+from driftmap.pipeline.durations import (
+    Duration,
+    count_steps,
+    floor_to_border,
+    parse_duration,
+    shift_times,
+)
+from driftmap.pipeline.errors import ConfigError
+
+SPEC = SourceSpec(path="/data/posts.parquet", format="parquet", time="date", id="user", label=("topic",))
+
+
+def make(**options):
+    return RunConfig.from_options(SPEC, **{"window": "30D", "stride": "7D", **options})
+
+
+def test_defaults_are_the_engines():
+    config = make()
+    assert config.graph_settings() == GraphSettings()
+    assert config.layout_settings() == LayoutSettings()
+
+
+def test_every_setting_of_the_engine_is_an_option():
+    for model, settings in ((GraphConfig, GraphSettings), (LayoutConfig, LayoutSettings)):
+        assert list(model.model_fields) == [field.name for field in dataclasses.fields(settings)]
+        assert set(model.model_fields) <= set(OPTION_NAMES)
+
+
+def test_options_reach_the_settings_they_name():
+    config = make(n_neighbors=7, metric="cosine", min_dist=0.3, n_epochs=50, lookahead=1, random_state=5)
+    assert config.graph_settings() == GraphSettings(n_neighbors=7, metric="cosine")
+    assert config.layout_settings() == LayoutSettings(min_dist=0.3, n_epochs=50)
+    assert (config.lookahead, config.random_state, config.windows.window) == (1, 5, "30D")
+
+
+def test_numpy_scalars_arrays_and_one_value_per_window_are_accepted():
+    config = make(n_neighbors=np.int64(9), learning_rate=np.array([1.0, 0.5]), min_dist=[0.1, np.float64(0.2)])
+    assert config.graph_settings().n_neighbors == 9
+    assert config.layout_settings().learning_rate == (1.0, 0.5)
+    assert config.layout_settings().min_dist == (0.1, 0.2)
+
+
+def test_none_counts_as_not_given():
+    assert make(n_epochs=None, block_windows=None, by=None) == make()
+
+
+def test_what_the_source_says_of_its_columns_holds():
+    spec = SPEC.model_copy(update={"by": "year"})
+    config = RunConfig.from_options(spec, by="year", label="topic", id="user")
+    assert config.source is spec
+    assert config.windows.by == "year"
+
+
+def test_a_source_that_came_cut_into_windows_needs_no_rule():
+    assert RunConfig.from_options(SPEC.model_copy(update={"by": "window"})).windows.by == "window"
+    by_rows = RunConfig.from_options(SPEC.model_copy(update={"by": "window"}), rows=100)
+    assert (by_rows.windows.by, by_rows.windows.rows) == (None, 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_neighbors": 1}, "n_neighbors is 1; it should be greater than or equal to 2"),
+        ({"n_neighbors": "few"}, "n_neighbors is 'few'; it should be a valid integer"),
+        ({"n_neighbors": 5.5}, "n_neighbors is 5.5; it should be a valid integer"),
+        ({"metric": "taxi"}, "metric is 'taxi'; it should be 'euclidean' or 'cosine'"),
+        ({"n_epochs": [10, "many"]}, "n_epochs is 'many'; it should be a valid integer"),
+        ({"learning_rate": 0}, "learning_rate is 0; it should be greater than 0"),
+        ({"min_dist": float("nan")}, "min_dist is nan; it should be a finite number"),
+        ({"set_op_mix_ratio": 1.5}, "set_op_mix_ratio is 1.5; it should be less than or equal to 1"),
+        ({"random_state": -1}, "random_state is -1; it should be greater than or equal to 0"),
+        ({"lookahead": None, "block_windows": 0}, "block_windows is 0; it should be greater than or equal to 1"),
+        ({"a": 1.5}, "a is 1.5 and b is None; give both"),
+        ({"allow_unrelated": "perhaps"}, "allow_unrelated is 'perhaps'; it should be a valid boolean"),
+        ({"stride": "7"}, "stride: '7' is no length of time.*such as 30D, 12h or 1M"),
+        ({"window": "1.5D"}, "window: '1.5D' is no length of time"),
+        ({"window": "0D"}, "window: '0D' is no length of time"),
+        ({"window": "30d"}, "window: '30d' is no length of time"),
+        ({"window": "9999999999W"}, "window: '9999999999W' is longer than ten thousand years"),
+        ({"window": "1M"}, "window is '1M' and stride '7D'; a window of months or years starts with"),
+        ({"rows": 100}, "window and rows are both given; windows are made by one of them"),
+        ({"window": None}, "nothing says how to make windows"),
+        ({"window": None, "rows": 100}, "stride is '7D', but window is not given"),
+        ({"row_stride": 5}, "row_stride is 5, but rows is not given"),
+        ({"window": None, "stride": None, "by": "year"}, "by is 'year' for the windows, but None for the source"),
+        ({"n_neighbours": 5}, "no option is named 'n_neighbours'; did you mean n_neighbors?"),
+        ({"xyzzy": 5}, "no option is named 'xyzzy'; there are: time, id"),
+    ],
+)
+def test_a_bad_option_is_named_with_what_came_and_what_was_expected(options, message):
+    with pytest.raises(ConfigError, match=message):
+        make(**options)
+
+
+def test_all_bad_options_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        make(n_neighbors=1, spread=-1)
+    assert [line.split(" is ")[0] for line in str(caught.value).splitlines()] == ["n_neighbors", "spread"]
+
+
+def test_windows_in_time_need_a_time_column():
+    with pytest.raises(ConfigError, match="window is '30D', but no time column is named; give time"):
+        RunConfig.from_options(SPEC.model_copy(update={"time": None}), window="30D")
+
+
+def test_a_relative_path_is_refused():
+    with pytest.raises(ConfigError, match="path: an absolute path was expected"):
+        validate(SourceSpec, {"path": "posts.parquet", "format": "parquet"})
+
+
+def test_json_brings_back_the_same_configuration():
+    config = make(min_dist=[0.1, 0.2], metric_kwds={"p": 3}, block_windows=4, by=None)
+    saved = json.dumps(config.to_json())
+    assert RunConfig.from_json(json.loads(saved)) == config
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert hash(SPEC) == hash(SPEC.model_copy())
+
+
+def test_flat_options_bring_back_the_same_configuration():
+    config = make(n_epochs=[5, 6], metric="cosine", lookahead=0)
+    options = config.to_options()
+    assert options.pop("source") == "/data/posts.parquet"
+    assert set(options) == set(OPTION_NAMES)
+    assert RunConfig.from_options(SPEC, **options) == config
+
+
+def test_json_of_something_else_is_refused():
+    saved = make().to_json()
+    with pytest.raises(ConfigError, match="colour is no option"):
+        RunConfig.from_json({**saved, "colour": "red"})
+    del saved["windows"]
+    with pytest.raises(ConfigError, match="windows is missing"):
+        RunConfig.from_json(saved)
+
+
+def test_configurations_that_agree_have_no_differences():
+    assert differences(make(n_neighbors=5), make(n_neighbors=5)) == []
+
+
+def test_differences_name_the_option_and_both_values():
+    now = RunConfig.from_options(SPEC.model_copy(update={"id": None}), window="30D", n_neighbors=20, min_dist=[0.1])
+    assert differences(make(), now) == [
+        "id: store has 'user', now None",
+        "stride: store has '7D', now None",
+        "n_neighbors: store has 15, now 20",
+        "min_dist: store has 0.1, now [0.1]",
+    ]
+
+
+def test_a_block_size_left_open_is_no_difference():
+    assert differences(make(block_windows=4), make()) == []
+    assert differences(make(block_windows=4), make(block_windows=5)) == ["block_windows: store has 4, now 5"]
+
+
+def test_arrays_differ_by_what_they_hold_not_by_where_they_are():
+    def config(path):
+        return RunConfig.from_options(SourceSpec(path=path, format="arrays", id="id"), rows=10)
+
+    assert differences(config("/store/source"), config("")) == []
+
+
+def test_toml_holds_the_same_names(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(
+        'source = "posts.parquet"\nstore = "/maps.zarr"\nwindow = "30D"\nn_neighbors = 7\n'
+        'label = ["topic", "language"]\nmetric_kwds = { p = 3 }\n'
+    )
+    options = load_toml(file)
+    assert options.pop("source") == str(tmp_path / "posts.parquet")
+    assert options.pop("store") == "/maps.zarr"
+    config = RunConfig.from_options(SPEC, **options)
+    assert config.graph_settings() == GraphSettings(n_neighbors=7, metric_kwds={"p": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"window = 30D", "is no TOML that can be read"),
+        (b"\xff\xfe", "is no TOML that can be read"),
+        (b"[graph]\nn_neighbors = 5", "'graph' is a table; the options are flat"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_bad_toml_file_is_refused(tmp_path, text, message):
+    file = tmp_path / "run.toml"
+    if text is not None:
+        file.write_bytes(text)
+    with pytest.raises(ConfigError, match=message):
+        load_toml(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30D", (30, "D")), (" 12h ", (12, "h")), ("15 min", (15, "min")), ("1M", (1, "M")), ("2Y", (2, "Y"))],
+)
+def test_durations_are_a_number_and_a_unit(text, expected):
+    assert parse_duration(text) == Duration(*expected)
+
+
+def test_a_rule_keeps_durations_in_one_spelling():
+    assert WindowRule(window="030 D", stride=" 7D").model_dump(include={"window", "stride"}) == {
+        "window": "30D",
+        "stride": "7D",
+    }
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("s", "2024-05-16T13:14:15"),
+        ("min", "2024-05-16T13:14"),
+        ("h", "2024-05-16T13:00"),
+        ("D", "2024-05-16"),
+        ("W", "2024-05-13"),
+        ("M", "2024-05-01"),
+        ("Y", "2024-01-01"),
+    ],
+)
+def test_borders_are_the_calendars(unit, expected):
+    moment = np.datetime64("2024-05-16T13:14:15.678901", "us")  # a Thursday
+    border = floor_to_border(moment, unit)
+    assert border == np.datetime64(expected)
+    assert border.dtype == np.dtype("datetime64[us]")
+    assert floor_to_border(border, unit) == border
+
+
+def test_borders_before_1970_are_borders_too():
+    moment = np.datetime64("1969-12-30T01:00", "us")
+    assert floor_to_border(moment, "D") == np.datetime64("1969-12-30")
+    assert floor_to_border(moment, "W") == np.datetime64("1969-12-29")
+    assert floor_to_border(moment, "M") == np.datetime64("1969-12-01")
+
+
+@pytest.mark.parametrize(("text", "start"), [("7D", "2024-02-27T00:00"), ("3M", "2023-11-01"), ("1Y", "2020-01-01")])
+def test_steps_that_are_counted_reach_the_moment_and_no_step_more(text, start):
+    step, origin, last = parse_duration(text), np.datetime64(start, "us"), np.datetime64("2025-03-01T12:00", "us")
+    n_steps = count_steps(origin, last, step)
+    places = shift_times(np.full(2, origin), step, np.array([n_steps, n_steps + 1]))
+    assert places[0] <= last < places[1]

@@ -1,0 +1,280 @@
+"""Executors: the same results everywhere, few tasks in flight, errors as they were raised, folders of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from dask.system import CPU_COUNT
+
+from driftmap.engine.errors import InvalidInputError
+from driftmap.pipeline import processes
+from driftmap.pipeline.executors import (
+    DaskExecutor,
+    SerialExecutor,
+    Task,
+    make_executor,
+    system_memory_bytes,
+)
+from driftmap.pipeline.processes import WorkerError
+
+# Functions are sent by value: no worker can import a test file.
+
+
+def square(number):
+    return number * number
+
+
+def refuse_three(number):
+    if number == 3:
+        raise InvalidInputError("window 'three': row 1 is not finite")
+    return number
+
+
+def describe_process(_):
+    import os
+
+    names = ("NUMBA_CACHE_DIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return os.getpid(), {name: os.environ.get(name) for name in names}
+
+
+def kill_own_process(_):
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make_tasks(n_tasks):
+    return [Task(f"window {number}", (number,)) for number in range(n_tasks)]
+
+
+def wait_for_no_tasks(cluster):
+    """Wait until the scheduler has forgotten all tasks: releasing a future does not wait for it."""
+    deadline = time.monotonic() + 10
+    while held := cluster._client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
+        assert time.monotonic() < deadline, f"{held} tasks stay on the scheduler"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A local cluster of two workers, and where their compiled kernels go."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("NUMBA_CACHE_DIR", raising=False)
+        with make_executor(workers=2) as executor:
+            yield executor
+
+
+@pytest.fixture(params=["serial", "local cluster"])
+def executor(request):
+    return SerialExecutor() if request.param == "serial" else request.getfixturevalue("cluster")
+
+
+def test_every_executor_gives_the_same_results(executor):
+    results = executor.map_unordered(square, make_tasks(30))
+    assert sorted(results) == [number * number for number in range(30)]
+
+
+def test_no_task_is_no_result(executor):
+    assert list(executor.map_unordered(square, [])) == []
+
+
+def test_an_error_keeps_its_class_and_ends_the_run(executor):
+    with pytest.raises(InvalidInputError, match="window 'three': row 1 is not finite"):
+        list(executor.map_unordered(refuse_three, make_tasks(10)))
+    assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+
+
+def test_few_tasks_are_in_flight_and_results_leave_the_cluster(cluster):
+    taken = 0
+
+    def count_tasks():
+        nonlocal taken
+        for task in make_tasks(40):
+            taken += 1
+            yield task
+
+    results = cluster.map_unordered(square, count_tasks())
+    for n_done, _ in enumerate(results, start=1):
+        assert taken <= n_done + 4
+    assert taken == 40
+    wait_for_no_tasks(cluster)
+
+
+def test_tasks_that_are_no_longer_wanted_are_cancelled(cluster):
+    results = cluster.map_unordered(square, make_tasks(40))
+    next(results)
+    results.close()
+    wait_for_no_tasks(cluster)
+
+
+def test_each_worker_has_its_own_lasting_cache_and_its_share_of_threads(cluster):
+    seen = dict(cluster.map_unordered(describe_process, make_tasks(30)))
+    assert os.getpid() not in seen
+    folders = [environment["NUMBA_CACHE_DIR"] for environment in seen.values()]
+    assert len(set(folders)) == len(folders) == 2
+    assert {Path(folder).name for folder in folders} == {"worker-0", "worker-1"}
+    threads = {environment[name] for environment in seen.values() for name in environment if name.endswith("THREADS")}
+    assert threads == {str(max(1, CPU_COUNT // 2))}
+
+
+def test_the_callers_environment_is_left_alone(cluster):
+    assert "NUMBA_NUM_THREADS" not in os.environ
+
+
+def test_a_client_and_an_address_reach_the_same_workers(cluster):
+    with make_executor(cluster._client) as executor:
+        assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+    assert cluster._client.status == "running"
+    with make_executor(cluster._client.scheduler.address) as executor:
+        assert isinstance(executor, DaskExecutor)
+        assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+
+
+def test_an_address_where_nobody_answers_is_named(monkeypatch):
+    monkeypatch.setattr("driftmap.pipeline.executors.CONNECT_SECONDS", 0.5)
+    with (
+        pytest.raises(WorkerError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"),
+        make_executor("tcp://127.0.0.1:9"),
+    ):
+        pass
+    with pytest.raises(WorkerError, match="no Dask scheduler answers at nonsense://"), make_executor("nonsense://x"):
+        pass
+
+
+def test_a_scheduler_without_workers_is_named(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("driftmap.pipeline.executors.CONNECT_SECONDS", 0.5)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
+        pytest.raises(WorkerError, match="has no workers"),
+        make_executor(empty.scheduler_address),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced_and_a_task_that_kills_is_named(tmp_path):
+    with make_executor(workers=1, n_tasks=1) as executor:
+        with pytest.raises(WorkerError, match="window 0: each worker that tried it died"):
+            list(executor.map_unordered(kill_own_process, make_tasks(1)))
+        assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+
+
+def test_no_more_workers_are_started_than_tasks():
+    with make_executor(workers=2, n_tasks=1) as executor:
+        assert len(executor._client.nthreads()) == 1
+        pid = executor._client.run(os.getpid).popitem()[1]
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}/cmdline").exists()
+
+
+def test_memory_of_the_machine_is_known():
+    assert 2**28 < system_memory_bytes() < 2**50
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"NUMBA_CACHE_DIR": "/given"}, "/given"),
+        ({"XDG_CACHE_HOME": "/cache"}, "/cache/driftmap/numba"),
+        ({"HOME": "/somebody"}, "/somebody/.cache/driftmap/numba"),
+    ],
+)
+def test_the_cache_folder_follows_the_platform(monkeypatch, variables, expected):
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(processes.find_cache_folder()) == expected
+
+
+def test_a_cache_that_cannot_be_written_is_left_out(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    assert processes.claim_numba_cache.__wrapped__() is None
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "file")
+
+
+def run_script(tmp_path, text, **kwargs):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(text))
+    return subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
+    )
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    process = run_script(
+        tmp_path,
+        """
+        from driftmap.pipeline.executors import make_executor
+        from driftmap.pipeline.processes import refuse_unguarded_call
+
+        refuse_unguarded_call()
+        with make_executor(workers=1):
+            pass
+        """,
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert 'if __name__ == "__main__"' in errors.splitlines()[-3]
+    assert "WorkerError" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["starting", "started"])
+def test_ctrl_c_stops_the_workers_without_a_storm(tmp_path, moment):
+    process = run_script(
+        tmp_path,
+        """
+        import time
+        from driftmap.pipeline.executors import Task, make_executor
+
+        if __name__ == "__main__":
+            try:
+                print("starting", flush=True)
+                with make_executor(workers=2) as executor:
+                    print("started", flush=True)
+                    list(executor.map_unordered(time.sleep, [Task(str(n), (0.2,)) for n in range(1000)]))
+            except KeyboardInterrupt:
+                print("stopped", flush=True)
+        """,
+        start_new_session=True,
+    )
+    while process.stdout.readline() != f"{moment}\n":
+        pass
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert output == "stopped\n"
+    assert errors == ""
+    assert process.returncode == 0
+
+
+def test_interrupts_are_held_back_while_processes_start():
+    reached = []
+
+    def start_processes():
+        with processes.hold_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        start_processes()
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, set()) == set()

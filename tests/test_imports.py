@@ -1,0 +1,106 @@
+"""What importing costs, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE, PIPELINE = ROOT / "engine/driftmap/engine", ROOT / "pipeline/driftmap/pipeline"
+MAX_SECONDS = 0.5
+
+SLOW = ("pynndescent", "numba", "llvmlite", "sklearn", "umap", "pandas", "matplotlib")
+OUTSIDE = ("dask", "distributed", "zarr", "obstore", "pyarrow", "pydantic", "rich")
+
+# Runs a statement, then says what it cost and what it loaded; CPU seconds, since the machine may be busy.
+PROBE = """
+import json, sys, time
+{statement}
+print(json.dumps({{"seconds": time.process_time(), "modules": sorted(m.partition(".")[0] for m in sys.modules)}}))
+"""
+STATEMENTS = {
+    "import driftmap.engine": (*SLOW, *OUTSIDE, "driftmap.pipeline"),
+    "import driftmap.pipeline": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli import run_command; assert run_command(['--help']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli import run_command; assert run_command(['run', '--help']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli import run_command; assert run_command(['--version']) == 0": (*SLOW, *OUTSIDE),
+}
+
+
+def probe(statement: str) -> dict:
+    code = PROBE.format(statement=statement)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("statement", "unwanted"), STATEMENTS.items())
+def test_imports_are_cheap(statement, unwanted):
+    runs = [probe(statement) for _ in range(3)]
+    assert not set(unwanted) & set(runs[0]["modules"])
+    assert min(run["seconds"] for run in runs) < MAX_SECONDS
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def importers(folder: Path, *packages: str) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if any(name == package or name.startswith(f"{package}.") for name in imported(path) for package in packages)
+    }
+
+
+def test_only_one_file_imports_zarr_and_only_one_imports_dask():
+    assert importers(PIPELINE, "zarr") == {"store/arrays.py"}
+    runtime = {path for path in importers(PIPELINE, "dask", "distributed") if not is_only_typed(PIPELINE / path)}
+    assert runtime == {"executors.py"}
+
+
+def is_only_typed(path: Path) -> bool:
+    """Whether a file imports Dask for its types only, which costs and ties nothing when it runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = [
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    ]
+    return not any(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        and node not in guarded
+        and ast.unparse(node).split()[1].partition(".")[0] in ("dask", "distributed")
+        for node in ast.walk(tree)
+    )
+
+
+def test_engine_knows_no_pipeline_and_only_the_libraries_it_may():
+    libraries = {"numpy", "scipy", "numba", "llvmlite", "pynndescent", "sklearn"}
+    allowed = {*libraries, *sys.stdlib_module_names, "driftmap", "__future__"}
+    for path in ENGINE.rglob("*.py"):
+        names = imported(path)
+        bar = {"rich"} if path.name == "progress.py" else set()  # verbose=True draws a bar
+        assert {name.partition(".")[0] for name in names} <= allowed | bar, path
+        assert not [name for name in names if name.startswith("driftmap.pipeline")], path
+
+
+def test_look_reads_the_store_only():
+    assert importers(PIPELINE / "look", "dask", "distributed", "zarr", "driftmap.pipeline.coordinator") == set()
+
+
+def test_no_module_takes_a_general_name():
+    for folder in (ROOT / "engine", ROOT / "pipeline"):
+        assert [path.name for path in folder.iterdir() if not path.name.startswith(("_", "."))] == ["driftmap"]
+        assert not (folder / "driftmap" / "__init__.py").exists()
