@@ -1,0 +1,162 @@
+"""Benchmarks, run by hand: `python -m tests.benchmarks quality|speed|lambda|kernels|all` (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tests.benchmarks import bench_lambda
+from tests.benchmarks.bench_kernels import time_kernels
+from tests.benchmarks.bench_pipeline import compare_pipeline
+from tests.benchmarks.bench_quality import compare_quality
+from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
+from tests.benchmarks.clock import describe_machine
+from tests.benchmarks.data_sets import available, is_available
+
+IMAGE = Path("examples/images/lambda_curve.png")
+PIECES = (*CASES, "threads", "imports", "pipeline")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Names(click.ParamType):
+    """Words or numbers with commas between them."""
+
+    name = "a,b,..."
+
+    def __init__(self, kind: Callable[[str], Any] = str) -> None:
+        self._kind = kind
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        try:
+            return [self._kind(part) for part in value.split(",") if part]
+        except ValueError:
+            self.fail(f"{value!r} must be {self._kind.__name__} values with commas between them.", param, ctx)
+
+
+out_option = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures as JSON.")
+
+
+def common_options(command):
+    """Add the options that all comparisons have."""
+    for option in (
+        out_option,
+        click.option("--fresh-peer", is_flag=True, help="Run umap-learn even where its maps are kept."),
+        click.option("--no-peer", is_flag=True, help="Leave umap-learn out."),
+        click.option("--seeds", type=Names(int), default=[0, 1, 2, 3, 4], help="Ours; default 0,1,2,3,4."),
+    ):
+        command = option(command)
+    return command
+
+
+data_option = click.option("--data", type=Names(), help="Data sets; default: all that are on this machine.")
+
+
+@click.group()
+def main() -> None:
+    """Measure driftmap beside umap-learn. Times mean something on an idle machine only."""
+
+
+@main.command()
+@data_option
+@click.option("--n-epochs", type=int, help="Of both; default: ours as it is, umap-learn's 200.")
+@common_options
+def quality(data, n_epochs, seeds, no_peer, fresh_peer, out) -> None:
+    """Trustworthiness, neighbours, drift: our defaults over seeds beside umap-learn's AlignedUMAP."""
+    found = compare_quality(
+        data or available(), seeds, has_peer=not no_peer, is_fresh=fresh_peer, n_epochs=n_epochs, say=click.echo
+    )
+    write(out, quality=found)
+
+
+@main.command()
+@click.option("--only", type=Names(), help=f"Some of {', '.join(PIECES)}.")
+@click.option("--no-peer", is_flag=True, help="Leave umap-learn out.")
+@out_option
+def speed(only, no_peer, out) -> None:
+    """Wall times of fit and update beside umap-learn, threads, imports, the pipeline, and where the time goes."""
+    write(out, speed=measure_speed(only or available_pieces(), has_peer=not no_peer))
+
+
+@main.command(name="lambda")
+@data_option
+@click.option("--n-epochs", type=int, default=200, show_default=True, help="Of both.")
+@click.option(
+    "--image", type=click.Path(path_type=Path, dir_okay=False), default=IMAGE, show_default=True, help="The figure."
+)
+@common_options
+def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
+    """Drift against trustworthiness for 8 strengths of the alignment, as a figure."""
+    found = bench_lambda.trace_curves(
+        data or [name for name in bench_lambda.DATA if is_available(name)],
+        seeds,
+        has_peer=not no_peer,
+        is_fresh=fresh_peer,
+        n_epochs=n_epochs,
+        say=click.echo,
+    )
+    bench_lambda.draw_curves(found, image)
+    write(out, curves=found)
+
+
+@main.command()
+@out_option
+def kernels(out) -> None:
+    """Nanoseconds of an attraction and of a repulsion."""
+    write(out, kernels=time_kernels(say=click.echo))
+
+
+@main.command(name="all")
+@common_options
+def everything(seeds, no_peer, fresh_peer, out) -> None:
+    """All of the above, times first: about half an hour where umap-learn's maps are not kept yet."""
+    found = {
+        "speed": measure_speed(available_pieces(), has_peer=not no_peer),
+        "kernels": time_kernels(say=click.echo),
+        "quality": compare_quality(available(), seeds, has_peer=not no_peer, is_fresh=fresh_peer, say=click.echo),
+    }
+    found["curves"] = bench_lambda.trace_curves(
+        [name for name in bench_lambda.DATA if is_available(name)],
+        seeds,
+        has_peer=not no_peer,
+        is_fresh=fresh_peer,
+        say=click.echo,
+    )
+    bench_lambda.draw_curves(found["curves"], IMAGE)
+    write(out, **found)
+
+
+def available_pieces() -> list[str]:
+    """Names of what can be timed on this machine."""
+    return [piece for piece in PIECES if piece not in CASES or is_available(CASES[piece].data)]
+
+
+def measure_speed(pieces: Sequence[str], *, has_peer: bool) -> dict[str, Any]:
+    """Time what is asked for."""
+    found: dict[str, Any] = {}
+    cases = [case for case in CASES if case in pieces]
+    if cases:
+        found["cases"] = compare_speed(cases, has_peer=has_peer, say=click.echo)
+    if "threads" in pieces:
+        found["threads"] = compare_threads(say=click.echo)
+    if "imports" in pieces:
+        found["imports"] = compare_imports(say=click.echo)
+    if "pipeline" in pieces:
+        found["pipeline"] = compare_pipeline(say=click.echo)
+    return found
+
+
+def write(out: Path | None, **results: Any) -> None:
+    """Write results, and what they were measured on, where the user wants them."""
+    if out is not None:
+        out.write_text(json.dumps({**describe_machine(), **results}, indent=2) + "\n", encoding="utf-8")
+        click.echo(f"All figures are in {out}.")
+
+
+if __name__ == "__main__":
+    main()

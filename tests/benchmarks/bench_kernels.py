@@ -1,0 +1,148 @@
+"""Nanoseconds of an attraction and of a repulsion on one core, positions in cache.
+
+"engine" is what `run_epochs` calls for each row. "with powf" is the engine's loop with the C library's power function
+in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and negative samples one by
+one, as umap-learn does, written with nothing but numba.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from tests.benchmarks.tables import format_table
+
+from driftmap.engine import kernels
+from driftmap.engine.compiling import fast
+from driftmap.engine.curve import fit_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+N_ROWS, N_EDGES = 2_000, 24
+"""16 kB of positions and 24 edges a row: about what the union of 15 neighbours makes."""
+N_PASSES, N_REPEATS = 50, 15
+BAR, AIM = 20, 8
+
+A, B = (np.float32(value) for value in fit_curve(0.1, 1.0))
+POSITIONS = np.random.default_rng(0).normal(scale=5.0, size=(2, N_ROWS)).astype(np.float32)
+
+
+def time_kernels(say: Callable[[str], None] = print) -> dict[str, float]:
+    """Time each kernel; the least of some repeats, since all that comes on top is the machine's."""
+    block = make_block()
+    starts = np.random.default_rng(1).integers(0, N_ROWS - kernels.N_NEGATIVES, N_ROWS)
+    n_attractions, n_repulsions = N_ROWS * N_EDGES, N_ROWS * kernels.N_NEGATIVES
+    samples = np.random.default_rng(2).integers(0, N_ROWS, (N_ROWS, kernels.N_NEGATIVES)).astype(np.int32)
+    known = block.indices.reshape(N_ROWS, N_EDGES)
+    found = {
+        "attraction, engine": _measure(attract_all, n_attractions, block),
+        "attraction, plain": _measure(attract_plainly, n_attractions, known),
+        "repulsion, engine": _measure(repel_all, n_repulsions, starts),
+        "repulsion, engine with powf": _measure(repel_all_with_powf, n_repulsions, starts),
+        "repulsion, plain": _measure(repel_plainly, n_repulsions, samples),
+    }
+    say(format_table(["one core, positions in cache", "ns"], [[name, f"{ns:.1f}"] for name, ns in found.items()]))
+    say(f"bar {BAR} ns, aim {AIM} ns for the engine's\n")
+    return found
+
+
+def make_block() -> kernels.BlockArrays:
+    """One window whose rows have edges to random rows."""
+    n_edges = N_ROWS * N_EDGES
+    return kernels.BlockArrays(
+        offsets=np.array([0, N_ROWS]),
+        n_active=np.array([N_ROWS]),
+        indptr=np.arange(N_ROWS + 1) * N_EDGES,
+        indices=np.random.default_rng(3).integers(0, N_ROWS, n_edges).astype(np.int32),
+        rates=np.full(n_edges, 0.5, np.float32),
+        row_rates=np.full(N_ROWS, N_EDGES / 2, np.float32),
+        related_indptr=np.zeros(N_ROWS + 1, np.int64),
+        related=np.empty(0, np.int32),
+        related_weights=np.empty(0, np.float32),
+    )
+
+
+def _measure(work: Callable[..., Any], n_events: int, argument: Any) -> float:
+    work(POSITIONS, argument, 1)
+    seconds = []
+    for _ in range(N_REPEATS):
+        started = time.perf_counter()
+        work(POSITIONS, argument, N_PASSES)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) / (N_PASSES * n_events) * 1e9
+
+
+@fast
+def attract_all(positions, block, n_passes):
+    scratch, force, total = np.empty(N_EDGES, np.float32), np.empty(2, np.float32), np.float32(0)
+    for _ in range(n_passes):
+        for row in range(N_ROWS):
+            kernels.attract(row, block, positions, A, B, scratch, force)
+            total += force[0] + force[1]
+    return total
+
+
+@fast
+def repel_all(positions, starts, n_passes):
+    scratch, force = np.empty(kernels.N_NEGATIVES, np.float32), np.zeros(2, np.float32)
+    for _ in range(n_passes):
+        for row in range(N_ROWS):
+            first = starts[row]
+            kernels.repel(row, first, first + kernels.N_NEGATIVES, positions, A, B, np.float32(1), scratch, force)
+    return force[0] + force[1]
+
+
+@fast
+def weigh_repulsion_with_powf(squared, a, b):
+    for k in range(len(squared)):
+        d2 = squared[k] + np.float32(1e-12)
+        coefficient = np.float32(2) * b / ((np.float32(0.001) + d2) * (np.float32(1) + a * d2**b))
+        bound = np.float32(4) / np.sqrt(d2)
+        squared[k] = bound if bound < coefficient else coefficient  # noqa: FURB136 - as in the engine
+
+
+@fast
+def repel_all_with_powf(positions, starts, n_passes):
+    squared, total = np.empty(kernels.N_NEGATIVES, np.float32), np.float32(0)
+    for _ in range(n_passes):
+        for row in range(N_ROWS):
+            first, last = starts[row], starts[row] + kernels.N_NEGATIVES
+            squared[:] = np.float32(0)
+            for d in range(2):
+                kernels.measure_run(positions[d, first:last], positions[d, row], squared)
+            weigh_repulsion_with_powf(squared, A, B)
+            for d in range(2):
+                total += kernels.sum_run(positions[d, first:last], positions[d, row], squared)
+    return total
+
+
+@numba.njit(fastmath=True)
+def attract_plainly(positions, known, n_passes):
+    x, y, total = positions[0], positions[1], np.float32(0)
+    for _ in range(n_passes):
+        for row in range(N_ROWS):
+            for other in known[row]:
+                dx, dy = x[row] - x[other], y[row] - y[other]
+                d2 = dx * dx + dy * dy
+                if d2 > 0:
+                    weight = -2.0 * A * B * d2 ** (B - 1.0) / (A * d2**B + 1.0)
+                    total += min(max(weight * dx, -4.0), 4.0) + min(max(weight * dy, -4.0), 4.0)
+    return total
+
+
+@numba.njit(fastmath=True)
+def repel_plainly(positions, samples, n_passes):
+    x, y, total = positions[0], positions[1], np.float32(0)
+    for _ in range(n_passes):
+        for row in range(N_ROWS):
+            for other in samples[row]:
+                dx, dy = x[row] - x[other], y[row] - y[other]
+                d2 = dx * dx + dy * dy
+                if d2 > 0:
+                    weight = 2.0 * B / ((0.001 + d2) * (A * d2**B + 1.0))
+                    total += min(max(weight * dx, -4.0), 4.0) + min(max(weight * dy, -4.0), 4.0)
+    return total

@@ -1,0 +1,85 @@
+"""The pipeline with two worker processes beside the engine called in one process, and 1,000 windows beside 100."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from tests.benchmarks.clock import clock
+from tests.benchmarks.data_sets import make_stream
+from tests.benchmarks.tables import format_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+N_ROWS, STRIDE = 2_000, 1_000
+N_WORKERS = 2
+ENGINE_BAR, ENGINE_AIM = 1.15, 0.7
+LONG_BAR, LONG_AIM = 1.1, 1.0
+CHILD_SECONDS = 7_200
+
+
+def compare_pipeline(n_short: int = 100, n_long: int = 1_000, say: Callable[[str], None] = print) -> dict[str, float]:
+    """Time both on one stream cut into windows of 2,000 rows, each run in a process of its own."""
+    found = {
+        f"engine, {n_short} windows": _run("engine", n_short),
+        f"pipeline, {n_short} windows": _run("pipeline", n_short),
+        f"pipeline, {n_long} windows": _run("pipeline", n_long),
+    }
+    engine, short, long = found.values()
+    rows = [[name, f"{seconds:.2f}"] for name, seconds in found.items()]
+    say(format_table([f"windows of {N_ROWS:,} rows, {N_WORKERS} workers", "wall s"], rows))
+    ratios = {"pipeline to engine": short / engine, "per window, long to short": long / n_long / (short / n_short)}
+    say(f"pipeline to engine {ratios['pipeline to engine']:.2f}: bar {ENGINE_BAR}, aim {ENGINE_AIM}")
+    say(f"per window, long to short {ratios['per window, long to short']:.2f}: bar {LONG_BAR}, aim {LONG_AIM}\n")
+    return {**found, **ratios}
+
+
+def _run(who: str, n_windows: int) -> float:
+    command = [sys.executable, "-m", "tests.benchmarks.bench_pipeline", who, str(n_windows)]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=root, timeout=CHILD_SECONDS)
+    return float(done.stdout.split()[-1])
+
+
+def time_engine(n_windows: int) -> float:
+    """Fit all windows at once, after a short fit."""
+    from driftmap.engine import AlignedUMAP
+
+    rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
+    spans = [np.arange(start, start + N_ROWS) for start in range(0, n_windows * STRIDE, STRIDE)]
+    windows = [rows[span] for span in spans]
+    AlignedUMAP(random_state=42).fit(windows[:3], ids=spans[:3])
+    return clock(lambda: AlignedUMAP(random_state=42).fit(windows, ids=spans))[0].wall_seconds
+
+
+def time_pipeline(n_windows: int) -> float:
+    """Run into a store, workers' start included, after a short run into another."""
+    from driftmap.pipeline import run
+
+    rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"rows": N_ROWS, "row_stride": STRIDE, "workers": N_WORKERS}
+        run(_source(rows[: N_ROWS + 2 * STRIDE]), Path(folder) / "short.zarr", **settings)
+        return clock(lambda: run(_source(rows), Path(folder) / "all.zarr", **settings))[0].wall_seconds
+
+
+def _source(rows: Any) -> dict[str, Any]:
+    return {"vectors": rows, "id": np.arange(len(rows))}
+
+
+@click.command()
+@click.argument("who", type=click.Choice(["engine", "pipeline"]))
+@click.argument("n_windows", type=int)
+def main(who: str, n_windows: int) -> None:
+    """Time one run and say its wall seconds."""
+    click.echo(time_engine(n_windows) if who == "engine" else time_pipeline(n_windows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""umap-learn's AlignedUMAP on our data sets. Its maps take minutes a set, so they are kept between runs.
+
+They lie in `$XDG_CACHE_HOME/driftmap-benchmarks` (`~/.cache/driftmap-benchmarks`): one file per data set, setting and
+versions of the packages it stands on. It holds the maps themselves, so that today's code measures them beside ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from tests.benchmarks.clock import Timing, clock, describe_machine, find_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from tests.benchmarks.data_sets import DataSet
+
+NAME = "umap-learn"
+SETTINGS: dict[str, Any] = {"random_state": 42, "n_epochs": 200}
+
+
+class PeerMaps(NamedTuple):
+    maps: list[npt.NDArray[np.float32]]
+    timing: Timing
+    measured: dict[str, Any]
+    """Machine, versions, load and date of the run."""
+    is_kept: bool
+    """True for maps of an earlier run."""
+
+
+def fit(data: DataSet, **settings: Any) -> Any:
+    """Return umap-learn's AlignedUMAP fitted to a data set."""
+    from umap import AlignedUMAP
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, on n_jobs, typed lists and the spectral start
+        return AlignedUMAP(**{**SETTINGS, **settings}).fit(data.windows, relations=data.pairs())
+
+
+def update(model: Any, data: DataSet, index: int) -> Any:
+    """Give window `index` of a data set to a model that holds those before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.update(data.windows[index], relations=data.pairs()[index - 1])
+    return model
+
+
+def find_maps(data: DataSet, *, is_fresh: bool = False, **settings: Any) -> PeerMaps:
+    """Return the peer's maps, kept ones unless they are to be made afresh.
+
+    The time is that of `fit` after a short fit in the same process.
+    """
+    settings = {**SETTINGS, **settings}
+    path = _cache_path(data, settings)
+    if path.exists() and not is_fresh:
+        return _read(path)
+    _warm_up()
+    timing, model = clock(lambda: fit(data, **settings))
+    made = PeerMaps([np.asarray(places) for places in model.embeddings_], timing, describe_machine(), is_kept=False)
+    _write(path, made, settings)
+    return made
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Let it compile what it compiles, once per process."""
+    from tests.benchmarks.data_sets import load
+
+    fit(load("digits").first(3), n_epochs=10)
+
+
+def _cache_path(data: DataSet, settings: dict[str, Any]) -> Path:
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "driftmap-benchmarks"
+    key = json.dumps([data.digest(), settings, list(find_versions().values())], sort_keys=True)
+    return root / f"{data.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+
+
+def _write(path: Path, made: PeerMaps, settings: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"timing": made.timing, "measured": made.measured, "settings": settings}
+    offsets = np.cumsum([0, *(len(places) for places in made.maps)])
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, facts=json.dumps(facts), offsets=offsets, places=np.concatenate(made.maps))
+    partial.rename(path)
+
+
+def _read(path: Path) -> PeerMaps:
+    with np.load(path) as kept:
+        facts = json.loads(str(kept["facts"]))
+        maps: Sequence[Any] = np.split(kept["places"], kept["offsets"][1:-1])
+    return PeerMaps(list(maps), Timing(*facts["timing"]), facts["measured"], is_kept=True)

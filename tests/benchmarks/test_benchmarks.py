@@ -1,0 +1,118 @@
+"""The benchmarks measure what they say, and still fit the engine."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from sklearn.manifold import trustworthiness
+from tests.benchmarks import peer
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.bench_quality import list_missed
+from tests.benchmarks.data_sets import DataSet, load
+from tests.benchmarks.measures import measure
+from tests.benchmarks.parts import NAMES, time_parts
+from tests.benchmarks.timed_fit import read_windows, save_windows
+
+from driftmap.engine import AlignedUMAP, initialise, knn
+
+
+@pytest.fixture
+def wandering() -> tuple[DataSet, list]:
+    """Two groups of rows in three windows, and maps that are the data, moved by (1, 0) from window to window."""
+    rng = np.random.default_rng(0)
+    label = np.repeat([0, 1], 30)
+    rows = (rng.normal(size=(60, 2)) + 20 * label[:, None]).astype(np.float32)
+    same = np.arange(60, dtype=np.int32)
+    data = DataSet("wandering", [rows] * 3, [label] * 3, [same, same])
+    return data, [rows + np.array([t, 0], np.float32) for t in range(3)]
+
+
+def test_figures_of_maps_that_are_the_data(wandering):
+    data, maps = wandering
+    figures = measure(data, maps)
+    spread = np.sqrt(data.windows[0].astype(float).var(axis=0).mean())
+    assert figures["trust"] == figures["neighbours"] == figures["across"] == 1.0
+    assert figures["drift1"] == pytest.approx(1 / spread, rel=1e-5)
+    assert np.isnan(figures["drift5"])
+    assert figures["bad_rows"] == 0
+
+
+def test_rows_without_a_place_are_counted_and_left_out(wandering):
+    data, maps = wandering
+    maps[1] = maps[1].copy()
+    maps[1][7] = np.nan
+    shuffled = np.random.default_rng(1).permutation(60)
+    maps[2] = maps[2][shuffled]
+    figures = measure(data, maps)
+    assert figures["bad_rows"] == 1
+    assert figures["trust"] == pytest.approx((2 + trustworthiness(data.windows[2], maps[2], n_neighbors=15)) / 3)
+
+
+def test_digits_are_the_tutorials_slices():
+    data = load("digits")
+    assert [len(rows) for rows in data.windows] == [400] * 10
+    assert data.pairs()[0] == {row: row - 150 for row in range(150, 400)}
+    np.testing.assert_array_equal(data.windows[0][150:], data.windows[1][:250])
+    cut = data.first(2, 200)
+    assert [len(rows) for rows in cut.windows] == [200, 200]
+    assert cut.pairs() == [{row: row - 150 for row in range(150, 200)}]
+
+
+def test_windows_come_back_from_their_file(tmp_path):
+    data = load("digits").first(3)
+    save_windows(tmp_path / "windows.npz", data.windows, data.relations)
+    windows, relations = read_windows(tmp_path / "windows.npz")
+    assert relations == data.pairs()
+    for read, rows in zip(windows, data.windows, strict=True):
+        np.testing.assert_array_equal(read, rows)
+
+
+def test_every_part_of_a_fit_is_timed():
+    data = load("digits").first(2, 100)
+    with time_parts() as seconds:
+        AlignedUMAP(n_epochs=2, random_state=0).fit(data.windows, relations=data.relations)
+    assert list(seconds) == list(NAMES)
+    assert all(value > 0 for value in seconds.values())
+    assert not any(hasattr(function, "__wrapped__") for function in (knn.build_knn_graph, initialise.spectral_start))
+
+
+def test_missed_bars_are_named():
+    theirs = {"trust": 0.9, "neighbours": 0.5, "drift1": 0.2, "drift5": 0.4, "across": 0.7}
+    good = {"trust": 0.9, "neighbours": 0.6, "drift1": 0.15, "drift5": 0.38, "across": 0.7, "bad_rows": 0}
+    assert list_missed([good], theirs) == []
+    assert list_missed([good, {**good, "trust": 0.89}], theirs) == ["trust"]
+    assert list_missed([{**good, "drift1": 0.17, "bad_rows": 2}], theirs) == ["bad_rows", "drift1"]
+
+
+def test_kept_maps_of_the_peer_are_used_until_something_differs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data = load("digits").first(2, 50)
+    made = []
+
+    def fit(given, **settings):
+        made.append(settings)
+        return type("Model", (), {"embeddings_": [rows[:, :2] for rows in given.windows]})
+
+    monkeypatch.setattr(peer, "fit", fit)
+    monkeypatch.setattr(peer, "_warm_up", lambda: None)
+    first, second = peer.find_maps(data), peer.find_maps(data)
+    assert (first.is_kept, second.is_kept) == (False, True)
+    np.testing.assert_array_equal(second.maps[1], data.windows[1][:, :2])
+    peer.find_maps(data, n_epochs=50)
+    peer.find_maps(load("digits").first(2, 51))
+    peer.find_maps(data, is_fresh=True)
+    assert [settings["n_epochs"] for settings in made] == [200, 50, 200, 200]
+
+
+def test_quality_from_the_command_line(tmp_path):
+    out = tmp_path / "figures.json"
+    options = ["--data", "digits", "--seeds", "0,1", "--no-peer", "--n-epochs", "20", "--out", str(out)]
+    result = CliRunner().invoke(main, ["quality", *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "driftmap" in result.output
+    runs = json.loads(out.read_text())["quality"]["digits"]["ours"]
+    assert [run["seed"] for run in runs] == [0, 1]
+    assert all(0.9 < run["trust"] < 1 for run in runs)

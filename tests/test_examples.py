@@ -1,0 +1,53 @@
+"""The examples run as they stand, as a user starts them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftmap.pipeline import open_store
+from driftmap.pipeline.cli import run_command
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def examples(tmp_path):
+    """A copy of the examples, so that what they write is not left in the repository."""
+    return shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("out", "__pycache__"))
+
+
+def run_example(path: Path, cwd: Path) -> str:
+    command = [sys.executable, "-W", "error", str(path)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_digits_in_python_and_in_toml(examples, tmp_path):
+    printed = run_example(examples / "digits.py", tmp_path)
+    assert "estimator: [(400, 2), (400, 2)" in printed
+    assert "10 windows" in printed
+    out = examples / "out"
+    assert "Handwritten digits" in (out / "digits.html").read_text(encoding="utf-8")
+    assert run_command(["run", str(examples / "digits.toml")]) == 0
+    by_python, by_toml = open_store(out / "digits.zarr"), open_store(out / "digits-toml.zarr")
+    assert by_python.labels == by_toml.labels
+    for label in by_python.labels:
+        np.testing.assert_array_equal(by_python.embedding(label)[1], by_toml.embedding(label)[1])
+
+
+@pytest.mark.slow
+def test_baseball(examples, tmp_path):
+    printed = run_example(examples / "baseball.py", tmp_path)
+    assert "Sammy Sosa in 1998" in printed
+    store = open_store(examples / "out" / "baseball.zarr")
+    assert store.labels == [str(season) for season in range(1955, 2025)]
+    assert store.is_complete
+    assert "first base" in (examples / "out" / "baseball.html").read_text(encoding="utf-8")
