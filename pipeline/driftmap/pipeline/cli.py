@@ -6,6 +6,7 @@ Everything that is slow to import is imported by the command that needs it, so t
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+
+_MORE_COMMANDS: dict[str, str] = {}
+"""Commands that have a file of their own in `commands`: their names, and the file's."""
 
 
 def main() -> None:
@@ -49,7 +53,21 @@ def run_command(arguments: list[str]) -> int:
         return EXIT_USER_ERROR
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """The commands of this file, and those of `commands`, which are imported when they are looked at."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_MORE_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        file = _MORE_COMMANDS.get(cmd_name)
+        if file is None:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(f"driftmap.pipeline.commands.{file}"), cmd_name)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="driftmap", message="%(prog)s %(version)s")
 def cli() -> None:
     """Aligned UMAP maps of data that changes over time.

@@ -1,0 +1,1 @@
+"""Commands of `driftmap`, one file each: parse, call, print. At the top they import click and nothing slow."""
