@@ -101,9 +101,12 @@ class ArraySource:
         """Names of the windows, where the arrays came cut into windows."""
         return self._table.window_names
 
-    def key_columns(self, names: Sequence[str]) -> dict[str, Column]:
-        """Give whole columns that windows are planned by; see `Source`."""
-        return {name: self._table.keys[name] for name in names}
+    def key_columns(self, names: Sequence[str], runs: Int64Array | None = None) -> dict[str, Column]:
+        """Give columns that windows are planned by; see `Source`."""
+        if runs is None:
+            return {name: self._table.keys[name] for name in names}
+        rows = runs_to_rows(runs)
+        return {name: np.array(self._table.keys[name][rows]) for name in names}
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows; see `Source`."""

@@ -69,9 +69,14 @@ class ParquetSource:
         """Number of rows, from the files' footers."""
         return self._groups.n_rows
 
-    def key_columns(self, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Read whole columns that windows are planned by; see `Source`."""
-        parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+    def key_columns(self, names: Sequence[str], runs: Int64Array | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Read columns that windows are planned by; see `Source`."""
+        parts: dict[str, list[pa.ChunkedArray]] = {name: [] for name in names}
+        if runs is not None:
+            for batch, _ in self._read_batches(runs_to_rows(runs), list(names)):
+                for name in names:
+                    parts[name].append(pa.chunked_array([batch.column(name)]))
+            return {name: self._read_key(columns, name) for name, columns in parts.items()}
         try:
             for fragment, schema in zip(self._fragments, self._schemas, strict=True):
                 table = fragment.to_table(schema=schema, columns=list(names))

@@ -41,17 +41,19 @@ class Source(Protocol):
     def window_names(self) -> Sequence[str] | None:
         """Names of the windows, where the source came cut into windows: the column `spec.by` holds their numbers."""
 
-    def key_columns(self, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Read whole columns that windows are planned by; no vectors are read.
+    def key_columns(self, names: Sequence[str], runs: Int64Array | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Read columns that windows are planned by; no vectors are read.
 
         Parameters
         ----------
         names
             Any of the columns that the spec names for time, id and by.
+        runs
+            int64 (r, 2): the row ranges to read, ascending and apart; None: all rows.
 
         Returns
         -------
-        Per column (n_rows,): times as datetime64[us] (UTC), ids as int64 or bytes, others as numbers, dates or bytes.
+        Per column (n,): times as datetime64[us] (UTC), ids as int64 or bytes, others as numbers, dates or bytes.
 
         Raises
         ------

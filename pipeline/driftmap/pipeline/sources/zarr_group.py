@@ -75,10 +75,10 @@ class ZarrSource:
         """Number of rows."""
         return int(self._vectors.shape[0])
 
-    def key_columns(self, names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Read whole columns that windows are planned by; see `Source`."""
-        everything = np.array([[0, self.n_rows]], dtype=np.int64)
-        return {name: read_key(as_column(self._read_column(name, everything), name), name, self.spec) for name in names}
+    def key_columns(self, names: Sequence[str], runs: Int64Array | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Read columns that windows are planned by; see `Source`."""
+        wanted = np.array([[0, self.n_rows]], dtype=np.int64) if runs is None else runs
+        return {name: read_key(as_column(self._read_column(name, wanted), name), name, self.spec) for name in names}
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the chunks that hold them; see `Source`."""

@@ -7,6 +7,7 @@ one fails, and a reader never meets half a commit.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import obstore
@@ -74,7 +75,8 @@ class CommitLog:
             When another process wrote that number meanwhile; nothing was changed, and `read_new` shows what it wrote.
         """
         number = len(self._known)
-        text = json.dumps({"kind": kind, **payload}, indent=1, allow_nan=False, sort_keys=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps({"kind": kind, "time": now, **payload}, indent=1, allow_nan=False, sort_keys=True)
         try:
             obstore.put(self._files, _name_file(number), text.encode(), mode="create")
         except AlreadyExistsError as error:

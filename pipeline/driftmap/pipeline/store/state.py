@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.growth import GROWTH_KINDS, Growth, apply_growth, replace_graph
+from driftmap.pipeline.store.windows import Status, WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,35 +16,6 @@ if TYPE_CHECKING:
 
 FORMAT = "driftmap store"
 FORMAT_VERSION = 1
-
-Status = Literal["planned", "graph", "provisional", "final"]
-"""How far a window has come; a final one never moves again, a provisional one still may."""
-
-
-@dataclass(frozen=True)
-class WindowState:
-    """What the log says of one window."""
-
-    index: int
-    label: str
-    n_rows: int
-    start: str | None
-    end: str | None
-    digest: str
-    """Of the rows that belong to the window: a resumed run must find the same."""
-    status: Status = "planned"
-    commit: int = 0
-    """Number of the last commit that names the window."""
-    graph_attempt: str | None = None
-    layout_attempt: str | None = None
-    n_edges: int = 0
-    has_ids: bool = False
-    """Whether the window's ids came with the data; else they are row numbers of the source."""
-    label_columns: tuple[str, ...] = ()
-    seconds: float = 0.0
-    """Spent on the graph by the worker."""
-    bytes: int = 0
-    """On disk: graph and map."""
 
 
 @dataclass
@@ -56,6 +29,7 @@ class StoreState:
     n_blocks_done: int = 0
     n_commits: int = 1
     index_by_label: dict[str, int] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
 
     def apply(self, commits: Iterable[Commit]) -> None:
         """Add what later commits say."""
@@ -64,6 +38,8 @@ class StoreState:
                 self._apply_graph(commit)
             elif commit.kind == "layout":
                 self._apply_layout(commit)
+            elif commit.kind in GROWTH_KINDS:
+                self._apply_growth(commit)
             else:
                 raise StoreError(
                     f"commit {commit.number} of the store is of the unknown kind {commit.kind!r}; "
@@ -73,18 +49,8 @@ class StoreState:
 
     def _apply_graph(self, commit: Commit) -> None:
         receipt = commit.payload["receipt"]
-        window = self.windows[receipt["index"]]
-        self.windows[window.index] = replace(
-            window,
-            status="graph",
-            commit=commit.number,
-            graph_attempt=receipt["attempt"],
-            n_edges=receipt["n_edges"],
-            has_ids=receipt["has_ids"],
-            label_columns=tuple(receipt["label_columns"]),
-            seconds=receipt["seconds"],
-            bytes=receipt["bytes"],
-        )
+        window = replace(self.windows[receipt["index"]], commit=commit.number)
+        self.windows[window.index] = replace_graph(window, receipt)
 
     def _apply_layout(self, commit: Commit) -> None:
         payload = commit.payload
@@ -94,13 +60,25 @@ class StoreState:
         )
         for status, indices in statuses:
             for index in indices:
+                window = self.windows[index]
                 self.windows[index] = replace(
-                    self.windows[index],
+                    window,
                     status=status,
                     commit=commit.number,
+                    since=window.since if window.status == status else payload.get("time"),
                     layout_attempt=payload["attempt"],
                 )
         self.n_blocks_done = payload["block"] + 1
+
+    def _apply_growth(self, commit: Commit) -> None:
+        n_layouts = apply_growth(self.windows, self.growth, commit)
+        if n_layouts is not None:
+            self.n_blocks_done = n_layouts
+        if commit.kind == "reopen":
+            self.index_by_label = {window.label: window.index for window in self.windows}
+        elif commit.kind == "ingest":  # one by one: made anew for each, a log of 1,000 windows would take a second
+            numbers = [built["receipt"]["index"] for built in commit.payload["windows"]]
+            self.index_by_label |= {self.windows[index].label: index for index in numbers}
 
 
 def read_first_commit(commit: Commit, where: str) -> StoreState:
@@ -126,4 +104,5 @@ def read_first_commit(commit: Commit, where: str) -> StoreState:
         driftmap_version=payload["driftmap"],
         windows=windows,
         index_by_label={window.label: window.index for window in windows},
+        growth=Growth(origin=windows[0].start if windows else None),
     )

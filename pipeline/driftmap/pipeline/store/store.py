@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
-    from driftmap.pipeline.store.state import WindowState
+    from driftmap.pipeline.store.growth import Growth
+    from driftmap.pipeline.store.windows import WindowState
 
 SOURCE_FOLDER = "source"
 """Folder of a store that may hold the data themselves: arrays that were given from Python."""
@@ -39,31 +40,37 @@ class Store:
         Folder of the store.
     read_only
         Refuse to write.
+    generation
+        Show the windows of this generation; None: those of the newest.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = True) -> None:
+    def __init__(self, path: Path, *, read_only: bool = True, generation: int | None = None) -> None:
         self.path = path
         self.read_only = read_only
+        self._generation = generation
+        self._is_back = False
         self._log = CommitLog(path)
         first, *later = self._log.read_new()
         self._state = read_first_commit(first, str(path))
         self._state.apply(later)
+        self._go_back()
 
     @classmethod
-    def open(cls, path: str | Path, *, read_only: bool = True) -> Store:
-        """Open an existing store.
+    def open(cls, path: str | Path, *, read_only: bool = True, generation: int | None = None) -> Store:
+        """Open an existing store; one of an earlier generation is for reading only.
 
         Raises
         ------
         StoreError
-            When there is none at `path`, it was made by a newer version, or its log is damaged.
+            When there is none at `path`, it was made by a newer version, its log is damaged, or it has no such
+            generation.
         """
         folder = Path(path).expanduser().absolute()
         if not folder.exists():
             raise StoreError(f"no store at {folder}: there is no such folder; `run` makes one")
         if not commits.has_commits(folder):
             raise StoreError(f"{folder} is no driftmap store: it has no {commits.FOLDER} log; name another path")
-        return cls(folder, read_only=read_only)
+        return cls(folder, read_only=read_only or generation is not None, generation=generation)
 
     @classmethod
     def create(
@@ -147,14 +154,27 @@ class Store:
         """Whether every window has a map."""
         return all(window.layout_attempt is not None for window in self._state.windows)
 
+    @property
+    def generation(self) -> int:
+        """Number of the generation whose windows are shown; `ingest --reopen` begins new ones."""
+        return self._state.growth.generation if self._generation is None else self._generation
+
+    @property
+    def growth(self) -> Growth:
+        """What the log says of ingestion: parts of the source, rows kept out, generations."""
+        return self._state.growth
+
     def state(self) -> list[WindowState]:
         """Tell what the log says of every window, in order."""
         return list(self._state.windows)
 
     def refresh(self) -> bool:
         """Read what was committed since; returns whether there was anything."""
+        if self._is_back:  # what is committed later is about other windows
+            return False
         new = self._log.read_new()
         self._state.apply(new)
+        self._go_back()
         return bool(new)
 
     def window_ids(self, window: str | int) -> np.ndarray[Any, Any]:
@@ -169,10 +189,12 @@ class Store:
 
     def knn_graph(self, window: str | int) -> KnnGraph:
         """Nearest neighbours of a window's rows."""
+        _refuse_pruned(self._find(window), {"graph", "map"})
         return attempts.read_knn_graph(self._graph_attempt(window))
 
     def fuzzy_graph(self, window: str | int) -> FuzzyGraph:
         """Fuzzy graph of a window."""
+        _refuse_pruned(self._find(window), {"graph", "map"})
         return attempts.read_fuzzy_graph(self._graph_attempt(window))
 
     def embedding(self, window: str | int) -> tuple[np.ndarray[Any, Any], Float32Array]:
@@ -182,6 +204,7 @@ class Store:
     def positions(self, window: str | int) -> Float32Array:
         """Positions of a window's rows, (n, c), without reading their ids."""
         state = self._find(window)
+        _refuse_pruned(state, {"map"})
         if state.layout_attempt is None:
             raise StoreError(
                 f"window {state.label!r} has no map yet (status: {state.status}); run the same command again to go on"
@@ -198,7 +221,8 @@ class Store:
         """
         import pyarrow as pa  # late: opening a store needs none of it
 
-        chosen = [w.index for w in self.state() if w.layout_attempt] if windows is None else windows
+        there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
+        chosen = there if windows is None else windows
         parts = [self._window_table(self._find(window)) for window in chosen]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
@@ -224,13 +248,23 @@ class Store:
 
         return self._commit("layout", payload, is_done)
 
+    def commit_growth(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """Write a commit of ingestion, one of `GROWTH_KINDS`.
+
+        Raises
+        ------
+        CommitConflictError
+            When another process wrote to the store meanwhile, so that what is committed may no longer fit.
+        """
+        self._refuse_read_only()
+        self._state.apply([self._log.append(kind, payload)])
+
     def new_attempt(self, window: int, name: str | None = None) -> Attempt:
         """Name a new group of arrays for a window; nothing reads it before a commit names it."""
         return self._attempt(self._state.windows[window], name or attempts.new_attempt())
 
     def _commit(self, kind: str, payload: Mapping[str, Any], is_done: Callable[[], bool]) -> bool:
-        if self.read_only:
-            raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
+        self._refuse_read_only()
         while not is_done():
             try:
                 self._state.apply([self._log.append(kind, payload)])
@@ -239,6 +273,22 @@ class Store:
             else:
                 return True
         return False
+
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
+
+    def _go_back(self) -> None:
+        """Show the windows of the generation that was asked for."""
+        growth, wanted = self._state.growth, self._generation
+        if wanted is None or wanted == growth.generation:
+            return
+        if wanted not in growth.older:
+            known = ", ".join(map(str, [*growth.older, growth.generation]))
+            raise StoreError(f"{self.path} has no generation {wanted} that can be read; there are: {known}")
+        self._is_back = True
+        self._state.windows = growth.older[wanted]
+        self._state.index_by_label = {window.label: window.index for window in self._state.windows}
 
     def _find(self, window: str | int) -> WindowState:
         if not isinstance(window, str):
@@ -256,6 +306,7 @@ class Store:
 
     def _graph_attempt(self, window: str | int) -> Attempt:
         state = self._find(window)
+        _refuse_pruned(state, {"map"})
         if state.graph_attempt is None:
             raise StoreError(f"window {state.label!r} has no graph yet; run the same command again to go on")
         return self._attempt(state, state.graph_attempt)
@@ -278,9 +329,24 @@ class Store:
         return pa.table(columns)
 
 
-def open_store(path: str | Path) -> Store:
-    """Open an existing store for reading; `refresh` shows what another process commits meanwhile."""
-    return Store.open(path)
+def _refuse_pruned(window: WindowState, removed: set[str]) -> None:
+    if window.pruned in removed:
+        raise StoreError(
+            f"the {window.pruned} of window {window.label!r} was removed to save room (`driftmap prune`, `--keep`)"
+        )
+
+
+def open_store(path: str | Path, *, generation: int | None = None) -> Store:
+    """Open an existing store for reading; `refresh` shows what another process commits meanwhile.
+
+    Parameters
+    ----------
+    path
+        The store.
+    generation
+        Show the windows of this generation, which `ingest --reopen` left behind; None: the newest.
+    """
+    return Store.open(path, generation=generation)
 
 
 def prepare_folder(path: str | Path) -> Path:

@@ -1,0 +1,43 @@
+"""What the log says of one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["planned", "graph", "provisional", "final"]
+"""How far a window has come; a final one never moves again, a provisional one still may."""
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """What the log says of one window."""
+
+    index: int
+    label: str
+    n_rows: int
+    start: str | None
+    end: str | None
+    digest: str
+    """Of the rows that belong to the window: a resumed run must find the same."""
+    status: Status = "planned"
+    commit: int = 0
+    """Number of the last commit that names the window."""
+    since: str | None = None
+    """UTC time at which it became what it is: final, or provisional."""
+    graph_attempt: str | None = None
+    layout_attempt: str | None = None
+    n_edges: int = 0
+    has_ids: bool = False
+    """Whether the window's ids came with the data; else they are row numbers of the source."""
+    label_columns: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """Spent on the graph by the worker."""
+    bytes: int = 0
+    """On disk: graph and map."""
+    moved: float | None = None
+    """How far its rows moved when an ingest last laid it out again, on average, over the spread of the map."""
+    quality: dict[str, float] | None = None
+    """`neighbours`, `related`, `drift` as an ingest last measured them; see `look.quality.WindowQuality`."""
+    pruned: Literal["", "graph", "map"] = ""
+    """What was removed to save room: its graph; or graph and map, all but these facts."""
