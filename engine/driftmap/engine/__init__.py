@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from driftmap.engine.curve import fit_curve
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
     from driftmap.engine.estimator import AlignedUMAP
+    from driftmap.engine.exchange import lay_out_side_by_side
     from driftmap.engine.fuzzy import build_fuzzy_graph, smooth_knn_distances
     from driftmap.engine.graphs import build_window_graph
     from driftmap.engine.knn import build_knn_graph
@@ -56,6 +57,7 @@ __all__ = [
     "fit_curve",
     "invert_relation",
     "lay_out_block",
+    "lay_out_side_by_side",
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
     "relate_ids",
@@ -68,6 +70,7 @@ _ROOMS = {
     "curve": ("fit_curve",),
     "errors": ("DriftmapError", "InvalidInputError", "InvalidRelationError"),
     "estimator": ("AlignedUMAP",),
+    "exchange": ("lay_out_side_by_side",),
     "fuzzy": ("build_fuzzy_graph", "smooth_knn_distances"),
     "graphs": ("build_window_graph",),
     "knn": ("build_knn_graph",),

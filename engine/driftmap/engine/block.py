@@ -16,7 +16,7 @@ from driftmap.engine.kernels import WindowForces
 from driftmap.engine.optimise import EpochCallback, Optimiser
 from driftmap.engine.register import fit_similarity
 from driftmap.engine.relations import invert_relation
-from driftmap.engine.schedule import Schedule
+from driftmap.engine.schedule import IN_ORDER, Pace, Schedule
 from driftmap.engine.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
 from driftmap.engine.settings import DEFAULT_N_EPOCHS, LayoutSettings
 
@@ -45,6 +45,7 @@ def lay_out_block(
     settings: LayoutSettings,
     random_state: int,
     on_epoch: EpochCallback | None = None,
+    pace: Pace = IN_ORDER,
 ) -> list[Float32Array]:
     """Lay out the windows of one block.
 
@@ -64,6 +65,8 @@ def lay_out_block(
         Seed of the run.
     on_epoch
         Called after every epoch with (epochs done, epochs in all).
+    pace
+        How long both passes are, and how fast.
 
     Returns
     -------
@@ -78,32 +81,15 @@ def lay_out_block(
     -----
     Same input, same bytes on any number of threads of one kind of processor.
     """
-    _check_windows(windows, settings.n_components)
+    check_block(windows, settings.n_components)
     if not windows:
         return []
-    values = [window_values(settings, window.index) for window in windows]
-    seeds = [make_seed(random_state, window.index, SHUFFLE_STREAM) for window in windows]
-    shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
-    n_epochs = [int(value["n_epochs"]) for value in values]
-    arrays = flatten_block([window.graph for window in windows], relations, shuffles, n_epochs)
-    forces = WindowForces(
-        **{name: np.array([value[name] for value in values], dtype=np.float32) for name in WindowForces._fields}
-    )
-    epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
-    optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
-    is_new = [window.positions is None for window in windows]
-    rates = [float(value["learning_rate"]) for value in values]
-    schedule = Schedule(n_epochs, rates, is_new, [window.is_fixed for window in windows])
-    watch = _count_epochs(on_epoch, schedule.n_epochs)
-    placing = _Placing(windows, relations, shuffles, optimiser)
-    for place, window in enumerate(windows):
-        if window.positions is None:
-            placing.start(place, make_seed(random_state, window.index, START_STREAM))
-            optimiser.run(schedule.carry(place), watch)
-        else:
-            placing.set(place, window.positions)
-    optimiser.run(schedule.joint(), watch)
-    return [placing.get(place) for place in range(len(windows))]
+    layout = BlockLayout(windows, relations, settings, random_state, pace)
+    n = layout.n_joint_epochs
+    watch = count_epochs(on_epoch, layout.n_carry_epochs + n)
+    layout.carry(watch)
+    layout.move(n, range(n), watch)
+    return [layout.read(place) for place in range(len(windows))]
 
 
 def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
@@ -128,28 +114,65 @@ def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
     }
 
 
-class _Placing:
-    """Positions of the windows of a block, in each window's own order of rows."""
+class BlockLayout:
+    """The windows of a block while they are laid out: carried, moved, stopped at any epoch and moved on.
+
+    Parameters
+    ----------
+    windows, relations, settings, random_state, pace
+        As for `lay_out_block`. A fixed window's positions may also come later, by `place`.
+    """
 
     def __init__(
         self,
         windows: Sequence[BlockWindow],
         relations: RelationMap,
-        shuffles: Sequence[Shuffle],
-        optimiser: Optimiser,
+        settings: LayoutSettings,
+        random_state: int,
+        pace: Pace = IN_ORDER,
     ) -> None:
         self._windows = windows
         self._relations = relations
-        self._shuffles = shuffles
-        self._optimiser = optimiser
+        self._random_state = random_state
         self._is_placed = [False] * len(windows)
+        values = [window_values(settings, window.index) for window in windows]
+        n_epochs = [int(value["n_epochs"]) for value in values]
+        is_fixed = [window.is_fixed for window in windows]
+        is_new = [window.positions is None and not window.is_fixed for window in windows]
+        rates = [float(value["learning_rate"]) for value in values]
+        self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, pace)
+        self.n_carry_epochs = self._schedule.n_carry_epochs
+        self.n_joint_epochs = self._schedule.n_joint_epochs
+        seeds = [make_seed(random_state, window.index, SHUFFLE_STREAM) for window in windows]
+        self._shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
+        # A fixed window moves in no epoch, so none of its edges is kept.
+        n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
+        arrays = flatten_block([window.graph for window in windows], relations, self._shuffles, n_moves)
+        forces = WindowForces(
+            **{name: np.array([value[name] for value in values], dtype=np.float32) for name in WindowForces._fields}
+        )
+        epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
+        self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
 
-    def set(self, place: int, positions: Float32Array) -> None:
-        """Place a window."""
+    def carry(self, on_epoch: Callable[[int], None] | None = None) -> None:
+        """Place the windows that have positions, and carry the new ones from those before them, in order."""
+        for place, window in enumerate(self._windows):
+            if window.positions is not None:
+                self.place(place, window.positions)
+            elif not window.is_fixed:
+                self._start(place, make_seed(self._random_state, window.index, START_STREAM))
+                self._optimiser.run(self._schedule.carry(place), on_epoch)
+
+    def move(self, n_epochs: int, epochs: range, on_epoch: Callable[[int], None] | None = None) -> None:
+        """Move all windows that are not fixed in some of the `n_epochs` epochs of a joint pass."""
+        self._optimiser.run(self._schedule.joint(n_epochs, epochs), on_epoch)
+
+    def place(self, place: int, positions: Float32Array) -> None:
+        """Place a window, its rows in their own order."""
         self._optimiser.set_positions(place, positions[self._shuffles[place].rows])
         self._is_placed[place] = True
 
-    def get(self, place: int) -> Float32Array:
+    def read(self, place: int) -> Float32Array:
         """Return a window's positions; rows without an edge are NaN, fixed windows are as they were given."""
         window, shuffle = self._windows[place], self._shuffles[place]
         if window.is_fixed and window.positions is not None:
@@ -158,7 +181,7 @@ class _Placing:
         positions[shuffle.places >= shuffle.n_active] = np.nan
         return positions
 
-    def start(self, place: int, seed: int) -> None:
+    def _start(self, place: int, seed: int) -> None:
         """Start a new window from related rows of the windows before it, or by its own spectrum if they have none."""
         graph, n_components = self._windows[place].graph, self._optimiser.n_components
         known = np.full((graph.n_rows, n_components), np.nan, dtype=np.float32)
@@ -167,7 +190,7 @@ class _Placing:
             relation = self._relations.get((earlier, place))
             if relation is None or not self._is_placed[earlier]:
                 continue
-            positions = self.get(earlier)
+            positions = self.read(earlier)
             _fill_known(known, positions, relation)
             if fallback is None:
                 fallback = positions[np.isfinite(positions).all(axis=1)]
@@ -175,11 +198,11 @@ class _Placing:
         n_known = int(np.isfinite(known[:, 0]).sum())
         own = self._windows[place].start
         if own is not None:
-            self.set(place, fit_similarity(own, known, with_scale=False).apply(own))
+            self.place(place, fit_similarity(own, known, with_scale=False).apply(own))
         elif fallback is None or not len(fallback) or n_known <= n_components:
-            self.set(place, spectral_start(graph, n_components, seed))
+            self.place(place, spectral_start(graph, n_components, seed))
         else:
-            self.set(place, start_from_previous(graph, known, fallback, seed))
+            self.place(place, start_from_previous(graph, known, fallback, seed))
 
 
 def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation) -> None:
@@ -189,7 +212,7 @@ def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation
     known[rows] = positions[back[rows]]
 
 
-def _count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int], None] | None:
+def count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int], None] | None:
     """Turn a callback on (done, total) into one on the epochs of a call."""
     if on_epoch is None:
         return None
@@ -203,7 +226,8 @@ def _count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int],
     return watch
 
 
-def _check_windows(windows: Sequence[BlockWindow], n_components: int) -> None:
+def check_block(windows: Sequence[BlockWindow], n_components: int) -> None:
+    """Refuse fixed windows without positions, and positions or starts that do not fit their graph."""
     for place, window in enumerate(windows):
         if window.positions is None and window.is_fixed:
             msg = f"windows[{place}] is fixed but has no positions; give the positions it stands at."
