@@ -60,13 +60,25 @@ def test_related_rows_start_where_they_were_and_new_rows_between_their_neighbour
     assert start[4] == pytest.approx([4, 2], abs=0.06)
 
 
-def test_a_part_that_nothing_joins_to_placed_rows_starts_at_one_place_of_the_previous_window():
-    known = np.full((7, 2), np.nan, np.float32)
-    known[:4] = [[0, 0], [1, 0], [2, 0], [3, 0]]
+def test_a_small_part_that_nothing_joins_to_placed_rows_starts_at_one_place_of_the_previous_window():
+    known = np.full((43, 2), np.nan, np.float32)
+    known[:40] = np.arange(40)[:, None] * [1, 0]
     fallback = np.array([[9.0, 9.0], [5.0, 5.0]], np.float32)
-    start = start_from_previous(chain_graph(4, 3), known, fallback, 1)
-    assert np.linalg.norm(start[4:] - start[4], axis=1).max() < 0.2
-    assert np.linalg.norm(fallback - start[4], axis=1).min() < 0.1
+    start = start_from_previous(chain_graph(40, 3), known, fallback, 1)
+    assert np.linalg.norm(start[40:] - start[40], axis=1).max() < 0.2
+    assert np.linalg.norm(fallback - start[40], axis=1).min() < 0.1
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_a_large_part_that_nothing_joins_to_placed_rows_starts_beside_them(n_components):
+    known = np.full((90, n_components), np.nan, np.float32)
+    known[:50] = np.random.default_rng(3).normal(size=(50, n_components)) * 4 + 20
+    start = start_from_previous(chain_graph(50, 40), known, known[:50], 0)
+    assert np.array_equal(start[:50], known[:50])
+    apart = np.linalg.norm(start[50:, None] - known[None, :50], axis=2)
+    assert 0.3 < apart.min() < 12
+    sizes = [np.abs(x - np.median(x, axis=0)).max() for x in (start[:50], start[50:])]
+    assert 0.4 < sizes[1] / sizes[0] < 1.4
 
 
 def test_starts_depend_on_the_seed_alone():
