@@ -90,8 +90,9 @@ def test_functions_as_metrics():
         model = quick(metric=metric)
         assert clone(model).get_params()["metric"] == metric
         found = fit_and_update(model, WINDOWS)
-        for a, b in zip(found.embeddings_, named.embeddings_, strict=True):
-            np.testing.assert_allclose(a, b, atol=0.5)
+        for a, b in zip(found.graphs_, named.graphs_, strict=True):  # maps grow apart from the last bit of a distance
+            np.testing.assert_array_equal(a.indices, b.indices)
+            np.testing.assert_allclose(a.data, b.data, rtol=1e-4)
         near = np.linalg.norm(found.transform(WINDOWS[2][:20]) - found.embeddings_[2][:20], axis=1)
         assert np.median(near) < 1.0
     assert_differ(named, fit_and_update(quick(), WINDOWS))
