@@ -240,7 +240,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path
-        The file. `source` and `store` in it are paths from the folder it lies in.
+        The file. `source` and `store` in it are paths from the folder it lies in; a store may be an `s3://` URL.
 
     Returns
     -------
@@ -262,7 +262,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         if isinstance(value, dict) and name != "metric_kwds":
             raise ConfigError(f"{path}: {name!r} is a table; the options are flat, such as: n_neighbors = 15")
     for name in ("source", "store"):
-        if isinstance(options.get(name), str):
+        if isinstance(options.get(name), str) and "://" not in options[name]:
             options[name] = str(file.parent / Path(options[name]).expanduser())
     return options
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,16 +12,18 @@ import numpy as np
 from driftmap.engine.seeds import make_graph_seed
 from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
-from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.processes import refuse_unguarded_call
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
-from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_folder
+from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.windows import plan_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from distributed import Client
 
@@ -105,7 +106,7 @@ def run(
     source, config, memory_limit, **options
         As for `plan`; an existing store must have been made with the same ones.
     store
-        Folder of the store; made when it is not there.
+        Folder of the store, or `s3://bucket/prefix`; made when it is not there.
     scheduler
         Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
         `tcp://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
@@ -130,7 +131,7 @@ def run(
     written, planned = _open_or_create(store, opened, settled, memory_limit)
     _build_graphs(written, planned, scheduler, workers, progress)
     _lay_out(written, planned, progress)
-    return Store.open(written.path)
+    return Store.open(written.location)
 
 
 def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
@@ -163,19 +164,21 @@ def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> 
 def _open_or_create(
     path: str | Path, source: Source, config: RunConfig, memory_limit: int | str | None
 ) -> tuple[Store, Plan]:
-    folder = Path(path).expanduser().absolute()
-    if not has_commits(folder):
+    location = Location(path)
+    _refuse_arrays_far_away(source, location)
+    if not has_commits(location):
         planned = _plan(source, config, memory_limit)
+        prepare_location(location)
         # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
-        spilled = source.spill(prepare_folder(folder) / SOURCE_FOLDER)
+        spilled = _spill(source, location)
         Store.create(
-            folder,
+            location,
             config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
             windows=[_as_facts(window) for window in planned.windows],
             fingerprint=source.fingerprint(),
         )
     # Also where this run made the store: another one may have been quicker, and it must be the same one.
-    store = Store.open(folder, read_only=False)
+    store = Store.open(location, read_only=False)
     return store, _plan_again(store, source, config)
 
 
@@ -188,7 +191,7 @@ def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
         )
     changed = _compare_fingerprints(store.fingerprint, source.fingerprint())
     if not changed:
-        spilled = source.spill(store.path / SOURCE_FOLDER)
+        spilled = _spill(source, store.location)
         planned = _plan(spilled, stored.model_copy(update={"source": spilled.spec}), None)
         if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
             return planned
@@ -196,6 +199,18 @@ def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
         f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
         f"({changed or 'its rows fall into other windows'}); name another store"
     )
+
+
+def _refuse_arrays_far_away(source: Source, location: Location) -> None:
+    if source.spec.format == "arrays" and not source.spec.path and not location.is_local:
+        raise SourceError(
+            f"arrays from Python are kept in the store for the workers, and the store {location} is no folder; write "
+            "them as Parquet or Zarr where all workers see them, and give the path"
+        )
+
+
+def _spill(source: Source, location: Location) -> Source:
+    return source.spill(location.folder / SOURCE_FOLDER) if location.is_local else source
 
 
 def _compare_fingerprints(stored: dict[str, Any], now: dict[str, Any]) -> str:
@@ -237,7 +252,7 @@ def _build_graphs(
     tasks = [
         Task(
             f"window {window.label!r}",
-            (config.source, store.path, window, settings, make_graph_seed(config.random_state, window.index)),
+            (config.source, store.location, window, settings, make_graph_seed(config.random_state, window.index)),
         )
         for window in missing
     ]

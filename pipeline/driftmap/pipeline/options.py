@@ -96,7 +96,9 @@ PLACE_OPTIONS = (
     ),
     Option("workers", int, "Worker processes on this machine; one per core when left out."),
 )
-STORE_OPTION = Option("store", str, "Folder of the store; NAME-maps.zarr here when left out.", "DIR")
+STORE_OPTION = Option(
+    "store", str, "Folder of the store, or s3://BUCKET/PREFIX; NAME-maps.zarr here when left out.", "STORE"
+)
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,15 +13,14 @@ from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.store.location import Location
     from driftmap.pipeline.windows import WindowPlan
 
 
 def build_graph_task(
-    source_spec: SourceSpec, store_path: Path, window: WindowPlan, settings: GraphSettings, seed: int
+    source_spec: SourceSpec, store: Location, window: WindowPlan, settings: GraphSettings, seed: int
 ) -> GraphReceipt:
     """Build the graph of one window and write it to the store; nothing counts before its receipt is committed.
 
@@ -29,8 +28,8 @@ def build_graph_task(
     ----------
     source_spec
         Where the rows are; the source is opened here, on the worker.
-    store_path
-        Folder of the store.
+    store
+        Where the store lies.
     window
         Which rows the window has.
     settings, seed
@@ -55,7 +54,7 @@ def build_graph_task(
         _name_window(error, window.label)
         raise
     ids = runs_to_rows(window.runs) if rows.ids is None else rows.ids  # row numbers tie rows that have no id
-    attempt = Attempt(store_path, window.index, new_attempt(), window.label)
+    attempt = Attempt(store, window.index, new_attempt(), window.label)
     n_bytes = write_graph(attempt, ids, rows.labels, graph)
     return GraphReceipt(
         index=window.index,

@@ -1,4 +1,4 @@
-"""Arrays on disk: the one file that imports zarr.
+"""Arrays of a store: the one file that imports zarr.
 
 Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Text and bytes are
 stored as rows of bytes, dates as integers, each with an attribute that says what it was, so nothing needs pickle.
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import obstore
 import zarr
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.storage import ObjectStore
 
 from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.store.location import Location, shorten_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,13 +93,13 @@ def is_array(path: str | Path) -> bool:
         return False
 
 
-def write_arrays(root: Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
+def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
     """Write a new group of arrays below a store's root.
 
     Parameters
     ----------
     root
-        Folder of the store.
+        Where the store lies.
     group
         Path of the group below it; it must be new, since chunks of two writers would mix.
     arrays
@@ -106,37 +107,34 @@ def write_arrays(root: Path, group: str, arrays: Mapping[str, np.ndarray[Any, An
 
     Returns
     -------
-    Bytes that the group takes on disk.
+    Bytes that the group takes in the store.
+
+    Raises
+    ------
+    StoreError
+        When the group is there already, an array cannot be stored, or the store cannot be written.
     """
-    store = ObjectStore(_local(root))
+    location = Location(root)
+    encoded = {name: _encode(np.ascontiguousarray(values)) for name, values in arrays.items()}
     try:
+        store = ObjectStore(location.files)
         zarr.create_group(store, path=group, zarr_format=3)
+        for name, (values, kind) in encoded.items():
+            _write_array(store, f"{group}/{name}", values, kind)
     except zarr.errors.ContainsGroupError as error:
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once") from error
-    for name, values in arrays.items():
-        encoded, kind = _encode(np.ascontiguousarray(values))
-        zarr.create_array(
-            store,
-            name=f"{group}/{name}",
-            data=encoded,
-            chunks=_choose_chunks(encoded),
-            serializer=BytesCodec(),
-            compressors=[BloscCodec(cname="lz4", shuffle="shuffle", typesize=encoded.dtype.itemsize), Crc32cCodec()],
-            filters=None,
-            attributes={} if kind is None else {_KIND: kind},
-            # Chunks of nothing but zeros are left out otherwise, and then look like lost ones.
-            config={"write_empty_chunks": True},
-        )
-    return measure_bytes(root, group)
+    except (BaseError, OSError) as error:
+        raise StoreError(f"the group {group} cannot be written to {root}: {shorten_error(error)}") from error
+    return measure_bytes(location, group)
 
 
-def read_array(root: Path, name: str, where: str) -> np.ndarray[Any, Any]:
+def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, Any]:
     """Read one whole array of a store, sure that every byte is what was written.
 
     Parameters
     ----------
     root, name
-        Folder of the store; path of the array below it.
+        Where the store lies; path of the array below it.
     where
         What the array belongs to, for the error: `window 'congress 104'`.
 
@@ -145,11 +143,12 @@ def read_array(root: Path, name: str, where: str) -> np.ndarray[Any, Any]:
     StoreError
         When the array or one of its chunks is missing, or its checksum does not agree.
     """
-    store = ObjectStore(_local(root), read_only=True)
-    what = f"{where}: array {name!r} in {root}"
+    location = Location(root)
+    what = f"{where}: array {name!r} in {location}"
     try:
+        store = ObjectStore(location.files, read_only=True)
         array = zarr.open_array(store, path=name, mode="r", zarr_format=3)
-        _refuse_missing_chunks(root, array, name, what)
+        _refuse_missing_chunks(location, array, name, what)
         values = np.asarray(array[...])
         kind = array.attrs.get(_KIND)
     except StoreError:
@@ -157,13 +156,30 @@ def read_array(root: Path, name: str, where: str) -> np.ndarray[Any, Any]:
     except FileNotFoundError as error:
         raise StoreError(f"{what} is missing; the store was damaged after it was written") from error
     except Exception as error:  # zarr and its codecs raise ValueError, RuntimeError, KeyError, ... for damaged data
-        raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+        raise StoreError(
+            f"{what} is damaged ({shorten_error(error)}); restore the store from a copy, or run it again"
+        ) from error
     return _decode(values, kind if isinstance(kind, str) else None)
 
 
-def measure_bytes(root: Path, group: str) -> int:
-    """Bytes on disk of everything below a group."""
-    return sum(entry["size"] for batch in obstore.list(_local(root), prefix=group) for entry in batch)
+def measure_bytes(root: Location | Path, group: str) -> int:
+    """Bytes in the store of everything below a group."""
+    return sum(Location(root).list(group).values())
+
+
+def _write_array(store: ObjectStore[Any], name: str, values: np.ndarray[Any, Any], kind: str | None) -> None:
+    zarr.create_array(
+        store,
+        name=name,
+        data=values,
+        chunks=_choose_chunks(values),
+        serializer=BytesCodec(),
+        compressors=[BloscCodec(cname="lz4", shuffle="shuffle", typesize=values.dtype.itemsize), Crc32cCodec()],
+        filters=None,
+        attributes={} if kind is None else {_KIND: kind},
+        # Chunks of nothing but zeros are left out otherwise, and then look like lost ones.
+        config={"write_empty_chunks": True},
+    )
 
 
 def _open_foreign(path: Path) -> zarr.Array[Any] | zarr.Group:
@@ -171,7 +187,7 @@ def _open_foreign(path: Path) -> zarr.Array[Any] | zarr.Group:
         raise SourceError(f"no such file or folder: {path}")
     if not path.is_dir():
         raise SourceError(f"{path} is a file; a Zarr array or group is a folder")
-    store = ObjectStore(_local(path), read_only=True)
+    store = ObjectStore(LocalStore(prefix=path), read_only=True)
     try:
         return zarr.open(store, mode="r")
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
@@ -200,26 +216,19 @@ def _shown(folder: Path) -> str:
     return ", ".join(entry.name for entry in _iterate_arrays(folder)) or "(it has none)"
 
 
-def _local(path: Path) -> LocalStore:
-    return LocalStore(prefix=path)
-
-
 def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
     row_bytes = max(1, values.itemsize * int(np.prod(values.shape[1:])))
     n_rows = max(1, min(len(values), MAX_CHUNK_BYTES // row_bytes))
     return (n_rows, *(max(1, length) for length in values.shape[1:]))
 
 
-def _refuse_missing_chunks(root: Path, array: zarr.Array[Any], name: str, what: str) -> None:
+def _refuse_missing_chunks(location: Location, array: zarr.Array[Any], name: str, what: str) -> None:
     if array.size == 0:
         return
-    local = _local(root)
     for row in range(-(-array.shape[0] // array.chunks[0])):
         key = array.metadata.encode_chunk_key((row,) + (0,) * (array.ndim - 1))
-        try:
-            obstore.head(local, f"{name}/{key}")
-        except FileNotFoundError as error:
-            raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written") from error
+        if not location.has(f"{name}/{key}"):
+            raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
 
 
 def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], str | None]:

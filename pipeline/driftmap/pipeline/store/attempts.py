@@ -13,9 +13,9 @@ from driftmap.pipeline.store.arrays import read_array, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from driftmap.engine.types import Float32Array, WindowGraph
+    from driftmap.pipeline.store.location import Location
 
 _N_DIGITS = 8
 
@@ -38,7 +38,7 @@ class GraphReceipt(TypedDict):
 class Attempt:
     """One group of arrays of a window, and what to call the window in errors."""
 
-    root: Path
+    root: Location
     index: int
     name: str
     label: str
@@ -64,7 +64,7 @@ def write_graph(
     labels: Mapping[str, np.ndarray[Any, Any]],
     graph: WindowGraph,
 ) -> int:
-    """Write a window's ids, label columns and graph as a new group; returns its bytes on disk.
+    """Write a window's ids, label columns and graph as a new group; returns its bytes in the store.
 
     Label columns are stored under their number, since a column's name may hold any character; the receipt names them.
     """
@@ -81,7 +81,7 @@ def write_graph(
 
 
 def write_positions(attempt: Attempt, positions: Float32Array) -> int:
-    """Write a window's map as a new group; returns its bytes on disk."""
+    """Write a window's map as a new group; returns its bytes in the store."""
     return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions})
 
 

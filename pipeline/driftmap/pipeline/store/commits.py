@@ -10,11 +10,8 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import obstore
-from obstore.exceptions import AlreadyExistsError
-from obstore.store import LocalStore
-
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +39,11 @@ class CommitLog:
     Parameters
     ----------
     root
-        Folder of the store.
+        Where the store lies.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._files = LocalStore(prefix=root)
+    def __init__(self, root: Location | Path) -> None:
+        self._root = Location(root)
         self._known: list[Commit] = []
 
     @property
@@ -77,32 +73,29 @@ class CommitLog:
         number = len(self._known)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps({"kind": kind, "time": now, **payload}, indent=1, allow_nan=False, sort_keys=True)
-        try:
-            obstore.put(self._files, _name_file(number), text.encode(), mode="create")
-        except AlreadyExistsError as error:
+        if not self._root.create(_name_file(number), text.encode()):
             raise CommitConflictError(
                 f"another process writes to {self._root}: commit {number} is not ours; let only one run use a store"
-            ) from error
+            )
         commit = Commit(number, kind, json.loads(text))
         self._known.append(commit)
         return commit
 
     def _read(self, number: int) -> Commit | None:
         name = _name_file(number)
-        try:
-            text = obstore.get(self._files, name).bytes().to_bytes()
-        except FileNotFoundError:
+        text = self._root.read(name)
+        if text is None:
             return None
         try:
             payload = json.loads(text)
             return Commit(number, payload["kind"], payload)
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self._root / name} is damaged ({error}); restore the store from a copy") from error
+            raise StoreError(f"{self._root.name(name)} is damaged ({error}); restore the store from a copy") from error
 
 
-def has_commits(root: Path) -> bool:
-    """Whether a folder is a store: whether its first commit is there."""
-    return (root / _name_file(0)).is_file()
+def has_commits(root: Location | Path) -> bool:
+    """Whether a location is a store: whether its first commit is there."""
+    return Location(root).has(_name_file(0))
 
 
 def _name_file(number: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +12,12 @@ import numpy as np
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.state import FORMAT, FORMAT_VERSION, read_first_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -36,28 +37,28 @@ class Store:
 
     Parameters
     ----------
-    path
-        Folder of the store.
+    location
+        Where the store lies.
     read_only
         Refuse to write.
     generation
         Show the windows of this generation; None: those of the newest.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = True, generation: int | None = None) -> None:
-        self.path = path
+    def __init__(self, location: Location, *, read_only: bool = True, generation: int | None = None) -> None:
+        self.location = location
         self.read_only = read_only
         self._generation = generation
         self._is_back = False
-        self._log = CommitLog(path)
+        self._log = CommitLog(location)
         first, *later = self._log.read_new()
-        self._state = read_first_commit(first, str(path))
+        self._state = read_first_commit(first, str(location))
         self._state.apply(later)
         self._go_back()
 
     @classmethod
-    def open(cls, path: str | Path, *, read_only: bool = True, generation: int | None = None) -> Store:
-        """Open an existing store; one of an earlier generation is for reading only.
+    def open(cls, path: str | Path | Location, *, read_only: bool = True, generation: int | None = None) -> Store:
+        """Open an existing store, a folder or `s3://bucket/prefix`; one of an earlier generation is for reading only.
 
         Raises
         ------
@@ -65,17 +66,17 @@ class Store:
             When there is none at `path`, it was made by a newer version, its log is damaged, or it has no such
             generation.
         """
-        folder = Path(path).expanduser().absolute()
-        if not folder.exists():
-            raise StoreError(f"no store at {folder}: there is no such folder; `run` makes one")
-        if not commits.has_commits(folder):
-            raise StoreError(f"{folder} is no driftmap store: it has no {commits.FOLDER} log; name another path")
-        return cls(folder, read_only=read_only or generation is not None, generation=generation)
+        location = Location(path)
+        if location.is_local and not location.folder.exists():
+            raise StoreError(f"no store at {location}: there is no such folder; `run` makes one")
+        if not commits.has_commits(location):
+            raise StoreError(f"{location} is no driftmap store: it has no {commits.FOLDER} log; name another path")
+        return cls(location, read_only=read_only or generation is not None, generation=generation)
 
     @classmethod
     def create(
         cls,
-        path: str | Path,
+        path: str | Path | Location,
         *,
         config: Mapping[str, Any],
         windows: Sequence[Mapping[str, Any]],
@@ -86,7 +87,7 @@ class Store:
         Parameters
         ----------
         path
-            A folder that does not exist, is empty, or was prepared by `prepare_folder`.
+            A place where nothing is, or one that was prepared by `prepare_location`.
         config
             Settings of the run, as JSON.
         windows
@@ -94,7 +95,7 @@ class Store:
         fingerprint
             Of the source, to see that it changed.
         """
-        folder = prepare_folder(path)
+        location = prepare_location(path)
         payload = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -104,8 +105,8 @@ class Store:
             "fingerprint": dict(fingerprint),
         }
         with suppress(CommitConflictError):  # the other run's store is as good, where the settings agree
-            CommitLog(folder).append("create", payload)
-        return cls(folder, read_only=False)
+            CommitLog(location).append("create", payload)
+        return cls(location, read_only=False)
 
     def __repr__(self) -> str:
         counts = dict.fromkeys(("final", "provisional", "graph", "planned"), 0)
@@ -113,6 +114,11 @@ class Store:
             counts[window.status] += 1
         shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         return f"<Store {self.path}: {self.n_windows} windows ({shown})>"
+
+    @property
+    def path(self) -> Path | str:
+        """Where the store lies: a path, or the text of a URL."""
+        return self.location.path
 
     @property
     def config(self) -> dict[str, Any]:
@@ -302,7 +308,7 @@ class Store:
         return self._state.windows[index]
 
     def _attempt(self, state: WindowState, name: str) -> Attempt:
-        return attempts.Attempt(self.path, state.index, name, state.label)
+        return attempts.Attempt(self.location, state.index, name, state.label)
 
     def _graph_attempt(self, window: str | int) -> Attempt:
         state = self._find(window)
@@ -342,33 +348,33 @@ def open_store(path: str | Path, *, generation: int | None = None) -> Store:
     Parameters
     ----------
     path
-        The store.
+        The store: a folder, or `s3://bucket/prefix`.
     generation
         Show the windows of this generation, which `ingest --reopen` left behind; None: the newest.
     """
     return Store.open(path, generation=generation)
 
 
-def prepare_folder(path: str | Path) -> Path:
-    """Make the folder of a new store, or find one whose making was cut short; nothing of anyone else's is touched.
+def prepare_location(path: str | Path | Location) -> Location:
+    """Make the place of a new store, or find one whose making was cut short; nothing of anyone else's is touched.
 
     Raises
     ------
     StoreError
         When something that is no unfinished store is there.
     """
-    folder = Path(path).expanduser().absolute()
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{folder} is a file; the store is a folder: name another path")
-    found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    log = folder / commits.FOLDER
+    location = Location(path)
+    if location.is_local and location.folder.exists() and not location.folder.is_dir():
+        raise StoreError(f"{location} is a file; the store is a folder: name another path")
+    found = location.list_top()
     is_unfinished = commits.FOLDER in found and found <= {commits.FOLDER, SOURCE_FOLDER}
     if found and not is_unfinished:
         raise StoreError(
-            f"{folder} exists and is no driftmap store; name a path that does not exist, or an empty folder"
+            f"{location} exists and is no driftmap store; name a path that does not exist, or an empty folder"
         )
-    try:
-        log.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"the store {folder} cannot be made: {error}") from error
-    return folder
+    if location.is_local:
+        try:
+            (location.folder / commits.FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the store {location} cannot be made: {error}") from error
+    return location

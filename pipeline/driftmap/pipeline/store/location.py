@@ -1,0 +1,231 @@
+"""Where a store lies: a folder, or a prefix of an S3 bucket. Everything that knows the difference is here."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, S3Store
+
+from driftmap.pipeline.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from obstore.store import ClientConfig, RetryConfig
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+_S3 = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)(?:/([^?#@]*))?")
+
+_RETRIES: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=90)}
+"""Waits of .1 s, doubled each time: a network that is away for less than 25 s is not noticed."""
+
+_TIMEOUTS: ClientConfig = {"connect_timeout": "10s", "timeout": "120s"}
+"""The longest request is the upload of a chunk of 64 MiB."""
+
+
+class Location:
+    """A folder, or `s3://bucket/prefix`, with the files below it; names of files have `/` between their parts.
+
+    It is pickled as its text alone: credentials and open connections stay in the process that has them, and every
+    process finds its own where AWS's tools do (environment, profile, the role of the machine).
+
+    Parameters
+    ----------
+    given
+        Path or URL; another location stands for itself.
+
+    Raises
+    ------
+    StoreError
+        When it is a URL of another kind.
+    """
+
+    def __init__(self, given: str | Path | Location) -> None:
+        self._text: str = str(given) if isinstance(given, Location) else _normalise(given)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Location({self._text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Location) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Location, (self._text,)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return not self._text.startswith("s3://")
+
+    @property
+    def path(self) -> Path | str:
+        """As a user says it: a path, or the text of a URL."""
+        return Path(self._text) if self.is_local else self._text
+
+    @property
+    def folder(self) -> Path:
+        """The folder; only where `is_local`."""
+        if not self.is_local:
+            raise StoreError(f"{self} is no folder of this machine")
+        return Path(self._text)
+
+    @cached_property
+    def files(self) -> LocalStore | S3Store:
+        """The files as obstore has them; a local folder must exist."""
+        return LocalStore(prefix=self.folder) if self.is_local else _open_s3(self._text)
+
+    def name(self, file: str) -> str:
+        """Give the whole path or URL of a file, for messages."""
+        return str(self.folder / file) if self.is_local else f"{self}/{file}"
+
+    def has(self, file: str) -> bool:
+        """Whether a file is there."""
+        if self.is_local:
+            return (self.folder / file).is_file()
+        with self._explain("read"):
+            try:
+                obstore.head(self.files, file)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def read(self, file: str) -> bytes | None:
+        """Read a whole file; None where there is none."""
+        with self._explain("read"):
+            try:
+                return obstore.get(self.files, file).bytes().to_bytes()
+            except FileNotFoundError:
+                return None
+
+    def create(self, file: str, content: bytes) -> bool:
+        """Write a new file, whole or not at all; returns False where one is there that this call did not write."""
+        with self._explain("written"):
+            try:
+                obstore.put(self.files, file, content, mode="create")
+            except AlreadyExistsError:
+                # A put whose answer was lost is sent again, and then finds what it wrote itself.
+                return not self.is_local and self.read(file) == content
+        return True
+
+    def replace(self, file: str, content: bytes) -> None:
+        """Write a file, whole or not at all, over one that may be there."""
+        with self._explain("written"):
+            obstore.put(self.files, file, content)
+
+    def delete(self, files: Iterable[str]) -> None:
+        """Delete files; those that are gone already do not matter."""
+        with self._explain("written"):
+            for file in files:
+                try:
+                    obstore.delete(self.files, file)
+                except FileNotFoundError:
+                    continue
+
+    def list(self, prefix: str = "") -> dict[str, int]:
+        """List the files below a prefix (a whole part of a path), with their sizes in bytes."""
+        with self._explain("read"):
+            return {
+                entry["path"]: entry["size"]
+                for batch in obstore.list(self.files, prefix=prefix or None)
+                for entry in batch
+            }
+
+    def list_top(self) -> set[str]:
+        """List the names right below the location, of files and of folders; empty where it does not exist."""
+        if self.is_local:
+            return {entry.name for entry in self.folder.iterdir()} if self.folder.exists() else set()
+        with self._explain("read"):
+            found = obstore.list_with_delimiter(self.files)
+        return {*found["common_prefixes"], *(entry["path"] for entry in found["objects"])}
+
+    @contextmanager
+    def _explain(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            said = shorten_error(error)
+            if self.is_local:
+                advice = "make room, or look at its permissions"
+            elif "NoSuchBucket" in said:
+                said, advice = "there is no such bucket", "make it, or name another"
+            else:
+                advice = "look at the network and the credentials"
+            raise StoreError(f"the store {self} cannot be {what}: {said}; {advice}") from error
+
+
+def shorten_error(error: BaseException) -> str:
+    """Say what an error of obstore says, without the inner state that it prints with it."""
+    text = str(error).partition("\n\nDebug source")[0]
+    code = re.search(r"<Code>([^<]*)</Code>", text)
+    text = text.partition("<?xml")[0].strip().rstrip(":")
+    return f"{text} ({code[1]})" if code else text
+
+
+def _normalise(given: str | Path) -> str:
+    text = os.fspath(given)
+    match = _SCHEME.fullmatch(text)
+    if match is None:
+        return str(Path(text).expanduser().absolute())
+    scheme, rest = match[1].lower(), match[2]
+    if "@" in rest:  # not shown: it may be a password
+        raise StoreError(
+            f"a {scheme} URL with '@' in it was given; leave credentials out, they come from the environment"
+        )
+    found = _S3.fullmatch(text)
+    if scheme == "s3" and found is None:
+        raise StoreError(f"{text!r} is no place for a store; give s3://BUCKET/PREFIX, as text")
+    if found is None:
+        raise StoreError(f"{text!r} is no place for a store; give a folder, or s3://BUCKET/PREFIX")
+    parts = [part for part in (found[2] or "").split("/") if part]
+    return "/".join([f"s3://{found[1]}", *parts])
+
+
+def _open_s3(url: str) -> S3Store:
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    options: ClientConfig = {**_TIMEOUTS, "allow_http": endpoint.startswith("http://")}
+    settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+    session = _find_profile()
+    if session is not None:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        settings["credential_provider"] = Boto3CredentialProvider(session)
+        if session.region_name and not os.environ.get("AWS_REGION"):
+            settings["region"] = session.region_name
+    return S3Store(bucket, prefix=prefix or None, client_options=options, retry_config=_RETRIES, **settings)
+
+
+def _find_profile() -> Any:
+    # obstore itself knows the environment, web identities and the roles of containers and machines, but no profiles.
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return None
+    named = os.environ.get("AWS_PROFILE")
+    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
+    if not named and not file.is_file():
+        return None
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise StoreError(
+            f"the AWS profile {named or 'default'!r} is read by boto3, which is not installed: pip install boto3; "
+            "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
+    try:
+        return boto3.Session()
+    except BotoCoreError as error:
+        raise StoreError(f"the AWS profile {named!r} cannot be used: {error}") from error
