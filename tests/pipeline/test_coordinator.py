@@ -118,7 +118,7 @@ def test_a_client_gives_the_same_bytes(undisturbed, source, tmp_path):
     from driftmap.pipeline.executors import make_executor
 
     with make_executor(workers=1) as executor:
-        store = run(source, tmp_path / "s", scheduler=executor._client, **OPTIONS)
+        store = run(source, tmp_path / "s", scheduler=executor.client, **OPTIONS)
     assert all_positions(store) == all_positions(undisturbed)
 
 
@@ -193,6 +193,18 @@ def test_progress_counts_windows_and_rows(source, tmp_path):
         assert all(before.seconds <= after.seconds for before, after in pairwise(stage))
 
 
+def test_early_blocks_are_laid_out_while_later_graphs_are_built(source, tmp_path):
+    stages = []
+    run(source, tmp_path / "s", scheduler="serial", progress=stages.append, **OPTIONS)
+    first_map = next(i for i, report in enumerate(stages) if report.stage == "layout" and report.rows_done)
+    last_graph = max(i for i, report in enumerate(stages) if report.stage == "graphs")
+    assert stages[first_map].windows_total == N_WINDOWS
+    assert first_map < last_graph
+    assert (
+        max(r.windows_done for r in stages[:first_map] if r.stage == "graphs") == 4
+    )  # the first block and its lookahead
+
+
 def test_changed_settings_are_refused_with_the_difference(undisturbed, source):
     before = list_files(undisturbed.path)
     with pytest.raises(ConfigError, match=r"n_neighbors: store has 5, now 6.*another store"):
@@ -224,7 +236,7 @@ def test_rows_that_cannot_be_used_are_named_with_their_window(tmp_path, schedule
         run(tmp_path / "years.parquet", tmp_path / "s", scheduler=scheduler, workers=1, **OPTIONS)
     states = open_store(tmp_path / "s").state()
     assert states[4].status == "planned"
-    assert {window.status for window in states} <= {"planned", "graph"}
+    assert {window.status for window in states[3:]} <= {"planned", "graph", "provisional"}
 
 
 def test_what_is_no_store_is_refused_and_left_alone(source, tmp_path):

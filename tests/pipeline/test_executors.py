@@ -15,13 +15,8 @@ from dask.system import CPU_COUNT
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline import processes
-from driftmap.pipeline.executors import (
-    DaskExecutor,
-    SerialExecutor,
-    Task,
-    make_executor,
-    system_memory_bytes,
-)
+from driftmap.pipeline.execution import SerialExecutor, Task
+from driftmap.pipeline.executors import DaskExecutor, make_executor, system_memory_bytes
 from driftmap.pipeline.processes import WorkerError
 
 # Functions are sent by value: no worker can import a test file.
@@ -51,6 +46,16 @@ def kill_own_process(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stamp():
+    import time
+
+    return time.time()
+
+
+def describe_tasks(dask_scheduler):
+    return [(task.prefix.name, task.key[1], task.priority[0]) for task in dask_scheduler.tasks.values()]
+
+
 def make_tasks(n_tasks):
     return [Task(f"window {number}", (number,)) for number in range(n_tasks)]
 
@@ -58,7 +63,7 @@ def make_tasks(n_tasks):
 def wait_for_no_tasks(cluster):
     """Wait until the scheduler has forgotten all tasks: releasing a future does not wait for it."""
     deadline = time.monotonic() + 10
-    while held := cluster._client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
+    while held := cluster.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)):
         assert time.monotonic() < deadline, f"{held} tasks stay on the scheduler"
         time.sleep(0.01)
 
@@ -87,6 +92,36 @@ def test_no_task_is_no_result(executor):
     assert list(executor.map_unordered(square, [])) == []
 
 
+def test_results_are_there_when_they_are_waited_for(executor):
+    results = executor.start(square, make_tasks(5), "squares")
+    came = results.take(wait=True)
+    while len(came) < 5:
+        came += results.take(wait=True)
+    assert sorted(came) == [0, 1, 4, 9, 16]
+    assert results.take(wait=True) == results.take(wait=False) == []
+    results.close()
+
+
+def test_results_before_an_error_are_given_first(executor):
+    results, came = executor.start(refuse_three, make_tasks(10), "numbers"), []
+    with pytest.raises(InvalidInputError):  # noqa: PT012
+        while True:
+            came += results.take(wait=True)
+    assert {0, 1, 2} <= set(came)
+    assert 3 not in came
+    results.close()
+
+
+def test_results_come_while_nobody_waits(cluster):
+    results = cluster.start(square, make_tasks(5), "squares")
+    deadline, came = time.monotonic() + 30, []
+    while len(came) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+        came += results.take(wait=False)
+    results.close()
+
+
 def test_an_error_keeps_its_class_and_ends_the_run(executor):
     with pytest.raises(InvalidInputError, match="window 'three': row 1 is not finite"):
         list(executor.map_unordered(refuse_three, make_tasks(10)))
@@ -98,15 +133,36 @@ def test_few_tasks_are_in_flight_and_results_leave_the_cluster(cluster):
 
     def count_tasks():
         nonlocal taken
-        for task in make_tasks(40):
+        for number in range(40):
             taken += 1
-            yield task
+            yield Task(str(number), (0.05,))
 
-    results = cluster.map_unordered(square, count_tasks())
-    for n_done, _ in enumerate(results, start=1):
-        assert taken <= n_done + 4
-    assert taken == 40
+    results = cluster.start(time.sleep, count_tasks(), "naps")
+    n_done = 0
+    while came := results.take(wait=True):
+        n_done += len(came)
+        assert taken <= n_done + 5  # one may have come since
+    assert taken == n_done == 40
     wait_for_no_tasks(cluster)
+    results.close()
+
+
+def test_tasks_are_counted_by_stage_and_named_on_the_dashboard(cluster):
+    results = cluster.start(time.sleep, [Task("window 'spring'", (1,))], "graph")
+    deadline = time.monotonic() + 10
+    while not (seen := cluster.client.run_on_scheduler(describe_tasks)):
+        assert time.monotonic() < deadline
+    assert seen == [("graph", "window 'spring'", -0)]
+    results.close()
+
+
+def test_earlier_windows_go_first(cluster):
+    one = next(iter(cluster.client.nthreads()))
+    nap = cluster.submit(time.sleep, Task("nap", (0.5,)), "nap", workers=one)
+    late = cluster.submit(stamp, Task("late", (), priority=-2), "stamp", workers=one)
+    early = cluster.submit(stamp, Task("early", (), priority=-1), "stamp", workers=one)
+    assert nap.result() is None
+    assert early.result() < late.result()
 
 
 def test_tasks_that_are_no_longer_wanted_are_cancelled(cluster):
@@ -131,10 +187,10 @@ def test_the_callers_environment_is_left_alone(cluster):
 
 
 def test_a_client_and_an_address_reach_the_same_workers(cluster):
-    with make_executor(cluster._client) as executor:
+    with make_executor(cluster.client) as executor:
         assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
-    assert cluster._client.status == "running"
-    with make_executor(cluster._client.scheduler.address) as executor:
+    assert cluster.client.status == "running"
+    with make_executor(cluster.client.scheduler.address) as executor:
         assert isinstance(executor, DaskExecutor)
         assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
 
@@ -172,8 +228,8 @@ def test_a_worker_that_dies_is_replaced_and_a_task_that_kills_is_named(tmp_path)
 
 def test_no_more_workers_are_started_than_tasks():
     with make_executor(workers=2, n_tasks=1) as executor:
-        assert len(executor._client.nthreads()) == 1
-        pid = executor._client.run(os.getpid).popitem()[1]
+        assert len(executor.client.nthreads()) == 1
+        pid = executor.client.run(os.getpid).popitem()[1]
     deadline = time.monotonic() + 10
     while Path(f"/proc/{pid}/cmdline").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

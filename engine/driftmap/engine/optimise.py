@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba
 import numpy as np
 
 from driftmap.engine.kernels import CHUNK_ROWS, BlockArrays, EpochPlan, WindowForces, run_epochs
+from driftmap.engine.threads import limit_threads
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array
@@ -78,8 +77,7 @@ class Optimiser:
         if not len(chunks):
             return
         at_once = _EPOCHS_A_CALL if on_epoch is None else 1
-        with _limit_threads(len(chunks) // _CHUNKS_A_THREAD):
-            self._run_epochs(stage, chunks, at_once, on_epoch)
+        self._run_epochs(stage, chunks, at_once, on_epoch)
 
     def _run_epochs(
         self, stage: Stage, chunks: Int64Array, at_once: int, on_epoch: Callable[[int], None] | None
@@ -93,7 +91,9 @@ class Optimiser:
                 n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
                 seeds=self._seeds,
             )
-            run_epochs(plan, self._arrays, self._forces, self._buffers)
+            # Only here: `on_epoch` may change how many threads there are.
+            with limit_threads(len(chunks) // _CHUNKS_A_THREAD):
+                run_epochs(plan, self._arrays, self._forces, self._buffers)
             if on_epoch is not None:
                 on_epoch(last - first)
 
@@ -110,14 +110,3 @@ def _cut(window: int, start: int, end: int) -> Int64Array:
     """Cut rows [start, end) of a window into chunks."""
     first = np.arange(start, end, CHUNK_ROWS, dtype=np.int64)
     return np.stack([np.full_like(first, window), first, np.minimum(first + CHUNK_ROWS, end)], axis=1)
-
-
-@contextmanager
-def _limit_threads(n_wanted: int) -> Iterator[None]:
-    """Let numba use no more threads than are wanted, one at least; the bytes do not depend on it."""
-    allowed = numba.get_num_threads()
-    numba.set_num_threads(min(max(n_wanted, 1), allowed))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(allowed)

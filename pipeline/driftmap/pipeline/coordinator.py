@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from driftmap.engine.seeds import make_graph_seed
 from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
@@ -22,7 +22,7 @@ from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.windows import plan_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from distributed import Client
@@ -129,8 +129,7 @@ def run(
         refuse_unguarded_call()
     opened, settled = _settle(source, config, options)
     written, planned = _open_or_create(store, opened, settled, memory_limit)
-    _build_graphs(written, planned, scheduler, workers, progress)
-    _lay_out(written, planned, progress)
+    _work(written, planned, scheduler, workers, progress)
     return Store.open(written.location)
 
 
@@ -234,50 +233,65 @@ def _stored_facts(store: Store) -> list[dict[str, Any]]:
     return [{name: getattr(window, name) for name in names} for window in store.state()]
 
 
-def _build_graphs(
+def _work(
     store: Store,
     planned: Plan,
     scheduler: str | Client | None,
     workers: int | None,
     progress: Callable[[Progress], None] | None,
 ) -> None:
+    """Build the graphs that are missing, and lay every block out as soon as the graphs of its windows are there."""
     missing = [planned.windows[window.index] for window in store.state() if window.graph_attempt is None]
     if not missing:
+        _lay_out(store, planned, progress)
         return
-    from driftmap.pipeline.executors import Task, make_executor  # late: loads Dask
-    from driftmap.pipeline.tasks import build_graph_task
+    from driftmap.engine.threads import limit_threads
+    from driftmap.pipeline.executors import make_executor  # late: loads Dask
+    from driftmap.pipeline.graphs import GraphWork
+    from driftmap.pipeline.tasks import warm_up
 
-    config = planned.config
-    settings = config.graph_settings()
-    tasks = [
-        Task(
-            f"window {window.label!r}",
-            (config.source, store.location, window, settings, make_graph_seed(config.random_state, window.index)),
-        )
-        for window in missing
-    ]
+    n_before = len(planned.windows) - len(missing)
     report = _Reporter("graphs", progress, len(planned.windows), sum(window.n_rows for window in missing))
-    n_done, n_rows = len(planned.windows) - len(missing), 0
-    report(n_done, n_rows)
-    with make_executor(scheduler, workers, len(tasks)) as executor:
-        for receipt in executor.map_unordered(build_graph_task, tasks):
-            store.commit_graph(receipt)
-            n_done, n_rows = n_done + 1, n_rows + receipt["n_rows"]
-            report(n_done, n_rows)
+    with (
+        make_executor(scheduler, workers, len(missing), warm_up) as executor,
+        GraphWork(store, planned.config, missing, executor, lambda n, n_rows: report(n_before + n, n_rows)) as work,
+        ExitStack() as sharing,
+    ):
+        sharing.enter_context(limit_threads(executor.n_free_threads))
+
+        def commit_ready() -> None:
+            work.commit_ready()
+            if work.is_done:
+                sharing.close()
+
+        _lay_out(store, planned, progress, work.wait_for, commit_ready)
+        work.finish()
 
 
-def _lay_out(store: Store, planned: Plan, progress: Callable[[Progress], None] | None) -> None:
-    from driftmap.pipeline.layout import LayoutJob, lay_out_store  # late: loads the kernels
-
-    config = planned.config
+def _lay_out(
+    store: Store,
+    planned: Plan,
+    progress: Callable[[Progress], None] | None,
+    wait_for: Callable[[Iterable[int]], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     missing = planned.blocks[store.n_blocks_done :]
     if not missing:
         return
+    from driftmap.pipeline.layout import LayoutJob, lay_out_store  # late: loads the kernels
+
+    config = planned.config
     n_rows = sum(planned.windows[index].n_rows for block in missing for index in block.core)
     report = _Reporter("layout", progress, len(planned.windows), n_rows)
     report(missing[0].core.start, 0)
+
+    def on_progress(n_windows: int, n_rows_done: int) -> None:
+        report(n_windows, n_rows_done)
+        if meanwhile is not None:
+            meanwhile()
+
     job = LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
-    lay_out_store(store, job, report)
+    lay_out_store(store, job, on_progress, wait_for)
 
 
 class _Reporter:

@@ -1,108 +1,247 @@
-"""Where tasks run: the one file that imports Dask. Every executor gives the same results, in any order."""
+"""Where tasks run on other processes: the one file that imports Dask."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 import os
-import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+import threading
+import time
+import uuid
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import dask
+import psutil
 from dask.system import CPU_COUNT
-from dask.utils import parse_bytes
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from dask.utils import format_bytes, parse_bytes
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 from distributed.protocol.pickle import dumps, loads
 from distributed.system import MEMORY_LIMIT
 
-from driftmap.pipeline.processes import GUARD, WorkerError, claim_numba_cache, hold_interrupts
+from driftmap.pipeline.execution import Executor, Result, Results, SerialExecutor, Task
+from driftmap.pipeline.processes import (
+    GUARD,
+    THREAD_VARIABLES,
+    WorkerError,
+    hold_interrupts,
+    name_process,
+    prepare_worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from distributed import Future
-
-Result = TypeVar("Result")
+    from distributed import Future, Worker
 
 N_WAITING_PER_THREAD = 2
 """Tasks sent ahead of each worker thread: enough that none idles, few enough that a cluster holds no long queue."""
 
+N_UNTAKEN = 1024
+"""Results that wait to be taken before no new task is sent."""
+
+RECOUNT_SECONDS = 2.0
+"""How often the workers' threads are counted: a cluster may grow and shrink."""
+
 CONNECT_SECONDS = 30
 """How long a scheduler at an address may take to answer, and to have a worker."""
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
-
-class Task(NamedTuple):
-    """One call: a name to show in errors, and the arguments."""
-
-    name: str
-    arguments: tuple[Any, ...]
-
-
-class Executor(Protocol):
-    """What runs tasks."""
-
-    def map_unordered(self, function: Callable[..., Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Call `function` for every task, yielding results as they come; the first error ends it."""
-
-
-class SerialExecutor:
-    """Run every task in this process, one after the other: for tests and debugging."""
-
-    def map_unordered(self, function: Callable[..., Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Call `function` for every task, in order."""
-        for task in tasks:
-            yield function(*task.arguments)
-
-
-class DaskExecutor:
+class DaskExecutor(Executor):
     """Run tasks on the workers of a Dask client.
 
     Parameters
     ----------
     client
         A connected client; it stays open.
+    threads_per_task
+        What the numeric libraries may use in one task.
+    warm_up
+        Called once in every worker process, before its first task and as early as can be: to load kernels.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, threads_per_task: int = 1, warm_up: Callable[[], object] | None = None) -> None:
+        self.client = client
+        self._setup = _Setup(name_process(), threads_per_task, dumps(warm_up))
+        client.register_plugin(_Preparation(self._setup))
 
-    def map_unordered(self, function: Callable[..., Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    @property
+    def n_free_threads(self) -> int:
+        """Threads of this machine that workers on it leave to the caller, one at least."""
+        here = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
+        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+        n_slots: int = sum(worker["nthreads"] for worker in workers.values() if worker["host"] in here)
+        return max(1, CPU_COUNT - n_slots * self._setup.n_threads)
+
+    def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` on the workers; few tasks wait at a time, and results leave the cluster as they come."""
-        pickled = dumps(function)
-        waiting = iter(tasks)
-        sent: dict[Future[Any], str] = {}
+        return _DaskResults(self, function, tasks, stage)
 
-        def send(n_tasks: int) -> list[Future[Any]]:
-            futures: list[Future[Any]] = []
-            for task in itertools.islice(waiting, n_tasks):
-                future = self._client.submit(_call_on_worker, _name_process(), pickled, *task.arguments, pure=False)
-                sent[future] = task.name
-                futures.append(future)
-            return futures
+    def submit(self, function: Callable[..., Any], task: Task, stage: str, **where: Any) -> Future[Any]:
+        """Send one task.
 
-        n_threads = sum(self._client.nthreads().values())
-        running = as_completed(send(N_WAITING_PER_THREAD * max(1, n_threads)), loop=self._client.loop)
+        Parameters
+        ----------
+        function, task, stage
+            As for `start`. Arguments may be futures of other tasks.
+        **where
+            Passed to `Client.submit`: `workers`, for one.
+        """
+        return self.send(dumps(function), task, stage, **where)
+
+    def send(self, pickled: bytes, task: Task, stage: str, **where: Any) -> Future[Any]:
+        """Send one task; its function comes pickled."""
+        # The first part of the key is what the dashboard counts by; the name is seen where a task is pointed at.
+        key = (stage, task.name, uuid.uuid4().hex)
+        arguments = self._setup, pickled, *task.arguments
+        return self.client.submit(_call_on_worker, *arguments, key=key, priority=task.priority, pure=False, **where)
+
+
+class _Setup(NamedTuple):
+    """What a worker process needs before its first task."""
+
+    home: str
+    """The client's process: a cluster of threads shares it."""
+    n_threads: int
+    warm_up: bytes
+
+    def prepare(self) -> threading.Thread | None:
+        """Prepare this process, once; the thread that is returned loads kernels."""
+        return None if name_process() == self.home else prepare_worker(self.n_threads, self.warm_up)
+
+
+class _Preparation(WorkerPlugin):
+    """Prepares workers as they start, and those that are there, so that kernels are loaded when a task comes."""
+
+    name = "driftmap"
+
+    def __init__(self, setup: _Setup) -> None:
+        self._setup = setup
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - Dask's signature
+        """Prepare one worker."""
+        self._setup.prepare()
+
+
+class _DaskResults(Generic[Result]):
+    """Results that a thread collects, and sends new tasks for, while the caller's thread does something else."""
+
+    def __init__(
+        self, executor: DaskExecutor, function: Callable[..., Result], tasks: Iterable[Task], stage: str
+    ) -> None:
+        self._executor = executor
+        self._client = executor.client
+        self._stage = stage
+        self._pickled = dumps(function)
+        self._waiting = iter(tasks)
+        self._sent: dict[Future[Any], Task] = {}
+        self._suspects: list[Task] = []
+        self._alone: Task | None = None
+        self._came: Queue[Result | _End] = Queue(N_UNTAKEN)
+        self._end: _End | None = None
+        self._is_closed = False
+        self._n_threads, self._counted = 0, -RECOUNT_SECONDS
+        self._thread = threading.Thread(target=self._collect, name=f"driftmap-{stage}", daemon=True)
+        self._thread.start()
+
+    def take(self, *, wait: bool) -> list[Result]:
+        results: list[Result] = []
+        while self._end is None:
+            try:
+                came = self._came.get(block=wait and not results)
+            except Empty:
+                return results
+            if isinstance(came, _End):
+                self._end = came
+            else:
+                results.append(came)
+        if self._end.error is not None and not results:
+            raise self._end.error
+        return results
+
+    def close(self) -> None:
+        self._is_closed = True
+        while True:  # the thread may be sending one more
+            with suppress(Exception):  # the scheduler may be gone
+                self._client.cancel(list(self._sent), force=True)
+            self._thread.join(0.1)
+            if not self._thread.is_alive():
+                self._sent.clear()
+                return
+
+    def _collect(self) -> None:
+        error: Exception | None = None
         try:
+            running = as_completed(self._send(), loop=self._client.loop)
             for future in running:
-                result: Result = _collect(future, sent.pop(future))
-                running.update(send(1))
-                yield result
+                if self._is_closed:
+                    break
+                self._receive(future)
+                running.update(self._send())
+        except CancelledError as cancelled:
+            error = WorkerError(f"the Dask scheduler gave the tasks up ({cancelled}); run again to go on")
+        except Exception as raised:
+            error = raised
         finally:
-            self._client.cancel(list(sent), force=True)
+            self._put(_End(error))
+
+    def _receive(self, future: Future[Result]) -> None:
+        task = self._sent.pop(future)
+        try:
+            self._put(future.result())
+        except KilledWorker as error:
+            if task is self._alone:
+                raise WorkerError(_explain_deaths(self._client, task.name, error)) from error
+            self._suspects.append(task)
+        finally:
+            future.release()
+
+    def _put(self, came: Result | _End) -> None:
+        while not self._is_closed:
+            with suppress(Full):
+                self._came.put(came, timeout=0.1)
+                return
+
+    def _send(self) -> list[Future[Any]]:
+        """Send what may be sent now.
+
+        Dask blames all tasks that were sent to a worker for its death, so those that it gave up are tried once more,
+        each alone: then it is clear which one it was.
+        """
+        if self._suspects:
+            if self._sent:
+                return []
+            self._alone = self._suspects.pop()
+            return [self._submit(self._alone)]
+        n_free = N_WAITING_PER_THREAD * self._count_threads() - len(self._sent)
+        return [self._submit(task) for task in itertools.islice(self._waiting, max(0, n_free))]
+
+    def _submit(self, task: Task) -> Future[Any]:
+        future = self._executor.send(self._pickled, task, self._stage)
+        self._sent[future] = task
+        return future
+
+    def _count_threads(self) -> int:
+        now = time.monotonic()
+        if now - self._counted >= RECOUNT_SECONDS:
+            self._n_threads, self._counted = max(1, sum(self._client.nthreads().values())), now
+        return self._n_threads
+
+
+class _End(NamedTuple):
+    """Nothing more comes."""
+
+    error: Exception | None
 
 
 @contextmanager
 def make_executor(
-    scheduler: str | Client | None = None, workers: int | None = None, n_tasks: int | None = None
+    scheduler: str | Client | None = None,
+    workers: int | None = None,
+    n_tasks: int | None = None,
+    warm_up: Callable[[], object] | None = None,
 ) -> Iterator[Executor]:
     """Start, or reach, what runs the tasks, and leave no process behind.
 
@@ -115,18 +254,22 @@ def make_executor(
         Worker processes on this machine; one per core when left out.
     n_tasks
         How many tasks there are; no more workers than that are started.
+    warm_up
+        Called in every worker process before its first task.
     """
     if scheduler == "serial":
         yield SerialExecutor()
     elif isinstance(scheduler, Client):
-        yield DaskExecutor(scheduler)
+        yield DaskExecutor(scheduler, warm_up=warm_up)
     elif scheduler is None:
         n_workers = max(1, min(workers or CPU_COUNT, n_tasks or CPU_COUNT))
-        with _start_cluster(n_workers) as cluster, Client(cluster, set_as_default=False) as client:
-            yield DaskExecutor(client)
+        # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
+        n_threads = max(1, CPU_COUNT // n_workers)
+        with _start_cluster(n_workers, n_threads) as cluster, Client(cluster, set_as_default=False) as client:
+            yield DaskExecutor(client, n_threads, warm_up)
     else:
         with _connect(scheduler) as client:
-            yield DaskExecutor(client)
+            yield DaskExecutor(client, warm_up=warm_up)
 
 
 def system_memory_bytes() -> int:
@@ -139,14 +282,12 @@ def read_bytes(text: int | str) -> int:
     return int(parse_bytes(text))
 
 
-def _start_cluster(n_workers: int) -> LocalCluster:
-    # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
-    n_threads = max(1, CPU_COUNT // n_workers)
+def _start_cluster(n_workers: int, n_threads: int) -> LocalCluster:
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREAD_VARIABLES, str(n_threads)),
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, str(n_threads)),
     }
-    kept = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     try:
         with dask.config.set(settings), hold_interrupts():
             return LocalCluster(
@@ -184,24 +325,28 @@ def _connect(address: str) -> Client:
     return client
 
 
-def _collect(future: Future[Result], name: str) -> Result:
-    try:
-        return future.result()
-    except KilledWorker as error:
-        raise WorkerError(
-            f"{name}: each worker that tried it died, most likely out of memory; "
-            "use fewer workers, or make windows smaller"
-        ) from error
-    finally:
-        future.release()
+def _explain_deaths(client: Client, name: str, error: KilledWorker) -> str:
+    """Say why the workers died that tried a task alone, as far as Dask knows."""
+    worker = error.last_worker
+    events = client.get_events("worker-restart-memory") or ()
+    over = [event["rss"] for _, event in events if event["worker"] == worker.address]
+    if not over:
+        return (
+            f"{name}: each worker that tried it died, most likely out of memory; use fewer workers, or make windows "
+            "smaller"
+        )
+    return (
+        f"{name}: each worker that tried it was stopped because it took more memory than it may "
+        f"({format_bytes(over[-1])} of {format_bytes(worker.memory_limit)}); give workers more, use fewer of them, or "
+        "make windows smaller"
+    )
 
 
-def _call_on_worker(home: str, pickled: bytes, *arguments: object) -> object:
+def _call_on_worker(setup: _Setup, pickled: bytes, *arguments: object) -> object:
     # The function comes pickled, so that kernels are imported only once the process has its cache folder.
-    if _name_process() != home:
-        claim_numba_cache()
-    return loads(pickled)(*arguments)
+    if (loading := setup.prepare()) is not None:
+        loading.join()
+    from driftmap.engine.threads import limit_threads
 
-
-def _name_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    with limit_threads(setup.n_threads):
+        return loads(pickled)(*arguments)

@@ -11,7 +11,7 @@ from driftmap.pipeline.blocks import is_final
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -35,8 +35,13 @@ class _Loaded(NamedTuple):
     ids: np.ndarray[Any, Any]
 
 
-def lay_out_store(store: Store, job: LayoutJob, on_progress: Callable[[int, int], None]) -> None:
-    """Lay out every block that the store does not have yet; the graphs of all its windows must be there.
+def lay_out_store(
+    store: Store,
+    job: LayoutJob,
+    on_progress: Callable[[int, int], None],
+    wait_for: Callable[[Iterable[int]], None] | None = None,
+) -> None:
+    """Lay out every block that the store does not have yet.
 
     Only one block is held in memory. Positions are carried through the store, so a layout that is stopped and begun
     again goes on from the very same bytes.
@@ -50,11 +55,16 @@ def lay_out_store(store: Store, job: LayoutJob, on_progress: Callable[[int, int]
     on_progress
         Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
         counts by its epochs.
+    wait_for
+        Called with the windows of a block before it is begun, and returns when their graphs are in the store. None:
+        they all are.
     """
     loaded: dict[int, _Loaded] = {}
     n_rows_done = 0
     while (number := store.n_blocks_done) < len(job.blocks):
         block = job.blocks[number]
+        if wait_for is not None:
+            wait_for(block.windows)
         for index in set(loaded).difference(block.windows):
             del loaded[index]
         for index in set(block.windows).difference(loaded):

@@ -1,4 +1,4 @@
-"""What is to be known of processes: which of them runs a user's script anew, and where each keeps compiled kernels.
+"""What is to be known of processes: which runs a user's script anew, and what a worker's kernels and threads need.
 
 numba's cache is not safe when two processes write the same folder, so a worker process holds a lock on its own for as
 long as it lives; the next run's workers find the same folders, and compile nothing.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import pickle
 import signal
 import socket
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -28,6 +29,15 @@ GUARD = """put the call under a guard, since every worker process imports your s
     if __name__ == "__main__":
         run(...)
 """
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+"""Read by the numeric libraries when they are loaded."""
 
 N_FOLDERS = 512
 """More worker processes than any machine runs."""
@@ -91,6 +101,43 @@ def find_cache_folder() -> Path:
     else:
         home = Path.home() / ".cache"
     return home / "driftmap" / "numba"
+
+
+def name_process() -> str:
+    """Name this process, of all of a cluster."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@functools.cache
+def prepare_worker(n_threads: int, warm_up: bytes) -> threading.Thread:
+    """Give a worker process its cache folder and its threads, once, and have it load kernels meanwhile.
+
+    Parameters
+    ----------
+    n_threads
+        What the numeric libraries may use in one task.
+    warm_up
+        A pickled function that loads kernels; or None, pickled.
+
+    Returns
+    -------
+    The thread that loads; a task waits for its end.
+    """
+    claim_numba_cache()
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(n_threads)))
+    thread = threading.Thread(target=_load_kernels, args=(n_threads, warm_up), name="driftmap-load", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load_kernels(n_threads: int, warm_up: bytes) -> None:
+    from threadpoolctl import threadpool_limits
+
+    with suppress(Exception):  # the first task meets the same error, and says which window it was
+        function = pickle.loads(warm_up)  # noqa: S301 - from the client, as the tasks are
+        threadpool_limits(n_threads)  # of libraries that were loaded before
+        if function is not None:
+            function()
 
 
 @functools.cache

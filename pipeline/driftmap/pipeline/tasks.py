@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.graphs import build_window_graph
+from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import runs_to_rows
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
-    from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.config import SourceSpec
     from driftmap.pipeline.store.location import Location
     from driftmap.pipeline.windows import WindowPlan
@@ -67,6 +69,12 @@ def build_graph_task(
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
     )
+
+
+def warm_up() -> None:
+    """Load, or compile, the kernels that every graph task needs."""
+    rows = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
+    build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
 
 
 def _name_window(error: Exception, label: str) -> None:

@@ -1,0 +1,92 @@
+"""What an executor is, and the one that runs every task in this process. Every executor gives the same results."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Result = TypeVar("Result")
+
+
+class Task(NamedTuple):
+    """One call: a name to show in errors and on the dashboard, and the arguments."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    priority: int = 0
+    """Of two tasks that wait, the one with the higher number goes first."""
+
+
+class Results(Protocol[Result]):
+    """Results of tasks that were started, in any order."""
+
+    def take(self, *, wait: bool) -> list[Result]:
+        """Give what has come since the last call; with `wait` at least one result, unless all were given.
+
+        Raises
+        ------
+        Exception
+            What a task raised, once all results that came before it are given.
+        """
+
+    def close(self) -> None:
+        """Give up what has not come, and let go of everything."""
+
+
+class Executor(Protocol):
+    """What runs tasks."""
+
+    @property
+    def n_free_threads(self) -> int:
+        """Threads of this machine that tasks leave to the caller while they run, one at least."""
+
+    def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
+        """Call `function` for every task; `tasks` is read little ahead of the work.
+
+        Parameters
+        ----------
+        function
+            Called with the arguments of a task.
+        tasks
+            In the order in which they should be done.
+        stage
+            What these calls are called on the dashboard.
+        """
+
+    def map_unordered(
+        self, function: Callable[..., Result], tasks: Iterable[Task], stage: str = "task"
+    ) -> Iterator[Result]:
+        """Call `function` for every task, yielding results as they come; the first error ends it."""
+        with closing(self.start(function, tasks, stage)) as results:
+            while came := results.take(wait=True):
+                yield from came
+
+
+class SerialExecutor(Executor):
+    """Run every task in this process, one after the other, when a result is waited for: for tests and debugging."""
+
+    @property
+    def n_free_threads(self) -> int:
+        """All: tasks run when the caller waits for them."""
+        return os.cpu_count() or 1
+
+    def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:  # noqa: ARG002
+        """Call `function` for every task, in order."""
+        return _SerialResults(function, tasks)
+
+
+class _SerialResults(Generic[Result]):
+    def __init__(self, function: Callable[..., Result], tasks: Iterable[Task]) -> None:
+        self._function = function
+        self._waiting = iter(tasks)
+
+    def take(self, *, wait: bool) -> list[Result]:
+        task = next(self._waiting, None) if wait else None
+        return [] if task is None else [self._function(*task.arguments)]
+
+    def close(self) -> None:
+        self._waiting = iter(())

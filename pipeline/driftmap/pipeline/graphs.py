@@ -1,0 +1,112 @@
+"""Graphs of windows: built by an executor in the order of time, committed to the store as their receipts come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from driftmap.engine.seeds import make_graph_seed
+from driftmap.pipeline.execution import Task
+from driftmap.pipeline.tasks import build_graph_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from driftmap.pipeline.config import RunConfig
+    from driftmap.pipeline.execution import Executor
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.windows import WindowPlan
+
+    Report = Callable[[int, int], None]
+    """Called with the windows and the rows whose graphs this work has committed."""
+
+STAGE = "graph"
+"""What Dask's dashboard calls these tasks."""
+
+
+def build_graphs(
+    store: Store, config: RunConfig, windows: Sequence[WindowPlan], executor: Executor, report: Report
+) -> None:
+    """Build the graphs of some windows and commit them.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    config
+        Settings of the run; its source is opened by the workers.
+    windows
+        In the order in which they should be done.
+    executor
+        Where they are built.
+    report
+        Called at the start and with every commit.
+    """
+    with GraphWork(store, config, windows, executor, report) as work:
+        work.finish()
+
+
+class GraphWork:
+    """Graphs that are being built while the caller does something else; used as a context, which ends the work.
+
+    Only the caller's thread commits, and only in the calls below.
+
+    Parameters
+    ----------
+    store, config, windows, executor, report
+        As for `build_graphs`.
+    """
+
+    def __init__(
+        self, store: Store, config: RunConfig, windows: Sequence[WindowPlan], executor: Executor, report: Report
+    ) -> None:
+        self._store = store
+        self._report = report
+        self._n_done = self._n_rows = 0
+        self._missing = {window.index for window in windows}
+        report(0, 0)
+        self._receipts = executor.start(build_graph_task, _make_tasks(store, config, windows), STAGE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._receipts.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every graph is committed."""
+        return not self._missing
+
+    def commit_ready(self) -> None:
+        """Commit what has come, without waiting for more."""
+        self._commit(wait=False)
+
+    def wait_for(self, indices: Iterable[int]) -> None:
+        """Commit until the graphs of these windows, of those that are to be built, are there."""
+        wanted = self._missing.intersection(indices)
+        while not wanted.isdisjoint(self._missing):
+            self._commit(wait=True)
+
+    def finish(self) -> None:
+        """Commit until every graph is there."""
+        self.wait_for(set(self._missing))
+
+    def _commit(self, *, wait: bool) -> None:
+        if not self._missing:
+            return
+        for receipt in self._receipts.take(wait=wait):
+            self._store.commit_graph(receipt)
+            self._missing.discard(receipt["index"])
+            self._n_done, self._n_rows = self._n_done + 1, self._n_rows + receipt["n_rows"]
+            self._report(self._n_done, self._n_rows)
+
+
+def _make_tasks(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> Iterator[Task]:
+    settings = config.graph_settings()
+    for window in windows:
+        seed = make_graph_seed(config.random_state, window.index)
+        arguments = (config.source, store.location, window, settings, seed)
+        yield Task(f"window {window.label!r}", arguments, priority=-window.index)
