@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import attempts, commits
+from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.state import FORMAT, FORMAT_VERSION, read_first_commit
@@ -51,9 +51,11 @@ class Store:
         self._generation = generation
         self._is_back = False
         self._log = CommitLog(location)
-        first, *later = self._log.read_new()
-        self._state = read_first_commit(first, str(location))
-        self._state.apply(later)
+        saved = checkpoints.load_state(location, self._log)
+        self._checkpoint_due = checkpoints.next_checkpoint(saved.n_commits if saved else 0)
+        new = self._log.read_new()
+        self._state = saved or read_first_commit(new.pop(0), str(location))
+        self._state.apply(new)
         self._go_back()
 
     @classmethod
@@ -262,8 +264,7 @@ class Store:
         CommitConflictError
             When another process wrote to the store meanwhile, so that what is committed may no longer fit.
         """
-        self._refuse_read_only()
-        self._state.apply([self._log.append(kind, payload)])
+        self._append(kind, payload)
 
     def new_attempt(self, window: int, name: str | None = None) -> Attempt:
         """Name a new group of arrays for a window; nothing reads it before a commit names it."""
@@ -273,12 +274,19 @@ class Store:
         self._refuse_read_only()
         while not is_done():
             try:
-                self._state.apply([self._log.append(kind, payload)])
+                self._append(kind, payload)
             except CommitConflictError:
                 self.refresh()
             else:
                 return True
         return False
+
+    def _append(self, kind: str, payload: Mapping[str, Any]) -> None:
+        self._refuse_read_only()
+        self._state.apply([self._log.append(kind, payload)])
+        if self._state.n_commits >= self._checkpoint_due:
+            checkpoints.save_state(self.location, self._state, self._log.last_digest)
+            self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
 
     def _refuse_read_only(self) -> None:
         if self.read_only:
