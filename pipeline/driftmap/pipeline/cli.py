@@ -6,6 +6,7 @@ Everything that is slow to import is imported by the command that needs it, so t
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
-_MORE_COMMANDS: dict[str, str] = {}
+_MORE_COMMANDS: dict[str, str] = {"certs": "certs"}
 """Commands that have a file of their own in `commands`: their names, and the file's."""
 
 
@@ -37,7 +38,9 @@ def run_command(arguments: list[str]) -> int:
     The exit code: 0; 2 for anything the user can mend, with one message on stderr; 130 when interrupted.
     """
     try:
-        return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -51,6 +54,12 @@ def run_command(arguments: list[str]) -> int:
 
         show_error(str(error))
         return EXIT_USER_ERROR
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    from driftmap.pipeline.terminal import show_warning
+
+    show_warning(str(message) if category.__module__.startswith("driftmap.") else f"{category.__name__}: {message}")
 
 
 class _Commands(click.Group):
@@ -91,7 +100,7 @@ def plan(source: str, **options: object) -> None:
     from driftmap.pipeline.terminal import show_plan
 
     chosen = collect_options(source, options)
-    for name in ("store", "scheduler", "workers"):
+    for name in ("store", "scheduler", "tls", "workers"):
         chosen.pop(name, None)
     show_plan(make_plan(chosen.pop("source"), **chosen))
 

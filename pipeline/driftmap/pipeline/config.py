@@ -240,7 +240,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path
-        The file. `source` and `store` in it are paths from the folder it lies in; a store may be an `s3://` URL.
+        The file. `source`, `store` and `tls` in it are paths from the folder it lies in; a store may be an `s3://` URL.
 
     Returns
     -------
@@ -261,7 +261,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     for name, value in options.items():
         if isinstance(value, dict) and name != "metric_kwds":
             raise ConfigError(f"{path}: {name!r} is a table; the options are flat, such as: n_neighbors = 15")
-    for name in ("source", "store"):
+    for name in ("source", "store", "tls"):
         if isinstance(options.get(name), str) and "://" not in options[name]:
             options[name] = str(file.parent / Path(options[name]).expanduser())
     return options

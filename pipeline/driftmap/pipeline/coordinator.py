@@ -14,6 +14,7 @@ from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.processes import refuse_unguarded_call
+from driftmap.pipeline.security import settle_scheduler
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from driftmap.pipeline.blocks import Block
+    from driftmap.pipeline.security import SecureAddress
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.windows import WindowPlan
 
@@ -94,6 +96,7 @@ def run(
     *,
     config: RunConfig | None = None,
     scheduler: str | Client | None = None,
+    tls: str | Path | Literal[True] | None = None,
     workers: int | None = None,
     memory_limit: int | str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -109,8 +112,11 @@ def run(
         Folder of the store, or `s3://bucket/prefix`; made when it is not there.
     scheduler
         Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
-        `tcp://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
-        paths.
+        `tls://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
+        paths, and run the same versions.
+    tls
+        Folder with the certificates for a `tls://` address, as `driftmap certs` makes it; True: only refuse a scheduler
+        on a network that is reached without TLS, which else is warned of.
     workers
         Worker processes on this machine; one per core when left out.
     progress
@@ -127,9 +133,10 @@ def run(
     """
     if scheduler is None:
         refuse_unguarded_call()
+    place = settle_scheduler(scheduler, tls)
     opened, settled = _settle(source, config, options)
     written, planned = _open_or_create(store, opened, settled, memory_limit)
-    _work(written, planned, scheduler, workers, progress)
+    _work(written, planned, place, workers, progress)
     return Store.open(written.location)
 
 
@@ -236,7 +243,7 @@ def _stored_facts(store: Store) -> list[dict[str, Any]]:
 def _work(
     store: Store,
     planned: Plan,
-    scheduler: str | Client | None,
+    scheduler: str | Client | SecureAddress | None,
     workers: int | None,
     progress: Callable[[Progress], None] | None,
 ) -> None:

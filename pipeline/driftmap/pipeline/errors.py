@@ -17,3 +17,7 @@ class PlanError(DriftmapError, ValueError):
 
 class StoreError(DriftmapError):
     """A store cannot be made, opened, read or extended."""
+
+
+class SecurityError(DriftmapError):
+    """A certificate is missing, open to others, or not taken by the other side."""

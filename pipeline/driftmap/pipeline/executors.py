@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import uuid
+import warnings
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
@@ -17,9 +18,10 @@ import dask
 import psutil
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes, parse_bytes
-from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlugin, as_completed
 from distributed.protocol.pickle import dumps, loads
 from distributed.system import MEMORY_LIMIT
+from distributed.versions import VersionMismatchWarning
 
 from driftmap.pipeline.execution import Executor, Result, Results, SerialExecutor, Task
 from driftmap.pipeline.processes import (
@@ -30,6 +32,8 @@ from driftmap.pipeline.processes import (
     name_process,
     prepare_worker,
 )
+from driftmap.pipeline.security import SecureAddress, try_handshake
+from driftmap.pipeline.versions import refuse_other_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -238,7 +242,7 @@ class _End(NamedTuple):
 
 @contextmanager
 def make_executor(
-    scheduler: str | Client | None = None,
+    scheduler: str | Client | SecureAddress | None = None,
     workers: int | None = None,
     n_tasks: int | None = None,
     warm_up: Callable[[], object] | None = None,
@@ -248,8 +252,8 @@ def make_executor(
     Parameters
     ----------
     scheduler
-        None: worker processes on this machine. "serial": this process. An address such as `tcp://host:8786`, or a
-        `distributed.Client`: the workers there.
+        None: worker processes on this machine. "serial": this process. An address such as `tcp://host:8786`, one with
+        its certificates (`settle_scheduler`), or a `distributed.Client`: the workers there.
     workers
         Worker processes on this machine; one per core when left out.
     n_tasks
@@ -260,6 +264,7 @@ def make_executor(
     if scheduler == "serial":
         yield SerialExecutor()
     elif isinstance(scheduler, Client):
+        refuse_other_versions(scheduler)
         yield DaskExecutor(scheduler, warm_up=warm_up)
     elif scheduler is None:
         n_workers = max(1, min(workers or CPU_COUNT, n_tasks or CPU_COUNT))
@@ -269,6 +274,7 @@ def make_executor(
             yield DaskExecutor(client, n_threads, warm_up)
     else:
         with _connect(scheduler) as client:
+            refuse_other_versions(client)
             yield DaskExecutor(client, warm_up=warm_up)
 
 
@@ -312,9 +318,12 @@ def _restore_environment(kept: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _connect(address: str) -> Client:
+def _connect(scheduler: str | SecureAddress) -> Client:
+    address, security = (scheduler, None) if isinstance(scheduler, str) else (scheduler.url, _as_security(scheduler))
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is refused, with all places named
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
     try:
@@ -323,6 +332,12 @@ def _connect(address: str) -> Client:
         client.close()
         raise WorkerError(f"the scheduler at {address} has no workers; start some: dask worker {address}") from error
     return client
+
+
+def _as_security(address: SecureAddress) -> Security:
+    try_handshake(address)
+    ca, certificate, key = map(str, address.files)
+    return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key)
 
 
 def _explain_deaths(client: Client, name: str, error: KilledWorker) -> str:

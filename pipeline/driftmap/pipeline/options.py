@@ -91,9 +91,11 @@ PLACE_OPTIONS = (
     Option(
         "scheduler",
         str,
-        'Dask scheduler: an address such as tcp://host:8786, or "serial" for this process alone.',
+        'Dask scheduler: an address such as tls://host:8786, or "serial" for this process alone.',
         "ADDRESS",
     ),
+    Option("tls", str, "Folder with the certificates for a tls:// scheduler, as `driftmap certs` makes it.", "DIR"),
+    Option("require_tls", bool, "Refuse a scheduler on a network that is reached without TLS."),
     Option("workers", int, "Worker processes on this machine; one per core when left out."),
 )
 STORE_OPTION = Option(
@@ -129,13 +131,20 @@ def collect_options(source: str, given: dict[str, Any]) -> dict[str, Any]:
     """
     chosen = {name: _unpack(value) for name, value in given.items() if value is not None and value != ()}
     if Path(source).suffix != ".toml":
-        return {"store": f"{Path(source).stem}-maps.zarr", **chosen, "source": source}
+        return _join_tls({"store": f"{Path(source).stem}-maps.zarr", **chosen, "source": source})
     from driftmap.pipeline.config import load_toml  # late: pydantic costs more than the rest of `--help`
 
     read = load_toml(Path(source))
     if "source" not in read:
         raise ConfigError(f'{source} names no source; add a line such as: source = "data.parquet"')
-    return {"store": f"{Path(source).stem}-maps.zarr", **read, **chosen}
+    return _join_tls({"store": f"{Path(source).stem}-maps.zarr", **read, **chosen})
+
+
+def _join_tls(chosen: dict[str, Any]) -> dict[str, Any]:
+    # A folder of certificates goes with a tls:// address alone, so it says already that TLS is wanted.
+    if chosen.pop("require_tls", False):
+        chosen.setdefault("tls", True)
+    return chosen
 
 
 def _unpack(value: object) -> object:

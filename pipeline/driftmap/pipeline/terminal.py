@@ -29,6 +29,11 @@ def show_error(message: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Error: ", "bold red"), message))
 
 
+def show_warning(message: str) -> None:
+    """Print on stderr what a user should know, and need not stop for."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Warning: ", "bold yellow"), message))
+
+
 class RunProgress:
     """Bars of a run on stderr, where that is a terminal; elsewhere it only remembers where the run stands.
 

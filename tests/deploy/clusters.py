@@ -1,0 +1,103 @@
+"""A Dask cluster of processes, as `deploy/` starts one: a scheduler and workers of their own, here on loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START_SECONDS = 90
+"""For one process on a busy machine."""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Processes:
+    """Starts processes in a folder, each with a log, and ends them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, command: Sequence[str], before: Sequence[str] = (), **environment: str) -> Path:
+        """Start a command, led by `before` (such as one that enters a host); returns its log."""
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as output:
+            self.started.append(
+                subprocess.Popen(
+                    [*before, *command],
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.folder,
+                    env=os.environ | environment,
+                    start_new_session=True,
+                )
+            )
+        return log
+
+    def end(self, number: int) -> None:
+        """End one of them at once, and all that it started."""
+        process = self.started[number]
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=30)
+
+    def end_all(self) -> None:
+        """End them, the last one first; those that do not stop when asked are killed."""
+        for process in reversed(self.started):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for number, process in enumerate(self.started):
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.end(number)
+
+
+def wait_for_line(log: Path, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
+    """Wait until a log has a line that matches."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := re.search(pattern, log.read_text(errors="replace")):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no {pattern!r} in {log}:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def dask(*arguments: str) -> list[str]:
+    """Command line of `dask`, in this Python."""
+    return [sys.executable, "-m", "dask", *arguments]
+
+
+def tls_options(folder: Path) -> list[str]:
+    """Options of `dask scheduler` and `dask worker` for a folder of certificates."""
+    names = {"--tls-ca-file": "ca.crt", "--tls-cert": "tls.crt", "--tls-key": "tls.key"}
+    return [part for option, name in names.items() for part in (option, str(folder / name))]
+
+
+def write_walk(path: Path, n_windows: int = 6, n_rows: int = 90, n_dimensions: int = 8) -> Path:
+    """Write entities that move at random, one window a step."""
+    rng = np.random.default_rng(11)
+    places = rng.normal(size=(n_rows, n_dimensions)).astype(np.float32)
+    parts = []
+    for step in range(n_windows):
+        places = places + 0.1 * rng.normal(size=places.shape).astype(np.float32)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(places.ravel()), n_dimensions)
+        parts.append(pa.table({"step": np.full(n_rows, step), "entity": np.arange(n_rows), "v": vectors}))
+    pq.write_table(pa.concat_tables(parts), path)
+    return path
+
+
+WALK_OPTIONS = {"by": "step", "id": "entity", "vectors": "v", "n_neighbors": 8, "n_epochs": 30, "block_windows": 3}
