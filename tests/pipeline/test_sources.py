@@ -16,6 +16,7 @@ import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.memory import needs_proc, run_python
 
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.runs import rows_to_runs, runs_to_rows
@@ -155,14 +156,35 @@ def test_only_the_row_groups_and_columns_that_are_needed_are_read(sources, monke
     used = []
     take = parquet_module.ParquetSource._take
 
-    def spy(self, part, schema, columns, places, rows):
-        used.append((part.path[-11:], [group.id for group in part.row_groups], columns))
-        return take(self, part, schema, columns, places, rows)
+    def spy(self, number, groups, columns, places, rows):
+        used.append((self._fragments[number].path[-11:], groups.tolist(), columns))
+        return take(self, number, groups, columns, places, rows)
 
     monkeypatch.setattr(parquet_module.ParquetSource, "_take", spy)
     folder.read_rows(np.array([[13, 15], [25, 26], [59, 60]]))
     columns = ["user", "group", "score", "vector"]
     assert used == [("a/1.parquet", [1, 2], columns), ("b/0.parquet", [0, 4], columns)]
+
+
+READ_FEW = """
+import numpy as np
+from driftmap.pipeline.sources import as_source
+from tests.memory import peak_bytes_of
+
+source = as_source({path!r}, id="id", vectors="v")
+runs = np.array([[1_000, 1_100], [149_000, 149_900]])
+print(peak_bytes_of(lambda: source.read_rows(runs)))
+"""
+
+
+@needs_proc
+def test_few_rows_of_a_large_row_group_take_little_memory(tmp_path):
+    rows = pa.array(np.random.default_rng(0).normal(size=150_000 * 64).astype(np.float32))
+    table = pa.table({"id": np.arange(150_000), "v": pa.FixedSizeListArray.from_arrays(rows, 64)})
+    pq.write_table(table, tmp_path / "large.parquet", row_group_size=150_000)
+    assert (
+        float(run_python(READ_FEW.format(path=str(tmp_path / "large.parquet")))) < 64 * 2**20
+    )  # 160 MiB, decoded whole
 
 
 def test_rows_beyond_the_end_are_refused(sources):

@@ -1,0 +1,61 @@
+"""What the footer of a Parquet file says of its columns' sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow.parquet as pq
+
+_LEVEL_BYTES = 4
+"""Beside each value of a list while it is decoded: its repetition and definition level."""
+
+_VALUE_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+
+PAGE_BYTES = 2 * 2**20
+"""A column's dictionary and the page that is being decoded, 1 MiB each as files are usually written."""
+
+
+class ColumnSizes(NamedTuple):
+    """Sizes of some columns of a file, in its row group where they are largest."""
+
+    n_leaves: int
+    """Columns as the file stores them."""
+    row_bytes: int
+    """Of a row, decoded."""
+    row_values: int
+    """Numbers in a row."""
+    page_bytes: int
+    """Of what is read of all columns at once, besides what is decoded."""
+
+
+def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> ColumnSizes:
+    """Measure columns by a file's footer; those it does not have count for nothing."""
+    largest = ColumnSizes(0, 0, 0, 0)
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
+        sizes = ColumnSizes(
+            len(found), *(math.ceil(sum(part)) for part in zip(*found, strict=True)) if found else (0, 0, 0)
+        )
+        largest = ColumnSizes(*map(max, largest, sizes))
+    return largest
+
+
+def _find_leaves(group: pq.RowGroupMetaData, names: Sequence[str]) -> list[int]:
+    paths = [group.column(leaf).path_in_schema for leaf in range(group.num_columns)]
+    wanted = set(names)
+    return [leaf for leaf, path in enumerate(paths) if path in wanted or path.partition(".")[0] in wanted]
+
+
+def _measure_chunk(chunk: pq.ColumnChunkMetaData, n_rows: int) -> tuple[float, float, float]:
+    n_values = chunk.num_values / max(1, n_rows)
+    width = _VALUE_BYTES.get(chunk.physical_type)
+    # Text: no longer on average than it is stored, unless a dictionary holds it once for many rows.
+    row_bytes = chunk.total_uncompressed_size / max(1, n_rows) + 8 if width is None else n_values * width
+    is_list = "." in chunk.path_in_schema
+    levels = n_values * _LEVEL_BYTES if is_list else 0
+    return row_bytes + levels, n_values, min(chunk.total_uncompressed_size, PAGE_BYTES)

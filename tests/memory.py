@@ -1,0 +1,41 @@
+"""Memory of processes, measured: the peak of a call, and Python in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_status(name: str, process: int | str = "self") -> int:
+    """Bytes that Linux counts for a process: `VmRSS` now, `VmHWM` at its peak."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)
+
+
+def peak_bytes_of(call: Callable[[], object]) -> int:
+    """Call, and say by how much this process grew at most meanwhile."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = read_status("VmRSS")
+    call()
+    return read_status("VmHWM") - before
+
+
+def run_python(code: str, timeout: float = 600) -> str:
+    """Run code in a process of its own; returns what it printed last."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
