@@ -1,177 +1,190 @@
-"""Store -> what the page draws: places as small integers, entities named once, labels as codes."""
+"""Store -> what the page draws, as one compressed text.
+
+Places are rounded to a grid and written as steps from where the entity was last seen; entities are numbered in the
+order in which they appear; label codes are written as changes. What did not change costs nearly nothing.
+"""
 
 from __future__ import annotations
 
-import base64
-import itertools
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
+from driftmap.pipeline.look.page_codec import StreamWriter
+from driftmap.pipeline.look.run_codes import read_run
+from driftmap.pipeline.look.sampling import choose_entities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftmap.pipeline.look.changes import WindowChange
+    from driftmap.pipeline.look.quality import WindowQuality
+    from driftmap.pipeline.look.run_codes import Column, Run
     from driftmap.pipeline.store import Store
 
-MAX_CATEGORIES = 24
-"""A column of whole numbers with more different values than this is coloured as a scale, not as categories."""
-
-MAX_PALETTE = 10
-"""Colours of the page's palette."""
-
-MISSING = -32768
-"""Place of a row that has none; all others lie in -32767 .. 32767."""
-
-_LAID_OUT = ("final", "provisional")
+MAX_ROWS = 1_000_000
+"""Rows that a page draws; above, a sample of the entities stands for all, beside densities of all rows."""
+MAX_BYTES = 7_500_000
+"""Most that the data of a page may take; a run whose rows take more is sampled too."""
+FINE_ROWS, FINE, COARSE = 300_000, 8191, 2047
+"""Up to so many rows, places are rounded to 8,191 steps from the middle to the edge; above, to 2,047: .2 pixels."""
+DENSITY_CELLS = 96
+"""Cells along each side of the densities of a sampled page."""
+_SHRINK = 0.9
 
 Array = npt.NDArray[Any]
+BoolArray = npt.NDArray[np.bool_]
 
 
-class WindowMap(NamedTuple):
-    """One window as read from the store, rows of a sample where the run is too large for a page."""
+class Frame(NamedTuple):
+    """The square that holds all maps."""
 
-    label: str
-    status: str
+    centre: npt.NDArray[np.float64]
+    half: float
+    spread: float
+    """Root of the mean, over windows and axes, of the variance of the places."""
+
+
+class PageData(NamedTuple):
+    """What a page needs of a store."""
+
+    text: str
+    """Base64 of everything that is drawn; see `page_codec`."""
+    n_windows: int
     n_rows: int
-    """Rows of the window in the store."""
-    ids: Array
-    places: npt.NDArray[np.float32]
-    columns: dict[str, Array]
+    n_drawn: int
+    """Rows that are drawn: fewer than `n_rows` where the page shows a sample, or where rows have no place."""
+    is_sample: bool
+    n_components: int
 
 
-def read_maps(store: Store, max_rows: int) -> list[WindowMap]:
-    """Read every window that has a map.
+def read_page(
+    store: Store, quality: Sequence[WindowQuality], *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES
+) -> PageData:
+    """Read what the page draws.
 
     Parameters
     ----------
     store
-        An opened store.
-    max_rows
-        Rows in all; where the run has more, a share of its entities is read, the same ones in every window.
-
-    Returns
-    -------
-    Windows in order.
+        An opened store with at least one map.
+    quality
+        What `measure_windows` gave.
+    max_rows, max_bytes
+        Above either, a sample of the entities is drawn.
 
     Raises
     ------
     StoreError
         When no window has a map yet.
     """
-    facts = [fact for fact in store.state() if fact.status in _LAID_OUT]
-    if not facts:
-        raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
-    share = min(1.0, max_rows / max(1, sum(fact.n_rows for fact in facts)))
-    maps = []
-    for fact in facts:
-        ids, places = store.embedding(fact.index)
-        columns = store.window_labels(fact.index)
-        if share < 1:
-            kept = _is_sampled(ids, share)
-            ids, places = ids[kept], places[kept]
-            columns = {name: values[kept] for name, values in columns.items()}
-        maps.append(WindowMap(fact.label, fact.status, fact.n_rows, ids, places, columns))
-    return maps
+    run = read_run(store)
+    frame = measure_frame(store, run)
+    changes = measure_changes(store, run, frame.spread)
+    n_rows = sum(fact.n_rows for fact in run.facts)
+    share = min(1.0, max_rows / max(1, n_rows))
+    while True:
+        chosen = choose_entities(run, share)
+        chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
+        text, n_drawn = _encode(store, run, frame, chosen, _describe(run, quality, changes, chosen))
+        if len(text) <= max_bytes or share < 1e-4:
+            break
+        share *= _SHRINK * max_bytes / len(text)
+    n_components = int(store.positions(run.facts[0].index).shape[1])
+    return PageData(text, len(run.facts), n_rows, n_drawn, not chosen.all(), n_components)
 
 
-def encode_maps(maps: Sequence[WindowMap]) -> dict[str, Any]:
-    """Turn windows into the page's data, ready for JSON.
-
-    Rows are sorted by entity in every window, so that the page matches two windows in one walk. Entities are numbered
-    in a shuffled order: the order in which points are drawn then says nothing about them, and stays the same in time.
-    """
-    offsets = np.cumsum([0, *(len(one.ids) for one in maps)])
-    names, inverse = np.unique(np.concatenate([_as_names(one.ids) for one in maps]), return_inverse=True)
-    shuffled = np.random.default_rng(0).permutation(len(names)).astype(np.int32)
-    entities = shuffled[inverse]
-    orders = [np.argsort(entities[a:b]) for a, b in itertools.pairwise(offsets)]
-    places = _quantise([one.places for one in maps])
-    columns, codes = _encode_columns(maps)
-    windows = [
-        {
-            "label": one.label,
-            "status": one.status,
-            "n_rows": one.n_rows,
-            "entities": _base64(entities[start : start + len(order)][order], "<i4"),
-            "positions": _base64(place[order], "<i2"),
-            "columns": [_base64(code[start : start + len(order)][order], code.dtype.str) for code in codes],
-        }
-        for one, place, order, start in zip(maps, places, orders, offsets, strict=False)
-    ]
-    texts = np.empty(len(names), dtype=object)
-    texts[shuffled] = [as_text(name) for name in names.tolist()]
-    return {"windows": windows, "entities": texts.tolist(), "columns": columns}
+def measure_frame(store: Store, run: Run) -> Frame:
+    """Measure where the maps lie, over all rows that have a place."""
+    low, high, variances = np.full(2, np.inf), np.full(2, -np.inf), []
+    for fact in run.facts:
+        places = as_plane(store.positions(fact.index))
+        places = places[is_placed(places)]
+        if len(places):
+            low, high = np.minimum(low, places.min(axis=0)), np.maximum(high, places.max(axis=0))
+            variances.append(places.var(axis=0).mean())
+    if not variances:
+        return Frame(np.zeros(2), 1.0, 1.0)
+    half = max(float((high - low).max()) / 2, 1e-12)
+    return Frame((low + high) / 2, half, float(np.sqrt(np.mean(variances))) or 1.0)
 
 
-def as_text(value: object) -> str:
-    """Show an id or a label as text, whatever its bytes."""
-    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
-
-
-def _as_names(ids: Array) -> Array:
-    # Bytes that are no text in one window may be text in another, so they meet as text.
-    return np.array([as_text(value) for value in ids.tolist()]) if ids.dtype.kind == "S" else ids
-
-
-def _is_sampled(ids: Array, share: float) -> npt.NDArray[np.bool_]:
-    marks = np.array([zlib.crc32(as_text(value).encode()) for value in ids.tolist()], dtype=np.int64)
-    return marks < int(share * 2**32)
-
-
-def _quantise(places: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.int16]]:
-    flat = [_as_plane(place) for place in places]
-    finite = [place[_is_placed(place)] for place in flat]
-    everything = np.concatenate(finite)
-    if len(everything) == 0:
-        return [np.full(place.shape, MISSING, dtype=np.int16) for place in flat]
-    low, high = everything.min(axis=0), everything.max(axis=0)
-    centre, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-12)
-    return [_quantise_window(place, centre, half) for place in flat]
-
-
-def _quantise_window(place: Array, centre: Array, half: float) -> npt.NDArray[np.int16]:
-    is_finite = _is_placed(place)
-    scaled = np.rint((np.where(is_finite[:, None], place, centre) - centre) / half * 32767)
-    scaled[~is_finite] = MISSING
-    return scaled.astype(np.int16)
-
-
-def _is_placed(place: Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(np.isfinite(place).all(axis=1), dtype=np.bool_)
-
-
-def _as_plane(place: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    wide = place.astype(np.float64)
+def as_plane(places: Array) -> npt.NDArray[np.float64]:
+    """Take the first two components of a map; a map of one lies on a line."""
+    wide = places.astype(np.float64)
     return wide[:, :2] if wide.shape[1] >= 2 else np.column_stack([wide[:, 0], np.zeros(len(wide))])
 
 
-def _encode_columns(maps: Sequence[WindowMap]) -> tuple[list[dict[str, Any]], list[Array]]:
-    columns, codes = [], []
-    for name in maps[0].columns:
-        column, code = _encode_column(np.concatenate([one.columns[name] for one in maps]))
-        columns.append({"name": name, **column})
-        codes.append(code)
-    return columns, codes
+def is_placed(places: Array) -> BoolArray:
+    """Tell which rows have a finite place."""
+    return np.asarray(np.isfinite(places).all(axis=1), dtype=np.bool_)
 
 
-def _encode_column(values: Array) -> tuple[dict[str, Any], Array]:
-    is_number = values.dtype.kind in "iuf"
-    kinds, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if is_number and (values.dtype.kind == "f" or len(kinds) > MAX_CATEGORIES):
-        small = values.astype("<f4")
-        finite = small[np.isfinite(small)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-        return {"kind": "number", "min": low, "max": high}, np.where(np.isfinite(small), small, np.float32(np.nan))
-    # Few categories stand in their own order; of many, the page has colours for the most frequent ones.
-    order = np.argsort(-counts, kind="stable") if len(kinds) > MAX_PALETTE else np.arange(len(kinds))
-    rank = np.empty(len(kinds), dtype="<i4")
-    rank[order] = np.arange(len(kinds))
-    return {"kind": "category", "values": [as_text(kinds[k]) for k in order]}, rank[codes]
+def _describe(
+    run: Run, quality: Sequence[WindowQuality], changes: Sequence[WindowChange], chosen: BoolArray
+) -> dict[str, Any]:
+    figures = {row.index: row for row in quality}
+    numbers = np.cumsum(chosen) - 1
+    return {
+        "windows": [
+            {
+                "label": fact.label,
+                "status": fact.status,
+                "n_rows": fact.n_rows,
+                "neighbours": figures[fact.index].neighbours,
+                "related": figures[fact.index].related,
+                "drift": figures[fact.index].drift,
+                "histogram": change.histogram,
+                "movers": [(int(numbers[e]), round(d, 4), round(own, 4)) for e, d, own in change.movers],
+                "label_drift": {
+                    number: [None if mean is None else round(mean, 4) for mean in means]
+                    for number, means in change.drift.items()
+                },
+                "events": change.events,
+            }
+            for fact, change in zip(run.facts, changes, strict=True)
+        ],
+        "bin_edges": BIN_EDGES.tolist(),
+        "columns": [_describe_column(column) for column in run.columns],
+        "entities": [name for name, is_chosen in zip(run.names, chosen, strict=True) if is_chosen],
+        "n_entities": len(run.names),
+    }
 
 
-def _base64(values: Array, dtype: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")
+def _describe_column(column: Column) -> dict[str, Any]:
+    if column.kind == "category":
+        return {"name": column.name, "kind": column.kind, "values": column.values}
+    return {"name": column.name, "kind": column.kind, "low": column.low, "step": column.step}
+
+
+def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dict[str, Any]) -> tuple[str, int]:
+    writer = StreamWriter()
+    numbers = np.cumsum(chosen, dtype=np.int64) - 1
+    n_chosen = int(numbers[-1]) + 1 if len(numbers) else 0
+    n_drawn = sum(int(np.count_nonzero(chosen[entities])) for entities in run.entities)
+    steps = FINE if n_drawn <= FINE_ROWS else COARSE
+    last = np.zeros((2 + len(run.columns), n_chosen), dtype=np.int64)
+    n_drawn = 0
+    for t, (fact, described) in enumerate(zip(run.facts, header["windows"], strict=True)):
+        places = (as_plane(store.positions(fact.index)) - frame.centre) / frame.half
+        has_place = is_placed(places)
+        if not chosen.all():
+            described["density"] = writer.add(_count_cells(places[has_place]))
+        rows = np.flatnonzero(chosen[run.entities[t]] & has_place)
+        entities = numbers[run.entities[t][rows]]
+        order = np.argsort(entities, kind="stable")
+        rows, entities = rows[order], entities[order]
+        now = np.vstack([np.rint(places[rows].T * steps).astype(np.int64), *(c.codes[t][rows] for c in run.columns)])
+        gaps = writer.add(np.diff(entities, prepend=-1))
+        x, y, *columns = [writer.add(row) for row in now - last[:, entities]]
+        last[:, entities] = now
+        described.update(entities=gaps, x=x, y=y, columns=columns)
+        n_drawn += len(rows)
+    header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
+    return writer.close(header), n_drawn
+
+
+def _count_cells(places: Array) -> Array:
+    cells = np.clip(((places + 1) / 2 * DENSITY_CELLS).astype(np.int64), 0, DENSITY_CELLS - 1)
+    return np.bincount(cells[:, 1] * DENSITY_CELLS + cells[:, 0], minlength=DENSITY_CELLS**2)

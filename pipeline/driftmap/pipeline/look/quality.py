@@ -54,9 +54,12 @@ def measure_windows(store: Store) -> list[WindowQuality]:
     for fact in store.state():
         neighbours = related = moved = None
         now: tuple[Array, Array] | None = None
-        if fact.status in ("final", "provisional"):
+        if fact.pruned and fact.quality:
+            neighbours, related, moved = (fact.quality.get(name) for name in ("neighbours", "related", "drift"))
+        if fact.status in ("final", "provisional") and fact.pruned != "map":
             now = ids, positions = store.embedding(fact.index)
-            neighbours = _or_none(neighbour_preservation_from_graph(store.knn_graph(fact.index).indices, positions))
+            if not fact.pruned:
+                neighbours = _or_none(neighbour_preservation_from_graph(store.knn_graph(fact.index).indices, positions))
             if before is not None:
                 relation = relate_ids(before[0], ids)
                 related = float(np.count_nonzero(relation >= 0) / max(1, len(ids)))

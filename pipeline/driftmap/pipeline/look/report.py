@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from driftmap.pipeline.look.page_data import encode_maps, read_maps
+from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality
     from driftmap.pipeline.store import Store
 
-MAX_ROWS = 200_000
-"""Rows that a page draws; above, a share of the entities stands for all (about 15 bytes of page per row)."""
-
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = ("data.js", "frames.js", "draw.js", "names.js", "page.js")
+_SCRIPTS = (
+    *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
+    *("names.js", "thumbnails.js", "legend.js", "transport.js", "strip.js", "pointer.js", "lasso.js", "search.js"),
+    *("follow.js", "charts.js", "changes.js", "page.js"),
+)
 
 
 def write_report(
@@ -43,7 +43,7 @@ def write_report(
     title
         Heading of the page; by default the store's name.
     max_rows
-        Rows that the page draws.
+        Rows that the page draws; a run with more is drawn as a sample, beside densities of all its rows.
     quality
         What `measure_windows` gave, where it is at hand already.
 
@@ -51,31 +51,18 @@ def write_report(
     -------
     The path of the file.
     """
-    maps = read_maps(store, max_rows)
-    data = encode_maps(maps)
-    n_drawn, n_rows = sum(len(one.ids) for one in maps), sum(one.n_rows for one in maps)
-    facts = [f"{len(maps)} windows", f"{n_rows:,} rows", *_describe(store.config)]
-    if n_drawn < n_rows:
-        facts.append(f"{n_drawn:,} rows drawn, of a sample of the ids")
-    n_components = maps[0].places.shape[1]
-    if n_components > 2:
-        facts.append(f"first 2 of {n_components} components")
-    page = _render(
-        title=title or Path(store.path).name,
-        facts=facts,
-        quality=measure_windows(store) if quality is None else quality,
-        data=embed_json(data),
-    )
+    figures = measure_windows(store) if quality is None else quality
+    data = read_page(store, figures, max_rows=max_rows)
+    facts = [f"{data.n_windows:,} windows", f"{data.n_rows:,} rows", *_describe(store.config)]
+    if data.is_sample:
+        facts.append(f"{data.n_drawn:,} rows drawn")
+    if data.n_components > 2:
+        facts.append(f"first 2 of {data.n_components} components")
+    page = _render(title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8", newline="\n")
     return target
-
-
-def embed_json(data: object) -> str:
-    """Write JSON that can stand inside a script element: nothing in it can end the element or be read as markup."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _render(**values: object) -> str:

@@ -1,27 +1,69 @@
 // What part of the plane a map shows. Windows share one frame, unless their maps wander in time: then the frame
 // follows them, slowly, so that single windows do not shift it.
 const SMOOTHED_WINDOWS = 6;
-const own = windows.map((map) => extent([map]));
-const middles = own.map((_, t) => {
-  const near = own.slice(Math.max(0, t - SMOOTHED_WINDOWS), t + SMOOTHED_WINDOWS + 1);
-  const mean = (axis) => near.reduce((sum, frame) => sum + frame[axis], 0) / near.length;
-  return { cx: mean("cx"), cy: mean("cy") };
-});
-const whole = extent(windows);
-const followed = Math.max(...own.map((frame, t) =>
-  frame.half + Math.max(Math.abs(frame.cx - middles[t].cx), Math.abs(frame.cy - middles[t].cy))));
-const isWandering = followed * 1.4 < whole.half;
-view.isFollowing = isWandering;
+const MAX_ZOOM = 64;
+let middles, whole, followed, isWandering;
+
+function extent(all) {
+  let x0 = Infinity, x1 = -Infinity, y0 = Infinity, y1 = -Infinity;
+  for (const { places } of all) {
+    for (let i = 0; i < places.length; i += 2) {
+      x0 = Math.min(x0, places[i]); x1 = Math.max(x1, places[i]);
+      y0 = Math.min(y0, places[i + 1]); y1 = Math.max(y1, places[i + 1]);
+    }
+  }
+  if (!(x0 <= x1)) return { cx: 0, cy: 0, half: 1 };
+  return { cx: (x0 + x1) / 2, cy: (y0 + y1) / 2, half: Math.max(1, x1 - x0, y1 - y0) / 2 };
+}
+
+function makeFrames() {
+  const own = windows.map((map) => extent([map]));
+  middles = own.map((_, t) => {
+    const near = own.slice(Math.max(0, t - SMOOTHED_WINDOWS), t + SMOOTHED_WINDOWS + 1);
+    const mean = (axis) => near.reduce((sum, frame) => sum + frame[axis], 0) / near.length;
+    return { cx: mean("cx"), cy: mean("cy") };
+  });
+  whole = extent(windows);
+  followed = Math.max(...own.map((frame, t) =>
+    frame.half + Math.max(Math.abs(frame.cx - middles[t].cx), Math.abs(frame.cy - middles[t].cy))));
+  isWandering = followed * 1.4 < whole.half;
+  view.isCentred = isWandering;
+}
 
 function frameAt(time) {
-  if (!view.isFollowing) return whole;
+  if (!view.isCentred) return whole;
   const t = Math.min(Math.floor(time), last), part = time - t;
   const a = middles[t], b = middles[Math.min(t + 1, last)];
   return { cx: a.cx + (b.cx - a.cx) * part, cy: a.cy + (b.cy - a.cy) * part, half: followed };
 }
 
-function project(w, h, time) {
+// From the plane to pixels, and back. Small maps take no part in zoom and pan.
+function project(w, h, time, isLarge = false) {
   const { cx, cy, half } = frameAt(time);
-  const side = Math.min(w, h), zoom = (side * 0.455 - 2) / half;
-  return { side, x: (v) => w / 2 + (v - cx) * zoom, y: (v) => h / 2 - (v - cy) * zoom };
+  const zoom = isLarge ? view.zoom : 1, x0 = cx + (isLarge ? view.panX : 0), y0 = cy + (isLarge ? view.panY : 0);
+  const side = Math.min(w, h), unit = (side * 0.465 - 2) / half * zoom;
+  return {
+    side, unit, x0, y0, w, h,
+    x: (v) => w / 2 + (v - x0) * unit, y: (v) => h / 2 - (v - y0) * unit,
+    backX: (px) => (px - w / 2) / unit + x0, backY: (py) => (h / 2 - py) / unit + y0,
+  };
+}
+
+function zoomBy(factor, px, py) {
+  const canvas = $("map"), before = project(canvas.clientWidth, canvas.clientHeight, view.time, true);
+  const x = before.backX(px ?? before.w / 2), y = before.backY(py ?? before.h / 2);
+  view.zoom = Math.max(1, Math.min(MAX_ZOOM, view.zoom * factor));
+  const after = project(before.w, before.h, view.time, true);
+  view.panX += x - after.backX(px ?? before.w / 2);
+  view.panY += y - after.backY(py ?? before.h / 2);
+  if (view.zoom === 1) view.panX = view.panY = 0;
+  $("unzoom").hidden = view.zoom === 1;
+  redraw();
+}
+
+function panBy(dx, dy) {
+  const { unit } = project($("map").clientWidth, $("map").clientHeight, view.time, true);
+  view.panX -= dx / unit;
+  view.panY += dy / unit;
+  redraw();
 }

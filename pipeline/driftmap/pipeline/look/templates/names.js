@@ -1,27 +1,25 @@
 // Names of categories on the large map: of those that are gathered in one spot, and where there is room.
 const MIN_GATHERED = 0.25;
 
-
 // Where a category's name stands: the middle of its densest spot, so never between two of its clusters.
 function findAnchors(map) {
-  map.anchors ??= new Map();
-  if (map.anchors.has(view.column)) return map.anchors.get(view.column);
-  const byColour = new Map();
-  for (let row = 0; row < map.entities.length; row++) {
-    if (map.places[2 * row] === MISSING) continue;
-    const number = colourOf(map, row);
-    if (number < 0) continue;
-    if (!byColour.has(number)) byColour.set(number, []);
-    byColour.get(number).push(row);
+  const colours = coloursOf(map.t);
+  if (map.anchorKey === map.colourKey) return map.anchors;
+  const byCode = new Map();
+  for (let row = 0; row < colours.length; row++) {
+    if (colours[row] < 0) continue;
+    const code = codeOf(map, row);
+    if (!byCode.has(code)) byCode.set(code, []);
+    byCode.get(code).push(row);
   }
-  const anchors = new Map([...byColour].sort(([a], [b]) => a - b)
-    .map(([number, rows]) => [number, findDensest(map, rows)]).filter(([, anchor]) => anchor));
-  map.anchors.set(view.column, anchors);
-  return anchors;
+  map.anchors = new Map([...byCode].sort(([a], [b]) => a - b)
+    .map(([code, rows]) => [code, findDensest(map, rows)]).filter(([, anchor]) => anchor));
+  map.anchorKey = map.colourKey;
+  return map.anchors;
 }
 
 function findDensest(map, rows) {
-  const size = Math.max(...own.map((frame) => frame.half)) / 7, counts = new Map();
+  const size = (view.isCentred ? followed : whole.half) / 7, counts = new Map();
   const cellOf = (row, axis) => Math.floor(map.places[2 * row + axis] / size);
   const key = (i, j) => i * 100003 + j;
   for (const row of rows) {
@@ -41,9 +39,8 @@ function findDensest(map, rows) {
 }
 
 function drawNames(place) {
-  const col = column();
-  if (!view.hasNames || !col || col.kind !== "category") return;
-  const { pair, part } = pairAt(view.time);
+  if (!view.hasNames || view.colouring.kind !== "category") return;
+  const { pair, part, ease } = pairAt(view.time);
   const from = findAnchors(pair.a), to = findAnchors(pair.b);
   const { context } = place;
   context.font = `600 ${Math.max(11, Math.min(15, place.side / 44))}px system-ui, sans-serif`;
@@ -54,12 +51,12 @@ function drawNames(place) {
   context.strokeStyle = themed("--card");
   context.fillStyle = themed("--ink");
   const taken = [];
-  for (const number of new Set([...from.keys(), ...to.keys()])) {
-    const a = from.get(number) || to.get(number), b = to.get(number) || from.get(number);
-    const strength = from.has(number) ? (to.has(number) ? 1 : 1 - part) : part;
-    context.globalAlpha = view.focus === null || view.focus === number ? strength : strength * 0.15;
-    const x = place.x(a[0] + (b[0] - a[0]) * part), y = place.y(a[1] + (b[1] - a[1]) * part);
-    const text = shorten(col.values[number], 24);
+  for (const code of new Set([...from.keys(), ...to.keys()])) {
+    const a = from.get(code) || to.get(code), b = to.get(code) || from.get(code);
+    const strength = from.has(code) ? (to.has(code) ? 1 : 1 - part) : part;
+    context.globalAlpha = view.focus === null || view.focus === code ? strength : strength * 0.15;
+    const x = place.x(a[0] + (b[0] - a[0]) * ease), y = place.y(a[1] + (b[1] - a[1]) * ease);
+    const text = shorten(view.colouring.values[code], 24);
     const half = context.measureText(text).width / 2 + 2;
     if (taken.some((other) => Math.abs(other.x - x) < other.half + half && Math.abs(other.y - y) < 15)) continue;
     taken.push({ x, y, half });
@@ -68,5 +65,3 @@ function drawNames(place) {
   }
   context.globalAlpha = 1;
 }
-
-const shorten = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -1,0 +1,129 @@
+"""Ids and label columns of a whole run as small numbers, with what they stand for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from driftmap.pipeline.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.windows import WindowState
+
+MAX_CATEGORIES = 24
+"""A column of whole numbers with more different values than this is coloured as a scale, not as categories."""
+
+MAX_PALETTE = 10
+"""Colours of the page's palette."""
+
+NUMBER_STEPS = 65_534
+"""Steps into which a column of numbers is rounded, where whole numbers do not need fewer."""
+
+_LAID_OUT = ("final", "provisional")
+
+Array = npt.NDArray[Any]
+Int32Array = npt.NDArray[np.int32]
+
+
+class Column(NamedTuple):
+    """One label column: a code for every row of every window."""
+
+    name: str
+    kind: str
+    """`category` or `number`."""
+    codes: list[Int32Array]
+    """Number of the category, or steps above `low`; -1 where a number is missing."""
+    values: list[str]
+    """Texts of the categories."""
+    low: float = 0.0
+    step: float = 1.0
+
+
+class Run(NamedTuple):
+    """The windows of a run that have maps; entities are numbered in the order in which they appear."""
+
+    facts: list[WindowState]
+    names: list[str]
+    """Id of every entity."""
+    entities: list[Int32Array]
+    """Entity of every row of every window."""
+    columns: list[Column]
+
+
+def read_run(store: Store) -> Run:
+    """Read ids and label columns of every window that has a map; takes four bytes a row for each.
+
+    Raises
+    ------
+    StoreError
+        When no window has a map yet.
+    """
+    facts = [fact for fact in store.state() if fact.status in _LAID_OUT and fact.pruned != "map"]
+    if not facts:
+        raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
+    names, entities = number_values([store.window_ids(fact.index) for fact in facts])
+    labels = [store.window_labels(fact.index) for fact in facts]
+    common = [name for name in labels[0] if all(name in one for one in labels)]
+    columns = [encode_column(name, [one[name] for one in labels]) for name in common]
+    return Run(facts, [as_text(name) for name in names.tolist()], entities, columns)
+
+
+def as_text(value: object) -> str:
+    """Show an id or a label as text, whatever its bytes."""
+    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def number_values(windows: Sequence[Array]) -> tuple[Array, list[Int32Array]]:
+    """Give the different values of all windows in the order in which they appear, and their numbers by window.
+
+    Arrow hashes: a million texts in 0.1 s, where sorting them takes 2 s.
+    """
+    import pyarrow as pa  # late: `driftmap --help` needs none of it
+
+    kinds = {values.dtype.kind for values in windows}
+    if len(kinds) > 1 or kinds - set("iufUS"):  # bytes that are no text in one window may be text in another
+        windows = [np.array([as_text(value) for value in values.tolist()], dtype=np.str_) for values in windows]
+    encoded = pa.chunked_array([pa.array(values) for values in windows]).combine_chunks().dictionary_encode()
+    bounds = np.cumsum([0, *(len(values) for values in windows)])
+    codes = encoded.indices.to_numpy().astype(np.int32)
+    values = encoded.dictionary.to_numpy(zero_copy_only=False)
+    return values, [codes[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+def encode_column(name: str, windows: Sequence[Array]) -> Column:
+    """Turn a label column into categories or steps of a scale.
+
+    Few categories stand in their own order; of many, the most frequent come first: the page has colours for those.
+    """
+    kinds = {values.dtype.kind for values in windows}
+    if "f" in kinds and kinds <= set("iuf"):
+        return _encode_numbers(name, windows)
+    values, codes = number_values(windows)
+    if values.dtype.kind in "iuf" and len(values) > MAX_CATEGORIES:
+        return _encode_numbers(name, windows)
+    counts = np.bincount(np.concatenate(codes), minlength=len(values))
+    order = sorted(range(len(values)), key=values.tolist().__getitem__)
+    if len(values) > MAX_PALETTE:
+        order.sort(key=lambda code: -counts[code])
+    rank = np.empty(len(values), dtype=np.int32)
+    rank[order] = np.arange(len(values))
+    return Column(name, "category", [rank[code] for code in codes], [as_text(values[code]) for code in order])
+
+
+def _encode_numbers(name: str, windows: Sequence[Array]) -> Column:
+    wide = [values.astype(np.float64) for values in windows]
+    finite = np.concatenate([values[np.isfinite(values)] for values in wide])
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+    is_whole = high - low <= NUMBER_STEPS and bool((finite == np.rint(finite)).all())
+    step = 1.0 if is_whole else (high - low) / NUMBER_STEPS or 1.0
+    codes = [
+        np.where(np.isfinite(values), np.rint((np.where(np.isfinite(values), values, low) - low) / step), -1)
+        for values in wide
+    ]
+    return Column(name, "number", [code.astype(np.int32) for code in codes], [], low, step)

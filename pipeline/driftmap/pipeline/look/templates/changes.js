@@ -1,0 +1,51 @@
+// What changed, in words: who moved most against their neighbours, and what befell the labels.
+const MOST_MOVERS = 24;
+const EVENTS = {
+  birth: ["●", "appears"], return: ["↺", "comes back"], death: ["○", "last seen before"],
+  split: ["↔", "splits"], merge: ["⇄", "comes together"], turn: ["→", "becomes"],
+};
+
+function drawMovers() {
+  if (last === 0) return;
+  const isStep = $("movers-of").value === "step", map = windows[stepNow()];
+  const all = isStep ? map.movers : windows.flatMap((one) => one.movers);
+  const top = [...all].sort((a, b) => b.own - a.own).slice(0, isStep ? all.length : MOST_MOVERS), c = chartColumn();
+  $("movers-label").textContent = c >= 0 ? data.columns[c].name : "";
+  $("movers").replaceChildren(...top.map((move) => {
+    const into = windows[move.t], row = findRow(into, move.entity), bar = make("td", { className: "meter", textContent: figure(move.own) });
+    bar.style.setProperty("--part", `${100 * move.own / top[0].own}%`);
+    const name = make("button", { type: "button", text: shorten(names[move.entity], 60), title: names[move.entity] });
+    name.addEventListener("click", () => { setPlaying(false); goTo(move.t); follow(move.entity); $("map").scrollIntoView({ block: "nearest" }); });
+    return make("tr", {}, make("th", { scope: "row" }, name), make("td", { text: c >= 0 && row >= 0 ? shorten(textOf(into, row, c), 30) : "" }),
+      make("td", { text: shorten(into.label, 30), title: into.label }), make("td", { textContent: figure(move.distance) }), bar);
+  }));
+}
+
+function drawEvents() {
+  const c = chartColumn(), list = $("events");
+  $("events-card").hidden = c < 0 || last === 0;
+  if (c < 0) return;
+  const { values } = data.columns[c], title = (code) => shorten(values[code], 40);
+  const items = windows.flatMap((map) => map.events.filter(([, column]) => column === c).map(([kind, , label, n, other]) => {
+    const [sign, verb] = EVENTS[kind], rest = kind === "turn" ? ` ${title(other)}` : kind === "split" ? ` into ${other} parts` : kind === "merge" ? ` from ${other} parts` : "";
+    const name = make("b", { text: title(label), title: values[label] }), when = make("span", { className: "when", text: shorten(map.label, 24), title: map.label });
+    const button = make("button", { type: "button" }, when, make("span", { className: `sign ${kind}`, textContent: sign, ariaHidden: "true" }), make("span", { className: "what" }, name, make("span", { text: ` ${verb}${rest}` })), make("span", { className: "n", textContent: count(n) }));
+    button.addEventListener("click", () => { setPlaying(false); goTo(map.t); });
+    return make("li", { data: { t: map.t } }, button);
+  }));
+  list.replaceChildren(...(items.length ? items : [make("li", { className: "note", textContent: "Nothing: every label is in all windows, in the same pieces." })]));
+}
+
+function markEvents() {
+  for (const item of $("events").children) item.toggleAttribute("data-now", Number(item.dataset.t) === stepNow());
+}
+
+// After another colouring, or theme.
+function drawChanges() {
+  if (last === 0) return;
+  drawHeat();
+  drawEvents();
+  drawStepCharts();
+  drawFollowed();
+  drawSelected();
+}

@@ -1,0 +1,84 @@
+// The pointer on the large map: what lies under it, a click to follow, a drag to move or to lasso.
+const REACH = 14;
+
+function pointAt(px, py) {
+  const canvas = $("map"), place = project(canvas.clientWidth, canvas.clientHeight, view.time, true);
+  let best = null, least = REACH * REACH;
+  eachPoint((x, y, map, row, isLitRow) => {
+    if (isDimming() && !isLitRow) return;
+    const dx = place.x(x) - px, dy = place.y(y) - py, squared = dx * dx + dy * dy;
+    if (squared < least) { least = squared; best = { map, row, px, py }; }
+  });
+  return best;
+}
+
+function placeOf(event) {
+  const box = $("map").getBoundingClientRect();
+  return [event.clientX - box.left, event.clientY - box.top];
+}
+
+function showTip(event) {
+  const found = view.mode === "points" ? pointAt(...placeOf(event)) : null, tip = $("tip");
+  const entity = found ? found.map.entities[found.row] : -1;
+  if (entity !== view.hover) { view.hover = entity; redraw(); }
+  tip.hidden = !found;
+  $("map").classList.toggle("is-over", found !== null);
+  if (!found) return;
+  tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row));
+  const { clientWidth: w, clientHeight: h } = $("map"), isRight = found.px > w * 0.6, isLow = found.py > h * 0.7;
+  Object.assign(tip.style, {
+    left: isRight ? "auto" : `${found.px + 14}px`, right: isRight ? `${w - found.px + 14}px` : "auto",
+    top: isLow ? "auto" : `${found.py + 12}px`, bottom: isLow ? `${h - found.py + 12}px` : "auto",
+  });
+}
+
+function describe(map, row) {
+  const here = windows.filter((one) => findRow(one, map.entities[row]) >= 0), moved = movesInto(map.t)[row];
+  const lines = data.columns.map((column, c) => `${column.name}: ${textOf(map, row, c)}`);
+  if (last > 0) lines.push(`in ${here.length} of ${windows.length} windows${here.length > 1 ? `: ${here[0].label} to ${here.at(-1).label}` : ""}`);
+  if (moved >= 0) lines.push(`moved ${figure(moved)} spreads into ${map.label}`);
+  return lines.map((text) => make("div", { text: shorten(text, 160) }));
+}
+
+function hideTip() {
+  $("tip").hidden = true;
+  if (view.hover >= 0) { view.hover = -1; redraw(); }
+}
+
+function startPointer() {
+  const canvas = $("map");
+  let start = null, isDragged = false;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button > 0) return;
+    start = placeOf(event);
+    isDragged = false;
+    if (view.isLassoing || event.shiftKey) view.lasso = [start];
+    if (view.lasso || view.zoom > 1) canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const at = placeOf(event);
+    if (start && (isDragged || Math.hypot(at[0] - start[0], at[1] - start[1]) > 4)) {
+      isDragged = true;
+      hideTip();
+      if (view.lasso) { view.lasso.push(at); redraw(); return; }
+      if (view.zoom > 1) { panBy(event.movementX, event.movementY); return; }
+    }
+    showTip(event);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (view.lasso) closeLasso(isDragged);
+    else if (start && !isDragged) {
+      showTip(event);
+      if (view.hover >= 0 || view.followed >= 0) follow(view.hover);
+    }
+    start = null;
+  });
+  canvas.addEventListener("pointercancel", () => { start = null; view.lasso = null; redraw(); });
+  canvas.addEventListener("pointerleave", hideTip);
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    zoomBy(Math.exp(-event.deltaY * 0.0022), ...placeOf(event));
+  }, { passive: false });
+  canvas.addEventListener("dblclick", (event) => zoomBy(2, ...placeOf(event)));
+}

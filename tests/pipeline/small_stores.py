@@ -1,0 +1,76 @@
+"""Stores made by hand, window by window, for what looks at them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.attempts import write_graph, write_positions
+
+N_NEIGHBORS = 5
+
+
+class SmallWindow(NamedTuple):
+    label: str
+    ids: np.ndarray
+    positions: np.ndarray
+    columns: dict = {}  # noqa: RUF012 - never changed
+
+
+def make_store(path, windows: list[SmallWindow], *, config: dict | None = None, n_provisional: int = 1) -> Store:
+    """A store whose maps are the data themselves: their graphs join the nearest places."""
+    planned = [{"label": w.label, "n_rows": len(w.ids), "start": None, "end": None, "digest": "d"} for w in windows]
+    store = Store.create(path, config=config or {}, windows=planned, fingerprint={})
+    for index, window in enumerate(windows):
+        add_graph(store, index, window)
+    add_maps(store, [window.positions for window in windows], n_provisional)
+    return store
+
+
+def add_graph(store: Store, index: int, window: SmallWindow) -> None:
+    attempt = store.new_attempt(index)
+    knn = nearest(window.positions)
+    n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, to_fuzzy(knn)))
+    store.commit_graph(
+        {
+            "index": index,
+            "label": attempt.label,
+            "attempt": attempt.name,
+            "n_rows": len(window.ids),
+            "n_edges": 0,
+            "has_ids": True,
+            "label_columns": list(window.columns),
+            "seconds": 0.1,
+            "bytes": n_bytes,
+        }
+    )
+
+
+def add_maps(store: Store, maps: list[np.ndarray], n_provisional: int = 1) -> None:
+    for index, positions in enumerate(maps):
+        write_positions(store.new_attempt(index, "one"), positions.astype(np.float32))
+    numbers, n_final = [*range(len(maps))], len(maps) - n_provisional
+    payload = {"block": 0, "attempt": "one", "seconds": 1.0}
+    store.commit_layout({**payload, "final": numbers[:n_final], "provisional": numbers[n_final:]})
+
+
+def nearest(rows: np.ndarray) -> KnnGraph:
+    """Of small windows all distances; of large ones, the next rows stand for the nearest."""
+    n, k = len(rows), min(N_NEIGHBORS, len(rows))
+    if n > 2000:
+        order = (np.arange(n)[:, None] + np.arange(k)) % n
+    else:
+        distances = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+        np.fill_diagonal(distances, -1)
+        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    lengths = np.linalg.norm(rows[:, None] - rows[order], axis=-1)
+    return KnnGraph(order.astype(np.int32), lengths.astype(np.float32))
+
+
+def to_fuzzy(knn: KnnGraph) -> FuzzyGraph:
+    n, k = knn.indices.shape
+    indptr = np.arange(0, n * (k - 1) + 1, max(1, k - 1), dtype=np.int64) if k > 1 else np.zeros(n + 1, np.int64)
+    return FuzzyGraph(indptr, knn.indices[:, 1:].ravel(), np.ones(n * (k - 1), np.float32))
