@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +18,7 @@ import pytest
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.relations import relate_ids
 from driftmap.pipeline import open_store, plan, run
-from driftmap.pipeline.errors import ConfigError, PlanError, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanError, SourceError, StoreBusyError, StoreError
 from driftmap.pipeline.layout import relate_windows
 
 if TYPE_CHECKING:
@@ -164,18 +164,15 @@ def test_an_interrupted_run_goes_on(undisturbed, source, tmp_path):
     assert all_positions(run(source, tmp_path / "s", scheduler="serial", **OPTIONS)) == all_positions(undisturbed)
 
 
-def run_serially(source, path):
-    run(source, path, scheduler="serial", **OPTIONS)
+def test_a_second_run_on_the_same_store_is_refused(undisturbed, source, tmp_path):
+    def run_again(report):
+        if report.stage == "layout" and report.windows_done < N_WINDOWS:
+            before = list_files(tmp_path / "s")
+            with pytest.raises(StoreBusyError, match=rf"in use by .*: process {os.getpid()} of .*, since 20"):
+                run(source, tmp_path / "s", scheduler="serial", **OPTIONS)
+            assert list_files(tmp_path / "s") == before
 
-
-def test_two_runs_at_once_harm_nothing(undisturbed, source, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=run_serially, args=(source, tmp_path / "s")) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
+    run(source, tmp_path / "s", scheduler="serial", progress=run_again, **OPTIONS)
     assert all_positions(open_store(tmp_path / "s")) == all_positions(undisturbed)
     assert all_facts(open_store(tmp_path / "s")) == all_facts(undisturbed)
 

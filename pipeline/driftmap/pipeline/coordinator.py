@@ -19,6 +19,7 @@ from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.windows import plan_windows
 
@@ -135,9 +136,23 @@ def run(
         refuse_unguarded_call()
     place = settle_scheduler(scheduler, tls)
     opened, settled = _settle(source, config, options)
-    written, planned = _open_or_create(store, opened, settled, memory_limit)
-    _work(written, planned, place, workers, progress)
-    return Store.open(written.location)
+    location = Location(store)
+    _refuse_arrays_far_away(opened, location)
+    # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
+    found = _open_again(location, opened, settled) if has_commits(location) else None
+    if found is None:
+        planned = _plan(opened, settled, memory_limit)
+        prepare_location(location)
+    elif found[0].is_complete and found[0].n_blocks_done >= len(found[1].blocks):
+        return Store.open(location)
+    with hold_lock(location) as lock:
+        if found is None and not has_commits(location):
+            _create(location, opened, planned)
+        # What another process committed until the lock was ours counts too.
+        written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
+        written.lock = lock
+        _work(written, planned, place, workers, progress)
+    return Store.open(location)
 
 
 def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
@@ -167,23 +182,18 @@ def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> 
     return Plan(config, windows, blocks)
 
 
-def _open_or_create(
-    path: str | Path, source: Source, config: RunConfig, memory_limit: int | str | None
-) -> tuple[Store, Plan]:
-    location = Location(path)
-    _refuse_arrays_far_away(source, location)
-    if not has_commits(location):
-        planned = _plan(source, config, memory_limit)
-        prepare_location(location)
-        # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
-        spilled = _spill(source, location)
-        Store.create(
-            location,
-            config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
-            windows=[_as_facts(window) for window in planned.windows],
-            fingerprint=source.fingerprint(),
-        )
-    # Also where this run made the store: another one may have been quicker, and it must be the same one.
+def _create(location: Location, source: Source, planned: Plan) -> None:
+    # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
+    spilled = _spill(source, location)
+    Store.create(
+        location,
+        config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
+        windows=[_as_facts(window) for window in planned.windows],
+        fingerprint=source.fingerprint(),
+    )
+
+
+def _open_again(location: Location, source: Source, config: RunConfig) -> tuple[Store, Plan]:
     store = Store.open(location, read_only=False)
     return store, _plan_again(store, source, config)
 

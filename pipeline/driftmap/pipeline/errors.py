@@ -21,3 +21,7 @@ class StoreError(DriftmapError):
 
 class SecurityError(DriftmapError):
     """A certificate is missing, open to others, or not taken by the other side."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the store."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import attempts, checkpoints, commits
+from driftmap.pipeline.store import attempts, checkpoints, commits, lock
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.state import FORMAT, FORMAT_VERSION, read_first_commit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.growth import Growth
+    from driftmap.pipeline.store.lock import StoreLock
     from driftmap.pipeline.store.windows import WindowState
 
 SOURCE_FOLDER = "source"
@@ -48,6 +49,8 @@ class Store:
     def __init__(self, location: Location, *, read_only: bool = True, generation: int | None = None) -> None:
         self.location = location
         self.read_only = read_only
+        self.lock: StoreLock | None = None
+        """Set by who holds the store (`hold_lock`): commits are then refused once another took it over."""
         self._generation = generation
         self._is_back = False
         self._log = CommitLog(location)
@@ -283,7 +286,15 @@ class Store:
 
     def _append(self, kind: str, payload: Mapping[str, Any]) -> None:
         self._refuse_read_only()
-        self._state.apply([self._log.append(kind, payload)])
+        if self.lock is not None:
+            self.lock.refuse_if_lost(look=False)
+        try:
+            commit = self._log.append(kind, payload)
+        except CommitConflictError:
+            if self.lock is not None:
+                self.lock.refuse_if_lost()
+            raise
+        self._state.apply([commit])
         if self._state.n_commits >= self._checkpoint_due:
             checkpoints.save_state(self.location, self._state, self._log.last_digest)
             self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
@@ -375,7 +386,7 @@ def prepare_location(path: str | Path | Location) -> Location:
     if location.is_local and location.folder.exists() and not location.folder.is_dir():
         raise StoreError(f"{location} is a file; the store is a folder: name another path")
     found = location.list_top()
-    is_unfinished = commits.FOLDER in found and found <= {commits.FOLDER, SOURCE_FOLDER}
+    is_unfinished = commits.FOLDER in found and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
     if found and not is_unfinished:
         raise StoreError(
             f"{location} exists and is no driftmap store; name a path that does not exist, or an empty folder"
