@@ -25,3 +25,11 @@ class SecurityError(DriftmapError):
 
 class StoreBusyError(StoreError):
     """Another process holds the store."""
+
+
+class PictureError(DriftmapError, ValueError):
+    """A picture cannot be drawn as asked."""
+
+
+class MissingExtraError(DriftmapError, ImportError):
+    """A library that is only needed for this is not installed."""

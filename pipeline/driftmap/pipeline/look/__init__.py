@@ -1,1 +1,49 @@
-"""Look at a store: quality of each window, and a page with the maps. Reads the store only."""
+"""Look at a store: quality of each window, pictures, and a page with the maps. Reads the store only.
+
+`plot_grid`, `plot_curves` and `animate` take an opened store or a list of embeddings; `read_sequence` chooses windows
+of a store for them. What pictures need beyond driftmap comes with `pip install 'driftmap[plot]'`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.look.animation import animate
+    from driftmap.pipeline.look.curves import plot_curves
+    from driftmap.pipeline.look.grid import plot_grid
+    from driftmap.pipeline.look.quality import measure_windows
+    from driftmap.pipeline.look.report import write_report
+    from driftmap.pipeline.look.sequence import MapSequence, read_sequence
+
+__all__ = [
+    "MapSequence",
+    "animate",
+    "measure_windows",
+    "plot_curves",
+    "plot_grid",
+    "read_sequence",
+    "write_report",
+]
+
+_HOMES = {
+    "MapSequence": "sequence",
+    "animate": "animation",
+    "measure_windows": "quality",
+    "plot_curves": "curves",
+    "plot_grid": "grid",
+    "read_sequence": "sequence",
+    "write_report": "report",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for only now: a page needs no plotly, and a picture no jinja."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

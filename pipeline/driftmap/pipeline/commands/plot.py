@@ -1,0 +1,88 @@
+"""`driftmap plot`: pictures of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from driftmap.pipeline.look import MapSequence
+
+
+def _picture(kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the store and what every picture takes."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        options = (
+            click.option("-o", "--output", required=True, metavar="FILE", help=f"The file to write: {kinds}."),
+            click.option("--label", metavar="COLUMN", help="Label column to colour by; the first one when left out."),
+            click.option(
+                "--window",
+                "windows",
+                multiple=True,
+                metavar="LABEL",
+                help="A window to draw, by its label; give it several times for several. All when left out.",
+            ),
+        )
+        for option in reversed(options):
+            command = option(command)
+        return click.argument("store")(command)
+
+    return decorate
+
+
+@click.group(short_help="Draw the maps: grid, curves or animation.")
+def plot() -> None:
+    """Draw the maps of a store as a picture; needs what `pip install 'driftmap[plot]'` brings."""
+
+
+@plot.command(short_help="All windows side by side.")
+@_picture(".png, .svg or .pdf")
+@click.option("--shared", is_flag=True, help="Grey out rows whose id was not in the window before.")
+@click.option("--highlight", multiple=True, metavar="ID", help="An id to mark in every window; several times for more.")
+@click.option("--title", help="Heading of the picture.")
+def grid(
+    store: str, output: str, highlight: tuple[str, ...], title: str | None, *, shared: bool, **chosen: Any
+) -> None:
+    """Draw the maps of all windows of STORE side by side, with common axes."""
+    from driftmap.pipeline.look import plot_grid
+
+    if shared and highlight:
+        raise click.UsageError("--shared and --highlight exclude each other")
+    plot_grid(_read(store, **chosen), output, highlight="shared" if shared else highlight or None, title=title)
+    click.echo(f"Picture: {output}")
+
+
+@plot.command(short_help="Paths of entities through time, in space.")
+@_picture(".html (a page that needs no network), .png, .svg or .pdf")
+@click.option("--curves", "n_curves", type=click.IntRange(1), default=300, show_default=True, help="Ids at most.")
+@click.option("--title", help="Heading of the picture.")
+def curves(store: str, output: str, n_curves: int, title: str | None, **chosen: Any) -> None:
+    """Draw the paths of the ids of STORE over the map, with time as the third axis."""
+    from driftmap.pipeline.look import plot_curves
+
+    plot_curves(_read(store, **chosen), output, n_curves=n_curves, title=title)
+    click.echo(f"Picture: {output}")
+
+
+@plot.command(short_help="Points moving from window to window.")
+@_picture(".gif, .webp or .mp4 (which needs the program ffmpeg)")
+@click.option("--steps", type=click.IntRange(1, 1000), help="Frames from a window to the next; at most 10 by default.")
+@click.option("--fps", type=click.IntRange(1, 100), default=20, show_default=True, help="Frames in a second.")
+@click.option("--size", type=click.IntRange(100, 4000), default=560, show_default=True, help="Pixels of the map.")
+def animate(store: str, output: str, steps: int | None, fps: int, size: int, **chosen: Any) -> None:
+    """Write an animation of the maps of STORE."""
+    from driftmap.pipeline.look import animate as write_animation
+
+    written = write_animation(_read(store, **chosen), output, steps=steps, fps=fps, size=size)
+    click.echo(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+
+def _read(store: str, label: str | None, windows: tuple[str, ...]) -> MapSequence:
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look import read_sequence
+
+    return read_sequence(open_store(store), label, windows or None)

@@ -1,0 +1,194 @@
+"""Small multiples: the maps of all windows side by side, on common axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftmap.pipeline.errors import PictureError
+from driftmap.pipeline.look.colours import INK, LINE, OTHER, Colouring, read_colours
+from driftmap.pipeline.look.density import shade_points
+from driftmap.pipeline.look.extras import load_extra
+from driftmap.pipeline.look.grid_layout import EDGE, plan_grid
+from driftmap.pipeline.look.highlight import Highlight, find_highlight
+from driftmap.pipeline.look.legend import add_legend, add_text
+from driftmap.pipeline.look.sequence import as_sequence
+from driftmap.pipeline.look.text import clean_text, list_fonts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.pipeline.look.grid_layout import GridLayout
+    from driftmap.pipeline.look.sequence import MapSequence
+    from driftmap.pipeline.store import Store
+
+    Array = npt.NDArray[Any]
+
+MAX_POINTS = 50_000
+"""Rows of a panel that are drawn one by one; of more, their density is drawn."""
+
+MAX_SHAPES = 20_000
+"""Points of an SVG or PDF that are drawn as shapes; of more, the panels are pictures inside it."""
+
+FORMATS = (".png", ".svg", ".pdf")
+DPI = 150
+
+
+def plot_grid(
+    maps: Store | MapSequence | Sequence[npt.ArrayLike],
+    path: str | Path | None = None,
+    *,
+    label: str | Sequence[npt.ArrayLike] | None = None,
+    ids: Sequence[npt.ArrayLike] | None = None,
+    names: Sequence[object] | None = None,
+    highlight: str | Sequence[object] | None = None,
+    title: str | None = None,
+) -> Any:
+    """Draw the maps of all windows side by side, with the same bounds.
+
+    Parameters
+    ----------
+    maps
+        An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`. Of three axes and more,
+        the first two are drawn.
+    path
+        A .png, .svg or .pdf file to write as well.
+    label
+        What to colour by: of a store, the name of a label column, by default its first one; of a list, one array of
+        labels or numbers per window.
+    ids
+        Of a list: entity ids, one array per window. Only `highlight` asks for them.
+    names
+        Names of the windows.
+    highlight
+        Ids to mark and name in every window; or "shared", which greys out what was not in the window before.
+    title
+        Heading of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure, unknown to pyplot: it shows itself in notebooks, and `savefig` writes it.
+
+    Raises
+    ------
+    PictureError
+        When it cannot be drawn as asked.
+    MissingExtraError
+        When matplotlib is not installed.
+    """
+    target = None if path is None else check_format(path, FORMATS, "a grid")
+    sequence = as_sequence(maps, label, ids, names)
+    marked = find_highlight(sequence, highlight)
+    colouring = sequence.colouring()
+    if marked is not None:
+        colouring = colouring._replace(other="all others" if marked.is_ringed else "new in the window")
+    layout = plan_grid(sequence, colouring, title)
+    planes = sequence.planes()
+    figure = _new_figure(layout)
+    is_picture = sum(len(planes[index]) for index in layout.windows) > MAX_SHAPES
+    for cell, index in enumerate(layout.windows):
+        axes = _add_panel(figure, layout, cell, clean_text(sequence.names[index], layout.most))
+        colours, is_behind = _dress(colouring, marked, index)
+        if len(planes[index]) > MAX_POINTS:
+            size = (round(layout.panel[0] * DPI), round(layout.panel[1] * DPI))
+            shaded = shade_points(planes[index], colours, layout.low, layout.high, size)
+            axes.imshow(shaded, extent=layout.extent, aspect="auto", interpolation="nearest")
+        else:
+            _scatter(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
+        if marked is not None and marked.is_ringed:
+            _ring(axes, planes[index], marked, index, layout)
+    add_legend(figure, layout, colouring)
+    if target is not None:
+        save_figure(figure, target)
+    return figure
+
+
+def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path:
+    """Return the path of a picture, whose ending says how it is written.
+
+    Raises
+    ------
+    PictureError
+        When it has another ending.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in formats:
+        raise PictureError(f"{what} cannot be written as {target.name!r}; end its name in {', '.join(formats)}")
+    return target
+
+
+def save_figure(figure: Any, target: Path) -> None:
+    """Write a figure; the same figure gives the same bytes."""
+    matplotlib = load_extra("matplotlib", "writing a picture")
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "driftmap", "pdf.fonttype": 42}):
+        figure.savefig(target, dpi=DPI, metadata=undated)
+
+
+def _new_figure(layout: GridLayout) -> Any:
+    figure = _figure_class()(figsize=layout.size, facecolor="white")
+    if layout.heading:
+        x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
+        add_text(figure, (x, y), clean_text(layout.heading, 120), fontsize=13, fontweight="bold")
+    return figure
+
+
+def _figure_class() -> Any:
+    class Figure(load_extra("matplotlib.figure", "drawing a grid").Figure):  # type: ignore[misc]
+        """A figure that shows itself in notebooks without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            from io import BytesIO
+
+            written = BytesIO()
+            self.savefig(written, dpi=100, format="png")
+            return written.getvalue()
+
+    return Figure
+
+
+def _add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:
+    axes = figure.add_axes(layout.place_panel(cell))
+    left, right, bottom, top = layout.extent
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
+    axes.spines[:].set(color=LINE, linewidth=0.8)
+    style = {"fontsize": layout.font_size, "color": INK, "fontfamily": list_fonts(), "parse_math": False}
+    axes.set_title(name, loc="left", pad=0.3 * layout.font_size, **style)
+    return axes
+
+
+def _dress(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[Array, Array]:
+    colours = colouring.paint(index)
+    if marked is None:
+        codes = colouring.codes[index]
+        return colours, np.isnan(codes) if colouring.kind == "number" else codes < 0
+    is_behind = ~marked.is_shown[index]
+    return np.where(is_behind[:, None], read_colours([OTHER])[0], colours), is_behind
+
+
+def _scatter(
+    axes: Any, plane: Array, colours: Array, is_behind: Array, layout: GridLayout, *, is_picture: bool
+) -> None:
+    # In a shuffled order no label lies on top of the others; what is grey lies below all.
+    order = np.random.default_rng(0).permutation(len(plane))
+    order = order[np.argsort(~is_behind[order], kind="stable")]
+    order = order[np.isfinite(plane[order, 0])]
+    side = 72 * min(layout.panel)
+    radius = max(0.4, min(side / 130, 0.14 * side / np.sqrt(max(1, len(order)))))
+    alpha = np.where(is_behind[order], 0.6, 0.9)
+    painted = np.column_stack([colours[order], alpha])
+    axes.scatter(*plane[order].T, s=(2 * radius) ** 2, c=painted, linewidths=0, rasterized=is_picture)
+
+
+def _ring(axes: Any, plane: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
+    shown = plane[marked.is_shown[index]]
+    axes.scatter(*shown.T, s=18, facecolors="none", edgecolors=INK, linewidths=0.8)
+    for row, name in marked.names[index].items():
+        if np.isfinite(plane[row, 0]):
+            style = {"fontsize": 0.8 * layout.font_size, "color": INK, "fontfamily": list_fonts(), "parse_math": False}
+            offset = {"xytext": (4, 3), "textcoords": "offset points", "annotation_clip": True}
+            axes.annotate(clean_text(name, 20), plane[row], **style, **offset)

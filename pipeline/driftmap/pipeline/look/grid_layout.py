@@ -1,0 +1,139 @@
+"""Where the panels of a grid stand: how many to a line, how large, with room for names and legend."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.look.colours import Colouring
+    from driftmap.pipeline.look.sequence import MapSequence
+
+    Array = npt.NDArray[Any]
+
+MAX_PANELS = 240
+"""Of more windows, evenly chosen ones are drawn, and the heading says so."""
+
+MAX_NAME = 26
+"""Characters of a legend's entry."""
+
+EDGE, GAP, LEGEND_LINE = 0.15, 0.1, 0.2
+_WIDTH, _PANEL, _ONLY_PANEL, _HEADING = 15.0, 2.5, 5.0, 0.36
+
+
+@dataclass(frozen=True)
+class GridLayout:
+    """A figure of panels; lengths in inches."""
+
+    windows: list[int]
+    n_columns: int
+    panel: tuple[float, float]
+    legend: float
+    """Width of the legend; 0 without one."""
+    size: tuple[float, float]
+    low: Array
+    high: Array
+    """Bounds of every panel, (2,) each."""
+    heading: str
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Bounds as matplotlib wants them: left, right, bottom, top."""
+        return float(self.low[0]), float(self.high[0]), float(self.low[1]), float(self.high[1])
+
+    @property
+    def font_size(self) -> float:
+        """Of the windows' names, in points."""
+        return _font_size(self.panel[0])
+
+    @property
+    def most(self) -> int:
+        """Characters of a window's name that fit above its panel."""
+        return max(4, int(self.panel[0] * 72 / (0.62 * self.font_size)))
+
+    def place_panel(self, cell: int) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height of a panel, as shares of the figure."""
+        line, column = divmod(cell, self.n_columns)
+        width, height = self.panel
+        left = EDGE + column * (width + GAP)
+        top = _head(self.heading) + line * (height + _strip(width) + GAP) + _strip(width)
+        return self.place(left, top, width, height)
+
+    def place(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
+        """Turn inches from the upper left corner into shares of the figure from the lower left one."""
+        across, high = self.size
+        return left / across, 1 - (top + height) / high, width / across, height / high
+
+    @property
+    def legend_corner(self) -> tuple[float, float]:
+        """Left and top of the legend, in inches."""
+        return self.size[0] - EDGE - self.legend + 0.15, _head(self.heading) + _strip(self.panel[0])
+
+
+def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) -> GridLayout:
+    """Choose the panels' size and number to a line.
+
+    Panels have the shape of the maps, within reason, and one scale for both axes. Two hundred windows make a figure
+    no wider than ten do: with smaller panels.
+    """
+    n_windows = len(sequence.names)
+    windows = list(range(n_windows))
+    heading = title or ""
+    if n_windows > MAX_PANELS:
+        windows = np.unique(np.linspace(0, n_windows - 1, MAX_PANELS).round().astype(int)).tolist()
+        heading = f"{heading}  {len(windows)} of {n_windows} windows".strip()
+    low, high, aspect = frame_maps(sequence)
+    legend, legend_height = measure_legend(colouring)
+    n_columns = _choose_columns(len(windows), aspect)
+    width = min(_ONLY_PANEL if n_columns == 1 else _PANEL, (_WIDTH - legend) / n_columns - GAP)
+    n_lines = math.ceil(len(windows) / n_columns)
+    height = max(n_lines * (width * aspect + _strip(width) + GAP) - GAP, legend_height + _strip(width))
+    across = 2 * EDGE + n_columns * (width + GAP) - GAP + legend
+    size = (max(across, 0.11 * len(heading) + 2 * EDGE), _head(heading) + height + EDGE)
+    return GridLayout(windows, n_columns, (width, width * aspect), legend, size, low, high, heading)
+
+
+def frame_maps(sequence: MapSequence) -> tuple[Array, Array, float]:
+    """Lower left and upper right corner of the picture of a map, with one scale for both axes; height over width."""
+    low, high = sequence.bounds()
+    span = np.maximum((high - low).astype(np.float64), 1e-6 * max(1.0, float(np.abs(high).max())))
+    aspect = float(np.clip(span[1] / span[0], 0.2 if sequence.n_components == 1 else 0.5, 1.6))
+    half = 0.54 * max(float(span[0]), float(span[1]) / aspect) * np.array([1.0, aspect])
+    middle = (low.astype(np.float64) + high) / 2
+    return middle - half, middle + half, aspect
+
+
+def _choose_columns(n: int, aspect: float) -> int:
+    if n <= 3:
+        return n
+    # Full lines look best; then a figure about twice as wide as high.
+    ideal = math.sqrt(n * 2 * aspect)
+    tried = range(max(2, math.floor(ideal * 0.6)), math.ceil(ideal * 1.6) + 1)
+    return min(tried, key=lambda columns: (2 * (-n % columns) / n + abs(math.log(columns / ideal)), columns))
+
+
+def measure_legend(colouring: Colouring) -> tuple[float, float]:
+    """Width and height of the legend, in inches."""
+    if colouring.kind == "none":
+        return 0.0, 0.0
+    if colouring.kind == "number":
+        return 0.95, 2.0
+    longest = max(len(name) for name in (*colouring.names, colouring.other, colouring.column or ""))
+    n_lines = len(colouring.names) + bool(colouring.other) + (colouring.column is not None)
+    return 0.55 + 0.075 * min(MAX_NAME, longest), LEGEND_LINE * n_lines
+
+
+def _font_size(width: float) -> float:
+    return max(4.5, min(9.0, 4.0 * width + 1))
+
+
+def _strip(width: float) -> float:
+    return _font_size(width) * 1.7 / 72
+
+
+def _head(heading: str) -> float:
+    return EDGE + (_HEADING if heading else 0.0)
