@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from driftmap.pipeline.look import MapSequence
 
@@ -52,7 +53,9 @@ def grid(
 
     if shared and highlight:
         raise click.UsageError("--shared and --highlight exclude each other")
-    plot_grid(_read(store, **chosen), output, highlight="shared" if shared else highlight or None, title=title)
+    maps = _read(store, **chosen)
+    with _name_file(output):
+        plot_grid(maps, output, highlight="shared" if shared else highlight or None, title=title)
     click.echo(f"Picture: {output}")
 
 
@@ -64,7 +67,9 @@ def curves(store: str, output: str, n_curves: int, title: str | None, **chosen: 
     """Draw the paths of the ids of STORE over the map, with time as the third axis."""
     from driftmap.pipeline.look import plot_curves
 
-    plot_curves(_read(store, **chosen), output, n_curves=n_curves, title=title)
+    maps = _read(store, **chosen)
+    with _name_file(output):
+        plot_curves(maps, output, n_curves=n_curves, title=title)
     click.echo(f"Picture: {output}")
 
 
@@ -77,7 +82,9 @@ def animate(store: str, output: str, steps: int | None, fps: int, size: int, **c
     """Write an animation of the maps of STORE."""
     from driftmap.pipeline.look import animate as write_animation
 
-    written = write_animation(_read(store, **chosen), output, steps=steps, fps=fps, size=size)
+    maps = _read(store, **chosen)
+    with _name_file(output):
+        written = write_animation(maps, output, steps=steps, fps=fps, size=size)
     click.echo(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -86,3 +93,11 @@ def _read(store: str, label: str | None, windows: tuple[str, ...]) -> MapSequenc
     from driftmap.pipeline.look import read_sequence
 
     return read_sequence(open_store(store), label, windows or None)
+
+
+@contextmanager
+def _name_file(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.FileError(path, str(error)) from error

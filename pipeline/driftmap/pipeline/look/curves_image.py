@@ -25,7 +25,7 @@ def draw_curves_image(sequence: MapSequence, colouring: Colouring, found: Tracks
     lines = load_extra("mpl_toolkits.mplot3d.art3d", "a still picture of curves")
     legend, _ = measure_legend(colouring)
     nowhere, size = np.zeros(2), (_SIDE + _NAMES + legend + 2 * EDGE, _SIDE + 0.4)
-    layout = GridLayout([0], 1, (_SIDE, _SIDE), legend, size, nowhere, nowhere, heading)
+    layout = GridLayout([0], 1, (_SIDE, _SIDE), 0.7, legend, size, nowhere, nowhere, heading)
     figure = load_extra("matplotlib.figure", "a still picture of curves").Figure(figsize=size, facecolor="white")
     x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
     add_text(figure, (x, y), clean_text(heading, 120), fontsize=13, fontweight="bold")

@@ -32,6 +32,8 @@ class GridLayout:
     windows: list[int]
     n_columns: int
     panel: tuple[float, float]
+    top: float
+    """Where the first line of panels begins."""
     legend: float
     """Width of the legend; 0 without one."""
     size: tuple[float, float]
@@ -60,7 +62,7 @@ class GridLayout:
         line, column = divmod(cell, self.n_columns)
         width, height = self.panel
         left = EDGE + column * (width + GAP)
-        top = _head(self.heading) + line * (height + _strip(width) + GAP) + _strip(width)
+        top = self.top + line * (height + _strip(width) + GAP)
         return self.place(left, top, width, height)
 
     def place(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
@@ -71,7 +73,7 @@ class GridLayout:
     @property
     def legend_corner(self) -> tuple[float, float]:
         """Left and top of the legend, in inches."""
-        return self.size[0] - EDGE - self.legend + 0.15, _head(self.heading) + _strip(self.panel[0])
+        return self.size[0] - EDGE - self.legend + 0.15, self.top
 
 
 def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) -> GridLayout:
@@ -91,10 +93,11 @@ def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) ->
     n_columns = _choose_columns(len(windows), aspect)
     width = min(_ONLY_PANEL if n_columns == 1 else _PANEL, (_WIDTH - legend) / n_columns - GAP)
     n_lines = math.ceil(len(windows) / n_columns)
-    height = max(n_lines * (width * aspect + _strip(width) + GAP) - GAP, legend_height + _strip(width))
+    top = EDGE + (_HEADING if heading else 0.0) + _strip(width)
+    height = max(n_lines * (width * aspect + _strip(width) + GAP) - _strip(width) - GAP, legend_height)
     across = 2 * EDGE + n_columns * (width + GAP) - GAP + legend
-    size = (max(across, 0.11 * len(heading) + 2 * EDGE), _head(heading) + height + EDGE)
-    return GridLayout(windows, n_columns, (width, width * aspect), legend, size, low, high, heading)
+    size = (max(across, 0.11 * len(heading) + 2 * EDGE), top + height + EDGE)
+    return GridLayout(windows, n_columns, (width, width * aspect), top, legend, size, low, high, heading)
 
 
 def frame_maps(sequence: MapSequence) -> tuple[Array, Array, float]:
@@ -133,7 +136,3 @@ def _font_size(width: float) -> float:
 
 def _strip(width: float) -> float:
     return _font_size(width) * 1.7 / 72
-
-
-def _head(heading: str) -> float:
-    return EDGE + (_HEADING if heading else 0.0)

@@ -178,10 +178,17 @@ def _read_lists(
     widths = sorted({one.shape[1] for one in places})
     _refuse(len(widths) == 1, f"the maps have {widths} axes; all must have the same number")
     sizes = [len(one) for one in places]
+    read_ids = _read_rows(ids, sizes, "ids")
+    for index, one in enumerate(read_ids or []):
+        kinds, counts = np.unique(join_windows([one]), return_counts=True)
+        twice = kinds[counts > 1]
+        _refuse(
+            len(twice) == 0, f"ids[{index}] has {twice[:1].tolist()} twice; within a window an id stands for one row"
+        )
     return MapSequence(
         names=[str(index) for index in range(len(places))],
         places=places,
-        ids=_read_rows(ids, sizes, "ids"),
+        ids=read_ids,
         values=_read_rows(label, sizes, "label"),
     )
 

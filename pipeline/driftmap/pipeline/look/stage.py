@@ -23,8 +23,8 @@ DPI = 100
 MAX_TICKS = 60
 """Windows that the bar of time marks; of more it shows only how far it is."""
 
-_FOOT = 0.3
-"""Room below the map for the bar of time, in inches."""
+_HEAD, _FOOT = 0.36, 0.3
+"""Room above the map for the window's name, and below it for the bar of time, in inches."""
 
 
 class Stage(NamedTuple):
@@ -83,19 +83,17 @@ def build_stage(sequence: MapSequence, colouring: Colouring, size: int) -> Stage
     _draw_border(background, lines, columns)
     most = max(8, int(width * DPI / 9))
     # The same figure is used for every name: a new one takes five times as long.
-    strip = _new_figure((across * layout.size[0], 0.3))
+    strip = _new_figure((width, _HEAD - 0.06))
     names = [_render_name(strip, clean_text(name, most)) for name in sequence.names]
-    return Stage(background, (lines, columns), names, (lines.start - 32, columns.start), low, high)
+    return Stage(background, (lines, columns), names, (lines.start - round(_HEAD * DPI) + 2, columns.start), low, high)
 
 
 def _plan(width: float, aspect: float, legend: float, legend_height: float) -> GridLayout:
-    panel = (width, width * aspect)
-    head = 2 * EDGE + 0.2
-    height = head + max(panel[1], legend_height) + _FOOT
+    panel, nowhere = (width, width * aspect), np.zeros(2)
+    height = _HEAD + max(panel[1] + _FOOT, legend_height + EDGE)
     # Even numbers of pixels: video wants them.
     size = tuple(2 * round(length * DPI / 2) / DPI for length in (2 * EDGE + width + legend, height))
-    nowhere = np.zeros(2)
-    return GridLayout([0], 1, panel, legend, (size[0], size[1]), nowhere, nowhere, "")
+    return GridLayout([0], 1, panel, _HEAD, legend, (size[0], size[1]), nowhere, nowhere, "")
 
 
 def _new_figure(size: tuple[float, float]) -> Any:

@@ -1,0 +1,54 @@
+"""`driftmap plot`, as typed."""
+
+from __future__ import annotations
+
+import pytest
+from tests.pipeline.pictured import make_maps, write_maps
+
+from driftmap.pipeline.cli import run_command
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plot") / "run.zarr"
+    write_maps(path, make_maps(), ["a", "b", "c", "d"])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["grid", "-o", "maps.png", "--title", "Maps"],
+        ["grid", "-o", "maps.svg", "--shared", "--label", "weight"],
+        ["grid", "-o", "maps.pdf", "--highlight", "entity 40", "--window", "a", "--window", "b"],
+        ["curves", "-o", "maps.html", "--curves", "20"],
+        ["animate", "-o", "maps.gif", "--steps", "2", "--size", "150"],
+    ],
+)
+def test_pictures_are_written(store, arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command, *options = arguments
+    assert run_command(["plot", command, store, *options]) == 0
+    name = options[1]
+    assert name in capsys.readouterr().out
+    assert (tmp_path / name).stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grid", "STORE", "-o", "maps.bmp"], "end its name in .png, .svg, .pdf"),
+        (["grid", "STORE", "-o", "maps.png", "--label", "colour"], "no label column 'colour'"),
+        (["grid", "STORE", "-o", "maps.png", "--shared", "--highlight", "x"], "exclude each other"),
+        (["grid", "STORE", "-o", "maps.png", "--highlight", "nobody"], "no window has the ids 'nobody'"),
+        (["curves", "STORE", "-o", "maps.html", "--window", "a"], "two consecutive windows"),
+        (["animate", "STORE", "-o", "maps.gif", "--window", "z"], "no window 'z'"),
+        (["animate", "nowhere.zarr", "-o", "maps.gif"], "nowhere.zarr"),
+        (["grid", "STORE", "-o", "missing-folder-is-a-file/maps.png"], "missing-folder-is-a-file"),
+    ],
+)
+def test_mistakes_are_named(store, arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "missing-folder-is-a-file").write_text("x", encoding="utf-8")
+    assert run_command(["plot", *(store if one == "STORE" else one for one in arguments)]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
