@@ -29,6 +29,8 @@ STATEMENTS = {
     "from driftmap.pipeline.cli import run_command; assert run_command(['--help']) == 0": (*SLOW, *OUTSIDE),
     "from driftmap.pipeline.cli import run_command; assert run_command(['run', '--help']) == 0": (*SLOW, *OUTSIDE),
     "from driftmap.pipeline.cli import run_command; assert run_command(['--version']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli import run_command; assert run_command(['plot', '--help']) == 0": (*SLOW, *OUTSIDE),
+    "import driftmap.pipeline.look": (*SLOW, *OUTSIDE, "plotly", "PIL"),
 }
 
 
