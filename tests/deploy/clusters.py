@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from driftmap.pipeline.processes import find_cache_folder
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START_SECONDS = 90
 """For one process on a busy machine."""
 
-ROOT = Path(__file__).resolve().parents[2]
+HOSTS = Path(__file__).resolve().parents[2] / "deploy" / "hosts"
 
 
 class Processes:
@@ -76,15 +78,61 @@ def wait_for_line(log: Path, pattern: str, seconds: float = START_SECONDS) -> re
     raise AssertionError(f"no {pattern!r} in {log}:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def dask(*arguments: str) -> list[str]:
-    """Command line of `dask`, in this Python."""
-    return [sys.executable, "-m", "dask", *arguments]
+def read_environment_file(path: Path) -> dict[str, str]:
+    """Read a file of `deploy/hosts` as systemd does: NAME=value, comments on lines of their own."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
 
 
-def tls_options(folder: Path) -> list[str]:
-    """Options of `dask scheduler` and `dask worker` for a folder of certificates."""
-    names = {"--tls-ca-file": "ca.crt", "--tls-cert": "tls.crt", "--tls-key": "tls.key"}
-    return [part for option, name in names.items() for part in (option, str(folder / name))]
+def start_unit(
+    processes: Processes, name: str, role: str, tls: Path, before: Sequence[str] = (), **changed: str
+) -> Path:
+    """Start what a systemd unit of `deploy/hosts` starts, with its environment file.
+
+    Parameters
+    ----------
+    processes, name, before
+        Passed to `Processes.start`.
+    role
+        `scheduler` or `worker`.
+    tls
+        Folder of its certificates, in place of `/etc/driftmap/tls`.
+    **changed
+        Lines of the environment file that a user would change.
+
+    Returns
+    -------
+    Its log.
+    """
+    settings = read_environment_file(HOSTS / f"{role}.env")
+    assert changed.keys() <= settings.keys() | {"PYTHONPATH"}
+    settings = {key: value.replace("/etc/driftmap/tls", str(tls)) for key, value in settings.items()} | changed
+    unit = (HOSTS / f"driftmap-{role}.service").read_text()
+    line = re.search(r"^ExecStart=/opt/driftmap/bin/(.*)$", unit, re.MULTILINE)[1]
+    program, *arguments = re.sub(r"\$\{(\w+)\}", lambda found: settings[found[1]], line).split()
+    return processes.start(name, [sys.executable, "-m", program, *arguments], before, **settings)
+
+
+def start_hosts(processes: Processes, certs: Path, workers: Sequence[str] = ("worker",), n_processes: int = 2) -> str:
+    """Start a scheduler and hosts with workers, all on loopback; returns the scheduler's address."""
+    quiet = {"LISTEN": "127.0.0.1", "PORT": "0", "DASHBOARD": "127.0.0.1:0"}
+    log = start_unit(processes, "scheduler", "scheduler", certs / "scheduler", **quiet)
+    address = wait_for_line(log, r"Scheduler at: +(tls://\S+)")[1]
+    for name in workers:
+        start_workers(processes, name, address, certs, n_processes)
+    return address
+
+
+def start_workers(
+    processes: Processes, name: str, scheduler: str, certs: Path, n_processes: int, **changed: str
+) -> Path:
+    """Start one host's workers, and wait until they are there."""
+    places = {"SCRATCH": str(processes.folder / name), "NUMBA_CACHE_DIR": str(find_cache_folder())} | changed
+    log = start_unit(
+        processes, name, "worker", certs / "worker", SCHEDULER=scheduler, WORKERS=str(n_processes), **places
+    )
+    wait_for_line(log, r"(?s)" + r"Registered to: +tls://.*" * n_processes)
+    return log
 
 
 def write_walk(path: Path, n_windows: int = 6, n_rows: int = 90, n_dimensions: int = 8) -> Path:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from tests.deploy.clusters import WALK_OPTIONS, dask, tls_options, wait_for_line, write_walk
+from tests.deploy.clusters import WALK_OPTIONS, start_hosts, start_workers, wait_for_line, write_walk
 
 import driftmap.engine
 import driftmap.pipeline
@@ -18,12 +18,6 @@ from driftmap.pipeline.certificates import make_certificates
 from driftmap.pipeline.errors import SecurityError
 from driftmap.pipeline.processes import WorkerError
 from driftmap.pipeline.security import SecureAddress, find_tls_files, settle_scheduler, try_handshake
-
-LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
-
-
-def worker_options(certs, name):
-    return [*tls_options(certs / "worker"), "--protocol", "tls", "--name", name, "--nthreads", "1", *LOOPBACK]
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +44,8 @@ def strangers(certs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(certs, processes):
-    """Address of a scheduler with two workers, all with certificates."""
-    options = [*tls_options(certs / "scheduler"), "--protocol", "tls", *LOOPBACK, "--port", "0"]
-    log = processes.start("scheduler", dask("scheduler", *options))
-    address = wait_for_line(log, r"Scheduler at: +(tls://\S+)")[1]
-    for name in ("one", "two"):
-        log = processes.start(f"worker-{name}", dask("worker", address, *worker_options(certs, name)))
-        wait_for_line(log, r"Registered to: +tls://")
-    return address
+    """Address of a scheduler with two workers, started as the units of `deploy/hosts` do."""
+    return start_hosts(processes, certs)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +56,11 @@ def ports(cluster, processes):
         for each in (root := psutil.Process(process.pid), *root.children(recursive=True)):
             for line in each.net_connections():
                 if line.status == psutil.CONN_LISTEN:
-                    found[line.laddr.port] = (line.laddr.ip, " ".join(each.cmdline())[-60:])
-    assert {ip for ip, _ in found.values()} == {"127.0.0.1"}
-    spoken = [port for port in found if not speaks_http(port)]
-    assert len(spoken) == 5
-    return spoken
+                    found[line.laddr.port] = line.laddr.ip
+    dashboards = {port for port in found if speaks_http(port)}
+    assert {found[port] for port in dashboards} == {"127.0.0.1"}
+    assert len(found) - len(dashboards) == 5
+    return sorted(found.keys() - dashboards)
 
 
 def speaks_http(port):
@@ -159,9 +147,8 @@ def test_workers_that_run_something_else_are_refused_before_any_work(cluster, ce
         file.write("# changed\n")
     (other / "numpy-9.9.9.dist-info").mkdir()
     (other / "numpy-9.9.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
-    log = processes.start("worker-odd", dask("worker", cluster, *worker_options(certs, "odd")), PYTHONPATH=str(other))
+    log = start_workers(processes, "odd", cluster, certs, 1, PYTHONPATH=str(other))
     try:
-        wait_for_line(log, r"Registered to: +tls://")
         odd = wait_for_line(log, r"Start worker at: +(tls://\S+)")[1]
         with pytest.raises(WorkerError) as caught:
             run(write_walk(tmp_path / "w.parquet"), tmp_path / "s", scheduler=cluster, tls=certs, **WALK_OPTIONS)

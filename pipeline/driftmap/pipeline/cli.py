@@ -5,9 +5,11 @@ Everything that is slow to import is imported by the command that needs it, so t
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +29,10 @@ _MORE_COMMANDS: dict[str, str] = {"certs": "certs", "plot": "plot"}
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    if "DRIFTMAP_KERNELS" in os.environ and (folder := os.environ.get("NUMBA_CACHE_DIR")):
+        from driftmap.pipeline.processes import seed_kernels
+
+        seed_kernels(Path(folder))
     sys.exit(run_command(sys.argv[1:]))
 
 

@@ -10,6 +10,7 @@ import functools
 import inspect
 import os
 import pickle
+import shutil
 import signal
 import socket
 import sys
@@ -41,6 +42,9 @@ THREAD_VARIABLES = (
 
 N_FOLDERS = 512
 """More worker processes than any machine runs."""
+
+KERNELS_VARIABLE = "DRIFTMAP_KERNELS"
+"""Names a folder of compiled kernels that new cache folders start with."""
 
 _locks: list[IO[bytes]] = []
 """Open for as long as the process lives: closing a file gives its lock back."""
@@ -156,10 +160,23 @@ def claim_numba_cache() -> Path | None:
         return None
     if folder is None:
         return None
+    seed_kernels(folder)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     if "numba" in sys.modules:  # it read the variable already, when a user's script imported it
         sys.modules["numba"].config.CACHE_DIR = str(folder)
     return folder
+
+
+def seed_kernels(folder: Path) -> None:
+    """Fill a cache folder that has no kernels yet with those in DRIFTMAP_KERNELS, which a container's image may hold.
+
+    They are used where the processor is of the kind that they were compiled on, and else compiled anew.
+    """
+    seed = os.environ.get(KERNELS_VARIABLE)
+    if not seed or not Path(seed).is_dir() or (folder.is_dir() and any(path.is_dir() for path in folder.iterdir())):
+        return
+    with suppress(OSError):  # a full disk: numba says so, or compiles without it
+        shutil.copytree(seed, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lock"))
 
 
 def _lock(folder: Path) -> bool:

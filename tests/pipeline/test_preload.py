@@ -1,0 +1,69 @@
+"""Workers that are prepared as they start, and cache folders that start with kernels compiled elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from driftmap.pipeline.processes import seed_kernels
+
+
+def test_a_worker_is_prepared_before_any_client_comes(tmp_path):
+    code = """
+        import os, threading
+        from driftmap.pipeline.preload import dask_setup
+        dask_setup(None)
+        for thread in threading.enumerate():
+            if thread.name == "driftmap-load":
+                thread.join()
+        import numba, driftmap.engine.graphs
+        print(os.environ["NUMBA_CACHE_DIR"], numba.config.CACHE_DIR, os.environ["OMP_NUM_THREADS"])
+    """
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True, timeout=120
+    )
+    folder = str(tmp_path / socket.gethostname() / "worker-0")
+    assert done.stdout.split() == [folder, folder, "1"], done.stderr
+
+
+@pytest.fixture
+def seed(tmp_path, monkeypatch):
+    folder = tmp_path / "seed"
+    (folder / "kernels_12").mkdir(parents=True)
+    (folder / "kernels_12" / "pull.nbi").write_text("compiled")
+    (folder / "lock").write_text("not to be taken along")
+    monkeypatch.setenv("DRIFTMAP_KERNELS", str(folder))
+    return folder
+
+
+def test_an_empty_cache_folder_starts_with_the_seed(seed, tmp_path):
+    folder = tmp_path / "host" / "worker-0"
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    seed_kernels(folder)
+    assert (folder / "kernels_12" / "pull.nbi").read_text() == "compiled"
+    assert (folder / "lock").read_text() == ""
+    seed_kernels(tmp_path / "new")
+    assert (tmp_path / "new" / "kernels_12" / "pull.nbi").exists()
+
+
+def test_a_folder_with_kernels_of_its_own_keeps_them(seed, tmp_path):
+    folder = tmp_path / "worker-0"
+    (folder / "kernels_34").mkdir(parents=True)
+    seed_kernels(folder)
+    assert [path.name for path in folder.iterdir()] == ["kernels_34"]
+
+
+@pytest.mark.parametrize("given", [None, "", "/nowhere/at/all"])
+def test_without_a_seed_nothing_is_done(tmp_path, monkeypatch, given):
+    monkeypatch.delenv("DRIFTMAP_KERNELS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("DRIFTMAP_KERNELS", given)
+    seed_kernels(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
