@@ -89,7 +89,7 @@ def test_an_older_generation_stays_readable_until_it_is_pruned(store):
 def test_parts_are_added_changed_and_removed(store):
     parts = {"a.parquet": [[10, 5], 7, {"0": 4, "1": 3}, "2024-01-02T03:00"], "b.parquet": [[1, 1], 2, {"1": 2}, None]}
     store.commit_growth("source", {"parts": parts, "removed": []})
-    store.commit_growth("set_aside", {"skipped": {"7": ["2024-01-08", "no rows"]}, "kept_out": {"3": 9}})
+    store.commit_growth("set_aside", {"skipped": {"7": ["2024-01-08", "no rows", 0]}, "kept_out": {"3": 9}})
     growth = open_store(store.path).growth
     assert growth.count_rows() == {"0": 4, "1": 5}
     assert growth.newest == "2024-01-02T03:00"
@@ -100,7 +100,7 @@ def test_parts_are_added_changed_and_removed(store):
 
 def test_growth_survives_json(store):
     store.commit_growth("source", {"parts": {"a": [[10, 5], 7, {"0": 4}, "2024-01-02"]}, "removed": []})
-    store.commit_growth("set_aside", {"skipped": {"7": ["2024-01-08", "no rows"]}, "kept_out": {"3": 9}})
+    store.commit_growth("set_aside", {"skipped": {"7": ["2024-01-08", "no rows", 0]}, "kept_out": {"3": 9}})
     store.commit_growth("reopen", {"first": 2, "generation": 1, "slots": ["7"]})
     assert store.growth.skipped == {}
     assert Growth.from_json(json.loads(json.dumps(store.growth.to_json()))) == store.growth

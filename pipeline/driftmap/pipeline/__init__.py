@@ -1,6 +1,7 @@
 """Maps of data that changes over time, made on a Dask cluster and kept in a Zarr store.
 
-`run` makes or resumes the maps of a source, `plan` shows what it would do, `open_store` reads what is there.
+`run` makes or resumes the maps of a source, `plan` shows what it would do, `ingest` adds the windows that came since,
+`open_store` reads what is there.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftmap.pipeline.coordinator import Plan, Progress, plan, run
+    from driftmap.pipeline.ingestion.coordinator import ingest
+    from driftmap.pipeline.ingestion.options import IngestReport
     from driftmap.pipeline.store import Store, open_store
 
-__all__ = ["Plan", "Progress", "Store", "open_store", "plan", "run"]
+__all__ = ["IngestReport", "Plan", "Progress", "Store", "ingest", "open_store", "plan", "run"]
 
 _HOMES = dict.fromkeys(("Plan", "Progress", "plan", "run"), "driftmap.pipeline.coordinator") | {
+    "IngestReport": "driftmap.pipeline.ingestion.options",
+    "ingest": "driftmap.pipeline.ingestion.coordinator",
     "Store": "driftmap.pipeline.store",
     "open_store": "driftmap.pipeline.store",
 }

@@ -46,6 +46,8 @@ class SourceSpec(_Settings):
     """The column of vectors; None: all numeric columns that have no other role."""
     by: Column | None = None
     """The column that windows are made by."""
+    files: tuple[str, ...] = ()
+    """Of a folder of Parquet files: only these, named from the folder; empty: all."""
 
     @field_validator("label", mode="before")
     @classmethod

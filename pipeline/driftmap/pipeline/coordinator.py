@@ -199,6 +199,11 @@ def _open_again(location: Location, source: Source, config: RunConfig) -> tuple[
 
 
 def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
+    if store.growth.n_ingests or store.growth.generation:
+        raise StoreError(
+            f"the store {store.path} has grown since its run, by {store.growth.n_ingests} windows or more; "
+            "`driftmap ingest` goes on with it, or name another store"
+        )
     stored = RunConfig.from_json(store.config)
     if changes := differences(stored, config):
         raise ConfigError(

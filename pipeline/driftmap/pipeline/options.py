@@ -115,6 +115,19 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("source", required=True)(command)
 
 
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where tasks run; each is None unless it was given."""
+    for option in reversed(PLACE_OPTIONS):
+        command = _as_click(option)(command)
+    return command
+
+
+def collect_place(given: dict[str, Any]) -> dict[str, Any]:
+    """Take what `place_options` gave out of the options of a command, as `ingest` takes it."""
+    chosen = {option.name: given.pop(option.name) for option in PLACE_OPTIONS}
+    return _join_tls({name: value for name, value in chosen.items() if value is not None})
+
+
 def collect_options(source: str, given: dict[str, Any]) -> dict[str, Any]:
     """Join what the command line and a TOML file say; the command line wins.
 

@@ -153,8 +153,8 @@ def _cut_times(times: Times, window: Duration, stride: Duration, n_neighbors: in
     lows, highs = np.searchsorted(ordered, starts), np.searchsorted(ordered, ends)
     if len(starts) > 1 and ends[-1] > ordered[-1] and highs[-1] - lows[-1] < n_neighbors:
         starts, ends, lows, highs = starts[:-1], ends[:-1], lows[:-1], highs[:-1]
-    labels = np.datetime_as_string(starts, unit=_LABEL_UNITS[stride.unit]).tolist()
-    return _Cuts(order, lows.astype(np.int64), highs.astype(np.int64), labels, _show_times(starts), _show_times(ends))
+    labels = label_times(starts, stride)
+    return _Cuts(order, lows.astype(np.int64), highs.astype(np.int64), labels, show_times(starts), show_times(ends))
 
 
 def _place_windows(
@@ -173,7 +173,14 @@ def _place_windows(
     return starts[: n_whole + 1], ends[: n_whole + 1]
 
 
-def _show_times(moments: Times) -> list[str]:
+def label_times(starts: Times, stride: Duration) -> list[str]:
+    """Give the labels of windows that start at these moments."""
+    labels: list[str] = np.datetime_as_string(starts, unit=_LABEL_UNITS[stride.unit]).tolist()
+    return labels
+
+
+def show_times(moments: Times) -> list[str]:
+    """Write moments as dates, or with the time of day where one of them is not midnight."""
     is_midnight = bool((moments.astype("datetime64[D]") == moments).all())
     shown: list[str] = np.datetime_as_string(moments, unit="D" if is_midnight else "s").tolist()
     return shown
@@ -192,7 +199,7 @@ def _cut_values(values: Keys, names: Sequence[str] | None) -> _Cuts:
     lows = np.concatenate([[0], highs[:-1]])
     is_sorted = bool((codes[1:] >= codes[:-1]).all())
     order = None if is_sorted else np.argsort(codes, kind="stable")
-    labels = list(names) if names is not None else _show_values(uniques[sorting])
+    labels = list(names) if names is not None else show_values(uniques[sorting])
     return _Cuts(order, lows, highs, labels)
 
 
@@ -231,11 +238,12 @@ def _sort_values(uniques: Keys) -> Int64Array:
     return np.lexsort((uniques, numbers))  # "9" before "10"
 
 
-def _show_values(values: Keys) -> list[str]:
+def show_values(values: Keys) -> list[str]:
+    """Write the values of a key column, as labels and messages show them."""
     if values.dtype.kind == "S":
         return [value.decode("utf-8", errors="backslashreplace") for value in values.tolist()]
     if values.dtype.kind == "M":
-        return _show_times(values)
+        return show_times(values)
     if values.dtype.kind == "f" and bool((values == np.floor(values)).all()):
         return [str(int(value)) for value in values.tolist()]
     return [str(value) for value in values.tolist()]
@@ -291,7 +299,7 @@ def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> 
 def _describe_repeated(label: str, ids: Keys, again: np.ndarray[Any, Any]) -> str:
     repeated = np.unique(ids[again])
     shown = name_some(
-        [repr(text) for text in _show_values(repeated)] if ids.dtype.kind == "S" else _show_values(repeated)
+        [repr(text) for text in show_values(repeated)] if ids.dtype.kind == "S" else show_values(repeated)
     )
     what = "an id" if len(repeated) == 1 else f"{len(repeated):,} ids"
     return (

@@ -64,7 +64,7 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.format == "parquet":
-        return _open_parquet(spec, tuple(list_files(Path(spec.path))))
+        return _open_parquet(spec, tuple(list_files(Path(spec.path), spec.files)))
     if spec.format == "zarr":
         from driftmap.pipeline.sources.zarr_group import ZarrSource  # late: zarr is slow to import
 

@@ -64,7 +64,7 @@ class ParquetSource:
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
-        self._stamps = list_files(Path(spec.path))
+        self._stamps = list_files(Path(spec.path), spec.files)
         try:
             dataset = _open_dataset(Path(spec.path), self._stamps)
             self._fragments = list(dataset.get_fragments())
@@ -220,18 +220,27 @@ class _RowGroups(NamedTuple):
         return np.searchsorted(self.starts, rows, side="right") - 1
 
 
-def list_files(path: Path) -> list[FileStamp]:
+def list_files(path: Path, only: Sequence[str] = ()) -> list[FileStamp]:
     """List the files of a source.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder.
+    only
+        Names of the files to list, from the folder; empty: all.
 
     Raises
     ------
     SourceError
-        When there are none.
+        When there are none, or one that was named is gone.
     """
     if not path.exists():
         raise SourceError(f"no such file or folder: {path}")
     if path.is_file():
         files = [path]
+    elif only:
+        files = [path / name for name in only]
     else:
         files = sorted(
             (
@@ -244,7 +253,10 @@ def list_files(path: Path) -> list[FileStamp]:
         files = [file for file in files if file.is_file()]
     if not files:
         raise SourceError(f"the folder {path} has no Parquet files (names that end in {', '.join(SUFFIXES)})")
-    return [FileStamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    try:
+        return [FileStamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    except FileNotFoundError as error:
+        raise SourceError(f"{error.filename} is gone; it was there when the files of {path} were listed") from error
 
 
 def _open_dataset(path: Path, stamps: Sequence[FileStamp]) -> ds.Dataset:

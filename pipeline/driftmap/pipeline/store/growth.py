@@ -33,6 +33,8 @@ class Skipped(NamedTuple):
 
     label: str
     reason: str
+    n_rows: int
+    """That it had then; more of them come late."""
 
 
 @dataclass

@@ -273,6 +273,11 @@ class Store:
         """Name a new group of arrays for a window; nothing reads it before a commit names it."""
         return self._attempt(self._state.windows[window], name or attempts.new_attempt())
 
+    def make_attempt(self, index: int, name: str) -> Attempt:
+        """Give a group of arrays of a window that need not be in the log yet."""
+        label = self._state.windows[index].label if index < self.n_windows else f"number {index}"
+        return attempts.Attempt(self.location, index, name, label)
+
     def _commit(self, kind: str, payload: Mapping[str, Any], is_done: Callable[[], bool]) -> bool:
         self._refuse_read_only()
         while not is_done():

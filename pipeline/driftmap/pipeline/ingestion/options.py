@@ -1,0 +1,161 @@
+"""What an ingest is told, and what it reports."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from driftmap.pipeline.durations import MICROSECONDS, parse_duration, shift_times
+from driftmap.pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from driftmap.pipeline.durations import Duration
+    from driftmap.pipeline.ingestion.batch import BadWindow, Late
+    from driftmap.pipeline.store import Store
+
+_COMMON_UNITS = {"m": "min", "d": "D", "w": "W", "y": "Y"}
+"""Units as people write them, where it is clear what they mean."""
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """What an ingest is told."""
+
+    grace: str | None = None
+    """How long after a window's end its rows may still come, such as `2h`; None: not at all."""
+    clock: bool = False
+    """Whether time passes by the clock; else by the newest time stamp of the rows."""
+    complete: bool = False
+    """Whether nothing more comes of what is there, so that the last window is taken as it is."""
+    reopen: bool = False
+    """Whether rows that come too late for a final window send the store back to before it."""
+    keep: str | None = None
+    """How long graphs are kept, such as `2y`; None: for good."""
+    on_bad: Literal["stop", "skip"] = "stop"
+    """Whether later windows wait for one that cannot be used, or go on without it."""
+    quarantine: str | Path | None = None
+    """Folder to which files with rows that cannot be used are moved; None: they stay where they are."""
+    wait: str | None = None
+    """How long to wait for another run or ingest on the same store, such as `10m`; None: not at all."""
+
+    def __post_init__(self) -> None:
+        if self.on_bad not in ("stop", "skip"):
+            raise ConfigError(f"on_bad is {self.on_bad!r}; 'stop' or 'skip' was expected")
+        for name in ("grace", "keep", "wait"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, str(read_duration(value, name)))
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long to wait for the store, in seconds."""
+        if self.wait is None:
+            return 0.0
+        start = np.datetime64("2000-01-01", "us")
+        waited = shift_times(np.array([start]), parse_duration(self.wait))[0] - start
+        return float(waited / np.timedelta64(1, "s"))
+
+    def find_until(self, newest: str | None, now: np.datetime64) -> np.datetime64 | None:
+        """Find the moment up to which every row is taken to have come; None: nothing more comes at all."""
+        if self.complete:
+            return None
+        if self.clock:
+            moment = now
+        elif newest is None:
+            return np.datetime64(0, "us")  # values of a column: a later one must be there
+        else:
+            moment = min(np.datetime64(newest, "us"), now)  # a time stamp ahead of the clock is a wrong one
+        return moment if self.grace is None else step_back(moment, parse_duration(self.grace))
+
+
+@dataclass
+class IngestReport:
+    """What an ingest did."""
+
+    store: Store
+    new: list[str] = field(default_factory=list)
+    """Labels of the windows that were added."""
+    rebuilt: list[str] = field(default_factory=list)
+    """Labels of provisional windows that took in late rows."""
+    moved: dict[str, float] = field(default_factory=dict)
+    """How far each provisional window moved, over the spread of its map."""
+    skipped: list[BadWindow] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
+    """Rows that were kept out since they came too late, now or earlier."""
+    waiting: list[str] = field(default_factory=list)
+    """Files that are still being written."""
+    quarantined: list[str] = field(default_factory=list)
+    """Parts that were set aside."""
+    reopened: str | None = None
+    """Label of the window that the store went back to."""
+    n_pending: int = 0
+    """Rows that wait for their windows to be whole."""
+    n_pruned: int = 0
+    """Windows whose graphs were removed."""
+
+    @property
+    def did_nothing(self) -> bool:
+        """Whether there was nothing new."""
+        return not (self.new or self.rebuilt or self.skipped or self.quarantined or self.n_pruned or self.reopened)
+
+    def __str__(self) -> str:
+        parts = [
+            _count(self.new, "new window"),
+            _count(self.rebuilt, "window rebuilt", "windows rebuilt"),
+            _count(self.skipped, "window skipped", "windows skipped"),
+            _count(self.quarantined, "file set aside", "files set aside"),
+        ]
+        shown = [part for part in parts if part]
+        if self.reopened is not None:
+            shown.append(f"reopened from {self.reopened!r} as generation {self.store.generation}")
+        if self.n_pruned:
+            shown.append(f"graphs of {self.n_pruned} windows removed")
+        if not shown:
+            shown = ["nothing new"]
+        n_late = sum(late.n_rows for late in self.late)
+        if n_late:
+            shown.append(f"{n_late:,} rows too late")
+        if self.n_pending:
+            shown.append(f"{self.n_pending:,} rows wait for their windows to be whole")
+        if self.waiting:
+            shown.append(f"{_count(self.waiting, 'file')} still being written")
+        return f"{self.store.path}: {', '.join(shown)}"
+
+
+def read_duration(text: str, name: str) -> Duration:
+    """Read a length of time, also in units as people write them: `10m`, `2y`.
+
+    Raises
+    ------
+    ConfigError
+        When it is none; naming the option.
+    """
+    given = str(text).strip()
+    number = given.rstrip(string.ascii_letters)
+    unit = given[len(number) :]
+    if name == "keep" and unit == "m":
+        raise ConfigError(f"{name} is {text!r}; write M for months or min for minutes")
+    try:
+        return parse_duration(number + _COMMON_UNITS.get(unit, unit))
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def step_back(moment: np.datetime64, step: Duration) -> np.datetime64:
+    """Find the moment a length of time before another; months and years as 30 and 365 days."""
+    if step.is_calendar:
+        days = step.count * (365 if step.unit == "Y" else 30)
+        return (moment - np.timedelta64(days, "D")).astype(MICROSECONDS)
+    length = shift_times(np.array([moment.astype(MICROSECONDS)]), step)[0] - moment
+    return np.datetime64(moment - length, "us")
+
+
+def _count(things: list[Any], one: str, many: str | None = None) -> str:
+    if not things:
+        return ""
+    return f"{len(things):,} {one if len(things) == 1 else many or one + 's'}"
