@@ -91,6 +91,17 @@ def test_rows_without_a_place_are_left_out_and_counted():
     assert neighbour_preservation(rows, broken) == neighbour_preservation(rows[kept], broken[kept])
 
 
+def test_neighbour_preservation_of_some_rows_against_all():
+    rows, positions = make_map(7)
+    positions[:3] = positions[3]  # rows at one place
+    knn = build_knn_graph(rows, 11)
+    near = [set(row[1:]) for row in naive.nearest(naive.all_distances(positions), 11).tolist()]
+    shares = [len(set(row[1:]) & near[i]) / 10 for i, row in enumerate(knn.indices.tolist())]
+    for max_rows, asked in ((70, shares), (35, shares[::2]), (34, shares[::3])):
+        found = neighbour_preservation_from_graph(knn.indices, positions, max_rows)
+        assert found == pytest.approx(np.mean(asked), abs=1e-12)
+
+
 def test_neighbour_preservation_from_a_stored_graph():
     rows, positions = make_map(6)
     knn = build_knn_graph(rows, 11)

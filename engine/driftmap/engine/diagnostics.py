@@ -172,5 +172,6 @@ def find_movers(graph: FuzzyGraph, old: npt.ArrayLike, new: npt.ArrayLike, relat
     weight = matrix @ is_known.astype(np.float64)
     mean = (matrix @ ways) / np.maximum(weight, _SMALLEST)[:, None]
     own = np.linalg.norm(ways - mean, axis=1)
-    ranked = sorted(np.flatnonzero(is_known).tolist(), key=lambda row: (-own[row], row))[:n]
+    known = np.flatnonzero(is_known)
+    ranked = known[np.argsort(-own[known], kind="stable")[:n]].tolist()
     return [Move(row, int(relation[row]), float(np.linalg.norm(ways[row])), float(own[row])) for row in ranked]

@@ -114,7 +114,9 @@ def neighbour_preservation(
     return neighbour_preservation_from_graph(knn.indices, places)
 
 
-def neighbour_preservation_from_graph(knn_indices: npt.ArrayLike, positions: npt.ArrayLike) -> float:
+def neighbour_preservation_from_graph(
+    knn_indices: npt.ArrayLike, positions: npt.ArrayLike, max_rows: int | None = None
+) -> float:
     """Share of a stored kNN graph's neighbours that are among the nearest on the map.
 
     Parameters
@@ -124,6 +126,8 @@ def neighbour_preservation_from_graph(knn_indices: npt.ArrayLike, positions: npt
     positions
         (n, c) places on the map. Rows whose place is not finite count neither as rows nor as neighbours; a row that
         keeps m neighbours is compared with its m nearest on the map.
+    max_rows
+        Of more rows than this, so many, evenly spaced, stand for all; every row counts as a neighbour still.
 
     Returns
     -------
@@ -147,7 +151,12 @@ def neighbour_preservation_from_graph(knn_indices: npt.ArrayLike, positions: npt
     has = n_neighbours > 0
     if k < 1 or not has.any():
         return float("nan")
-    near = find_nearest_places(places[kept], k).astype(np.int64)
+    if max_rows is None or len(kept) <= max_rows:
+        near = find_nearest_places(places[kept], k).astype(np.int64)
+    else:
+        asked = np.arange(0, len(kept), -(-len(kept) // max_rows))
+        neighbours, n_neighbours, has = neighbours[asked], n_neighbours[asked], has[asked]
+        near = _find_nearest_of(places[kept], asked, k)
     near[np.arange(k) >= n_neighbours[:, None]] = -2
     n_hits = (near[:, :, None] == neighbours[:, None, :]).any(axis=2).sum(axis=1)
     return float((n_hits[has] / n_neighbours[has]).mean())
@@ -207,6 +216,15 @@ def find_nearest_places(places: Float32Array, k: int) -> Int32Array:
 
     _, found = cKDTree(places).query(places, k + 1)
     return measure_again(np.ascontiguousarray(places), found.astype(np.int32), "euclidean").indices[:, 1:]
+
+
+def _find_nearest_of(places: Float32Array, asked: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:
+    from scipy.spatial import cKDTree
+
+    _, found = cKDTree(places).query(places[asked], k + 1)
+    is_own = found == asked[:, None]
+    is_own[~is_own.any(axis=1), -1] = True  # of many rows at one place, the row itself may not be among those found
+    return np.asarray(found[~is_own].reshape(len(asked), k), dtype=np.int64)
 
 
 def _sum_excess_ranks(data: Rows, metric: str, near: Int32Array) -> float:

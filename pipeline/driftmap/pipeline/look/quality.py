@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 
+MAX_ASKED = 10_000
+"""Rows of a window that are asked for their neighbours; the figure is then known to about .002."""
+
+
 @dataclass(frozen=True)
 class WindowQuality:
     """Figures of one window; None where there is nothing to compare."""
@@ -59,7 +63,8 @@ def measure_windows(store: Store) -> list[WindowQuality]:
         if fact.status in ("final", "provisional") and fact.pruned != "map":
             now = ids, positions = store.embedding(fact.index)
             if not fact.pruned:
-                neighbours = _or_none(neighbour_preservation_from_graph(store.knn_graph(fact.index).indices, positions))
+                knn = store.knn_graph(fact.index).indices
+                neighbours = _or_none(neighbour_preservation_from_graph(knn, positions, MAX_ASKED))
             if before is not None:
                 relation = relate_ids(before[0], ids)
                 related = float(np.count_nonzero(relation >= 0) / max(1, len(ids)))
