@@ -1,4 +1,4 @@
-"""Benchmarks, run by hand: `python -m tests.benchmarks quality|speed|lambda|kernels|all` (see CONTRIBUTING.md)."""
+"""Benchmarks, run by hand: `python -m tests.benchmarks --help` lists them (see CONTRIBUTING.md)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.benchmarks import bench_lambda
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
+from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
@@ -109,6 +110,13 @@ def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
 def kernels(out) -> None:
     """Nanoseconds of an attraction and of a repulsion."""
     write(out, kernels=time_kernels(say=click.echo))
+
+
+@main.command()
+@out_option
+def reuse(out) -> None:
+    """What keeping neighbours from window to window brings, by overlap."""
+    write(out, reuse=compare_reuse(say=click.echo))
 
 
 @main.command(name="all")

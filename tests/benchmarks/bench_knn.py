@@ -21,7 +21,7 @@ SIZES = ("2000x64", "20000x64", "70000x64", "2000x784", "14000x784", "36000x784"
 COMPARE = """
 import time
 import numpy as np
-from driftmap.engine import knn
+from driftmap.engine import knn, partitions
 
 n, d = {n}, {d}
 rng = np.random.default_rng(0)
@@ -34,14 +34,19 @@ def clock(work):
     return time.perf_counter() - started, found
 
 knn.find_exact(rows[:50], 15, "euclidean")
+partitions.find_in_partitions(rows[:3000], 15, "euclidean", 0)
 exact_seconds, exact = clock(lambda: knn.find_exact(rows, 15, "euclidean"))
+parts_seconds, parts = clock(lambda: partitions.find_in_partitions(rows, 15, "euclidean", 0))
 first_seconds, found = clock(lambda: knn.find_by_descent(rows, 15, "euclidean", {{}}, 0))
 later_seconds, found = clock(lambda: knn.find_by_descent(rows, 15, "euclidean", {{}}, 0))
 some = rng.choice(n, 1000)
-recall = np.mean([np.isin(a, b).mean() for a, b in zip(exact.indices[some], found.indices[some])])
+recalls = [
+    np.mean([np.isin(a[1:], b[1:]).mean() for a, b in zip(exact.indices[some], by.indices[some])])
+    for by in (parts, found)
+]
 work = n * n * (d + 180) / knn.EXACT_WORK
-seconds = f"{{exact_seconds:>8.2f}} {{first_seconds:>8.1f}} {{later_seconds:>8.2f}}"
-print(f"{{n:>7}} {{d:>5}} {{work:>7.3f}} {{seconds}} {{recall:>8.3f}}")
+seconds = f"{{exact_seconds:>8.2f}} {{parts_seconds:>8.2f}} {{first_seconds:>8.1f}} {{later_seconds:>8.2f}}"
+print(f"{{n:>7}} {{d:>5}} {{work:>7.3f}} {{seconds}} {{recalls[0]:>8.3f}} {{recalls[1]:>8.3f}}")
 """
 
 SETUP = """
@@ -76,7 +81,8 @@ def main() -> None:
     if options.compile:
         report_compilation()
         return
-    say(f"{'rows':>7} {'d':>5} {'work':>7} {'exact s':>8} {'first s':>8} {'later s':>8} {'recall':>8}")
+    say(f"{'':>21} {'exact':>8} {'parts':>8} {'descent: first':>17} {'shares found':>17}")
+    say(f"{'rows':>7} {'d':>5} {'work':>7} {'s':>8} {'s':>8} {'s':>8} {'later s':>8} {'parts':>8} {'descent':>8}")
     for size in options.sizes:
         n, d = map(int, size.split("x"))
         say(run(COMPARE.format(n=n, d=d)))

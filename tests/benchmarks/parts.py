@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PARTS = {
     "knn.build_knn_graph": "kNN",
+    "reuse._begin": "kNN",
+    "reuse._follow": "kNN",
     "fuzzy.build_fuzzy_graph": "graph",
     "relations.alignment_weights": "weights",
     "initialise.spectral_start": "start",

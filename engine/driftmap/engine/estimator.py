@@ -29,6 +29,7 @@ from driftmap.engine.parameters import (
 from driftmap.engine.precomputed import read_knn, read_knns
 from driftmap.engine.progress import show_epochs
 from driftmap.engine.register import register_maps
+from driftmap.engine.reuse import find_in_sequence
 from driftmap.engine.rows import read_rows
 from driftmap.engine.seeds import TRANSFORM_STREAM, make_seed
 from driftmap.engine.supervise import read_target, read_targets
@@ -37,12 +38,12 @@ from driftmap.engine.transform import find_nearest_rows, place_rows
 from driftmap.engine.validation import check_int
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
     from driftmap.engine.optimise import EpochCallback
-    from driftmap.engine.types import Float32Array, FuzzyGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
 
 
 class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
@@ -225,9 +226,14 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         sizes = [rows.shape[0] for rows in windows]
         ties = Ties.of(sizes, relations, ids)
         targets = None if reference is None else check_reference(reference, sizes, layout.n_components)
-        known = read_knns(knn, sizes, [s.n_neighbors for s in settings])
+        known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
         supervision = read_targets(y, sizes, [read_target_settings(parameters, t, n_windows) for t in range(n_windows)])
-        graphs = [build_graph(rows, t, settings[t], seed, known[t], supervision[t]) for t, rows in enumerate(windows)]
+        if knn is None:
+            known = find_in_sequence(windows, ties.steps(), settings)
+        graphs = [
+            build_graph(rows, t, settings[t], seed, found, supervision[t])
+            for t, (rows, found) in enumerate(zip(windows, known, strict=True))
+        ]
         starts = find_starts(self.init, windows, graphs, layout.n_components, seed, [s.metric for s in settings])
         block = [
             BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))

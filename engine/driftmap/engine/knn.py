@@ -1,4 +1,4 @@
-"""The kNN graph of a window: exact where that is faster, by nearest-neighbour descent where not.
+"""The kNN graph of a window: exact where that is fast, else from parts of the data or by nearest-neighbour descent.
 
 The one file that imports pynndescent, and late: its import and first call cost half a minute of compilation.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.partitions import find_in_partitions
 from driftmap.engine.rows import PRECOMPUTED, is_sparse, read_rows, slice_distances
 from driftmap.engine.scaling import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.types import KnnGraph
@@ -32,6 +33,11 @@ Measured on two cores with tests/benchmarks/bench_knn.py. Exact: about 1e-11 s t
 14,000 x 784: 1.8 s, the two sizes above: 14 and 15 s; with one BLAS thread 14 and 20 s). pynndescent on one thread: 23
 to 30 s for a process's first window, nearly all of it compiling, then 2 to 3 s at the sizes above, with .86 of the
 neighbours found there. One window in a process is faster exact up to about 1.9e12; of two, the break-even is near here.
+"""
+MAX_PARTITION_SHARE = 0.2
+"""Above `EXACT_WORK`, share of all pairs of rows up to which parts of the data are searched, by nothing that compiles.
+
+Where more would have to be compared, as in noise of many dimensions, pynndescent searches.
 """
 EXACT_SPARSE_WORK = 1e10
 """The same for sparse rows, in multiplications and pairs of rows, at 3.5e-9 s each: see `sparse.count_sparse_work`.
@@ -100,8 +106,9 @@ def build_knn_graph(
 
     Notes
     -----
-    Exact up to `EXACT_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`, by pynndescent above. It runs on one thread,
-    since its result depends on their number.
+    Exact up to `EXACT_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a metric that inner
+    products give are searched in the nearest parts of the data (see `partitions`), others by pynndescent. It runs on
+    one thread, since its result depends on their number.
     """
     given = read_rows(rows, metric)
     n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
@@ -123,7 +130,10 @@ def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], se
     is_small = n * n * (d + 180.0) <= EXACT_WORK
     if metric in BLAS_METRICS:
         known = BLAS_METRICS[metric]
-        return find_exact(rows, k, known) if is_small else find_by_descent(rows, k, known, kwds, seed)
+        if is_small:
+            return find_exact(rows, k, known)
+        found = find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
+        return find_by_descent(rows, k, known, kwds, seed) if found is None else found
     if is_small and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
         return _select(_compare_blocks(rows, metric, kwds), n, k)
     return _search_by_name(rows, k, metric, kwds, seed)

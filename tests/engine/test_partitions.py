@@ -1,0 +1,72 @@
+"""Neighbours from parts of the data: most of the nearest, at exact distances, whatever the threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from driftmap.engine import build_knn_graph
+from driftmap.engine import knn as knn_module
+from driftmap.engine.partitions import find_in_partitions
+
+
+def make_sheet(n, d=24, seed=0):
+    """Rows near a curved surface of four dimensions."""
+    rng = np.random.default_rng(seed)
+    flat = rng.normal(size=(n, 4))
+    return (np.tanh(flat @ rng.normal(size=(4, d))) + 0.05 * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def count_found(found, exact):
+    return np.mean([np.isin(a[1:], b[1:]).mean() for a, b in zip(exact.indices, found.indices, strict=True)])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+def test_most_neighbours_at_exact_distances(metric):
+    rows = make_sheet(4000)
+    exact, found = build_knn_graph(rows, 12, metric), find_in_partitions(rows, 12, metric, 0)
+    assert count_found(found, exact) >= 0.94
+    assert (found.indices[:, 0] == np.arange(len(rows))).all()
+    assert (np.diff(found.distances, axis=1) >= 0).all()
+    same = found.indices == exact.indices
+    np.testing.assert_array_equal(found.distances[same], exact.distances[same])
+
+
+def test_the_same_bytes_on_any_number_of_threads_and_for_one_seed():
+    rows = make_sheet(3000)
+    digests = set()
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            found = find_in_partitions(rows, 10, "euclidean", 5)
+        digests.add((found.indices.tobytes(), found.distances.tobytes()))
+    assert len(digests) == 1
+    other = find_in_partitions(rows, 10, "euclidean", 6)
+    assert other.indices.tobytes() not in {indices for indices, _ in digests}
+
+
+def test_duplicates_and_far_rows():
+    rows = make_sheet(1500)
+    rows[100:140] = rows[100]
+    rows[7] *= 1e6
+    found = find_in_partitions(rows, 12, "euclidean", 0)
+    assert (found.distances[100:140] == 0).all()
+    assert np.isfinite(found.distances).all()
+    assert (found.indices >= 0).all()
+
+
+@pytest.mark.parametrize("n", [2, 5, 40])
+def test_few_rows(n):
+    rows = make_sheet(n)
+    found = find_in_partitions(rows, n, "euclidean", 0)
+    np.testing.assert_array_equal(found.indices, build_knn_graph(rows, n).indices)
+
+
+def test_a_large_window_is_searched_in_parts_and_noise_is_not(monkeypatch):
+    rows = make_sheet(4000)
+    monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
+    monkeypatch.setattr(knn_module, "find_by_descent", lambda *_: "by descent")
+    expected = find_in_partitions(rows, 12, "euclidean", 3)
+    np.testing.assert_array_equal(build_knn_graph(rows, 12, seed=3).indices, expected.indices)
+    noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
+    assert build_knn_graph(noise, 12) == "by descent"
