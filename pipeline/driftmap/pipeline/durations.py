@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ _FIRST_MONDAY = 4 * FIXED_UNITS["D"]
 
 _LONGEST = 10_000 * 366 * FIXED_UNITS["D"]
 """Microseconds; sums of longer times would not fit into 64 bits."""
+
+_COMMON_UNITS = {"m": "min", "d": "D", "w": "W", "y": "Y"}
+"""Units as people write them, where it is clear what they mean."""
 
 _PATTERN = re.compile(r"([0-9]+)\s*([A-Za-z]+)")
 
@@ -121,3 +125,31 @@ def count_steps(start: np.datetime64, stop: np.datetime64, step: Duration) -> in
         return max(0, months // (step.count * CALENDAR_UNITS[step.unit]))
     elapsed = int((stop - start).astype("timedelta64[us]").astype(np.int64))
     return max(0, elapsed // (step.count * FIXED_UNITS[step.unit]))
+
+
+def read_duration(text: str, name: str) -> Duration:
+    """Read a length of time, also in units as people write them: `10m`, `2y`.
+
+    Raises
+    ------
+    ConfigError
+        When it is none; naming the option.
+    """
+    given = str(text).strip()
+    number = given.rstrip(string.ascii_letters)
+    unit = given[len(number) :]
+    if name == "keep" and unit == "m":
+        raise ConfigError(f"{name} is {text!r}; write M for months or min for minutes")
+    try:
+        return parse_duration(number + _COMMON_UNITS.get(unit, unit))
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def step_back(moment: np.datetime64, step: Duration) -> np.datetime64:
+    """Find the moment a length of time before another; months and years as 30 and 365 days."""
+    if step.is_calendar:
+        days = step.count * (365 if step.unit == "Y" else 30)
+        return (moment - np.timedelta64(days, "D")).astype(MICROSECONDS)
+    length = shift_times(np.array([moment.astype(MICROSECONDS)]), step)[0] - moment
+    return np.datetime64(moment - length, "us")

@@ -33,6 +33,7 @@ _EVENTS = {
     help="Whether later windows wait for one that cannot be used, or go on without it.",
     show_default=True,
 )
+@click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
 @click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
 @click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")
 @place_options

@@ -22,6 +22,7 @@ from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.step import Built, Stepper
 from driftmap.pipeline.ingestion.tasks import GraphOrder, Refusal, build_rows_task
 from driftmap.pipeline.processes import refuse_unguarded_call
+from driftmap.pipeline.pruning import prune_graphs, refuse_pruned
 from driftmap.pipeline.security import settle_scheduler
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.lock import hold_lock
@@ -140,6 +141,8 @@ class _Ingest:
             self._reopen()
         while self._take_in():
             pass
+        if self._options.keep is not None:
+            self._report.n_pruned = prune_graphs(self._store, self._options.keep)
         planner = self._plan()
         self._report.late = planner.list_late()
         self._report.n_pending = planner.count_pending()
@@ -180,6 +183,7 @@ class _Ingest:
             return
         first = min(found.index for found in late)
         label = self._store.labels[first] if first < self._store.n_windows else late[0].label
+        refuse_pruned(self._store, first)
         growth = self._store.growth
         slots = [slot for slot in {**growth.skipped, **growth.kept_out} if planner.find_place(slot) >= first]
         self._store.commit_growth(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from driftmap.pipeline.durations import MICROSECONDS, parse_duration, shift_times
+from driftmap.pipeline.durations import parse_duration, read_duration, shift_times, step_back
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.durations import Duration
     from driftmap.pipeline.ingestion.batch import BadWindow, Late
     from driftmap.pipeline.store import Store
-
-_COMMON_UNITS = {"m": "min", "d": "D", "w": "W", "y": "Y"}
-"""Units as people write them, where it is clear what they mean."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class IngestOptions:
     reopen: bool = False
     """Whether rows that come too late for a final window send the store back to before it."""
     keep: str | None = None
-    """How long graphs are kept, such as `2y`; None: for good."""
+    """How long graphs are kept, such as `2y`, or of how many windows; None: for good."""
     on_bad: Literal["stop", "skip"] = "stop"
     """Whether later windows wait for one that cannot be used, or go on without it."""
     quarantine: str | Path | None = None
@@ -48,7 +43,7 @@ class IngestOptions:
             raise ConfigError(f"on_bad is {self.on_bad!r}; 'stop' or 'skip' was expected")
         for name in ("grace", "keep", "wait"):
             value = getattr(self, name)
-            if value is not None:
+            if value is not None and not (name == "keep" and str(value).strip().isdecimal()):
                 object.__setattr__(self, name, str(read_duration(value, name)))
 
     @property
@@ -125,34 +120,6 @@ class IngestReport:
         if self.waiting:
             shown.append(f"{_count(self.waiting, 'file')} still being written")
         return f"{self.store.path}: {', '.join(shown)}"
-
-
-def read_duration(text: str, name: str) -> Duration:
-    """Read a length of time, also in units as people write them: `10m`, `2y`.
-
-    Raises
-    ------
-    ConfigError
-        When it is none; naming the option.
-    """
-    given = str(text).strip()
-    number = given.rstrip(string.ascii_letters)
-    unit = given[len(number) :]
-    if name == "keep" and unit == "m":
-        raise ConfigError(f"{name} is {text!r}; write M for months or min for minutes")
-    try:
-        return parse_duration(number + _COMMON_UNITS.get(unit, unit))
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
-
-
-def step_back(moment: np.datetime64, step: Duration) -> np.datetime64:
-    """Find the moment a length of time before another; months and years as 30 and 365 days."""
-    if step.is_calendar:
-        days = step.count * (365 if step.unit == "Y" else 30)
-        return (moment - np.timedelta64(days, "D")).astype(MICROSECONDS)
-    length = shift_times(np.array([moment.astype(MICROSECONDS)]), step)[0] - moment
-    return np.datetime64(moment - length, "us")
 
 
 def _count(things: list[Any], one: str, many: str | None = None) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, WindowGraph
     from driftmap.pipeline.store.location import Location
 
+GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
+"""Arrays of a window that only a layout, and a measure of it, need."""
+
 _N_DIGITS = 8
 
 

@@ -1,0 +1,23 @@
+"""`driftmap prune`: bound what a store holds."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="Remove what a store does not need.")
+@click.argument("store")
+@click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
+@click.option("--embeddings", is_flag=True, help="With --keep: remove their maps too.")
+@click.option("--wait", metavar="TIME", help="How long to wait for another process that writes to STORE, such as 10m.")
+def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool) -> None:
+    """Remove older generations of STORE, superseded maps of provisional windows, and what kills left behind.
+
+    Final windows keep their maps, and the windows that the next ones are tied to keep everything. The source is not
+    touched.
+    """
+    from driftmap.pipeline import prune as remove
+    from driftmap.pipeline.ingestion.options import IngestOptions
+
+    wait_seconds = IngestOptions(wait=wait).wait_seconds
+    click.echo(str(remove(store, keep=keep, embeddings=embeddings, wait_seconds=wait_seconds)))

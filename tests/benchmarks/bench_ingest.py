@@ -1,0 +1,208 @@
+"""Ingestion over months: against one run over everything, the scale and place of the map, and what one window costs.
+
+    python tests/benchmarks/bench_ingest.py drift      # trust and drift of ingested maps beside those of one run
+    python tests/benchmarks/bench_ingest.py gauge      # scale, centre and turn of a map over 500 ingested windows
+    python tests/benchmarks/bench_ingest.py cost       # one more window in stores of 10, 100 and 1,000
+
+By hand, on an otherwise idle machine; tests/pipeline/test_ingest_long.py holds the bars.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks.data_sets import DataSet, is_available, load
+
+from driftmap.engine.register import fit_similarity
+from driftmap.engine.relations import relate_ids
+from driftmap.pipeline import ingest, open_store, run
+
+SETS = ("baseball_batters", "numpy_commits", "house_votes")
+N_FIRST = 6
+"""Windows of the run that an ingested store begins with."""
+
+
+def compare(name: str, folder: Path) -> dict[str, dict[str, float]]:
+    """Measure the maps of one run over everything, and of a short run and ingests after it."""
+    from tests.benchmarks.measures import measure
+
+    data = load(name)
+    write_windows(data, folder / "rows", range(N_FIRST))
+    options: dict[str, Any] = {"by": "window", "id": "id", "vectors": "v", "scheduler": "serial"}
+    run(folder / "rows", folder / "grown", **options)
+    write_windows(data, folder / "rows", range(N_FIRST, len(data)))
+    ingest(folder / "grown", scheduler="serial", complete=True)
+    run(folder / "rows", folder / "whole", **options)
+    return {kind: measure(data, read_maps(folder / kind)) for kind in ("whole", "grown")}
+
+
+def write_windows(data: DataSet, folder: Path, windows: range) -> None:
+    """Write one file for each window; the row's number in the data set is kept beside its id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = chain_ids(data)
+    for t in windows:
+        vectors = pa.array(list(data.windows[t]))
+        table = pa.table({"window": pa.array([t] * len(ids[t])), "id": pa.array(ids[t]), "v": vectors})
+        pq.write_table(table, folder / f"{t:04}.parquet")
+
+
+def chain_ids(data: DataSet) -> list[np.ndarray[Any, Any]]:
+    """Number the entities along their relations; rows without an older one are new."""
+    ids = [np.arange(len(data.windows[0]))]
+    n_ids = len(ids[0])
+    for old, relation in zip(range(len(data) - 1), data.relations, strict=True):
+        own = np.full(len(data.windows[old + 1]), -1, dtype=np.int64)
+        is_there = relation >= 0
+        own[relation[is_there]] = ids[old][is_there]
+        new = np.flatnonzero(own < 0)
+        own[new] = n_ids + np.arange(len(new))
+        n_ids += len(new)
+        ids.append(own)
+    return ids
+
+
+def read_maps(path: Path) -> list[np.ndarray[Any, Any]]:
+    """Read the maps of a store in the order of the rows of its files."""
+    store, maps = open_store(path), []
+    for window in range(store.n_windows):
+        ids, positions = store.embedding(window)
+        wanted = pq.read_table(path.parent / "rows" / f"{window:04}.parquet")["id"].to_numpy()
+        maps.append(positions[relate_ids(wanted, ids)])
+    return maps
+
+
+def follow_gauge(folder: Path, n_windows: int, n_rows: int = 150, n_first: int = 10) -> list[dict[str, float]]:
+    """Ingest windows of a stationary stream, and compare the map of each with that of the first ingested one.
+
+    Entities come and go, a fifth of them with every window, and belong to one of eight groups that stay. Returned for
+    each window: scale and turn (degrees) of the groups' centres against the reference, how far the centre of all is
+    from the reference's, and the spread of all rows, both over the reference's spread.
+    """
+    write_stream(folder / "rows", range(n_first), n_rows)
+    options: dict[str, Any] = {"by": "window", "id": "id", "label": "group", "vectors": "v", "scheduler": "serial"}
+    run(folder / "rows", folder / "store", **options)
+    write_stream(folder / "rows", range(n_first, n_windows), n_rows)
+    ingest(folder / "store", scheduler="serial", complete=True)
+    store = open_store(folder / "store")
+    reference = _centres(store, n_first)
+    spread = _spread(store, n_first)
+    figures = []
+    for window in range(n_first, n_windows):
+        similarity = fit_similarity(_centres(store, window), reference, with_scale=True)
+        turn = np.degrees(np.arctan2(similarity.rotation[1, 0], similarity.rotation[0, 0]))
+        away = np.linalg.norm(_centres(store, window).mean(axis=0) - reference.mean(axis=0)) / spread
+        figures.append(
+            {
+                "window": window,
+                "scale": 1 / float(similarity.scale),
+                "turn": float(turn),
+                "away": float(away),
+                "spread": _spread(store, window) / spread,
+            }
+        )
+    return figures
+
+
+def write_stream(folder: Path, windows: range, n_rows: int) -> None:
+    """Write windows of a stationary stream: a fifth of the entities is new in each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    centres = np.random.default_rng(7).normal(size=(8, 12)) * 2
+    n_new = n_rows // 5
+    for window in windows:
+        ids = np.arange(window * n_new, window * n_new + n_rows)
+        own = np.stack([np.random.default_rng([1, i]).normal(size=12) for i in ids.tolist()])
+        noise = np.random.default_rng([2, window]).normal(size=own.shape) * 0.2
+        vectors = (centres[ids % 8] + own + noise).astype(np.float32)
+        table = pa.table(
+            {
+                "window": pa.array([window] * n_rows),
+                "id": pa.array(ids),
+                "group": pa.array(ids % 8),
+                "v": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 12),
+            }
+        )
+        pq.write_table(table, folder / f"{window:05}.parquet")
+
+
+def measure_cost(folder: Path, sizes: tuple[int, ...], n_rows: int, n_repeats: int = 3) -> dict[int, dict[str, float]]:
+    """Time `driftmap ingest` of one more window, in processes of their own, on stores of several sizes."""
+    figures = {}
+    for size in sizes:
+        place = folder / f"{size}"
+        write_stream(place / "rows", range(6), n_rows)
+        options: dict[str, Any] = {"by": "window", "id": "id", "vectors": "v", "n_epochs": 20, "scheduler": "serial"}
+        run(place / "rows", place / "store", **options)
+        write_stream(place / "rows", range(6, size), n_rows)
+        ingest(place / "store", scheduler="serial", complete=True)
+        seconds, peaks = [], []
+        for repeat in range(n_repeats + 1):
+            write_stream(place / "rows", range(size + repeat, size + repeat + 1), n_rows)
+            code = (
+                "import resource, sys; from driftmap.pipeline.cli import run_command; "
+                f"code = run_command(['ingest', {str(place / 'store')!r}, '--complete']); "
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+            )
+            started = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            if repeat:  # the first may compile
+                seconds.append(time.perf_counter() - started)
+                peaks.append(int(done.stdout.split()[-1]) / 1024)
+        figures[size] = {"seconds": statistics.median(seconds), "peak_mb": statistics.median(peaks)}
+    return figures
+
+
+def _show(*parts: object) -> None:
+    sys.stdout.write(" ".join(map(str, parts)) + "\n")
+    sys.stdout.flush()
+
+
+def _centres(store: Any, window: int) -> np.ndarray[Any, Any]:
+    _, positions = store.embedding(window)
+    groups = store.window_labels(window)["group"]
+    return np.stack([np.nanmedian(positions[groups == group], axis=0) for group in range(8)]).astype(np.float32)
+
+
+def _spread(store: Any, window: int) -> float:
+    return float(np.sqrt(np.nanvar(store.positions(window), axis=0).mean()))
+
+
+def main() -> None:
+    """Print the figures of one part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["drift", "gauge", "cost"])
+    parser.add_argument("--windows", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=150)
+    parser.add_argument("--sets", nargs="*", default=list(SETS))
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-ingest-"))
+    try:
+        if given.part == "drift":
+            for name in filter(is_available, given.sets):
+                for kind, figures in compare(name, folder / name).items():
+                    _show(name, kind, {key: round(value, 4) for key, value in figures.items()})
+        elif given.part == "gauge":
+            for row in follow_gauge(folder, given.windows, given.rows)[:: max(1, given.windows // 20)]:
+                _show({key: round(value, 3) for key, value in row.items()})
+        else:
+            for size, figures in measure_cost(folder, (10, 100, 1000), given.rows).items():
+                _show(size, figures)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
