@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from driftmap.engine.knn import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS
 from driftmap.engine.settings import GraphSettings, LayoutSettings
 from driftmap.pipeline.durations import parse_duration
 from driftmap.pipeline.errors import ConfigError
@@ -24,6 +25,9 @@ AtLeast0 = Annotated[float, Field(ge=0)]
 Above0 = Annotated[float, Field(gt=0)]
 Count0 = Annotated[int, Field(ge=0)]
 Count1 = Annotated[int, Field(ge=1)]
+
+METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
+"""Metrics of a run: those that no worker compiles anything for."""
 
 _GRAPH = GraphSettings()
 _LAYOUT: Any = LayoutSettings()  # its sequences are tuples here
@@ -112,10 +116,17 @@ class GraphConfig(_Settings):
     """How a window's rows become a graph; see the engine's `GraphSettings`."""
 
     n_neighbors: Annotated[int, Field(ge=2)] = _GRAPH.n_neighbors
-    metric: Literal["euclidean", "cosine"] = "euclidean"
+    metric: str = "euclidean"
     metric_kwds: dict[str, Any] | None = None
     set_op_mix_ratio: Annotated[float, Field(ge=0, le=1)] = _GRAPH.set_op_mix_ratio
     local_connectivity: AtLeast0 = _GRAPH.local_connectivity
+
+    @field_validator("metric")
+    @classmethod
+    def _refuse_unknown_metric(cls, value: str) -> str:
+        if value not in METRICS:
+            raise ValueError(f"{value!r} was given; one of {', '.join(METRICS)} was expected")
+        return value
 
 
 class LayoutConfig(_Settings):

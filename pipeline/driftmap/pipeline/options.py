@@ -69,7 +69,7 @@ RUN_OPTIONS = (
 )
 ENGINE_OPTIONS = {
     "n_neighbors": Option("n_neighbors", int, "Neighbours of a row, the row itself included."),
-    "metric": Option("metric", str, "Distance between rows: euclidean or cosine."),
+    "metric": Option("metric", str, "Distance between rows: euclidean, cosine, manhattan, ..."),
     "metric_kwds": Option("metric_kwds", _read_json_object, "Further arguments of the metric, as JSON.", "JSON"),
     "set_op_mix_ratio": Option("set_op_mix_ratio", float, "1: union of both directions of the graph; 0: intersection."),
     "local_connectivity": Option("local_connectivity", float, "Nearest neighbours that count as fully connected."),
