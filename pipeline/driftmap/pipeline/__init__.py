@@ -13,13 +13,28 @@ if TYPE_CHECKING:
     from driftmap.pipeline.coordinator import Plan, Progress, plan, run
     from driftmap.pipeline.ingestion.coordinator import ingest
     from driftmap.pipeline.ingestion.options import IngestReport
+    from driftmap.pipeline.placing import Placer, place
     from driftmap.pipeline.pruning import prune
     from driftmap.pipeline.store import Store, open_store
 
-__all__ = ["IngestReport", "Plan", "Progress", "Store", "ingest", "open_store", "plan", "prune", "run"]
+__all__ = [
+    "IngestReport",
+    "Placer",
+    "Plan",
+    "Progress",
+    "Store",
+    "ingest",
+    "open_store",
+    "place",
+    "plan",
+    "prune",
+    "run",
+]
 
 _HOMES = dict.fromkeys(("Plan", "Progress", "plan", "run"), "driftmap.pipeline.coordinator") | {
     "IngestReport": "driftmap.pipeline.ingestion.options",
+    "Placer": "driftmap.pipeline.placing",
+    "place": "driftmap.pipeline.placing",
     "prune": "driftmap.pipeline.pruning",
     "ingest": "driftmap.pipeline.ingestion.coordinator",
     "Store": "driftmap.pipeline.store",

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
-_MORE_COMMANDS: dict[str, str] = {"certs": "certs", "ingest": "ingest", "plot": "plot", "prune": "prune"}
+_MORE_COMMANDS: dict[str, str] = {
+    "certs": "certs",
+    "ingest": "ingest",
+    "place": "place",
+    "plot": "plot",
+    "prune": "prune",
+}
 """Commands that have a file of their own in `commands`: their names, and the file's."""
 
 

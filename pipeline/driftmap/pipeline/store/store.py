@@ -345,18 +345,26 @@ class Store:
         import pyarrow as pa  # late: opening a store needs none of it
 
         ids, positions = self.embedding(state.index)
-        n_rows, n_components = positions.shape
-        axes = "xyz" if n_components <= 3 else [f"dim_{axis}" for axis in range(n_components)]
+        n_rows = len(positions)
         columns: dict[str, Any] = {
             "window": pa.array([state.label] * n_rows, pa.string()),
             "window_index": pa.array(np.full(n_rows, state.index, dtype=np.int32)),
             "id": pa.array(ids),
-            **{axis: pa.array(np.ascontiguousarray(positions[:, i])) for i, axis in enumerate(axes[:n_components])},
+            **as_coordinates(positions),
             "status": pa.array([state.status] * n_rows, pa.string()),
         }
         for name, values in self.window_labels(state.index).items():
             columns[f"label_{name}" if name in columns else name] = pa.array(values)
         return pa.table(columns)
+
+
+def as_coordinates(positions: Float32Array) -> dict[str, pa.Array]:
+    """Give positions as columns: x, y, z, or dim_0 ... where there are more."""
+    import pyarrow as pa  # late: opening a store needs none of it
+
+    n_components = positions.shape[1]
+    axes = "xyz" if n_components <= 3 else [f"dim_{axis}" for axis in range(n_components)]
+    return {axis: pa.array(np.ascontiguousarray(positions[:, i])) for i, axis in enumerate(axes[:n_components])}
 
 
 def _refuse_pruned(window: WindowState, removed: set[str]) -> None:
