@@ -29,6 +29,7 @@ _MORE_COMMANDS: dict[str, str] = {
     "place": "place",
     "plot": "plot",
     "prune": "prune",
+    "verify": "verify",
 }
 """Commands that have a file of their own in `commands`: their names, and the file's."""
 

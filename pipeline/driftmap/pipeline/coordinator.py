@@ -21,6 +21,7 @@ from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
+from driftmap.pipeline.store.verify import find_damage
 from driftmap.pipeline.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ MEMORY_SHARE = 0.25
 class Progress(NamedTuple):
     """How far a stage of a run has come."""
 
-    stage: Literal["graphs", "layout"]
+    stage: Literal["repair", "graphs", "layout"]
+    """`repair` comes only where something in the store was damaged, and counts the windows that it made again."""
     windows_done: int
     """Of the whole run, those of earlier calls included."""
     windows_total: int
@@ -143,7 +145,7 @@ def run(
     if found is None:
         planned = _plan(opened, settled, memory_limit)
         prepare_location(location)
-    elif found[0].is_complete and found[0].n_blocks_done >= len(found[1].blocks):
+    elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
     with hold_lock(location) as lock:
         if found is None and not has_commits(location):
@@ -151,6 +153,7 @@ def run(
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
         written.lock = lock
+        _repair(written, planned, place, workers, progress)
         _work(written, planned, place, workers, progress)
     return Store.open(location)
 
@@ -255,6 +258,34 @@ def _stored_facts(store: Store) -> list[dict[str, Any]]:
     return [{name: getattr(window, name) for name in names} for window in store.state()]
 
 
+def _repair(
+    store: Store,
+    planned: Plan,
+    scheduler: str | Client | SecureAddress | None,
+    workers: int | None,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """Make again what is damaged of what the store has."""
+    damaged = find_damage(store, with_older=False)
+    if not damaged:
+        return
+    from driftmap.pipeline.layout import LayoutJob
+    from driftmap.pipeline.repair import build_again, repair_graphs, repair_maps  # late: loads the kernels
+
+    config = planned.config
+    numbers = {damage.number for damage in damaged}
+    n_rows = sum(planned.windows[index].n_rows for index in numbers)
+    report = _Reporter("repair", progress, len(numbers), n_rows)
+    report(0, 0)
+    graphs = {damage.number for damage in damaged if damage.part == "graph"}
+    lost = [planned.windows[index] for index in sorted(graphs)]
+    repair_graphs(store, damaged, build_again(store, config, lost, scheduler, workers) if lost else ())
+    repair_maps(
+        store, damaged, LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
+    )
+    report(len(numbers), n_rows)
+
+
 def _work(
     store: Store,
     planned: Plan,
@@ -321,7 +352,7 @@ class _Reporter:
 
     def __init__(
         self,
-        stage: Literal["graphs", "layout"],
+        stage: Literal["repair", "graphs", "layout"],
         progress: Callable[[Progress], None] | None,
         windows_total: int,
         rows_total: int,

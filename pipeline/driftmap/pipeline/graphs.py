@@ -65,7 +65,7 @@ class GraphWork:
         self._n_done = self._n_rows = 0
         self._missing = {window.index for window in windows}
         report(0, 0)
-        self._receipts = executor.start(build_graph_task, _make_tasks(store, config, windows), STAGE)
+        self._receipts = executor.start(build_graph_task, make_tasks(store, config, windows), STAGE)
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +104,8 @@ class GraphWork:
             self._report(self._n_done, self._n_rows)
 
 
-def _make_tasks(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> Iterator[Task]:
+def make_tasks(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> Iterator[Task]:
+    """Make the tasks that build the graphs of some windows."""
     settings = config.graph_settings()
     for window in windows:
         seed = make_graph_seed(config.random_state, window.index)

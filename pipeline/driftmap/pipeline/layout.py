@@ -30,7 +30,9 @@ class LayoutJob(NamedTuple):
     random_state: int
 
 
-class _Loaded(NamedTuple):
+class Loaded(NamedTuple):
+    """What a layout reads of a window besides its positions."""
+
     graph: FuzzyGraph
     ids: np.ndarray[Any, Any]
 
@@ -59,7 +61,7 @@ def lay_out_store(
         Called with the windows of a block before it is begun, and returns when their graphs are in the store. None:
         they all are.
     """
-    loaded: dict[int, _Loaded] = {}
+    loaded: dict[int, Loaded] = {}
     n_rows_done = 0
     while (number := store.n_blocks_done) < len(job.blocks):
         block = job.blocks[number]
@@ -68,7 +70,7 @@ def lay_out_store(
         for index in set(loaded).difference(block.windows):
             del loaded[index]
         for index in set(block.windows).difference(loaded):
-            loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_ids(index))
+            loaded[index] = load_window(store, index)
         n_core_rows = sum(len(loaded[index].ids) for index in block.core)
 
         def on_epoch(
@@ -77,7 +79,7 @@ def lay_out_store(
             on_progress(start, before + rows * done // max(1, total))
 
         started = time.perf_counter()
-        places = _lay_out(store, job, block, loaded, on_epoch)
+        places = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
         _publish(store, job, number, places, time.perf_counter() - started)
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done)
@@ -102,14 +104,40 @@ def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, n_fixed: int
     }
 
 
-def _lay_out(
-    store: Store, job: LayoutJob, block: Block, loaded: Mapping[int, _Loaded], on_epoch: Callable[[int, int], None]
+def load_window(store: Store, index: int) -> Loaded:
+    """Read a window's graph and ids."""
+    return Loaded(store.fuzzy_graph(index), store.window_ids(index))
+
+
+def lay_out_one(
+    job: LayoutJob,
+    block: Block,
+    loaded: Mapping[int, Loaded],
+    read_positions: Callable[[int], Float32Array | None],
+    on_epoch: Callable[[int, int], None] | None = None,
 ) -> dict[int, Float32Array]:
+    """Lay out one block.
+
+    Parameters
+    ----------
+    job, block
+        What is laid out, and how.
+    loaded
+        Every window of the block.
+    read_positions
+        Gives the positions that a window has before; None where it has none.
+    on_epoch
+        Called with the epochs that are done, and all there are.
+
+    Returns
+    -------
+    Positions of every window of the block.
+    """
     windows = [
         BlockWindow(
             graph=loaded[index].graph,
             index=index,
-            positions=_read_positions(store, index),
+            positions=read_positions(index),
             is_fixed=index in block.halo,
         )
         for index in block.windows

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+import obstore
 import zarr
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore
+from obstore.store import LocalStore, MemoryStore
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.storage import ObjectStore
 
 from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.store.checks import METADATA, describe_files, digest_bytes
 from driftmap.pipeline.store.location import Location, shorten_error
 
 if TYPE_CHECKING:
@@ -115,17 +116,13 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
         When the group is there already, an array cannot be stored, or the store cannot be written.
     """
     location = Location(root)
-    encoded = {name: _encode(np.ascontiguousarray(values)) for name, values in arrays.items()}
-    try:
-        store = ObjectStore(location.files)
-        zarr.create_group(store, path=group, zarr_format=3)
-        for name, (values, kind) in encoded.items():
-            _write_array(store, f"{group}/{name}", values, kind)
-    except zarr.errors.ContainsGroupError as error:
-        raise StoreError(f"the group {group} of {root} is there already; an attempt is written once") from error
-    except (BaseError, OSError) as error:
-        raise StoreError(f"the group {group} cannot be written to {root}: {shorten_error(error)}") from error
-    return measure_bytes(location, group)
+    parents, files = _encode_group(group, arrays)
+    location.create_all({name: content for name, content in parents.items() if not location.has(name)})
+    own = files.pop(f"{group}/{METADATA}")
+    # Its own file, which tells of all others, comes last.
+    if not (location.create_all(files) and location.create(f"{group}/{METADATA}", own)):
+        raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
+    return len(own) + sum(map(len, files.values()))
 
 
 def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, Any]:
@@ -162,9 +159,31 @@ def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, 
     return _decode(values, kind if isinstance(kind, str) else None)
 
 
-def measure_bytes(root: Location | Path, group: str) -> int:
-    """Bytes in the store of everything below a group."""
-    return sum(Location(root).list(group).values())
+def digest_values(values: np.ndarray[Any, Any]) -> str:
+    """Tell arrays apart: the same for the same values, however they are stored."""
+    encoded, kind = _encode(np.ascontiguousarray(values))
+    return digest_bytes(f"{encoded.dtype.str} {encoded.shape} {kind}".encode(), encoded)
+
+
+def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Make the files of the groups above a group, and of the group itself."""
+    memory = MemoryStore()
+    store = ObjectStore(memory)
+    node = zarr.create_group(store, path=group, zarr_format=3)
+    for name, values in arrays.items():
+        encoded, kind = _encode(np.ascontiguousarray(values))
+        _write_array(store, f"{group}/{name}", encoded, kind)
+    own = f"{group}/{METADATA}"
+    files = {entry["path"]: _get(memory, entry["path"]) for batch in obstore.list(memory) for entry in batch}
+    parents = {name: content for name, content in files.items() if not name.startswith(f"{group}/")}
+    parts = {name: content for name, content in files.items() if name.startswith(f"{group}/") and name != own}
+    values_digests = {name: digest_values(values) for name, values in arrays.items()}
+    node.attrs.update(describe_files({name.removeprefix(f"{group}/"): parts[name] for name in parts}, values_digests))
+    return parents, {**parts, own: _get(memory, own)}
+
+
+def _get(memory: MemoryStore, name: str) -> bytes:
+    return obstore.get(memory, name).bytes().to_bytes()
 
 
 def _write_array(store: ObjectStore[Any], name: str, values: np.ndarray[Any, Any], kind: str | None) -> None:

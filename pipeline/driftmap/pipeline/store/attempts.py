@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, WindowGraph
     from driftmap.pipeline.store.location import Location
 
+ATTEMPTS = "windows"
+"""Folder of a store that holds all attempts."""
+
 GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
-"""Arrays of a window that only a layout, and a measure of it, need."""
+"""Arrays of a graph; its group holds those of `name_ids` too."""
+
+MAP_ARRAYS = ("positions",)
 
 _N_DIGITS = 8
 
@@ -58,7 +63,12 @@ def new_attempt() -> str:
 
 def name_group(index: int, attempt: str) -> str:
     """Path of an attempt below the store's root."""
-    return f"windows/{index:0{_N_DIGITS}d}/{attempt}"
+    return f"{ATTEMPTS}/{index:0{_N_DIGITS}d}/{attempt}"
+
+
+def name_ids(n_labels: int) -> tuple[str, ...]:
+    """Name the arrays of a graph's group that say what its rows are: ids and label columns."""
+    return ("ids", *(f"label_{number}" for number in range(n_labels)))
 
 
 def write_graph(

@@ -31,7 +31,8 @@ large, so all of them together cost a constant for each commit; and an opener re
 VERSION = 1
 """To be raised when what a commit means changes, but no field does; checkpoints of other versions are passed over."""
 
-_N_KEPT = 2
+N_KEPT = 2
+"""Checkpoints that are not deleted: where the newest is damaged, the one before serves."""
 _FIELDS = tuple(field.name for field in dataclasses.fields(WindowState))
 _PLAIN = ("config", "fingerprint", "driftmap_version", "n_blocks_done", "n_commits")
 
@@ -66,7 +67,7 @@ def save_state(location: Location, state: StoreState, last_digest: str) -> None:
     head = {"schema": _schema(), "last": last_digest, "checksum": _digest(body)}
     try:
         location.create(_name_file(state.n_commits), f"{json.dumps(head)}\n{body}\n".encode())
-        location.delete(sorted(_list_files(location))[:-_N_KEPT])
+        location.delete(sorted(_list_files(location))[:-N_KEPT])
     except StoreError:  # nothing depends on it: what ails the store shows at the next commit
         return
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -17,12 +18,15 @@ from obstore.store import LocalStore, S3Store
 from driftmap.pipeline.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from obstore.store import ClientConfig, RetryConfig
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 _S3 = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)(?:/([^?#@]*))?")
+
+_N_REQUESTS = 16
+"""Requests that are under way at once."""
 
 _RETRIES: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=90)}
 """Waits of .1 s, doubled each time: a network that is away for less than 25 s is not noticed."""
@@ -120,6 +124,13 @@ class Location:
                 # A put whose answer was lost is sent again, and then finds what it wrote itself.
                 return not self.is_local and self.read(file) == content
         return True
+
+    def create_all(self, files: Mapping[str, bytes]) -> bool:
+        """Write new files, side by side where each takes a journey over the network; False where one was there."""
+        if self.is_local:
+            return all(self.create(name, content) for name, content in files.items())
+        with ThreadPoolExecutor(_N_REQUESTS) as pool:
+            return all(list(pool.map(self.create, files.keys(), files.values())))
 
     def replace(self, file: str, content: bytes) -> None:
         """Write a file, whole or not at all, over one that may be there."""

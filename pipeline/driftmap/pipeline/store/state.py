@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.growth import GROWTH_KINDS, Growth, apply_growth, replace_graph
+from driftmap.pipeline.store.repairs import REPAIR_KINDS, apply_repair
 from driftmap.pipeline.store.windows import Status, WindowState
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class StoreState:
                 self._apply_layout(commit)
             elif commit.kind in GROWTH_KINDS:
                 self._apply_growth(commit)
+            elif commit.kind in REPAIR_KINDS:
+                apply_repair(self.windows, commit)
             else:
                 raise StoreError(
                     f"commit {commit.number} of the store is of the unknown kind {commit.kind!r}; "

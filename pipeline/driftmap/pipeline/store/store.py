@@ -269,6 +269,10 @@ class Store:
         """
         self._append(kind, payload)
 
+    def commit_repair(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """Write a commit that mends the store, one of `REPAIR_KINDS`; the caller holds its lock."""
+        self._append(kind, payload)
+
     def new_attempt(self, window: int, name: str | None = None) -> Attempt:
         """Name a new group of arrays for a window; nothing reads it before a commit names it."""
         return self._attempt(self._state.windows[window], name or attempts.new_attempt())

@@ -1,0 +1,74 @@
+"""The command `driftmap verify`: whether everything that the log names is there, as it was written."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.store import Store
+
+EXIT_DAMAGED = 1
+
+
+@click.command(short_help="Check every array of a store.")
+@click.argument("store")
+@click.option("--clean", is_flag=True, help="Delete files that no commit names, such as a killed run leaves.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.pass_context
+def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) -> None:
+    """Read every array that the log of STORE names, and name each that is missing, cut short or changed.
+
+    Ends with exit code 0 when all is well, 1 when something is damaged, 2 when STORE cannot be looked at at all. What
+    is damaged is made again, and only that, by the command that made the store (`driftmap run ...`).
+    """
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.verify import check_log, count_arrays, find_damage, find_orphans
+
+    opened = Store.open(store)
+    log, damaged = check_log(opened), find_damage(opened)
+    removed = _clean(opened) if clean else {}
+    orphans = {} if log else find_orphans(opened)
+    report = {
+        "store": str(opened.path),
+        "n_commits": opened.n_commits,
+        "n_arrays": count_arrays(opened),
+        "damaged": [damage._asdict() for damage in damaged],
+        "damaged_commits": log,
+        "orphans": _sum(orphans),
+        "removed": _sum(removed),
+    }
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        for line in [*log, *map(str, damaged)]:
+            click.echo(line)
+        click.echo(_summarise(report))
+    context.exit(EXIT_DAMAGED if log or damaged else 0)
+
+
+def _clean(opened: Store) -> dict[str, int]:
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.lock import hold_lock
+    from driftmap.pipeline.store.verify import remove_orphans
+
+    with hold_lock(opened.location) as lock:
+        store = Store.open(opened.location, read_only=False)
+        store.lock = lock
+        return remove_orphans(store)
+
+
+def _sum(files: dict[str, int]) -> dict[str, int]:
+    return {"files": len(files), "bytes": sum(files.values())}
+
+
+def _summarise(report: dict[str, Any]) -> str:
+    n_damaged = len(report["damaged"]) + len(report["damaged_commits"])
+    said = [f"{report['n_arrays']:,} arrays, {report['n_commits']:,} commits, {n_damaged or 'nothing'} damaged"]
+    for key, text in (("removed", "removed"), ("orphans", "that no commit names (--clean removes them)")):
+        n_files, n_bytes = report[key]["files"], report[key]["bytes"]
+        if n_files:
+            said.append(f"{n_files:,} files of {n_bytes / 1e6:.2f} MB {text}")
+    return f"{report['store']}: {'; '.join(said)}"

@@ -1,0 +1,221 @@
+"""Whether everything that the log names is there, as it was written; and what is there that the log does not name."""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import checkpoints, commits, lock
+from driftmap.pipeline.store.attempts import ATTEMPTS, GRAPH_ARRAYS, MAP_ARRAYS, Attempt, name_group, name_ids
+from driftmap.pipeline.store.checks import Flaw, check_group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.store import Store
+    from driftmap.pipeline.store.windows import WindowState
+
+_N_THREADS = 16
+_ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/([^/]+)/")
+_UNFINISHED = re.compile(r"#\d+$")
+"""How obstore names a file that it is still writing."""
+
+
+class Damage(NamedTuple):
+    """One array that is not what was written."""
+
+    number: int
+    """Of the window."""
+    window: str
+    """Its label."""
+    part: Literal["graph", "map"]
+    array: str
+    attempt: str
+    reason: str
+    is_current: bool
+    """Whether it belongs to the newest generation."""
+
+    def __str__(self) -> str:
+        return f"window {self.window!r}: {self.part}, array {self.array!r}: {self.reason}"
+
+
+class _Named(NamedTuple):
+    """One group of arrays that the log names."""
+
+    window: WindowState
+    part: Literal["graph", "map"]
+    attempt: str
+    arrays: tuple[str, ...]
+    is_current: bool
+
+
+def find_damage(store: Store, *, with_older: bool = True) -> list[Damage]:
+    """Read every array that the log names, and find those that are missing or not what was written.
+
+    Parameters
+    ----------
+    store
+        An opened store.
+    with_older
+        Look at earlier generations too.
+    """
+    named = list(_list_named(store, with_older=with_older))
+    with ThreadPoolExecutor(_N_THREADS if not store.location.is_local else 2) as pool:
+        found = pool.map(lambda one: _check(store.location, one), named)
+        return [damage for damages in found for damage in damages]
+
+
+def count_arrays(store: Store) -> int:
+    """Count the arrays that `find_damage` reads."""
+    return sum(len(one.arrays) for one in _list_named(store, with_older=True))
+
+
+def check_log(store: Store) -> list[str]:
+    """Read every commit of the log, which opening a store with a checkpoint does not; returns what is wrong."""
+    flaws = []
+    for number in range(store.n_commits):
+        try:
+            commits.CommitLog(store.location).read_range([number])
+        except StoreError as error:
+            flaws.append(str(error))
+    return flaws
+
+
+def find_orphans(store: Store) -> dict[str, int]:
+    """Find files that no commit names, with their sizes; only such as a store makes, so that nobody else's is found.
+
+    Raises
+    ------
+    StoreError
+        When the log cannot be read whole: what it names is then not known.
+    """
+    named, given_up = _read_names(store)
+    states = {window.index: window for window in store.state()}
+    found = _list_files(store.location)
+    newest = {folder: sorted(name for name in found if name.startswith(f"{folder}/"))[-n:] for folder, n in _KEPT}
+    orphans = {}
+    for name, size in found.items():
+        folder = name.partition("/")[0]
+        if _UNFINISHED.search(name) and folder in {ATTEMPTS, commits.FOLDER, *newest}:
+            orphans[name] = size
+        elif folder in newest:
+            if name not in newest[folder]:
+                orphans[name] = size
+        elif (match := _ATTEMPT.match(name)) is not None:
+            index, attempt = int(match[1]), match[2]
+            is_named = attempt in named and (index, attempt) not in given_up
+            if not is_named or _is_pruned(states.get(index), attempt, name[match.end() :]):
+                orphans[name] = size
+    return orphans
+
+
+def remove_orphans(store: Store) -> dict[str, int]:
+    """Delete what `find_orphans` finds; the caller holds the store, so that nobody is writing what looks like one.
+
+    Returns
+    -------
+    What was deleted.
+    """
+    if store.lock is None:
+        raise StoreError(f"the store {store.path} is not held by this process; hold it to clean it")
+    orphans = find_orphans(store)
+    if any(name.startswith(f"{ATTEMPTS}/") for name in orphans):
+        store.commit_repair("clean", {"files": len(orphans), "bytes": sum(orphans.values())})
+    _delete(store.location, orphans)
+    return orphans
+
+
+_KEPT = ((checkpoints.FOLDER, checkpoints.N_KEPT), (lock.FOLDER, 1))
+"""Folders whose last few files count."""
+
+
+def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
+    older = store.growth.older.values() if with_older else ()
+    for is_current, windows in ((True, store.state()), *((False, windows) for windows in older)):
+        for window in windows:
+            ids = name_ids(len(window.label_columns))
+            if window.graph_attempt is not None and window.pruned != "map":
+                arrays = ids if window.pruned == "graph" else (*ids, *GRAPH_ARRAYS)
+                yield _Named(window, "graph", window.graph_attempt, arrays, is_current)
+            if window.layout_attempt is not None and window.pruned != "map":
+                yield _Named(window, "map", window.layout_attempt, MAP_ARRAYS, is_current)
+
+
+def _check(location: Location, named: _Named) -> list[Damage]:
+    window = named.window
+    flaws = check_group(location, name_group(window.index, named.attempt), named.arrays)
+    if flaws is None:
+        flaws = list(_read_all(Attempt(location, window.index, named.attempt, window.label), named.arrays))
+    return [
+        Damage(window.index, window.label, named.part, flaw.array, named.attempt, flaw.reason, named.is_current)
+        for flaw in flaws
+    ]
+
+
+def _read_all(attempt: Attempt, arrays: Iterable[str]) -> Iterator[Flaw]:
+    # Written before groups described their files: the checksums of the chunks are all there is.
+    for array in arrays:
+        try:
+            attempt.read(array)
+        except StoreError as error:
+            yield Flaw(array, str(error).partition(": ")[2])
+
+
+def _read_names(store: Store) -> tuple[set[str], set[tuple[int, str]]]:
+    """Read every attempt that any commit names, and those that a repair gave up."""
+    named: set[str] = set()
+    given_up: set[tuple[int, str]] = set()
+    for commit in commits.CommitLog(store.location).read_range(range(store.n_commits)):
+        named.update(_find_values(commit.payload, "attempt"))
+        given_up.update((int(index), attempt) for index, attempt in commit.payload.get("replaces", {}).items())
+    return named, given_up
+
+
+def _find_values(payload: Any, key: str) -> Iterator[str]:
+    if isinstance(payload, dict):
+        if isinstance(payload.get(key), str):
+            yield payload[key]
+        for value in payload.values():
+            yield from _find_values(value, key)
+    elif isinstance(payload, list):
+        for value in payload:
+            yield from _find_values(value, key)
+
+
+def _is_pruned(window: WindowState | None, attempt: str, rest: str) -> bool:
+    if window is None or not window.pruned:
+        return False
+    if window.pruned == "map":
+        return attempt in {window.graph_attempt, window.layout_attempt}
+    return attempt == window.graph_attempt and rest.partition("/")[0] in GRAPH_ARRAYS
+
+
+def _list_files(location: Location) -> dict[str, int]:
+    if not location.is_local:
+        return location.list()
+    # obstore does not list what it is still writing, or what a killed process was writing.
+    found = {}
+    for folder, _, names in os.walk(location.folder):
+        for path in (Path(folder) / name for name in names):
+            with suppress(FileNotFoundError):  # a run may be at work
+                found[path.relative_to(location.folder).as_posix()] = path.stat().st_size
+    return found
+
+
+def _delete(location: Location, files: Iterable[str]) -> None:
+    if not location.is_local:
+        location.delete(files)
+        return
+    for name in files:
+        path = location.folder / name
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == location.folder or any(folder.iterdir()):
+                break
+            folder.rmdir()

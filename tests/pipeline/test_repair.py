@@ -1,0 +1,268 @@
+"""What is damaged is found and named, and a run makes it again, only it, and with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from driftmap.pipeline import open_store, run
+from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.arrays import read_array
+from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
+from driftmap.pipeline.store.commits import CommitLog
+from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orphans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N_WINDOWS, N_ROWS = 8, 40
+OPTIONS = {"by": "year", "id": "entity", "label": "party", "vectors": "v", "n_neighbors": 5, "n_epochs": 8,
+           "lookahead": 2, "alignment_window_size": 2, "block_windows": 2}  # fmt: skip
+ARRAYS = ("ids", "label_0", *GRAPH_ARRAYS, "positions")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(N_ROWS, 6)) + 0.2 * rng.normal(size=(N_WINDOWS, N_ROWS, 6))
+    columns = {
+        "year": np.repeat(np.arange(N_WINDOWS) + 2000, N_ROWS),
+        "entity": np.tile([f"e{row}" for row in range(N_ROWS)], N_WINDOWS),
+        "party": np.tile(np.arange(N_ROWS) % 3, N_WINDOWS),
+        "v": pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float32).ravel()), 6),
+    }
+    path = tmp_path_factory.mktemp("data") / "years.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory):
+    return run(source, tmp_path_factory.mktemp("runs") / "whole", scheduler="serial", **OPTIONS)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path / "s")
+    return open_store(tmp_path / "s")
+
+
+def go_on(source, path):
+    return run(source, path, scheduler="serial", **OPTIONS)
+
+
+def find_group(store: Store, window: int, array: str) -> Path:
+    state = store.state()[window]
+    attempt = state.layout_attempt if array == "positions" else state.graph_attempt
+    return store.path / name_group(window, attempt)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def list_chunks(folder: Path) -> list[Path]:
+    return sorted(file for file in (folder / "c").rglob("*") if file.is_file())
+
+
+def read_everything(store: Store) -> dict[tuple[int, str], bytes]:
+    found = {}
+    for window in range(store.n_windows):
+        for array in ARRAYS:
+            group = find_group(store, window, array).relative_to(store.path).as_posix()
+            found[window, array] = read_array(store.path, f"{group}/{array}", "").tobytes()
+    return found
+
+
+def new_commits(store: Store, whole: Store) -> list:
+    return CommitLog(store.path).read_range(range(whole.n_commits, store.n_commits))
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+@pytest.mark.parametrize("how", ["flip", "short", "missing", "metadata"])
+def test_damage_to_any_array_is_named(copy, array, how):
+    folder = find_group(copy, 3, array) / array
+    chunk = list_chunks(folder)[0]
+    if how == "flip":
+        flip_a_bit(chunk)
+    elif how == "short":
+        chunk.write_bytes(chunk.read_bytes()[:-3])
+    elif how == "missing":
+        shutil.rmtree(folder)
+    else:
+        flip_a_bit(folder / "zarr.json")
+    (damage,) = find_damage(copy)
+    assert (damage.number, damage.window, damage.array) == (3, "2003", array)
+    assert damage.part == ("map" if array == "positions" else "graph")
+    assert {"flip": "damaged", "short": "bytes of", "missing": "missing", "metadata": "zarr.json"}[how] in damage.reason
+
+
+def test_a_group_whose_description_is_lost_or_changed_is_damaged(copy):
+    flip_a_bit(find_group(copy, 1, "ids") / "zarr.json")
+    (find_group(copy, 2, "positions") / "zarr.json").unlink()
+    found = [(damage.number, damage.array) for damage in find_damage(copy)]
+    assert found == [(1, "ids"), (1, "label_0"), *((1, array) for array in GRAPH_ARRAYS), (2, "positions")]
+
+
+def test_groups_written_before_they_described_their_files_are_checked_by_their_chunks(copy):
+    for metadata in copy.path.rglob("zarr.json"):
+        facts = json.loads(metadata.read_text())
+        if facts["node_type"] == "group":
+            metadata.write_text(json.dumps({**facts, "attributes": {}}))
+    assert find_damage(copy) == []
+    flip_a_bit(list_chunks(find_group(copy, 3, "data") / "data")[0])
+    (list_chunks(find_group(copy, 5, "positions") / "positions")[0]).unlink()
+    first, second = find_damage(copy)
+    assert (first.number, first.array, second.number, second.array) == (3, "data", 5, "positions")
+
+
+@pytest.mark.parametrize("array", ["ids", "data"])
+def test_a_damaged_graph_is_built_again_and_nothing_else_is(copy, whole, source, array):
+    flip_a_bit(list_chunks(find_group(copy, 3, array) / array)[0])
+    store = go_on(source, copy.path)
+    (commit,) = new_commits(store, whole)
+    assert (commit.kind, commit.payload["receipt"]["index"]) == ("rebuilt", 3)
+    assert read_everything(store) == read_everything(whole)
+    assert [w.status for w in store.state()] == [w.status for w in whole.state()]
+    assert find_damage(store) == []
+
+
+@pytest.mark.parametrize("window", [0, 3, 4, 7])
+def test_a_damaged_map_is_laid_out_again_and_nothing_else_is(copy, whole, source, window):
+    flip_a_bit(list_chunks(find_group(copy, window, "positions") / "positions")[0])
+    store = go_on(source, copy.path)
+    (commit,) = new_commits(store, whole)
+    assert (commit.kind, commit.payload["windows"]) == ("relaid", [window])
+    assert read_everything(store) == read_everything(whole)
+    assert [w.status for w in store.state()] == [w.status for w in whole.state()]
+    assert go_on(source, copy.path).n_commits == store.n_commits
+
+
+def test_damage_to_a_bit_of_each_kind_of_array_at_once_is_mended(copy, whole, source):
+    for window, array in enumerate(ARRAYS):
+        flip_a_bit(list_chunks(find_group(copy, window, array) / array)[0])
+    store = go_on(source, copy.path)
+    assert sorted(commit.kind for commit in new_commits(store, whole)) == ["rebuilt"] * 7 + ["relaid"]
+    assert read_everything(store) == read_everything(whole)
+
+
+def test_maps_are_made_again_from_the_very_beginning_where_all_are_lost(copy, whole, source):
+    for group in copy.path.glob("windows/*/*/positions"):
+        shutil.rmtree(group.parent)
+    store = go_on(source, copy.path)
+    assert {commit.kind for commit in new_commits(store, whole)} == {"relaid"}
+    assert read_everything(store) == read_everything(whole)
+    flip_a_bit(list_chunks(find_group(store, 5, "positions") / "positions")[0])  # of one that was made again
+    assert read_everything(go_on(source, copy.path)) == read_everything(whole)
+
+
+def test_a_run_that_was_cut_off_and_damaged_is_mended_and_goes_on(copy, whole, source):
+    for commit in sorted((copy.path / "commits").glob("*.json"))[-1:]:
+        commit.unlink()
+    cut = open_store(copy.path)
+    flip_a_bit(list_chunks(find_group(cut, 2, "positions") / "positions")[0])
+    flip_a_bit(list_chunks(find_group(cut, 7, "indices") / "indices")[0])
+    assert read_everything(go_on(source, copy.path)) == read_everything(whole)
+
+
+def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
+    from driftmap.pipeline import repair
+
+    lay_out = repair.lay_out_one
+    monkeypatch.setattr(repair, "lay_out_one", lambda *a: {i: p + np.float32(1e-3) for i, p in lay_out(*a).items()})
+    flip_a_bit(list_chunks(find_group(copy, 3, "positions") / "positions")[0])
+    with pytest.raises(StoreError, match=r"window '2003': map, array 'positions': .*comes out otherwise.*from a copy"):
+        go_on(source, copy.path)
+    assert open_store(copy.path).n_commits == copy.n_commits
+    assert [damage.number for damage in find_damage(copy)] == [3]
+
+
+def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
+    from driftmap.pipeline import tasks
+
+    build = tasks.build_window_graph
+    monkeypatch.setattr(tasks, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))
+    flip_a_bit(list_chunks(find_group(copy, 3, "data") / "data")[0])
+    with pytest.raises(
+        StoreError, match=r"window '2003': graph, array 'data': .*data came out otherwise"
+    ):
+        go_on(source, copy.path)
+    assert open_store(copy.path).n_commits == copy.n_commits
+
+
+def test_what_no_commit_names_is_found_and_removed(copy, whole, source):
+    before = {path for path in copy.path.rglob("*") if path.is_file()}
+    assert find_orphans(copy) == {}
+    shutil.copytree(find_group(copy, 3, "ids"), copy.path / name_group(3, "killed"))
+    shutil.copytree(find_group(copy, 3, "ids"), copy.path / name_group(11, "killed"))
+    for name in ("commits/00000003.json#1", "lock/00000000.json#2", "windows/00000003/killed/ids/c/0#4"):
+        (copy.path / name).write_text("cut")
+    (copy.path / "letter.txt").write_text("dear")
+    assert "letter.txt" not in find_orphans(copy)
+    with hold_lock(copy.location) as lock:
+        with pytest.raises(StoreError, match="not held"):
+            remove_orphans(copy)
+        store = Store.open(copy.path, read_only=False)
+        store.lock = lock
+        assert len(remove_orphans(store)) > 30
+        assert find_orphans(store) == {}
+    (commit,) = new_commits(Store.open(copy.path), whole)
+    assert commit.kind == "clean"
+    assert read_everything(open_store(copy.path)) == read_everything(whole)
+    after = {path for path in copy.path.rglob("*") if path.is_file()}
+    assert before - after == {copy.path / "lock/00000000.json"}
+    assert {path.name for path in after - before} == {"letter.txt", f"{commit.number:08d}.json", "00000001.json"}
+    assert not (copy.path / "windows/00000011").exists()
+
+
+def test_attempts_that_a_repair_replaced_are_removed_too(copy, whole, source):
+    damaged = find_group(copy, 3, "positions")
+    flip_a_bit(list_chunks(damaged / "positions")[0])
+    go_on(source, copy.path)
+    assert run_command(["verify", str(copy.path), "--clean"]) == 0
+    assert not damaged.exists()
+    assert read_everything(open_store(copy.path)) == read_everything(whole)
+    assert go_on(source, copy.path).n_commits == whole.n_commits + 2
+
+
+def test_the_command_tells_what_is_damaged(copy, capsys):
+    assert run_command(["verify", str(copy.path)]) == 0
+    assert f"{copy.path}: 64 arrays, 12 commits, nothing damaged\n" == capsys.readouterr().out
+    flip_a_bit(list_chunks(find_group(copy, 3, "positions") / "positions")[0])
+    (copy.path / "windows/00000000/stray").mkdir()
+    (copy.path / "windows/00000000/stray/zarr.json").write_text("{}")
+    assert run_command(["verify", str(copy.path)]) == 1
+    shown = capsys.readouterr().out
+    assert "window '2003': map, array 'positions': its file c/0/0 is damaged\n" in shown
+    assert "1 damaged; 1 files of 0.00 MB that no commit names" in shown
+    assert run_command(["verify", str(copy.path), "--json", "--clean"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["damaged"][0]["window"] == "2003"
+    assert report["removed"] == {"files": 1, "bytes": 2}
+    assert report["orphans"] == {"files": 0, "bytes": 0}
+    assert run_command(["verify", str(copy.path / "absent")]) == 2
+
+
+def test_a_damaged_commit_is_told_even_where_a_checkpoint_hides_it(copy, capsys, monkeypatch):
+    from driftmap.pipeline.store import checkpoints
+
+    monkeypatch.setattr(checkpoints, "next_checkpoint", lambda n_commits: n_commits + 1)
+    writer = Store.open(copy.path, read_only=False)
+    writer.commit_growth("set_aside", {"skipped": {}, "kept_out": {}})
+    (copy.path / "commits/00000004.json").write_text("{")
+    assert open_store(copy.path).is_complete
+    assert run_command(["verify", str(copy.path)]) == 1
+    assert "commits/00000004.json is damaged" in capsys.readouterr().out
+    assert run_command(["verify", str(copy.path), "--clean"]) == 2
+    assert "00000004.json is damaged" in capsys.readouterr().err
