@@ -31,7 +31,7 @@ def commit_everything(store):
         store.commit_graph(make_receipt(index))
     store.commit_layout({"block": 0, "attempt": "l", "final": [0], "provisional": [1, 2], "seconds": 1.0})
     store.commit_growth("source", {"parts": {"a": [[1, 2], 6, {"0": 6}, "2024"]}, "removed": []})
-    store.commit_growth("set_aside", {"skipped": {"7": ["w", "too few rows"]}, "kept_out": {"3": 2}})
+    store.commit_growth("set_aside", {"skipped": {"7": ["w", "too few rows", 3]}, "kept_out": {"3": 2}})
     built = [{"facts": make_facts(3), "receipt": make_receipt(3)}]
     store.commit_growth(
         "ingest",

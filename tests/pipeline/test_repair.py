@@ -194,9 +194,7 @@ def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, mon
     build = tasks.build_window_graph
     monkeypatch.setattr(tasks, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))
     flip_a_bit(list_chunks(find_group(copy, 3, "data") / "data")[0])
-    with pytest.raises(
-        StoreError, match=r"window '2003': graph, array 'data': .*data came out otherwise"
-    ):
+    with pytest.raises(StoreError, match=r"window '2003': graph, array 'data': .*data came out otherwise"):
         go_on(source, copy.path)
     assert open_store(copy.path).n_commits == copy.n_commits
 
