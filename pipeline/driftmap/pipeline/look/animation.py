@@ -113,9 +113,9 @@ def _draw_frames(
     numbers = sequence.entities()
     last = len(planes) - 1
     lines, columns = stage.panel
-    side = min(lines.stop - lines.start, columns.stop - columns.start)
+    side = np.sqrt((lines.stop - lines.start) * (columns.stop - columns.start))
     n_most = max(int(np.isfinite(plane[:, 0]).sum()) for plane in planes)
-    stamp = make_stamp(max(1.0, min(side / 150, 0.13 * side / np.sqrt(max(1, n_most)))))
+    stamp = make_stamp(max(1.0, min(side / 130, 0.13 * side / np.sqrt(max(1, n_most)))))
     windows = [
         _Window(number, stage.place(plane), colouring.paint(index))
         for index, (number, plane) in enumerate(zip(numbers, planes, strict=True))
