@@ -36,7 +36,7 @@ def make_maps(n_windows: int = 4, n_rows: int = 60, n_kinds: int = 3, n_componen
 
 
 def write_maps(path: Path, made: Pictured, names: list[str]) -> Store:
-    """Write maps as a run would leave them, with the columns `kind` and `weight`, but without neighbours."""
+    """Write maps as a run would leave them, with the columns `kind` and `weight`; every row has one neighbour."""
     windows = [
         {"label": name, "n_rows": len(one), "start": None, "end": None, "digest": name}
         for name, one in zip(names, made.maps, strict=True)
@@ -45,7 +45,8 @@ def write_maps(path: Path, made: Pictured, names: list[str]) -> Store:
     for index, (positions, ids, kinds) in enumerate(zip(*made, strict=True)):
         n = len(ids)
         attempt = store.new_attempt(index)
-        knn = KnnGraph(np.zeros((n, 1), np.int32), np.zeros((n, 1), np.float32))
+        rows = np.arange(n, dtype=np.int32)
+        knn = KnnGraph(np.column_stack([rows, np.roll(rows, 1)]), np.zeros((n, 2), np.float32))
         fuzzy = FuzzyGraph(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
         labels = {"kind": kinds, "weight": np.linspace(0, 1, n)}
         n_bytes = write_graph(attempt, ids, labels, WindowGraph(knn, fuzzy))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -42,15 +40,3 @@ def test_digits_are_those_of_the_tutorial(tmp_path):
     assert demo.write_digits(path) == path
     assert path.stat().st_mtime_ns == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["digits.parquet"]
-
-
-@pytest.mark.parametrize(("screen", "expected"), [("", False), (":0", True)])
-def test_the_page_opens_only_where_there_is_a_screen(tmp_path, monkeypatch, screen, expected):
-    opened = []
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)) or True)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setenv("DISPLAY", screen)
-    page = tmp_path / "a page#1.html"
-    assert demo.open_page(page) is expected
-    assert opened == ([page.resolve().as_uri()] if expected else [])

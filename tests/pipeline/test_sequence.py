@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.pipeline.pictured import make_maps, write_maps
 
 from driftmap.pipeline.errors import PictureError, StoreError
-from driftmap.pipeline.look.colours import OTHER, PALETTE, colour_rows, read_colours
+from driftmap.pipeline.look import colours
+from driftmap.pipeline.look.colours import OTHER, PALETTE, RAMP, colour_rows, read_colours
 from driftmap.pipeline.look.sequence import as_sequence, read_sequence
 from driftmap.pipeline.store import Store
 
@@ -124,6 +129,13 @@ def test_of_many_categories_the_most_frequent_have_colours():
     np.testing.assert_array_equal(colouring.codes[0] >= 0, shown)
     grey = np.round(read_colours([OTHER])[0], 4)
     np.testing.assert_array_equal(np.round(colouring.paint(0)[~shown], 4), np.tile(grey, ((~shown).sum(), 1)))
+
+
+def test_pictures_and_page_have_the_same_colours():
+    script = (Path(colours.__file__).parent / "templates" / "colours.js").read_text(encoding="utf-8")
+    assert json.loads(re.search(r"const PALETTE = (\[.*?\]);", script)[1]) == list(PALETTE)
+    ramp = json.loads(re.search(r"light: \{ number: (\[\[.*?\]\])", script)[1])
+    np.testing.assert_array_equal(np.rint(read_colours(RAMP) * 255), ramp)
 
 
 @pytest.mark.parametrize("values", [np.linspace(3, 7, 50), np.arange(50)])

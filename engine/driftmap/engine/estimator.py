@@ -33,6 +33,7 @@ from driftmap.engine.reuse import find_in_sequence
 from driftmap.engine.rows import read_rows
 from driftmap.engine.seeds import TRANSFORM_STREAM, make_seed
 from driftmap.engine.supervise import read_target, read_targets
+from driftmap.engine.thumbnails import describe_maps
 from driftmap.engine.ties import Ties
 from driftmap.engine.transform import find_nearest_rows, place_rows
 from driftmap.engine.validation import check_int
@@ -373,6 +374,16 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         connectivity = settings.local_connectivity
         placed = place_rows(*near, self._maps[index], local_connectivity=connectivity, values=values, seed=seed)
         return placed if self._similarity is None else self._similarity.apply(placed)
+
+    def _repr_html_inner(self) -> str:
+        """In notebooks: the maps once there are some; before, what scikit-learn shows."""
+        if not hasattr(self, "embeddings_"):
+            return str(super()._repr_html_inner())
+        return describe_maps(repr(self), self.embeddings_)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
 
     @property
     def quality_(self) -> list[dict[str, float]]:

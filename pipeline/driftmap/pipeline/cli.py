@@ -191,7 +191,8 @@ def report(store: str, output: str, title: str | None) -> None:
 @click.option("--workers", type=int, help="Worker processes, as for `run`.")
 def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: bool) -> None:
     """Map handwritten digits in ten overlapping windows, and show the page."""
-    from driftmap.pipeline.demo import open_page, run_demo
+    from driftmap.pipeline.demo import run_demo
+    from driftmap.pipeline.look.notebook import open_page
     from driftmap.pipeline.terminal import RunProgress, show_quality, show_run
 
     with RunProgress() as progress:

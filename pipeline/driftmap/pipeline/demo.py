@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,9 +77,3 @@ def write_digits(path: Path) -> Path:
     pq.write_table(table, unfinished)
     unfinished.replace(path)
     return path
-
-
-def open_page(page: Path) -> bool:
-    """Open a page in the browser, where there is a screen to show it on; returns whether that was tried."""
-    has_screen = sys.platform in ("darwin", "win32") or any(os.environ.get(v) for v in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return has_screen and webbrowser.open(page.resolve().as_uri())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.look.text import as_text
+from driftmap.pipeline.look.run_codes import MAX_CATEGORIES, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,18 +15,15 @@ if TYPE_CHECKING:
 PALETTE = (
     "#2c8686", "#ffc862", "#8f14dc", "#5ad6f5", "#c64f22", "#b07cf0", "#e58a00", "#3f4f9c", "#6cb8a6", "#8c2f3f",
 )  # fmt: skip
-"""Any two differ by at least 0.1 in OKLab, for full colour vision and for each of the three dichromacies."""
+"""The page's. Any two differ by at least 0.1 in OKLab, with full colour vision and with each of the dichromacies."""
 
-RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e8d51f")
+RAMP = ("#440154", "#3b528b", "#21918c", "#7ad151", "#d6e028")
 """Of numbers, from low to high; the top is darkened so that it shows on white."""
 
 OTHER = "#c3c9d1"
 """Rows whose category has no colour of its own, whose number is missing, or that stand back."""
 
 INK, SOFT, LINE = "#1b1f24", "#5d6673", "#dfe3e8"
-
-MAX_CATEGORIES = 24
-"""A column of whole numbers with more different values than this is coloured as a scale, not as categories."""
 
 Array = npt.NDArray[Any]
 

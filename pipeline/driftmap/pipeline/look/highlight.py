@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError
-from driftmap.pipeline.look.text import as_text
+from driftmap.pipeline.look.run_codes import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

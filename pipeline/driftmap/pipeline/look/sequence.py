@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError, StoreError
 from driftmap.pipeline.look.colours import Colouring, colour_rows, join_windows
-from driftmap.pipeline.look.text import as_text
+from driftmap.pipeline.look.run_codes import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
     parts = [store.embedding(window) for window in chosen]
     columns = [store.window_labels(window) for window in chosen]
-    names = list(columns[0])
+    names = [name for name in columns[0] if all(name in one for one in columns)]
     if label is not None and label not in names:
         has = f"it has {', '.join(map(repr, names))}" if names else "it has none"
         raise PictureError(f"the store {store.path} has no label column {label!r}; {has}")

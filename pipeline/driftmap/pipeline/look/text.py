@@ -31,11 +31,6 @@ _FAMILIES = (
 _MISSING = "\N{WHITE SQUARE}"
 
 
-def as_text(value: object) -> str:
-    """Show an id or a label as text, whatever its bytes."""
-    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
-
-
 def shorten(text: str, most: int) -> str:
     """Cut a text to `most` characters, the last of them an ellipsis where something was cut."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from driftmap.engine.paths import smooth_paths
 from driftmap.pipeline.errors import PictureError
-from driftmap.pipeline.look.text import as_text
+from driftmap.pipeline.look.run_codes import as_text
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.colours import Colouring

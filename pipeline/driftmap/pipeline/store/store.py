@@ -120,6 +120,29 @@ class Store:
         shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         return f"<Store {self.path}: {self.n_windows} windows ({shown})>"
 
+    def _repr_html_(self) -> str:
+        from driftmap.pipeline.look.notebook import describe_store  # late: only notebooks ask
+
+        return describe_store(self)
+
+    def report(self, path: str | Path | None = None, *, title: str | None = None) -> Path:
+        """Write the page with the maps, and open it in the browser where there is one.
+
+        Parameters
+        ----------
+        path
+            The HTML file; the store's name in this folder when left out.
+        title
+            Heading of the page; by default the store's name.
+
+        Returns
+        -------
+        The path of the file.
+        """
+        from driftmap.pipeline.look.notebook import open_report  # late: a store is opened without it
+
+        return open_report(self, path, title)
+
     @property
     def path(self) -> Path | str:
         """Where the store lies: a path, or the text of a URL."""
