@@ -16,6 +16,7 @@ from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.processes import refuse_unguarded_call
 from driftmap.pipeline.security import settle_scheduler
 from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
@@ -213,7 +214,7 @@ def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
             f"the store {store.path} was made with other settings ({'; '.join(changes)}); "
             "give the same ones to go on, or name another store"
         )
-    changed = _compare_fingerprints(store.fingerprint, source.fingerprint())
+    changed = explain_change(store.fingerprint, source.fingerprint())
     if not changed:
         spilled = _spill(source, store.location)
         planned = _plan(spilled, stored.model_copy(update={"source": spilled.spec}), None)
@@ -235,11 +236,6 @@ def _refuse_arrays_far_away(source: Source, location: Location) -> None:
 
 def _spill(source: Source, location: Location) -> Source:
     return source.spill(location.folder / SOURCE_FOLDER) if location.is_local else source
-
-
-def _compare_fingerprints(stored: dict[str, Any], now: dict[str, Any]) -> str:
-    names = [name for name in {**stored, **now} if stored.get(name) != now.get(name)]
-    return ", ".join(f"{name}: {stored.get(name)}, now {now.get(name)}" for name in names)
 
 
 def _as_facts(window: WindowPlan) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from driftmap.engine.seeds import make_graph_seed
 from driftmap.pipeline.execution import Task
+from driftmap.pipeline.sources.stamps import summarise
 from driftmap.pipeline.tasks import build_graph_task
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class GraphWork:
 
 def make_tasks(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> Iterator[Task]:
     """Make the tasks that build the graphs of some windows."""
-    settings = config.graph_settings()
+    settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
     for window in windows:
         seed = make_graph_seed(config.random_state, window.index)
-        arguments = (config.source, store.location, window, settings, seed)
+        arguments = (config.source, store.location, window, settings, seed, fingerprint)
         yield Task(f"window {window.label!r}", arguments, priority=-window.index)

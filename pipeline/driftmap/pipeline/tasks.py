@@ -13,16 +13,25 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import runs_to_rows
 from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.stamps import explain_change
+from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from driftmap.pipeline.config import SourceSpec
     from driftmap.pipeline.store.location import Location
     from driftmap.pipeline.windows import WindowPlan
 
 
 def build_graph_task(
-    source_spec: SourceSpec, store: Location, window: WindowPlan, settings: GraphSettings, seed: int
+    source_spec: SourceSpec,
+    store: Location,
+    window: WindowPlan,
+    settings: GraphSettings,
+    seed: int,
+    fingerprint: Mapping[str, Any],
 ) -> GraphReceipt:
     """Build the graph of one window and write it to the store; nothing counts before its receipt is committed.
 
@@ -36,6 +45,8 @@ def build_graph_task(
         Which rows the window has.
     settings, seed
         Passed to the engine.
+    fingerprint
+        Of the source when it was planned with, in short (`summarise`): the rows are refused when it changed since.
 
     Returns
     -------
@@ -49,6 +60,7 @@ def build_graph_task(
     started = time.perf_counter()
     try:
         rows = open_source(source_spec).read_rows(window.runs)
+        _refuse_changed_source(source_spec, store, fingerprint)
         if rows.vectors is None or len(rows.vectors) != window.n_rows:
             raise SourceError(f"{window.n_rows} rows were planned and others were read: the source changed; plan anew")
         graph = build_window_graph(rows.vectors, settings, seed)
@@ -75,6 +87,18 @@ def warm_up() -> None:
     """Load, or compile, the kernels that every graph task needs."""
     rows = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
     build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
+
+
+def _refuse_changed_source(spec: SourceSpec, store: Location, fingerprint: Mapping[str, Any]) -> None:
+    # After the rows were read, so that what changed while they were read is seen too.
+    now = open_source(spec).fingerprint()
+    if not explain_change(fingerprint, now):
+        return
+    stored = Store.open(store).fingerprint  # which knows each file
+    raise SourceError(
+        f"the source {spec.path} changed while the run was at work ({explain_change(stored, now)}); put it back and "
+        "run again, or make a new store"
+    )
 
 
 def _name_window(error: Exception, label: str) -> None:

@@ -18,7 +18,7 @@ from driftmap.pipeline.sources.parquet import ParquetSource, list_files
 from driftmap.pipeline.sources.protocol import Source
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.sources.parquet import FileStamp
+    from driftmap.pipeline.sources.stamps import FileStamp
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 """Files that make a folder a Zarr array or group."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -16,6 +15,7 @@ from driftmap.pipeline.runs import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
 from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
 from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
 from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
 
 if TYPE_CHECKING:
@@ -39,14 +39,6 @@ groups, 430 MB and 4 s (tests/pipeline/test_sources.py).
 """
 
 SUFFIXES = (".parquet", ".pq", ".parq")
-
-
-class FileStamp(NamedTuple):
-    """What tells that a file has changed."""
-
-    path: str
-    size: int
-    mtime_ns: int
 
 
 class ParquetSource:
@@ -124,17 +116,9 @@ class ParquetSource:
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written anew."""
         root = Path(self.spec.path)
-        digest = hashlib.sha256()
-        for stamp in self._stamps:
-            name = Path(stamp.path).relative_to(root if root.is_dir() else root.parent).as_posix()
-            digest.update(f"{name}\0{stamp.size}\0{stamp.mtime_ns}\0".encode())
-        return {
-            "format": "parquet",
-            "rows": self.n_rows,
-            "files": len(self._stamps),
-            "bytes": sum(stamp.size for stamp in self._stamps),
-            "digest": digest.hexdigest()[:32],
-        }
+        above = root if root.is_dir() else root.parent
+        stamps = [stamp._replace(path=Path(stamp.path).relative_to(above).as_posix()) for stamp in self._stamps]
+        return {"format": "parquet", "rows": self.n_rows, **describe_stamps(stamps)}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
 from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.store.arrays import is_array, list_arrays, open_array
 
@@ -93,21 +93,12 @@ class ZarrSource:
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written anew."""
-        digest, n_files, n_bytes = hashlib.sha256(), 0, 0
+        stamps = []
         for name in (self._vectors_name, *self._columns):
             for file in sorted(file for file in (self._root / name).rglob("*") if file.is_file()):
                 stat = file.stat()
-                n_files, n_bytes = n_files + 1, n_bytes + stat.st_size
-                digest.update(
-                    f"{file.relative_to(self._root).as_posix()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode()
-                )
-        return {
-            "format": "zarr",
-            "rows": self.n_rows,
-            "files": n_files,
-            "bytes": n_bytes,
-            "digest": digest.hexdigest()[:32],
-        }
+                stamps.append(FileStamp(file.relative_to(self._root).as_posix(), stat.st_size, stat.st_mtime_ns))
+        return {"format": "zarr", "rows": self.n_rows, **describe_stamps(stamps)}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""

@@ -1,0 +1,79 @@
+"""What tells that the files of a source changed: sizes and times, in sum and, where they are not too many, of each."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from driftmap.pipeline.runs import name_some
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_STAMPS = 5_000
+"""Of more files only the sum is kept: a store's first commit holds about 80 bytes for each."""
+
+STAMPS = "stamps"
+"""Entry of a fingerprint that only explains the others."""
+
+
+class FileStamp(NamedTuple):
+    """What tells that a file has changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def describe_stamps(stamps: Iterable[FileStamp]) -> dict[str, Any]:
+    """Make the part of a fingerprint that is about files; their paths are those below the source."""
+    stamps = list(stamps)
+    digest = hashlib.sha256()
+    for stamp in stamps:
+        digest.update(f"{stamp.path}\0{stamp.size}\0{stamp.mtime_ns}\0".encode())
+    facts = {
+        "files": len(stamps),
+        "bytes": sum(stamp.size for stamp in stamps),
+        "digest": digest.hexdigest()[:32],
+    }
+    if len(stamps) <= MAX_STAMPS:
+        facts[STAMPS] = {stamp.path: [stamp.size, stamp.mtime_ns] for stamp in stamps}
+    return facts
+
+
+def summarise(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what tells that a source changed, without what tells where."""
+    return {name: value for name, value in fingerprint.items() if name != STAMPS}
+
+
+def explain_change(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how a source changed: which files, where that is known; empty where it did not."""
+    names = [name for name in summarise(stored) if stored[name] != now.get(name)]
+    if not names:
+        return ""
+    if STAMPS in stored and STAMPS in now:
+        changes = _compare_files(stored[STAMPS], now[STAMPS])
+        if changes:
+            rows = f"; rows: {stored['rows']:,}, now {now['rows']:,}" if "rows" in names else ""
+            return name_some(changes) + rows
+    return ", ".join(f"{name}: {stored[name]}, now {now.get(name)}" for name in names)
+
+
+def _compare_files(stored: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> list[str]:
+    gone = [f"{name} is gone" for name in stored if name not in now]
+    both = [name for name in stored if name in now and stored[name] != now[name]]
+    changed = [_compare_file(name, stored[name], now[name]) for name in both]
+    new = [f"{name} is new" for name in now if name not in stored]
+    return [*gone, *changed, *new]
+
+
+def _compare_file(name: str, stored: list[int], now: list[int]) -> str:
+    (old_size, old_time), (size, time) = stored, now
+    if old_size != size:
+        return f"{name} has {size:,} bytes, had {old_size:,}"
+    return f"{name} was written at {_show_time(time)}, was at {_show_time(old_time)}"
+
+
+def _show_time(mtime_ns: int) -> str:
+    return datetime.fromtimestamp(mtime_ns / 1e9, UTC).isoformat(sep=" ", timespec="milliseconds")

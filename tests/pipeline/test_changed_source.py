@@ -1,0 +1,119 @@
+"""A source that changes or goes away under a run, or between two: refused, with the file and what is different."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zarr
+
+from driftmap.pipeline import open_store, run
+from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.sources import stamps as module
+from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps, explain_change, summarise
+
+N_WINDOWS, N_ROWS = 4, 40
+OPTIONS = {"by": "year", "id": "entity", "vectors": "v", "n_neighbors": 5, "n_epochs": 5, "scheduler": "serial"}
+
+
+def write_year(folder, year, n_rows=N_ROWS, scale=1.0):
+    vectors = scale * np.random.default_rng(year).normal(size=(n_rows, 6)).astype(np.float32)
+    columns = {"year": np.full(n_rows, year), "entity": np.arange(n_rows)}
+    columns["v"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 6)
+    pq.write_table(pa.table(columns), folder / f"{year}.parquet")
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "years"
+    folder.mkdir()
+    for year in range(2000, 2000 + N_WINDOWS):
+        write_year(folder, year)
+    return folder
+
+
+def describe(**files):
+    return {"rows": 9, **describe_stamps(FileStamp(name, *stamp) for name, stamp in files.items())}
+
+
+def test_each_kind_of_change_is_said_of_its_file():
+    stored = describe(a=(10, 5_000_000_000), b=(20, 6), c=(30, 7))
+    assert explain_change(stored, stored) == ""
+    assert explain_change(stored, describe(a=(10, 6_500_000_000), b=(20, 6), c=(30, 7))) == (
+        "a was written at 1970-01-01 00:00:06.500+00:00, was at 1970-01-01 00:00:05.000+00:00"
+    )
+    now = describe(a=(10, 5_000_000_000), c=(31, 8), d=(1, 1))
+    assert explain_change(stored, {**now, "rows": 10}) == (
+        "b is gone, c has 31 bytes, had 30, d is new; rows: 9, now 10"
+    )
+
+
+def test_of_many_files_only_the_sum_is_kept(monkeypatch):
+    monkeypatch.setattr(module, "MAX_STAMPS", 2)
+    stored = describe(a=(10, 5), b=(20, 6), c=(30, 7))
+    assert stored.keys() == {"rows", "files", "bytes", "digest"}
+    assert explain_change(stored, describe(a=(10, 5), b=(20, 6))).startswith("files: 3, now 2, bytes: 60, now 30, dig")
+
+
+def test_what_an_older_version_did_not_note_is_no_change():
+    now = describe(a=(10, 5))
+    assert explain_change(summarise(now), now) == ""
+    assert "digest" in explain_change(summarise(now), describe(a=(10, 6)))
+
+
+@pytest.mark.parametrize("change", ["longer", "touched", "gone", "new"])
+def test_a_run_that_goes_on_names_the_file(source, tmp_path, change):
+    run(source, tmp_path / "s", **OPTIONS)
+    if change == "longer":
+        write_year(source, 2001, n_rows=N_ROWS + 1)
+        expected = r"2001\.parquet has [\d,]+ bytes, had [\d,]+; rows: 160, now 161"
+    elif change == "touched":
+        os.utime(source / "2001.parquet", ns=(1, 10**18))
+        expected = r"2001\.parquet was written at 2001-09-09 .*, was at 20"
+    elif change == "gone":
+        (source / "2001.parquet").unlink()
+        expected = r"2001\.parquet is gone; rows: 160, now 120"
+    else:
+        write_year(source, 2009)
+        expected = r"2009\.parquet is new; rows: 160, now 200"
+    with pytest.raises(StoreError, match=rf"changed since the store .* was made \({expected}"):
+        run(source, tmp_path / "s", **OPTIONS)
+
+
+@pytest.mark.parametrize("change", ["written", "gone"])
+def test_a_change_under_the_run_stops_it_before_anything_of_it_counts(source, tmp_path, change):
+    expected = run(source, tmp_path / "undisturbed", **OPTIONS)
+    shutil.copytree(source, tmp_path / "kept")
+
+    def disturb(report):
+        if report.stage == "graphs" and report.windows_done == 2:
+            if change == "written":
+                write_year(source, 2002, scale=2.0)
+            else:
+                (source / "2002.parquet").unlink()
+
+    said = "was written at" if change == "written" else "is gone"
+    with pytest.raises(SourceError, match=rf"window '2002': .*changed while the run was at work \(2002.parquet {said}"):
+        run(source, tmp_path / "s", progress=disturb, **OPTIONS)
+    assert [window.status for window in open_store(tmp_path / "s").state()] == ["graph", "graph", "planned", "planned"]
+    shutil.rmtree(source)
+    shutil.copytree(tmp_path / "kept", source)  # with its times
+    store = run(source, tmp_path / "s", **OPTIONS)
+    for window in range(N_WINDOWS):
+        assert store.positions(window).tobytes() == expected.positions(window).tobytes()
+
+
+def test_chunks_of_a_zarr_source_are_named(tmp_path):
+    group = zarr.create_group(tmp_path / "data.zarr")
+    group.create_array("vectors", data=np.random.default_rng(0).normal(size=(80, 4)), chunks=(40, 4))
+    group.create_array("id", data=np.arange(80), chunks=(80,))
+    options = {**OPTIONS, "id": "id", "vectors": "vectors", "rows": 40, "allow_unrelated": True}
+    del options["by"]
+    run(tmp_path / "data.zarr", tmp_path / "s", **options)
+    os.utime(tmp_path / "data.zarr/vectors/c/1/0", ns=(1, 10**18))
+    with pytest.raises(StoreError, match=r"vectors/c/1/0 was written at 2001-09-09"):
+        run(tmp_path / "data.zarr", tmp_path / "s", **options)
