@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline.commands.watch_options import alarm_option, check_alarms, watch
 from driftmap.pipeline.options import collect_options, shared_options
 
 if TYPE_CHECKING:
@@ -140,18 +141,25 @@ def run(source: str, report: str | None, **options: object) -> None:
 @cli.command(short_help="Show how far each window has come.")
 @click.argument("store")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def status(store: str, *, as_json: bool) -> None:
-    """Show what is in STORE: how far each window has come."""
+@click.option("--prometheus", is_flag=True, help="Print what is to be watched in Prometheus's text format.")
+@alarm_option
+def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bool) -> None:
+    """Show what is in STORE: how far each window has come, and since when it is what it is.
+
+    `Moved` is how far the rows of a window moved when it was last laid out again, over the spread of its map.
+    """
     from driftmap.pipeline import open_store
     from driftmap.pipeline.terminal import describe_store, show_status
 
+    check_alarms(alarms)
     opened = open_store(store)
     if as_json:
         import json
 
         click.echo(json.dumps(describe_store(opened), indent=2))
-    else:
+    elif not prometheus:
         show_status(opened)
+    watch(opened, alarms, "-" if prometheus else None, None)
 
 
 @cli.command(short_help="Write all maps to one Parquet file.")

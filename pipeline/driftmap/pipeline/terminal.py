@@ -101,6 +101,8 @@ def show_plan(plan: Plan) -> None:
 
 def describe_store(store: Store) -> dict[str, Any]:
     """Say what a store holds, as `status --json` prints it."""
+    from driftmap.pipeline.watching import describe_growth  # late: other commands need none of it
+
     return {
         "store": str(store.path),
         "n_windows": store.n_windows,
@@ -108,21 +110,37 @@ def describe_store(store: Store) -> dict[str, Any]:
         "counts": dict(Counter(fact.status for fact in store.state())),
         "config": store.config,
         "windows": [asdict(fact) for fact in store.state()],
+        "growth": describe_growth(store),
     }
 
 
 def show_status(store: Store) -> None:
     """Print how far each window has come."""
-    table = _table("Window", "Rows", "State", "Edges", "MB")
+    table = _table("Window", "Rows", "State", "Since", "Moved", "Edges", "MB")
     for fact in _elide(store.state()):
         if fact is None:
             table.add_row("…")
         else:
             edges = f"{fact.n_edges:,}" if fact.n_edges else ""
             size = f"{fact.bytes / 1e6:.2f}" if fact.bytes else ""
-            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, edges, size)
+            since = (fact.since or "").replace("+00:00", "Z")
+            moved = "" if fact.moved is None else f"{fact.moved:.3f}"
+            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, since, moved, edges, size)
     _print_table(table)
     _plain().print(f"{store.path}: {store.n_windows} windows, {_count(store)}", markup=False)
+    if store.growth.parts:
+        _show_growth(store)
+
+
+def _show_growth(store: Store) -> None:
+    from driftmap.pipeline.watching import describe_growth
+
+    facts = describe_growth(store)
+    parts = [f"last ingest {facts['last_ingest'] or 'never'}", f"{facts['rows_pending']:,} rows wait"]
+    parts += [f"{facts['rows_late']:,} rows too late"] if facts["rows_late"] else []
+    parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
+    parts += [f"generation {facts['generation']}"] if facts["generation"] else []
+    _plain().print(", ".join(parts), markup=False)
 
 
 def show_quality(quality: list[WindowQuality]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from driftmap.pipeline.commands.watch_options import alarm_option, check_alarms, watch, write_log
 from driftmap.pipeline.options import collect_place, place_options
 
 _EVENTS = {
@@ -36,20 +37,37 @@ _EVENTS = {
 @click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
 @click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
 @click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")
+@alarm_option
+@click.option("--prometheus", metavar="FILE", help="Write the state in Prometheus's text format; - is stdout.")
+@click.option("--log-json", is_flag=True, help="Write what happens as lines of JSON to stderr.")
 @place_options
-def ingest(store: str, **options: Any) -> None:
+def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_json: bool, **options: Any) -> None:
     """Take new windows of the source of STORE into its maps; run it as often as you like.
 
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
-    never do. With nothing new it says so, and changes nothing.
+    never do. With nothing new it says so, and changes nothing. Exit codes: 0; 2 when something must be mended; 3 for an
+    alarm.
     """
+    from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import ingest as take_in
 
     def show(name: str, facts: dict[str, Any]) -> None:
-        click.echo(_EVENTS[name].format(**facts))
+        if log_json:
+            write_log(name, **facts)
+        else:
+            click.echo(_EVENTS[name].format(**facts))
 
-    place = collect_place(options)
-    report = take_in(store, on_event=show, **place, **options)
-    for late in report.late:
-        click.echo(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out", err=True)
-    click.echo(str(report))
+    check_alarms(alarms)
+    try:
+        report = take_in(store, on_event=show, **collect_place(options), **options)
+    except DriftmapError as error:
+        if log_json:
+            write_log("failed", "error", reason=str(error), kind=type(error).__name__)
+        raise
+    if log_json:
+        write_log("done", **report.to_json())
+    else:
+        for late in report.late:
+            click.echo(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out", err=True)
+        click.echo(str(report))
+    watch(report.store, alarms, prometheus, write_log if log_json else None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.errors import PlanError, SourceError
+from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
 from driftmap.pipeline.runs import name_some
 from driftmap.pipeline.windows import encode_keys, show_values
 
@@ -66,17 +67,6 @@ class Batch(NamedTuple):
     bad: BadWindow | None = None
 
 
-@dataclass(frozen=True)
-class Late:
-    """Rows that came too late for a final window, or for one that was skipped."""
-
-    slot: str
-    label: str
-    n_rows: int
-    index: int
-    """Of the first window that would have to be laid out again to take them in."""
-
-
 class Planner:
     """Tells what is to be done with a source as it is.
 
@@ -116,31 +106,12 @@ class Planner:
         self._must_tie = must_tie and not config.windows.allow_unrelated
         self._reach = max(1, config.layout.alignment_window_size)
 
-    def list_late(self) -> list[Late]:
-        """List slots with rows that come too late for them, in order of time."""
-        counts = self._store.growth.count_rows()
-        late = []
-        windows = self._store.state()
-        for slot, index in self._windows_by_slot().items():
-            window = windows[index]
-            n_late = counts.get(slot, 0) - window.n_rows
-            if window.status == "final" and n_late > 0:
-                late.append(Late(slot, window.label, n_late, index))
-        for slot, skipped in self._store.growth.skipped.items():
-            if counts.get(slot, 0) > skipped.n_rows:
-                late.append(Late(slot, skipped.label, counts[slot] - skipped.n_rows, self.find_place(slot)))
-        late += [
-            Late(slot, self._slots.describe(slot).label, counts[slot], self.find_place(slot))
-            for slot in self._slots.list_passed(self._taken(), counts)
-        ]
-        return sorted(late, key=lambda found: found.index)
-
     def plan_rebuilds(self) -> Batch:
         """Find provisional windows that have more rows now, and are whole."""
         growth, counts = self._store.growth, self._store.growth.count_rows()
         found = []
         windows = self._store.state()
-        for slot, index in self._windows_by_slot().items():
+        for slot, index in windows_by_slot(self._store, self._slots).items():
             window, n_rows = windows[index], counts.get(slot, 0)
             if window.status == "final" or n_rows <= max(window.n_rows, growth.kept_out.get(slot, 0)):
                 continue
@@ -157,7 +128,7 @@ class Planner:
         counts = self._store.growth.count_rows()
         windows: list[WindowRows] = []
         near = self._read_near_ids()
-        open_slots = self._slots.list_open(self._taken(), counts, self._until)
+        open_slots = self._slots.list_open(list_taken(self._store, self._slots), counts, self._until)
         self._refuse_gap(open_slots, counts)
         for slot in open_slots[:MAX_NEW_WINDOWS]:
             label, n_rows = self._slots.describe(slot).label, counts.get(slot, 0)
@@ -169,12 +140,6 @@ class Planner:
             windows.append(planned)
             near = [*near, planned.ids][-self._reach :]
         return Batch(windows)
-
-    def count_pending(self) -> int:
-        """Count rows that are there and wait for their windows to be whole."""
-        counts, taken = self._store.growth.count_rows(), set(self._taken())
-        passed = set(self._slots.list_passed(taken, counts))
-        return sum(count for slot, count in counts.items() if slot not in taken and slot not in passed)
 
     def select(self, slot: str) -> Selection:
         """Find the rows of a slot in the parts that are there.
@@ -242,17 +207,6 @@ class Planner:
         near = [self._store.window_ids(index) for index in range(max(0, n_windows - self._reach), n_windows)]
         # Ids of a source are bytes, those of a store text where they are UTF-8.
         return [np.char.encode(ids, "utf-8") if ids.dtype.kind == "U" else ids for ids in near]
-
-    def _windows_by_slot(self) -> dict[str, int]:
-        return {self._slots.find(window.label, window.start): window.index for window in self._store.state()}
-
-    def _taken(self) -> list[str]:
-        return [*self._windows_by_slot(), *self._store.growth.skipped]
-
-    def find_place(self, slot: str) -> int:
-        """Find the number of the first window after a slot."""
-        order = self._slots.sort([slot, *self._windows_by_slot()])
-        return order.index(slot)
 
 
 class _UnfitError(SourceError):

@@ -15,6 +15,7 @@ from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.execution import Task
 from driftmap.pipeline.graphs import STAGE
 from driftmap.pipeline.ingestion.batch import BadWindow, Planner
+from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
 from driftmap.pipeline.ingestion.options import IngestOptions, IngestReport
 from driftmap.pipeline.ingestion.parts import Feed
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
@@ -143,9 +144,8 @@ class _Ingest:
             pass
         if self._options.keep is not None:
             self._report.n_pruned = prune_graphs(self._store, self._options.keep)
-        planner = self._plan()
-        self._report.late = planner.list_late()
-        self._report.n_pending = planner.count_pending()
+        self._report.late = list_late(self._store, self._slots)
+        self._report.n_pending = count_pending(self._store, self._slots)
         return self._report
 
     def _scan(self) -> None:
@@ -177,15 +177,18 @@ class _Ingest:
         return Planner(self._store, self._config, self._feed, self._parts, self._slots, until, must_tie=must_tie)
 
     def _reopen(self) -> None:
-        planner = self._plan()
-        late = [found for found in planner.list_late() if found.slot != BEFORE]
+        late = [found for found in list_late(self._store, self._slots) if found.slot != BEFORE]
         if not late:
             return
         first = min(found.index for found in late)
         label = self._store.labels[first] if first < self._store.n_windows else late[0].label
         refuse_pruned(self._store, first)
         growth = self._store.growth
-        slots = [slot for slot in {**growth.skipped, **growth.kept_out} if planner.find_place(slot) >= first]
+        slots = [
+            slot
+            for slot in {**growth.skipped, **growth.kept_out}
+            if find_place(self._store, self._slots, slot) >= first
+        ]
         self._store.commit_growth(
             "reopen", {"first": first, "generation": growth.generation + 1, "slots": sorted(slots)}
         )

@@ -13,7 +13,8 @@ from driftmap.pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.ingestion.batch import BadWindow, Late
+    from driftmap.pipeline.ingestion.batch import BadWindow
+    from driftmap.pipeline.ingestion.late import Late
     from driftmap.pipeline.store import Store
 
 
@@ -97,6 +98,21 @@ class IngestReport:
     def did_nothing(self) -> bool:
         """Whether there was nothing new."""
         return not (self.new or self.rebuilt or self.skipped or self.quarantined or self.n_pruned or self.reopened)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON holds it."""
+        return {
+            "new": self.new,
+            "rebuilt": self.rebuilt,
+            "moved": self.moved,
+            "skipped": {bad.label: bad.reason for bad in self.skipped},
+            "late": {late.label: late.n_rows for late in self.late},
+            "waiting": self.waiting,
+            "quarantined": self.quarantined,
+            "reopened": self.reopened,
+            "rows_pending": self.n_pending,
+            "graphs_removed": self.n_pruned,
+        }
 
     def __str__(self) -> str:
         parts = [

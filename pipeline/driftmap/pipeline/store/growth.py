@@ -138,10 +138,14 @@ def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) ->
         if window.index == len(windows):
             windows.append(window)
         else:
-            windows[window.index] = replace(window, status="provisional", since=windows[window.index].since)
+            before = windows[window.index]
+            windows[window.index] = replace(
+                window, status="provisional", since=before.since, quality_when_new=before.quality_when_new
+            )
     for status in ("final", "provisional"):
         for index in payload[status]:
             window = windows[index]
+            quality = payload["quality"].get(str(index))
             windows[index] = replace(
                 window,
                 status=status,
@@ -149,7 +153,8 @@ def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) ->
                 since=window.since if window.status == status else when,
                 layout_attempt=payload["attempt"],
                 moved=payload["moved"].get(str(index)),
-                quality=payload["quality"].get(str(index)),
+                quality=quality,
+                quality_when_new=quality if window.since is None else window.quality_when_new,
             )
     growth.n_ingests += 1
     growth.last_ingest = when

@@ -39,5 +39,7 @@ class WindowState:
     """How far its rows moved when an ingest last laid it out again, on average, over the spread of the map."""
     quality: dict[str, float] | None = None
     """`neighbours`, `related`, `drift` as an ingest last measured them; see `look.quality.WindowQuality`."""
+    quality_when_new: dict[str, float] | None = None
+    """The same as first measured, when it was the newest: what later windows are compared with."""
     pruned: Literal["", "graph", "map"] = ""
     """What was removed to save room: its graph; or graph and map, all but these facts."""

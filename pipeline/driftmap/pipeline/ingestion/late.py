@@ -1,0 +1,63 @@
+"""Which rows wait, and which come too late: as the log says, without a look at the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.ingestion.slots import Slots
+    from driftmap.pipeline.store import Store
+
+
+@dataclass(frozen=True)
+class Late:
+    """Rows that came too late for a final window, or for one that was skipped."""
+
+    slot: str
+    label: str
+    n_rows: int
+    index: int
+    """Of the first window that would have to be laid out again to take them in."""
+
+
+def list_late(store: Store, slots: Slots) -> list[Late]:
+    """List slots with rows that come too late for them, in order of time."""
+    counts = store.growth.count_rows()
+    windows = store.state()
+    late = []
+    for slot, index in windows_by_slot(store, slots).items():
+        window = windows[index]
+        n_late = counts.get(slot, 0) - window.n_rows
+        if window.status == "final" and n_late > 0:
+            late.append(Late(slot, window.label, n_late, index))
+    for slot, skipped in store.growth.skipped.items():
+        if counts.get(slot, 0) > skipped.n_rows:
+            late.append(Late(slot, skipped.label, counts[slot] - skipped.n_rows, find_place(store, slots, slot)))
+    late += [
+        Late(slot, slots.describe(slot).label, counts[slot], find_place(store, slots, slot))
+        for slot in slots.list_passed(list_taken(store, slots), counts)
+    ]
+    return sorted(late, key=lambda found: found.index)
+
+
+def count_pending(store: Store, slots: Slots) -> int:
+    """Count rows that are there and wait for their windows to be whole; a row counts in every window it waits for."""
+    counts, taken = store.growth.count_rows(), set(list_taken(store, slots))
+    passed = set(slots.list_passed(taken, counts))
+    return sum(count for slot, count in counts.items() if slot not in taken and slot not in passed)
+
+
+def windows_by_slot(store: Store, slots: Slots) -> dict[str, int]:
+    """Give the number of the window that a slot became."""
+    return {slots.find(window.label, window.start): window.index for window in store.state()}
+
+
+def list_taken(store: Store, slots: Slots) -> list[str]:
+    """List the slots that became windows, and those that were skipped."""
+    return [*windows_by_slot(store, slots), *store.growth.skipped]
+
+
+def find_place(store: Store, slots: Slots, slot: str) -> int:
+    """Find the number of the first window after a slot."""
+    return slots.sort([slot, *windows_by_slot(store, slots)]).index(slot)
