@@ -124,12 +124,18 @@ def start_hosts(processes: Processes, certs: Path, workers: Sequence[str] = ("wo
 
 
 def start_workers(
-    processes: Processes, name: str, scheduler: str, certs: Path, n_processes: int, **changed: str
+    processes: Processes,
+    name: str,
+    scheduler: str,
+    certs: Path,
+    n_processes: int,
+    before: Sequence[str] = (),
+    **changed: str,
 ) -> Path:
     """Start one host's workers, and wait until they are there."""
-    places = {"SCRATCH": str(processes.folder / name), "NUMBA_CACHE_DIR": str(find_cache_folder())} | changed
+    changed |= {"SCHEDULER": scheduler, "WORKERS": str(n_processes), "SCRATCH": str(processes.folder / name)}
     log = start_unit(
-        processes, name, "worker", certs / "worker", SCHEDULER=scheduler, WORKERS=str(n_processes), **places
+        processes, name, "worker", certs / "worker", before, NUMBA_CACHE_DIR=str(find_cache_folder()), **changed
     )
     wait_for_line(log, r"(?s)" + r"Registered to: +tls://.*" * n_processes)
     return log

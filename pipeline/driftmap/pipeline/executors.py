@@ -33,7 +33,7 @@ from driftmap.pipeline.processes import (
     prepare_worker,
 )
 from driftmap.pipeline.security import SecureAddress, try_handshake
-from driftmap.pipeline.versions import refuse_other_versions
+from driftmap.pipeline.versions import refuse_other_versions, refuse_to_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -64,11 +64,19 @@ class DaskExecutor(Executor):
         What the numeric libraries may use in one task.
     warm_up
         Called once in every worker process, before its first task and as early as can be: to load kernels.
+    versions
+        What this process runs on, where workers may run on something else, and then refuse to work.
     """
 
-    def __init__(self, client: Client, threads_per_task: int = 1, warm_up: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        threads_per_task: int = 1,
+        warm_up: Callable[[], object] | None = None,
+        versions: dict[str, str] | None = None,
+    ) -> None:
         self.client = client
-        self._setup = _Setup(name_process(), threads_per_task, dumps(warm_up))
+        self._setup = _Setup(name_process(), threads_per_task, dumps(warm_up), tuple((versions or {}).items()))
         client.register_plugin(_Preparation(self._setup))
 
     @property
@@ -110,6 +118,8 @@ class _Setup(NamedTuple):
     """The client's process: a cluster of threads shares it."""
     n_threads: int
     warm_up: bytes
+    versions: tuple[tuple[str, str], ...]
+    """The client's; workers that come later are compared with them at their first task."""
 
     def prepare(self) -> threading.Thread | None:
         """Prepare this process, once; the thread that is returned loads kernels."""
@@ -264,8 +274,7 @@ def make_executor(
     if scheduler == "serial":
         yield SerialExecutor()
     elif isinstance(scheduler, Client):
-        refuse_other_versions(scheduler)
-        yield DaskExecutor(scheduler, warm_up=warm_up)
+        yield DaskExecutor(scheduler, warm_up=warm_up, versions=refuse_other_versions(scheduler))
     elif scheduler is None:
         n_workers = max(1, min(workers or CPU_COUNT, n_tasks or CPU_COUNT))
         # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
@@ -274,8 +283,7 @@ def make_executor(
             yield DaskExecutor(client, n_threads, warm_up)
     else:
         with _connect(scheduler) as client:
-            refuse_other_versions(client)
-            yield DaskExecutor(client, warm_up=warm_up)
+            yield DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
 
 
 def system_memory_bytes() -> int:
@@ -358,6 +366,7 @@ def _explain_deaths(client: Client, name: str, error: KilledWorker) -> str:
 
 
 def _call_on_worker(setup: _Setup, pickled: bytes, *arguments: object) -> object:
+    refuse_to_work(setup.versions)
     # The function comes pickled, so that kernels are imported only once the process has its cache folder.
     if (loading := setup.prepare()) is not None:
         loading.join()

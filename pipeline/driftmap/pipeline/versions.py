@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.processes import WorkerError
+from driftmap.pipeline.processes import WorkerError, name_process
 from driftmap.pipeline.runs import name_some
 
 if TYPE_CHECKING:
@@ -31,8 +31,12 @@ def describe_versions() -> dict[str, str]:
     return {"driftmap": _describe_driftmap(), "python": _keep_minor(sys.version.split()[0]), **packages}
 
 
-def refuse_other_versions(client: Client) -> None:
+def refuse_other_versions(client: Client) -> dict[str, str]:
     """Compare this process with the scheduler and all workers of a client.
+
+    Returns
+    -------
+    What all of them run on.
 
     Raises
     ------
@@ -45,7 +49,9 @@ def refuse_other_versions(client: Client) -> None:
     places = {f"the scheduler {address}": describe_scheduler(reported["scheduler"]["packages"])}
     for worker, report in reported["workers"].items():
         places[worker] = describe_worker(report["packages"], described.get(worker))
-    refuse_differences(describe_versions(), places)
+    here = describe_versions()
+    refuse_differences(here, places)
+    return here
 
 
 def describe_scheduler(reported: Mapping[str, str | None]) -> dict[str, str]:
@@ -94,6 +100,18 @@ def refuse_differences(here: Versions, places: Mapping[str, Versions]) -> None:
         lines += [f"{name}: {here[name]} here, {there} at {name_some(at)}" for there, at in others.items()]
     if lines:
         raise WorkerError("\n".join(["the cluster runs other versions than this process; make them the same:", *lines]))
+
+
+@functools.cache
+def refuse_to_work(versions: tuple[tuple[str, str], ...]) -> None:
+    """Refuse, on a worker that joined later, to work for a caller that runs something else.
+
+    Raises
+    ------
+    WorkerError
+        Naming everything that differs from the caller's `versions`.
+    """
+    refuse_differences(dict(versions), {name_process(): describe_versions()})
 
 
 @functools.cache
