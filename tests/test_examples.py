@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli import run_command
@@ -51,3 +52,19 @@ def test_baseball(examples, tmp_path):
     assert store.labels == [str(season) for season in range(1955, 2025)]
     assert store.is_complete
     assert "first base" in (examples / "out" / "baseball.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_tutorial(examples, tmp_path):
+    printed = run_example(examples / "tutorial.py", tmp_path)
+    assert "fit of 10 slices" in printed
+    assert "fit of 2 and update with 8" in printed
+    assert "fit of 10 times 1797 rows" in printed
+    out = examples / "out"
+    for name in ("tutorial_grid.png", "tutorial_updated.png", "tutorial_parameters.png", "tutorial_curves.png"):
+        with Image.open(out / name) as picture:
+            assert picture.width > 1000
+            assert len(picture.convert("RGB").resize((200, 200)).getcolors(40_000)) > 50  # not blank
+    with Image.open(out / "tutorial.gif") as movie:
+        assert movie.n_frames == 91
+    assert "300 of 1,797 entities" in (out / "tutorial_curves.html").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from driftmap.pipeline.errors import MissingExtraError, PictureError
 from driftmap.pipeline.look import animate, plot_curves, plot_grid
 from driftmap.pipeline.look.colours import OTHER, PALETTE
 from driftmap.pipeline.look.density import shade_points
+from driftmap.pipeline.look.grid import spread_names
 from driftmap.pipeline.look.grid_layout import MAX_PANELS
 from driftmap.pipeline.look.text import clean_text
 
@@ -80,6 +81,12 @@ def test_ids_can_be_highlighted(made):
     grey = np.isclose(colours[:, :3], matplotlib.colors.to_rgb(OTHER)).all(axis=1)
     assert (~grey).sum() == 2
     assert not grey[-2:].any()  # what is marked lies on top
+
+
+def test_names_of_points_do_not_lie_on_each_other():
+    points = np.array([[10.0, 50], [12, 49], [11, 30], [200, 48.5], [13, 29]])
+    heights = spread_names(points, 8, [60] * 5)
+    assert heights == [50, 42, 30, 48.5, 22]
 
 
 def test_shared_rows_can_be_highlighted(made):

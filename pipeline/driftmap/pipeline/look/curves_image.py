@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from driftmap.pipeline.look.tracks import Tracks
 
 MAX_TICKS = 12
-_SIDE, _NAMES = 7.0, 0.9  # inches: the box of curves, and the names of windows to its right
+MAX_NAME = 22
+_SIDE = 7.0  # inches
 
 
 def draw_curves_image(sequence: MapSequence, colouring: Colouring, found: Tracks, heading: str) -> Any:
     """Draw paths as a matplotlib figure, seen from the side and a little from above."""
     lines = load_extra("mpl_toolkits.mplot3d.art3d", "a still picture of curves")
     legend, _ = measure_legend(colouring)
-    nowhere, size = np.zeros(2), (_SIDE + _NAMES + legend + 2 * EDGE, _SIDE + 0.4)
+    room = 0.3 + 0.065 * min(MAX_NAME, max(map(len, sequence.names)))  # for the windows' names, right of the curves
+    nowhere, size = np.zeros(2), (_SIDE + room + legend + 2 * EDGE, _SIDE + 0.4)
     layout = GridLayout([0], 1, (_SIDE, _SIDE), 0.7, legend, size, nowhere, nowhere, heading)
     figure = load_extra("matplotlib.figure", "a still picture of curves").Figure(figsize=size, facecolor="white")
     x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
@@ -53,7 +55,7 @@ def _dress(axes: Any, sequence: MapSequence) -> None:
     pad = np.maximum(0.02 * (high - low), 1e-6)
     (left, bottom), (right, top) = low - pad, high + pad
     axes.set(xlim=(left, right), ylim=(bottom, top), zlim=(0, n_windows - 1), xticklabels=[], yticklabels=[])
-    names = [clean_text(sequence.names[window], 18) for window in shown]
+    names = [clean_text(sequence.names[window], MAX_NAME) for window in shown]
     axes.set_zticks(shown, names, fontfamily=list_fonts(), fontsize=8, color=INK, ha="left", parse_math=False)
     span = np.clip((high - low) / max(float((high - low).max()), 1e-12), 0.3, 1)
     axes.set_box_aspect((float(span[0]), float(span[1]), 1.1), zoom=1.15)

@@ -64,7 +64,8 @@ def plot_grid(
     names
         Names of the windows.
     highlight
-        Ids to mark and name in every window; or "shared", which greys out what was not in the window before.
+        Ids to mark and name in every window; or "shared", which greys out what was not in the window before (in the
+        first window, what does not stay for the second).
     title
         Heading of the figure.
 
@@ -99,7 +100,7 @@ def plot_grid(
         else:
             _scatter(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
         if marked is not None and marked.is_ringed:
-            _ring(axes, planes[index], marked, index, layout)
+            _ring(axes, planes[index], colours, marked, index, layout)
     add_legend(figure, layout, colouring)
     if target is not None:
         save_figure(figure, target)
@@ -184,11 +185,35 @@ def _scatter(
     axes.scatter(*plane[order].T, s=(2 * radius) ** 2, c=painted, linewidths=0, rasterized=is_picture)
 
 
-def _ring(axes: Any, plane: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
-    shown = plane[marked.is_shown[index]]
-    axes.scatter(*shown.T, s=18, facecolors="none", edgecolors=INK, linewidths=0.8)
-    for row, name in marked.names[index].items():
-        if np.isfinite(plane[row, 0]):
-            style = {"fontsize": 0.8 * layout.font_size, "color": INK, "fontfamily": list_fonts(), "parse_math": False}
-            offset = {"xytext": (4, 3), "textcoords": "offset points", "annotation_clip": True}
-            axes.annotate(clean_text(name, 20), plane[row], **style, **offset)
+def _ring(axes: Any, plane: Array, colours: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
+    rows = np.flatnonzero(marked.is_shown[index] & np.isfinite(plane[:, 0]))
+    axes.scatter(*plane[rows].T, s=26, c=colours[rows], edgecolors=INK, linewidths=0.9, zorder=5)
+    size = 0.85 * layout.font_size
+    points = (plane - layout.low) / (layout.high - layout.low) * np.array(layout.panel) * 72
+    named = [row for row in rows[np.argsort(-points[rows, 1])].tolist() if row in marked.names[index]]
+    heights = spread_names(points[named], 1.15 * size, [0.62 * size * len(marked.names[index][row]) for row in named])
+    effects = load_extra("matplotlib.patheffects", "naming points")
+    halo = [effects.withStroke(linewidth=2, foreground="white")]
+    for row, height in zip(named, heights, strict=True):
+        style = {"fontsize": size, "color": INK, "fontfamily": list_fonts(), "parse_math": False, "path_effects": halo}
+        offset = {"xytext": (5, height - points[row, 1]), "textcoords": "offset points", "va": "center", "zorder": 4}
+        axes.annotate(clean_text(marked.names[index][row], 20), plane[row], **style, **offset)
+
+
+def spread_names(points: Array, line: float, widths: Sequence[float]) -> list[float]:
+    """Say how high names stand that begin beside their points, so that none lies on another.
+
+    Parameters
+    ----------
+    points
+        (n, 2), from the top down.
+    line
+        Height of a name.
+    widths
+        Of the names.
+    """
+    heights: list[float] = []
+    for at, (x, y) in enumerate(points.tolist()):
+        near = [k for k in range(at) if points[k, 0] - widths[at] < x < points[k, 0] + widths[k]]
+        heights.append(min([y, *(heights[k] - line for k in near)]))
+    return heights
