@@ -90,6 +90,13 @@ def test_new_certificates_come_from_the_authority_that_is_there(folder):
     shake_hands(folder / "scheduler", folder / "client")
 
 
+def test_folders_that_are_there_and_empty_are_filled(tmp_path):
+    for role in ("authority", *ROLES):
+        (tmp_path / role).mkdir()
+    make_certificates(tmp_path)
+    shake_hands(tmp_path / "scheduler", tmp_path / "client")
+
+
 @pytest.mark.parametrize(("server", "client"), [("scheduler", "client"), ("scheduler", "worker"), ("worker", "worker")])
 def test_sides_that_belong_together_take_each_other(folder, server, client):
     shake_hands(folder / server, folder / client)

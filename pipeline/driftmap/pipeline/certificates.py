@@ -100,7 +100,7 @@ def _load_authority(home: Path) -> Authority | None:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     place = home / AUTHORITY_FOLDER
-    if not place.exists():
+    if not any((place / name).exists() for name in (CA_FILE, KEY_FILE)):
         return None
     anew = "name another folder to make a new one"
     try:
