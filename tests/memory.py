@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,11 @@ def peak_bytes_of(call: Callable[[], object]) -> int:
     return read_status("VmHWM") - before
 
 
-def run_python(code: str, timeout: float = 600) -> str:
+def run_python(code: str, **environment: str) -> str:
     """Run code in a process of its own; returns what it printed last."""
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=ROOT)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT, env={**os.environ, **environment}
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

@@ -21,6 +21,7 @@ import pytest
 from driftmap.engine.settings import GraphSettings, LayoutSettings
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli import cli, run_command
+from driftmap.pipeline.commands.plan import plan
 from driftmap.pipeline.options import ENGINE_OPTIONS
 
 N_WINDOWS, N_ROWS = 4, 60
@@ -133,8 +134,27 @@ def test_plan_shows_windows_and_touches_nothing(data, here, capsys):
     assert run_command(["plan", str(data), *OPTIONS]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[1 : N_WINDOWS + 1]] == [[str(2000 + t), "60"] for t in range(N_WINDOWS)]
-    assert "4 windows, 240 rows" in lines[-1]
+    assert "4 windows, 240 rows" in lines[-3]
+    assert "shared with the window before, 1 block" in lines[-3]
+    assert lines[-2].startswith("Largest graph task: ")
+    assert lines[-1].startswith("Coordinator: ")
     assert list(here.iterdir()) == []
+
+
+def test_plan_as_json(data, here, capsys):
+    assert run_command(["plan", str(data), *OPTIONS, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["n_windows"], told["n_rows"], told["n_blocks"]) == (N_WINDOWS, 60 * N_WINDOWS, 1)
+    assert told["n_shared_rows"] == sum(window["n_shared_rows"] for window in told["windows"])
+    assert 0 < told["task_bytes"] < told["worker_bytes"]
+    assert told["coordinator_bytes"] > told["store_bytes"] > 0
+    assert told["seconds"] is None
+
+
+def test_a_plan_that_does_not_fit_is_refused(data, here, capsys):
+    options = [option for option in OPTIONS if option not in ("--scheduler", "serial")]
+    assert run_command(["plan", str(data), *options, "--worker-memory", "200MB"]) == 2
+    assert "may fill 90% of it; raise worker_memory" in capsys.readouterr().err
 
 
 def test_status(made, capsys):
@@ -228,9 +248,10 @@ def test_help_names_every_command_and_every_setting(capsys):
     assert all(f"  {name} " in shown for name in ("plan", "run", "status", "export", "report", "demo"))
     settings = [*dataclasses.fields(GraphSettings), *dataclasses.fields(LayoutSettings)]
     assert [field.name for field in settings] == list(ENGINE_OPTIONS)
-    assert [param.name for param in cli.commands["plan"].params] == [
-        param.name for param in cli.commands["run"].params if param.name != "report"
-    ]
+    of_plan, of_run = ([param.name for param in command.params] for command in (plan, cli.commands["run"]))
+    shared = [name for name in of_plan if name in of_run]
+    assert set(of_plan) - set(shared) == {"timed", "as_json"}
+    assert set(of_run) - set(shared) == {"report", "dashboard", "performance_report"}
 
 
 def start(*arguments: str, **streams) -> subprocess.Popen:

@@ -28,6 +28,7 @@ _MORE_COMMANDS: dict[str, str] = {
     "certs": "certs",
     "ingest": "ingest",
     "place": "place",
+    "plan": "plan",
     "plot": "plot",
     "prune": "prune",
     "verify": "verify",
@@ -103,26 +104,12 @@ def cli() -> None:
     """  # noqa: D301 - click reads the backspace: lines as they stand
 
 
-@cli.command(short_help="Show the windows of a run.")
-@shared_options
-def plan(source: str, **options: object) -> None:
-    """Show the windows that SOURCE would be cut into; reads no vectors.
-
-    SOURCE is a Parquet file or folder, a Zarr array or group, or a TOML file with these options.
-    """
-    from driftmap.pipeline import plan as make_plan
-    from driftmap.pipeline.terminal import show_plan
-
-    chosen = collect_options(source, options)
-    for name in ("store", "scheduler", "tls", "workers"):
-        chosen.pop(name, None)
-    show_plan(make_plan(chosen.pop("source"), **chosen))
-
-
 @cli.command(short_help="Make the maps, or go on where an earlier run stopped.")
 @shared_options
 @click.option("--report", metavar="FILE.html", help="Write the page with the maps too.")
-def run(source: str, report: str | None, **options: object) -> None:
+@click.option("--dashboard", is_flag=True, help="Print the address of Dask's dashboard.")
+@click.option("--performance-report", metavar="FILE.html", help="Write Dask's account of the run.")
+def run(source: str, report: str | None, *, dashboard: bool, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
 
     SOURCE is a Parquet file or folder, a Zarr array or group, or a TOML file with these options.
@@ -131,6 +118,8 @@ def run(source: str, report: str | None, **options: object) -> None:
     from driftmap.pipeline.terminal import RunProgress, show_run
 
     chosen = collect_options(source, options)
+    if dashboard:
+        chosen["on_dashboard"] = lambda address: click.echo(f"Dashboard: {address}", err=True)
     with RunProgress() as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
     show_run(store, progress)

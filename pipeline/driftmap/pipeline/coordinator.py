@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy as np
 from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.estimates import estimate_plan, refuse_large_tasks
+from driftmap.pipeline.execution import COORDINATOR_SHARE
+from driftmap.pipeline.machine import count_memory_bytes, read_size
 from driftmap.pipeline.processes import refuse_unguarded_call
-from driftmap.pipeline.security import settle_scheduler
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
@@ -24,6 +26,7 @@ from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.store.verify import find_damage
 from driftmap.pipeline.windows import plan_windows
+from driftmap.pipeline.workplace import WORKPLACE_OPTIONS, Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,12 +35,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from driftmap.pipeline.blocks import Block
-    from driftmap.pipeline.security import SecureAddress
+    from driftmap.pipeline.calibration import Duration
+    from driftmap.pipeline.estimates import Estimate
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.windows import WindowPlan
-
-MEMORY_SHARE = 0.25
-"""Part of the machine's memory that a block may take when no limit is given; the workers need the rest."""
 
 
 class Progress(NamedTuple):
@@ -62,6 +63,14 @@ class Plan:
     config: RunConfig
     windows: list[WindowPlan]
     blocks: list[Block]
+    estimate: Estimate
+    duration: Duration | None = None
+    """Where it was asked for."""
+
+    @property
+    def n_shared(self) -> int:
+        """Rows that the window before has too, by their ids where there are some."""
+        return sum(window.n_shared for window in self.windows)
 
     @property
     def n_rows(self) -> int:
@@ -75,9 +84,15 @@ class Plan:
 
 
 def plan(
-    source: object, *, config: RunConfig | None = None, memory_limit: int | str | None = None, **options: Any
+    source: object,
+    *,
+    config: RunConfig | None = None,
+    scheduler: str | Client | None = None,
+    memory_limit: int | str | None = None,
+    timed: bool = False,
+    **options: Any,
 ) -> Plan:
-    """Cut a source into windows, and windows into blocks; reads no vectors and writes nothing.
+    """Cut a source into windows, and windows into blocks, and say what a run will take; writes nothing.
 
     Parameters
     ----------
@@ -85,13 +100,33 @@ def plan(
         Path of a Parquet file or folder or of a Zarr array or group; arrays or a table; or an opened source.
     config
         Everything else that is said of a run, instead of `options`.
+    scheduler
+        As for `run`: what the workers have; so are `tls`, `workers` and `worker_memory`.
     memory_limit
         What a block may take, in bytes or as `"2GB"`; a quarter of the machine's memory when left out.
+    timed
+        Also read a window, build graphs and lay them out, to say roughly how long a run takes. No vectors are read
+        otherwise.
     **options
         As on the command line, with underscores.
+
+    Raises
+    ------
+    DriftmapError
+        When the source or a setting cannot be used, or a window's graph takes more memory than workers have.
     """
+    place = _settle_place(scheduler, options)
     opened, settled = _settle(source, config, options)
-    return _plan(opened, settled, memory_limit)
+    planned = _plan(opened, settled, memory_limit)
+    limit = place.find_limit()
+    refuse_large_tasks(planned.estimate, limit)
+    if not timed:
+        return planned
+    from driftmap.pipeline.calibration import estimate_duration  # late: loads the kernels
+
+    n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
+    duration = estimate_duration(opened, planned.config, planned.windows, planned.blocks, n_at_once)
+    return replace(planned, duration=duration)
 
 
 def run(
@@ -100,11 +135,9 @@ def run(
     *,
     config: RunConfig | None = None,
     scheduler: str | Client | None = None,
-    tls: str | Path | Literal[True] | None = None,
-    workers: int | None = None,
     memory_limit: int | str | None = None,
     progress: Callable[[Progress], None] | None = None,
-    **options: object,
+    **options: Any,
 ) -> Store:
     """Make the maps of a source, or go on where an earlier run on the same store stopped.
 
@@ -118,13 +151,22 @@ def run(
         Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
         `tls://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
         paths, and run the same versions.
+    progress
+        Called as windows come along.
+
+    Other Parameters
+    ----------------
     tls
         Folder with the certificates for a `tls://` address, as `driftmap certs` makes it; True: only refuse a scheduler
         on a network that is reached without TLS, which else is warned of.
     workers
         Worker processes on this machine; one per core when left out.
-    progress
-        Called as windows come along.
+    worker_memory
+        What each of these may take, in bytes or as `"2GB"`; its share of three quarters of the memory when left out.
+    performance_report
+        File (HTML) for Dask's account of the run.
+    on_dashboard
+        Called with the address of Dask's dashboard.
 
     Returns
     -------
@@ -137,7 +179,7 @@ def run(
     """
     if scheduler is None:
         refuse_unguarded_call()
-    place = settle_scheduler(scheduler, tls)
+    place = _settle_place(scheduler, options)
     opened, settled = _settle(source, config, options)
     location = Location(store)
     _refuse_arrays_far_away(opened, location)
@@ -145,6 +187,7 @@ def run(
     found = _open_again(location, opened, settled) if has_commits(location) else None
     if found is None:
         planned = _plan(opened, settled, memory_limit)
+        refuse_large_tasks(planned.estimate, place.find_limit())
         prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
@@ -154,9 +197,14 @@ def run(
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
         written.lock = lock
-        _repair(written, planned, place, workers, progress)
-        _work(written, planned, place, workers, progress)
+        _repair(written, planned, place, progress)
+        _work(written, planned, place, progress)
     return Store.open(location)
+
+
+def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Workplace:
+    """Take what is said of the place out of the options."""
+    return Workplace.of(scheduler, **{name: options.pop(name) for name in WORKPLACE_OPTIONS if name in options})
 
 
 def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
@@ -175,7 +223,7 @@ def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> 
     if config.block_windows is None:
         block_windows = choose_block_windows(
             [window.n_rows for window in windows],
-            _read_bytes(memory_limit),
+            read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(),
             n_neighbors=config.graph.n_neighbors,
             n_components=config.layout.n_components,
             lookahead=config.lookahead,
@@ -183,7 +231,7 @@ def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> 
         )
         config = config.model_copy(update={"block_windows": block_windows})
     blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
-    return Plan(config, windows, blocks)
+    return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks))
 
 
 def _create(location: Location, source: Source, planned: Plan) -> None:
@@ -257,8 +305,7 @@ def _stored_facts(store: Store) -> list[dict[str, Any]]:
 def _repair(
     store: Store,
     planned: Plan,
-    scheduler: str | Client | SecureAddress | None,
-    workers: int | None,
+    place: Workplace,
     progress: Callable[[Progress], None] | None,
 ) -> None:
     """Make again what is damaged of what the store has."""
@@ -275,7 +322,7 @@ def _repair(
     report(0, 0)
     graphs = {damage.number for damage in damaged if damage.part == "graph"}
     lost = [planned.windows[index] for index in sorted(graphs)]
-    repair_graphs(store, damaged, build_again(store, config, lost, scheduler, workers) if lost else ())
+    repair_graphs(store, damaged, build_again(store, config, lost, place) if lost else ())
     repair_maps(
         store, damaged, LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
     )
@@ -285,8 +332,7 @@ def _repair(
 def _work(
     store: Store,
     planned: Plan,
-    scheduler: str | Client | SecureAddress | None,
-    workers: int | None,
+    place: Workplace,
     progress: Callable[[Progress], None] | None,
 ) -> None:
     """Build the graphs that are missing, and lay every block out as soon as the graphs of its windows are there."""
@@ -294,15 +340,15 @@ def _work(
     if not missing:
         _lay_out(store, planned, progress)
         return
+    refuse_large_tasks(planned.estimate, place.find_limit())
     from driftmap.engine.threads import limit_threads
-    from driftmap.pipeline.executors import make_executor  # late: loads Dask
     from driftmap.pipeline.graphs import GraphWork
     from driftmap.pipeline.tasks import warm_up
 
     n_before = len(planned.windows) - len(missing)
     report = _Reporter("graphs", progress, len(planned.windows), sum(window.n_rows for window in missing))
     with (
-        make_executor(scheduler, workers, len(missing), warm_up) as executor,
+        place.start(len(missing), warm_up) as executor,
         GraphWork(store, planned.config, missing, executor, lambda n, n_rows: report(n_before + n, n_rows)) as work,
         ExitStack() as sharing,
     ):
@@ -365,15 +411,5 @@ class _Reporter:
             self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds))
 
 
-def _read_bytes(memory_limit: int | str | None) -> int:
-    from driftmap.pipeline.executors import read_bytes, system_memory_bytes
-
-    if memory_limit is None:
-        return int(MEMORY_SHARE * system_memory_bytes())
-    try:
-        n_bytes = read_bytes(memory_limit)
-    except ValueError:
-        n_bytes = 0
-    if n_bytes <= 0:
-        raise ConfigError(f"memory_limit is {memory_limit!r}; give bytes, or text such as '2GB' or '512MiB'")
-    return n_bytes
+def _share_of_block() -> int:
+    return int(COORDINATOR_SHARE * count_memory_bytes())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+
+from driftmap.pipeline.machine import count_cores, count_memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,22 @@ class Task(NamedTuple):
     arguments: tuple[Any, ...]
     priority: int = 0
     """Of two tasks that wait, the one with the higher number goes first."""
+
+
+COORDINATOR_SHARE = 0.25
+"""Part of the machine's memory that is left to the coordinator, and that a block may take, when nothing is said."""
+
+
+class WorkerLimit(NamedTuple):
+    """What every worker has, at least."""
+
+    n_workers: int
+    n_threads: int
+    """Tasks that run in one worker at a time."""
+    n_bytes: int
+    """Memory of one worker."""
+    cure: str
+    """How to give workers more."""
 
 
 class Results(Protocol[Result]):
@@ -66,13 +83,18 @@ class Executor(Protocol):
                 yield from came
 
 
+def share_memory(n_workers: int) -> int:
+    """Share this machine's memory out: what each of so many worker processes may take."""
+    return int((1 - COORDINATOR_SHARE) * count_memory_bytes() / n_workers)
+
+
 class SerialExecutor(Executor):
     """Run every task in this process, one after the other, when a result is waited for: for tests and debugging."""
 
     @property
     def n_free_threads(self) -> int:
         """All: tasks run when the caller waits for them."""
-        return os.cpu_count() or 1
+        return count_cores()
 
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:  # noqa: ARG002
         """Call `function` for every task, in order."""

@@ -10,20 +10,21 @@ import time
 import uuid
 import warnings
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from importlib.util import find_spec
+from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import dask
+import distributed
 import psutil
-from dask.system import CPU_COUNT
-from dask.utils import format_bytes, parse_bytes
 from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlugin, as_completed
 from distributed.protocol.pickle import dumps, loads
-from distributed.system import MEMORY_LIMIT
 from distributed.versions import VersionMismatchWarning
 
-from driftmap.pipeline.execution import Executor, Result, Results, SerialExecutor, Task
+from driftmap.pipeline.execution import Executor, Result, Results, SerialExecutor, Task, WorkerLimit, share_memory
+from driftmap.pipeline.machine import count_cores, format_size
 from driftmap.pipeline.processes import (
     GUARD,
     THREAD_VARIABLES,
@@ -48,6 +49,8 @@ N_UNTAKEN = 1024
 
 RECOUNT_SECONDS = 2.0
 """How often the workers' threads are counted: a cluster may grow and shrink."""
+
+_INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
 
 CONNECT_SECONDS = 30
 """How long a scheduler at an address may take to answer, and to have a worker."""
@@ -85,7 +88,7 @@ class DaskExecutor(Executor):
         here = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
         workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
         n_slots: int = sum(worker["nthreads"] for worker in workers.values() if worker["host"] in here)
-        return max(1, CPU_COUNT - n_slots * self._setup.n_threads)
+        return max(1, count_cores() - n_slots * self._setup.n_threads)
 
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` on the workers; few tasks wait at a time, and results leave the cluster as they come."""
@@ -256,6 +259,10 @@ def make_executor(
     workers: int | None = None,
     n_tasks: int | None = None,
     warm_up: Callable[[], object] | None = None,
+    *,
+    worker_bytes: int | None = None,
+    performance_report: str | Path | None = None,
+    on_dashboard: Callable[[str], None] | None = None,
 ) -> Iterator[Executor]:
     """Start, or reach, what runs the tasks, and leave no process behind.
 
@@ -270,36 +277,92 @@ def make_executor(
         How many tasks there are; no more workers than that are started.
     warm_up
         Called in every worker process before its first task.
+    worker_bytes
+        Memory that each worker on this machine may take; its share when left out.
+    performance_report
+        File for Dask's account of what is run.
+    on_dashboard
+        Called with the address of Dask's dashboard.
     """
     if scheduler == "serial":
         yield SerialExecutor()
-    elif isinstance(scheduler, Client):
-        yield DaskExecutor(scheduler, warm_up=warm_up, versions=refuse_other_versions(scheduler))
-    elif scheduler is None:
-        n_workers = max(1, min(workers or CPU_COUNT, n_tasks or CPU_COUNT))
-        # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
-        n_threads = max(1, CPU_COUNT // n_workers)
-        with _start_cluster(n_workers, n_threads) as cluster, Client(cluster, set_as_default=False) as client:
-            yield DaskExecutor(client, n_threads, warm_up)
-    else:
-        with _connect(scheduler) as client:
-            yield DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
+        return
+    with ExitStack() as stack:
+        if scheduler is None:
+            executor = _start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
+        else:
+            client = scheduler if isinstance(scheduler, Client) else stack.enter_context(_connect(scheduler))
+            executor = DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
+        if on_dashboard is not None:
+            on_dashboard(_find_dashboard(executor.client))
+        if performance_report is not None:
+            stack.enter_context(_report_performance(executor.client, performance_report))
+        yield executor
 
 
-def system_memory_bytes() -> int:
-    """Memory of this machine, or of the container that it is."""
-    return int(MEMORY_LIMIT)
+def _start_workers(
+    stack: ExitStack,
+    workers: int | None,
+    n_tasks: int | None,
+    warm_up: Callable[[], object] | None,
+    worker_bytes: int | None,
+) -> DaskExecutor:
+    n_cores = count_cores()
+    n_bytes = worker_bytes or share_memory(workers or n_cores)
+    n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
+    # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
+    n_threads = max(1, n_cores // n_workers)
+    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
+    return DaskExecutor(stack.enter_context(Client(cluster, set_as_default=False)), n_threads, warm_up)
 
 
-def read_bytes(text: int | str) -> int:
-    """Read a size such as `"2GB"`; ValueError when it is none."""
-    return int(parse_bytes(text))
+def _find_dashboard(client: Client) -> str:
+    if not _has_bokeh():
+        raise WorkerError(f"Dask's dashboard needs bokeh: {_INSTALL_BOKEH}")
+    return str(client.dashboard_link)
 
 
-def _start_cluster(n_workers: int, n_threads: int) -> LocalCluster:
+@contextmanager
+def _report_performance(client: Client, file: str | Path) -> Iterator[None]:
+    """Have Dask write its account of what runs meanwhile."""
+    if not _has_bokeh():
+        raise WorkerError(f"Dask's performance report needs bokeh: {_INSTALL_BOKEH}")
+    place = Path(file).expanduser().absolute()
+    if not place.parent.is_dir():
+        raise WorkerError(f"performance_report is {str(file)!r}, but there is no folder {place.parent}; make it first")
+    with client.as_current(), distributed.performance_report(filename=str(place)):
+        yield
+
+
+def _has_bokeh() -> bool:
+    return find_spec("bokeh") is not None
+
+
+def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | None:
+    """Ask the workers of a cluster what they have; None where they do not say.
+
+    Parameters
+    ----------
+    scheduler
+        A client, or an address, with its certificates where it has some.
+    """
+    with nullcontext(scheduler) if isinstance(scheduler, Client) else _connect(scheduler) as client:
+        workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
+    # Every worker's share of memory for one task, and the worker that has the least.
+    limited = [worker for worker in workers if worker["memory_limit"]]
+    if not limited:
+        return None
+    least = min(limited, key=lambda worker: worker["memory_limit"] / worker["nthreads"])
+    cure = "give workers more (dask worker --memory-limit) or fewer threads (--nthreads)"
+    return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), cure)
+
+
+def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, str(n_threads)),
+        # Dask's own setting stays: it has freed memory go back at once.
+        "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
     }
     kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     try:
@@ -307,6 +370,7 @@ def _start_cluster(n_workers: int, n_threads: int) -> LocalCluster:
             return LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=1,
+                memory_limit=worker_bytes,
                 processes=True,
                 dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
                 silence_logs=logging.CRITICAL,
@@ -360,7 +424,7 @@ def _explain_deaths(client: Client, name: str, error: KilledWorker) -> str:
         )
     return (
         f"{name}: each worker that tried it was stopped because it took more memory than it may "
-        f"({format_bytes(over[-1])} of {format_bytes(worker.memory_limit)}); give workers more, use fewer of them, or "
+        f"({format_size(over[-1])} of {format_size(worker.memory_limit)}); give workers more, use fewer of them, or "
         "make windows smaller"
     )
 

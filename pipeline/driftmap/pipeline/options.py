@@ -97,6 +97,7 @@ PLACE_OPTIONS = (
     Option("tls", str, "Folder with the certificates for a tls:// scheduler, as `driftmap certs` makes it.", "DIR"),
     Option("require_tls", bool, "Refuse a scheduler on a network that is reached without TLS."),
     Option("workers", int, "Worker processes on this machine; one per core when left out."),
+    Option("worker_memory", str, "Memory that each of these may take, such as 2GB.", "SIZE"),
 )
 STORE_OPTION = Option(
     "store", str, "Folder of the store, or s3://BUCKET/PREFIX; NAME-maps.zarr here when left out.", "STORE"

@@ -24,15 +24,13 @@ from driftmap.pipeline.tasks import build_graph_task, warm_up
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from distributed import Client
-
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.config import RunConfig
-    from driftmap.pipeline.security import SecureAddress
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt
     from driftmap.pipeline.store.verify import Damage
     from driftmap.pipeline.windows import WindowPlan
+    from driftmap.pipeline.workplace import Workplace
 
 ADVICE = "restore the store from a copy, or make it anew under another name"
 
@@ -41,13 +39,10 @@ def build_again(
     store: Store,
     config: RunConfig,
     windows: Sequence[WindowPlan],
-    scheduler: str | Client | SecureAddress | None,
-    workers: int | None,
+    place: Workplace,
 ) -> Iterator[GraphReceipt]:
     """Build the graphs of some windows, and give their receipts without committing them."""
-    from driftmap.pipeline.executors import make_executor  # late: loads Dask
-
-    with make_executor(scheduler, workers, len(windows), warm_up) as executor:
+    with place.start(len(windows), warm_up) as executor:
         yield from executor.map_unordered(build_graph_task, make_tasks(store, config, windows), STAGE)
 
 

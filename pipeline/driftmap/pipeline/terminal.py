@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from driftmap.pipeline.machine import format_size
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -86,17 +88,67 @@ def show_run(store: Store, progress: RunProgress) -> None:
 
 
 def show_plan(plan: Plan) -> None:
-    """Print the windows of a plan."""
-    table = _table("Window", "Rows", "From", "To")
+    """Print the windows of a plan, and what it takes."""
+    table = _table("Window", "Rows", "Shared", "From", "To")
     for window in _elide(plan.windows):
         if window is None:
             table.add_row("…")
         else:
-            table.add_row(window.label, f"{window.n_rows:,}", str(window.start or ""), str(window.end or ""))
+            table.add_row(
+                window.label,
+                f"{window.n_rows:,}",
+                f"{window.n_shared:,}",
+                str(window.start or ""),
+                str(window.end or ""),
+            )
     _print_table(table)
-    n_rows = sum(window.n_rows for window in plan.windows)
     blocks = "1 block" if len(plan.blocks) == 1 else f"{len(plan.blocks)} blocks"
-    _plain().print(f"{len(plan.windows)} windows, {n_rows:,} rows, {blocks}", markup=False)
+    _plain().print(
+        f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
+        f"{blocks}",
+        markup=False,
+    )
+    for line in _describe_estimate(plan):
+        _plain().print(line, markup=False)
+
+
+def _describe_estimate(plan: Plan) -> list[str]:
+    estimate, duration = plan.estimate, plan.duration
+    lines = [
+        f"Largest graph task: {format_size(estimate.task_bytes)} (window {estimate.task_window!r}), with its worker "
+        + format_size(estimate.worker_bytes),
+        f"Coordinator: {format_size(estimate.coordinator_bytes)}; store: {format_size(estimate.store_bytes)}",
+    ]
+    if duration is not None:
+        lines.append(f"Roughly {duration.graphs:,.0f} s for the graphs, and {duration.layout:,.0f} s for the layout")
+    return lines
+
+
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """Say what a plan does and takes, as `plan --json` prints it."""
+    return {
+        "n_windows": len(plan.windows),
+        "n_rows": plan.n_rows,
+        "n_shared_rows": plan.n_shared,
+        "n_blocks": len(plan.blocks),
+        **asdict(plan.estimate),
+        "seconds": None if plan.duration is None else plan.duration._asdict(),
+        "windows": [
+            {
+                "index": window.index,
+                "label": window.label,
+                "n_rows": window.n_rows,
+                "n_shared_rows": window.n_shared,
+                "start": window.start,
+                "end": window.end,
+            }
+            for window in plan.windows
+        ],
+        "blocks": [
+            {part: [span.start, span.stop] for part, span in zip(("halo", "core", "lookahead"), block[:3], strict=True)}
+            for block in plan.blocks
+        ],
+    }
 
 
 def describe_store(store: Store) -> dict[str, Any]:

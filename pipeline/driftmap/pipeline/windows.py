@@ -48,6 +48,8 @@ class WindowPlan:
     start: str | None = None
     end: str | None = None
     """For windows in time: `start` belongs to the window, `end` does not."""
+    n_shared: int = 0
+    """Rows whose id, or which themselves where there are no ids, are in the window before too."""
 
 
 class _Cuts(NamedTuple):
@@ -110,11 +112,8 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
         cuts = _cut_values(keys[rule.by or ""], source.window_names)
     _refuse_small(cuts, n_neighbors, rule)
     ids = None if source.spec.id is None else keys[source.spec.id]
-    if ids is not None:
-        _refuse_ids(cuts, ids, rule, reach)
-    else:
-        _refuse_apart(cuts, rule)
-    return [_plan_window(cuts, index) for index in range(len(cuts.labels))]
+    shared = _refuse_ids(cuts, ids, rule, reach) if ids is not None else _refuse_apart(cuts, rule)
+    return [_plan_window(cuts, index, int(shared[index])) for index in range(len(cuts.labels))]
 
 
 def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:
@@ -125,7 +124,7 @@ def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:
     return source.key_columns(list(dict.fromkeys(name for name in wanted if name is not None)))
 
 
-def _plan_window(cuts: _Cuts, index: int) -> WindowPlan:
+def _plan_window(cuts: _Cuts, index: int, n_shared: int) -> WindowPlan:
     n_rows = int(cuts.highs[index] - cuts.lows[index])
     if cuts.order is None:
         runs = np.array([[cuts.lows[index], cuts.highs[index]]], dtype=np.int64)
@@ -133,7 +132,7 @@ def _plan_window(cuts: _Cuts, index: int) -> WindowPlan:
         runs = rows_to_runs(cuts.rows(index))
     start = None if cuts.starts is None else cuts.starts[index]
     end = None if cuts.ends is None else cuts.ends[index]
-    return WindowPlan(index, cuts.labels[index], runs, n_rows, start, end)
+    return WindowPlan(index, cuts.labels[index], runs, n_rows, start, end, n_shared)
 
 
 def _cut_rows(n_rows: int, length: int, stride: int) -> _Cuts:
@@ -269,13 +268,14 @@ def _refuse_small(cuts: _Cuts, n_neighbors: int, rule: WindowRule) -> None:
         )
 
 
-def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> None:
-    """Refuse ids that are twice in a window, and windows of which no two share an id."""
+def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> Int64Array:
+    """Refuse ids that are twice in a window, and windows of which no two share an id; count what each shares."""
     uniques, codes = encode_keys(ids)
     n_windows = len(cuts.labels)
     reach = n_windows if reach is None else reach
     places = np.empty(len(uniques), dtype=np.int64)
     last_windows = np.full(len(uniques), -1 - reach, dtype=np.int64)
+    shared = np.zeros(n_windows, dtype=np.int64)
     is_tied = n_windows == 1 or rule.allow_unrelated
     for index in range(n_windows):
         piece = slice(int(cuts.lows[index]), int(cuts.highs[index]))
@@ -287,6 +287,7 @@ def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> 
         if again.any():
             raise PlanError(_describe_repeated(cuts.labels[index], uniques[here], again))
         is_tied = is_tied or bool((last_windows[here] >= index - reach).any())
+        shared[index] = np.count_nonzero(last_windows[here] == index - 1) if index else 0
         last_windows[here] = index
     if not is_tied:
         near = "" if reach >= n_windows else f" within {reach} of each other"
@@ -294,6 +295,7 @@ def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> 
             f"no two windows{near} share an id, so nothing ties their maps; name the column (id) whose values come "
             "again in later windows, or allow_unrelated to have maps that cannot be compared"
         )
+    return shared
 
 
 def _describe_repeated(label: str, ids: Keys, again: np.ndarray[Any, Any]) -> str:
@@ -308,10 +310,11 @@ def _describe_repeated(label: str, ids: Keys, again: np.ndarray[Any, Any]) -> st
     )
 
 
-def _refuse_apart(cuts: _Cuts, rule: WindowRule) -> None:
-    """Refuse windows without ids of which no two share a row."""
-    if rule.allow_unrelated or len(cuts.labels) == 1 or bool((cuts.lows[1:] < cuts.highs[:-1]).any()):
-        return
+def _refuse_apart(cuts: _Cuts, rule: WindowRule) -> Int64Array:
+    """Refuse windows without ids of which no two share a row; count what each shares."""
+    shared = np.concatenate([[0], np.maximum(cuts.highs[:-1] - cuts.lows[1:], 0)]).astype(np.int64)
+    if rule.allow_unrelated or len(cuts.labels) == 1 or bool(shared.any()):
+        return shared
     cure = ""
     if rule.window is not None:
         cure = f", make stride ({rule.stride or rule.window}) shorter than window ({rule.window})"

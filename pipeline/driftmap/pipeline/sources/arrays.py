@@ -15,7 +15,7 @@ import pyarrow.types as pt
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
-from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
     find_vectors,
@@ -115,6 +115,15 @@ class ArraySource:
         ids = None if self.spec.id is None else np.array(self._table.keys[self.spec.id][rows])
         labels = {name: np.array(column[rows]) for name, column in self._table.labels.items()}
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading takes; see `Source`."""
+        offsets = self._table.offsets
+        n_features = int(np.diff(offsets).max())
+        beside = [*([self._table.keys[self.spec.id]] if self.spec.id else []), *self._table.labels.values()]
+        row_bytes = sum(column.dtype.itemsize for column in beside)
+        # What is mapped counts as well as what is picked, and a flag for each number.
+        return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 2 * row_bytes + 24))
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell whether arrays hold the same, wherever they lie."""

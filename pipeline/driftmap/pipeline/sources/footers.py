@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pyarrow.parquet as pq
 
@@ -31,18 +31,22 @@ class ColumnSizes(NamedTuple):
     page_bytes: int
     """Of what is read of all columns at once, besides what is decoded."""
 
+    @classmethod
+    def largest(cls, several: Iterable[Self]) -> Self:
+        """Take the largest of each size."""
+        return cls(*map(max, zip(*several, strict=True)))
+
 
 def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> ColumnSizes:
     """Measure columns by a file's footer; those it does not have count for nothing."""
-    largest = ColumnSizes(0, 0, 0, 0)
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
-        sizes = ColumnSizes(
-            len(found), *(math.ceil(sum(part)) for part in zip(*found, strict=True)) if found else (0, 0, 0)
-        )
-        largest = ColumnSizes(*map(max, largest, sizes))
-    return largest
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return ColumnSizes.largest([ColumnSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
+
+
+def _measure_group(group: pq.RowGroupMetaData, names: Sequence[str]) -> ColumnSizes:
+    found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
+    row_bytes, row_values, page_bytes = (sum(chunk[i] for chunk in found) for i in range(3))
+    return ColumnSizes(len(found), math.ceil(row_bytes), math.ceil(row_values), math.ceil(page_bytes))
 
 
 def _find_leaves(group: pq.RowGroupMetaData, names: Sequence[str]) -> list[int]:

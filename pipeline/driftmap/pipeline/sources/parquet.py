@@ -14,7 +14,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
 from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
-from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
 from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
 from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
 
@@ -112,6 +112,19 @@ class ParquetSource:
             join_parts(ids, self.spec.id) if self.spec.id is not None else None,
             {name: join_parts(parts, name) for name, parts in labels.items()},
         )
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading takes, by the files' footers; see `Source`."""
+        beside = tuple(dict.fromkeys([*([self.spec.id] if self.spec.id else []), *self.spec.label]))
+        vectors = ColumnSizes.largest(
+            self._measure(number, self._vectors.names) for number in range(len(self._fragments))
+        )
+        others = ColumnSizes.largest(self._measure(number, beside) for number in range(len(self._fragments)))
+        n_features = vectors.row_values
+        # Parts and then the whole, and a flag for each number; decoding, a few batches.
+        kept = n_rows * (9 * n_features + 3 * others.row_bytes)
+        working = vectors.page_bytes + others.page_bytes + 2 * BUFFER_BYTES + 3 * BATCH_BYTES
+        return ReadEstimate(n_features, others.row_bytes, kept + working)
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written anew."""

@@ -25,6 +25,17 @@ class WindowRows(NamedTuple):
     """Per label column (n,): numbers, dates, or text as UTF-8 in fixed-width bytes."""
 
 
+class ReadEstimate(NamedTuple):
+    """What reading some rows takes."""
+
+    n_features: int
+    """Of the longest vectors, as far as is known without reading them."""
+    row_bytes: int
+    """Of a row's id and labels, decoded."""
+    peak_bytes: int
+    """Memory at most, what is read included."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """Rows in an order of their own, numbered from 0, of which any part can be read."""
@@ -76,6 +87,9 @@ class Source(Protocol):
         SourceError
             When vectors are missing, of unequal length or not finite; the rows of the source are named.
         """
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what `read_rows` takes for a window of so many rows; no rows are read."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell sources apart: JSON that is the same until the data change."""

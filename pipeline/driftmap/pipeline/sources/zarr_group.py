@@ -11,7 +11,7 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
-from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
 from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.store.arrays import is_array, list_arrays, open_array
@@ -28,6 +28,9 @@ DEFAULT_NAMES = {"vectors": "vectors", "id": "id", "time": "time", "label": "lab
 
 SPAN_ROWS = 65_536
 """Most rows that are read at once to pick scattered ones from them, where chunks are not longer."""
+
+N_CHUNKS_AT_ONCE = 10
+"""Chunks that zarr reads side by side, unless it is told otherwise."""
 
 _UNITS = {"days": "D", "hours": "h", "minutes": "m", "seconds": "s", "milliseconds": "ms", "microseconds": "us"}
 _SINCE = re.compile(
@@ -91,6 +94,18 @@ class ZarrSource:
         }
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
 
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading takes, by the arrays' chunks; see `Source`."""
+        n_features, width = int(self._vectors.shape[1]), self._vectors.dtype.itemsize
+        beside = [*([self.spec.id] if self.spec.id else []), *self.spec.label]
+        row_bytes = sum(self._columns[name].dtype.itemsize for name in beside)
+        chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
+        n_chunks = min(N_CHUNKS_AT_ONCE, n_rows // chunk_rows + 2)
+        # As stored and decoded, several chunks at a time; what is read, and as float32 where it is another type.
+        numbers = width + (0 if self._vectors.dtype == np.float32 else 4) + 1
+        working = n_chunks * 2 * chunk_rows * n_features * width
+        return ReadEstimate(n_features, row_bytes, n_rows * (numbers * n_features + 2 * row_bytes) + working)
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written anew."""
         stamps = []
@@ -109,7 +124,7 @@ class ZarrSource:
 
     def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
         with np.errstate(over="ignore"):  # becomes inf, and is refused as such
-            matrix = self._read(self._vectors, self._vectors_name, runs).astype(np.float32)
+            matrix = self._read(self._vectors, self._vectors_name, runs).astype(np.float32, copy=False)
         refuse_not_finite(matrix, rows)
         return matrix
 
@@ -170,7 +185,7 @@ def read_runs(array: ArrayLike, runs: Int64Array) -> np.ndarray[Any, Any]:
     runs
         int64 (r, 2), ascending and apart.
     """
-    chunk = int((getattr(array, "shards", None) or getattr(array, "chunks", None) or (SPAN_ROWS,))[0])
+    chunk = count_chunk_rows(array)
     longest = max(chunk, SPAN_ROWS)
     parts = []
     begin = 0
@@ -183,6 +198,11 @@ def read_runs(array: ArrayLike, runs: Int64Array) -> np.ndarray[Any, Any]:
         parts.append(span if place - begin == 1 else span[runs_to_rows(runs[begin:place]) - first])
         begin = place
     return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+
+def count_chunk_rows(array: ArrayLike) -> int:
+    """Count the rows that are read and decoded together."""
+    return int((getattr(array, "shards", None) or getattr(array, "chunks", None) or (SPAN_ROWS,))[0])
 
 
 def _count_since(values: np.ndarray[Any, Any], units: object, name: str) -> np.ndarray[Any, Any]:

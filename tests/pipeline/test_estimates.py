@@ -1,0 +1,175 @@
+"""What a plan says a run takes, against what it takes: never less, and at most twice as much."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zarr
+from tests.memory import needs_proc, run_python
+
+from driftmap.pipeline import plan, run
+from driftmap.pipeline.errors import ConfigError, PlanError
+from driftmap.pipeline.estimates import WORKER_BYTES, Estimate, refuse_large_tasks
+from driftmap.pipeline.execution import WorkerLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MEASURE_TASK = """
+import json
+import numpy as np
+import distributed  # as a worker has it
+from types import SimpleNamespace
+from driftmap.pipeline import plan
+from driftmap.pipeline.graphs import make_tasks
+from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.tasks import build_graph_task, warm_up
+from driftmap.pipeline.windows import WindowPlan
+from tests.memory import peak_bytes_of, read_status
+
+warm_up()
+planned = plan({source!r}, id="id", vectors={vectors!r}, rows={n_rows}, n_neighbors={n_neighbors})
+fingerprint = as_source({source!r}, id="id", vectors={vectors!r}).fingerprint()
+store = SimpleNamespace(location=Location({store!r}), fingerprint=fingerprint)
+small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
+one, other = make_tasks(store, planned.config, [small, planned.windows[0]])
+build_graph_task(*one.arguments)
+at_rest = read_status("VmRSS")
+peak = peak_bytes_of(lambda: build_graph_task(*other.arguments))
+print(json.dumps([peak, at_rest, planned.estimate.task_bytes]))
+"""
+
+
+def write_source(folder: Path, kind: str, n_rows: int, n_features: int) -> tuple[Path, str]:
+    rows = np.random.default_rng(0).normal(size=(n_rows + n_rows // 2, n_features)).astype(np.float32)
+    ids = np.arange(len(rows))
+    path = folder / f"rows.{kind}"
+    if kind == "zarr":
+        group = zarr.open_group(path, mode="w", zarr_format=3)
+        chunk = max(1, 2**22 // rows[0].nbytes)
+        group.create_array("vectors", data=rows, chunks=(min(chunk, len(rows)), n_features))
+        group.create_array("id", data=ids)
+        return path, "vectors"
+    if kind == "columns":
+        pq.write_table(pa.table({"id": ids, **{f"f{i}": rows[:, i] for i in range(n_features)}}), path)
+        return path, ""
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), n_features)
+    pq.write_table(pa.table({"id": ids, "v": column}), path)
+    return path, "v"
+
+
+CASES = [
+    ("parquet", 2_000, 16, 15),
+    ("zarr", 10_000, 64, 15),
+    ("columns", 4_000, 200, 15),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("parquet", 4_000, 1_000, 15),
+            ("zarr", 4_000, 1_000, 15),
+            ("parquet", 10_000, 8, 60),
+            ("parquet", 20_000, 64, 15),
+            ("zarr", 30_000, 32, 15),
+        )
+    ),
+]
+
+
+@needs_proc
+@pytest.mark.parametrize(("kind", "n_rows", "n_features", "n_neighbors"), CASES)
+def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kind, n_rows, n_features, n_neighbors):
+    path, vectors = write_source(tmp_path, kind, n_rows, n_features)
+    given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
+    code = MEASURE_TASK.format(**given, store=str(tmp_path))
+    peak, at_rest, estimate = json.loads(run_python(code, MALLOC_TRIM_THRESHOLD_="65536"))  # Dask sets it for workers
+    assert peak <= estimate <= 2 * peak
+    assert at_rest <= WORKER_BYTES <= 2 * at_rest
+
+
+MEASURE_RUN = """
+import json
+from driftmap.pipeline import plan, run
+from tests.memory import read_status
+
+if __name__ == "__main__":
+    options = dict(id="id", rows={n_rows}, row_stride={stride}, n_epochs=20, workers=1, block_windows={block})
+    estimate = plan({source!r}, **options).estimate
+    run({source!r}, {store!r}, **options)
+    print(json.dumps([read_status("VmHWM"), estimate.coordinator_bytes, estimate.store_bytes]))
+"""
+
+
+@needs_proc
+@pytest.mark.slow
+def test_the_coordinator_and_the_store_take_at_most_what_is_said_and_at_least_half(tmp_path):
+    path, _ = write_source(tmp_path, "parquet", 60_000, 8)
+    given = {"source": str(path), "store": str(tmp_path / "store"), "n_rows": 3_000, "stride": 1_500, "block": 40}
+    peak, coordinator, store = json.loads(run_python(MEASURE_RUN.format(**given)))
+    assert peak <= coordinator <= 2 * peak
+    on_disk = sum(file.stat().st_size for file in (tmp_path / "store").rglob("*") if file.is_file())
+    assert on_disk <= store <= 2 * on_disk
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_source(tmp_path, "parquet", 1_000, 8)[0]
+
+
+@pytest.mark.parametrize("call", ["plan", "run"])
+def test_what_does_not_fit_a_worker_is_refused_before_any_work(source, tmp_path, call):
+    options = {"id": "id", "rows": 500, "row_stride": 200, "workers": 2, "worker_memory": "300MB"}
+    calls: dict[str, Callable[[], object]] = {
+        "plan": lambda: plan(source, **options),
+        "run": lambda: run(source, tmp_path / "store", **options),
+    }
+    with pytest.raises(PlanError, match=r"window 'rows 0-499' takes 3\d\d MB .* 300 MB .*worker_memory.*smaller"):
+        calls[call]()
+    assert not (tmp_path / "store").exists()
+
+
+def test_memory_is_said_of_local_workers_only(source):
+    with pytest.raises(ConfigError, match="worker_memory is for workers on this machine"):
+        plan(source, id="id", rows=1_500, scheduler="serial", worker_memory="2GB")
+    with pytest.raises(ConfigError, match="worker_memory is 'much'"):
+        plan(source, id="id", rows=1_500, worker_memory="much")
+
+
+def test_several_tasks_in_one_worker_count_together():
+    estimate = Estimate(10**9, "a", WORKER_BYTES + 10**9, 0, 0)
+    refuse_large_tasks(estimate, WorkerLimit(1, 1, 2 * 10**9, "give workers more"))
+    with pytest.raises(PlanError, match=r"takes 2\.\d\d GB in a worker \(2 tasks at once\).*give workers more"):
+        refuse_large_tasks(estimate, WorkerLimit(1, 2, 2 * 10**9, "give workers more"))
+    refuse_large_tasks(estimate, None)
+
+
+def test_more_rows_features_and_neighbours_take_more(tmp_path):
+    def estimate(n_rows: int, n_features: int, n_neighbors: int) -> Estimate:
+        folder = tmp_path / f"{n_rows}-{n_features}-{n_neighbors}"
+        folder.mkdir()
+        path, vectors = write_source(folder, "parquet", n_rows, n_features)
+        return plan(path, id="id", vectors=vectors, rows=n_rows, n_neighbors=n_neighbors).estimate
+
+    small = estimate(1_000, 8, 5)
+    for more in (estimate(8_000, 8, 5), estimate(1_000, 800, 5), estimate(1_000, 8, 400)):
+        assert more.task_bytes > small.task_bytes
+    assert estimate(1_000, 8, 50).store_bytes > small.store_bytes
+
+
+def test_shared_rows_are_counted(source):
+    assert [window.n_shared for window in plan(source, id="id", rows=500, row_stride=200).windows] == [0, *[300] * 5]
+    assert plan(source, rows=500, row_stride=200).n_shared == 1500
+
+
+def test_a_timed_plan_says_how_long_it_takes(source):
+    assert plan(source, id="id", rows=1_500).duration is None
+    timed = plan(source, id="id", rows=500, row_stride=200, timed=True, n_epochs=10)
+    assert timed.duration is not None
+    assert timed.duration.graphs > 0
+    assert 0 < timed.duration.layout < 600
