@@ -64,7 +64,8 @@ def measure_windows(store: Store) -> list[WindowQuality]:
             now = ids, positions = store.embedding(fact.index)
             if not fact.pruned:
                 knn = store.knn_graph(fact.index).indices
-                neighbours = _or_none(neighbour_preservation_from_graph(knn, positions, MAX_ASKED))
+                if knn.shape[1] > 1:
+                    neighbours = _or_none(neighbour_preservation_from_graph(knn, positions, MAX_ASKED))
             if before is not None:
                 relation = relate_ids(before[0], ids)
                 related = float(np.count_nonzero(relation >= 0) / max(1, len(ids)))

@@ -22,9 +22,10 @@ function drawMovers() {
 }
 
 function drawEvents() {
-  const c = chartColumn(), list = $("events");
-  $("events-card").hidden = c < 0 || last === 0;
-  if (c < 0) return;
+  const c = chartColumn(), list = $("events"), isEmpty = c < 0 || !windows.some((map) => map.events.some(([, column]) => column === c));
+  $("events-card").hidden = isEmpty;
+  $("movers-card").classList.toggle("wide", isEmpty);
+  if (isEmpty) { list.replaceChildren(); return; }
   const { values } = data.columns[c], title = (code) => shorten(values[code], 40);
   const items = windows.flatMap((map) => map.events.filter(([, column]) => column === c).map(([kind, , label, n, other]) => {
     const [sign, verb] = EVENTS[kind], rest = kind === "turn" ? ` ${title(other)}` : kind === "split" ? ` into ${other} parts` : kind === "merge" ? ` from ${other} parts` : "";
@@ -33,7 +34,7 @@ function drawEvents() {
     button.addEventListener("click", () => { setPlaying(false); goTo(map.t); });
     return make("li", { data: { t: map.t } }, button);
   }));
-  list.replaceChildren(...(items.length ? items : [make("li", { className: "note", textContent: "Nothing: every label is in all windows, in the same pieces." })]));
+  list.replaceChildren(...items);
 }
 
 function markEvents() {

@@ -31,6 +31,7 @@ function drawHistogram() {
 function drawHeat() {
   const c = chartColumn(), column = data.columns[c];
   $("heat-card").hidden = !column;
+  $("histogram-card").classList.toggle("wide", !column);
   if (!column) return;
   const n = Math.min(column.values.length, windows.at(-1).label_drift[c].length), top = Math.max(1e-9, quantile(windows.flatMap((map) => map.label_drift[c] || []).filter((v) => v !== null), 0.98));
   const chart = draw("svg", { viewBox: `0 0 ${last * 10} ${n * HEAT_ROW}`, preserveAspectRatio: "none", class: "heat", role: "img", "aria-label": `Drift of each ${column.name} in each step` });

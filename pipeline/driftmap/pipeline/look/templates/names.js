@@ -1,12 +1,13 @@
 // Names of categories on the large map: of those that are gathered in one spot, and where there is room.
 const MIN_GATHERED = 0.25;
+const ROWS_ASKED = 12000;
 
 // Where a category's name stands: the middle of its densest spot, so never between two of its clusters.
 function findAnchors(map) {
   const colours = coloursOf(map.t);
   if (map.anchorKey === map.colourKey) return map.anchors;
-  const byCode = new Map();
-  for (let row = 0; row < colours.length; row++) {
+  const byCode = new Map(), stride = Math.ceil(colours.length / ROWS_ASKED) || 1;
+  for (let row = 0; row < colours.length; row += stride) {
     if (colours[row] < 0) continue;
     const code = codeOf(map, row);
     if (!byCode.has(code)) byCode.set(code, []);

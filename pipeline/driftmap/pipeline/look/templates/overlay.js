@@ -1,5 +1,5 @@
 // What lies over the points: trails, the way of one entity, its neighbours, the lasso; and the still map without WebGL.
-const N_TRAILS = 60, TRAIL_STEPS = 3;
+const MOST_TRAILS = 60, TRAIL_SHARE = 0.08, TRAIL_STEPS = 3;
 
 function fit(canvas, time, isLarge) {
   const scale = Math.min(devicePixelRatio || 1, 2);
@@ -31,11 +31,12 @@ function drawLarge() {
 function findFastest(t) {
   const map = windows[t];
   if (map.fastest) return map.fastest;
-  const moves = movesInto(t), rows = [];
-  for (let row = 0; row < moves.length; row++) if (moves[row] > 0) rows.push(row);
-  rows.sort((a, b) => moves[b] - moves[a]);
-  map.fastest = rows.slice(0, N_TRAILS);
-  return map.fastest;
+  const moves = movesInto(t), sorted = moves.filter((move) => move > 0).sort();
+  const most = Math.ceil(Math.min(MOST_TRAILS, TRAIL_SHARE * sorted.length));
+  const least = sorted[sorted.length - most], rows = [];
+  for (let row = 0; row < moves.length && rows.length < most; row++) if (moves[row] >= least) rows.push(row);
+  map.fastest = rows;
+  return rows;
 }
 
 function drawTrails(place) {

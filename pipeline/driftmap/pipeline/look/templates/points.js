@@ -7,7 +7,7 @@ function pointsNow() {
   const { from, to, a, b } = pair, n = from.length;
   const isMade = points && points.pair === pair;
   const out = isMade ? points : { pair, n, places: new Float32Array(4 * n), looks: new Float32Array(4 * n), lit: new Float32Array(n) };
-  const coloursA = coloursOf(a.t), coloursB = coloursOf(b.t);
+  const coloursA = coloursOf(a.t), coloursB = coloursOf(b.t), isLitAll = !isDimming();
   for (let k = 0; k < n; k++) {
     const i = from[k], j = to[k];
     if (!isMade) {
@@ -21,7 +21,7 @@ function pointsNow() {
     out.looks[4 * k + 1] = q;
     out.looks[4 * k + 2] = i < 0 || p === HIDDEN ? 0 : 1;
     out.looks[4 * k + 3] = j < 0 || q === HIDDEN ? 0 : 1;
-    out.lit[k] = isLit(pair, i, j) ? 1 : 0;
+    out.lit[k] = isLitAll || isLit(pair, i, j) ? 1 : 0;
   }
   out.isStale = false;
   out.version = (out.version || 0) + 1;
@@ -52,4 +52,4 @@ function eachPoint(visit) {
   }
 }
 
-const radius = (side, n) => Math.max(1.15, Math.min(side / 150, 0.13 * side / Math.sqrt(Math.max(1, n))));
+const radius = (side, n) => Math.max(1.15, Math.min(side / 150, 0.15 * side / Math.sqrt(Math.max(1, n))));

@@ -42,6 +42,7 @@ function mark(k) {
 function choose(entity) {
   closeFound();
   $("search").value = "";
+  $("search").blur();  // so that keys move in time again
   follow(entity);
 }
 

@@ -20,17 +20,17 @@ function findRow(map, entity) {
 // The rows of windows t and t + 1: those that move have a row in both; those that leave or enter, -1 in one.
 function matchPair(t) {
   const a = windows[t], b = windows[Math.min(t + 1, last)];
-  const from = [], to = [];
-  let i = 0, j = 0;
+  const from = new Int32Array(a.entities.length + b.entities.length), to = new Int32Array(from.length);
+  let i = 0, j = 0, n = 0;
   while (i < a.entities.length || j < b.entities.length) {
     const p = i < a.entities.length ? a.entities[i] : Infinity;
     const q = j < b.entities.length ? b.entities[j] : Infinity;
-    from.push(p <= q ? i : -1);
-    to.push(q <= p ? j : -1);
+    from[n] = p <= q ? i : -1;
+    to[n++] = q <= p ? j : -1;
     if (p <= q) i++;
     if (q <= p) j++;
   }
-  return { t, a, b, from: Int32Array.from(from), to: Int32Array.from(to) };
+  return { t, a, b, from: from.subarray(0, n), to: to.subarray(0, n) };
 }
 
 function pairAt(time) {
