@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
+from driftmap.pipeline.look.page_codec import decode_page
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import write_graph, write_positions
 
@@ -74,3 +76,9 @@ def to_fuzzy(knn: KnnGraph) -> FuzzyGraph:
     n, k = knn.indices.shape
     indptr = np.arange(0, n * (k - 1) + 1, max(1, k - 1), dtype=np.int64) if k > 1 else np.zeros(n + 1, np.int64)
     return FuzzyGraph(indptr, knn.indices[:, 1:].ravel(), np.ones(n * (k - 1), np.float32))
+
+
+def read_page_header(path) -> dict:
+    """What a page says: its windows, ids and columns."""
+    packed = re.search(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))[1]
+    return decode_page(packed)[0]
