@@ -14,7 +14,6 @@ from tests.deploy.clusters import start_unit, start_workers, wait_for_line, writ
 from tests.deploy.hosts import make_hosts, why_not
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.certificates import make_certificates
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
 
@@ -33,18 +32,11 @@ def hosts():
 
 
 @pytest.fixture(scope="module")
-def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls") / "certs"
-    make_certificates(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cluster(hosts, certs, processes):
+def three_hosts(hosts, certs, processes):
     """Scheduler on the first host, a worker on each of the others."""
     tls = certs / "scheduler"
     listen = {"LISTEN": hosts.address(0), "PORT": "8786"}
-    log = start_unit(processes, "scheduler", "scheduler", tls, hosts.enter(0), **listen)
+    log = start_unit(processes, "head", "scheduler", tls, hosts.enter(0), **listen)
     address = wait_for_line(log, r"Scheduler at: +(tls://\S+)")[1]
     assert address == f"tls://{hosts.address(0)}:8786"
     for number in (1, 2):
@@ -65,10 +57,10 @@ def count_graphs(store):
     return sum(window.graph_attempt is not None for window in open_store(store).state())
 
 
-def test_a_host_that_is_cut_off_costs_only_its_unfinished_windows(hosts, cluster, certs, source, tmp_path):
+def test_a_host_that_is_cut_off_costs_only_its_unfinished_windows(hosts, three_hosts, certs, source, tmp_path):
     alone = run(source, tmp_path / "alone", scheduler="serial", **OPTIONS)
     flags = [part for name, value in OPTIONS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    place = ["--store", str(tmp_path / "maps"), "--scheduler", cluster, "--tls", str(certs)]
+    place = ["--store", str(tmp_path / "maps"), "--scheduler", three_hosts, "--tls", str(certs)]
     command = [*hosts.enter(0), sys.executable, "-m", "driftmap.pipeline.cli", "run", str(source), *flags, *place]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from tests.deploy.clusters import WALK_OPTIONS, start_hosts, start_workers, wait_for_line, write_walk
+from tests.deploy.clusters import WALK_OPTIONS, start_workers, wait_for_line, write_walk
 
 import driftmap.engine
 import driftmap.pipeline
@@ -18,13 +18,6 @@ from driftmap.pipeline.certificates import make_certificates
 from driftmap.pipeline.errors import SecurityError
 from driftmap.pipeline.processes import WorkerError
 from driftmap.pipeline.security import SecureAddress, find_tls_files, settle_scheduler, try_handshake
-
-
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls") / "certs"
-    make_certificates(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +33,6 @@ def strangers(certs, tmp_path_factory):
         patch.setattr(certificates, "_now", lambda: datetime.now(UTC) - timedelta(days=40))
         make_certificates(expired, days=30)
     return {"another authority": other, "expired": expired}
-
-
-@pytest.fixture(scope="module")
-def cluster(certs, processes):
-    """Address of a scheduler with two workers, started as the units of `deploy/hosts` do."""
-    return start_hosts(processes, certs)
 
 
 @pytest.fixture(scope="module")
