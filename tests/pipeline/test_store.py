@@ -251,7 +251,7 @@ def test_a_store_of_a_newer_version_is_refused(store):
     path = store.path / "commits/00000000.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "version": FORMAT_VERSION + 1, "driftmap": "9.1"}))
-    with pytest.raises(StoreError, match=r"made by driftmap 9.1 in store format 2.*upgrade"):
+    with pytest.raises(StoreError, match=r"made by driftmap 9.1, is in store format 2; .*upgrade"):
         Store.open(store.path)
 
 

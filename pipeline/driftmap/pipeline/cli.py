@@ -27,6 +27,7 @@ EXIT_INTERRUPTED = 130
 _MORE_COMMANDS: dict[str, str] = {
     "certs": "certs",
     "ingest": "ingest",
+    "migrate": "migrate",
     "place": "place",
     "plan": "plan",
     "plot": "plot",

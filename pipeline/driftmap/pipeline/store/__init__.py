@@ -1,4 +1,26 @@
-"""The store of a run: plain Zarr arrays, and the log of commits that alone says what is there."""
+"""The store of a run: plain Zarr arrays, and the log of commits that alone says what is there.
+
+A store is a folder, or `s3://bucket/prefix`, of format version 1. Files are created whole and once, unless the table
+says otherwise; what no commit names is not there for anybody, and `driftmap verify --clean` removes it.
+
+| path | what |
+|---|---|
+| `commits/00000000.json` | The log, numbered without gaps. The first commit holds the format's version, the settings, the windows and the source's fingerprint. |
+| | `graph`: a window's graph is there; `layout`: maps of a block, final and provisional. |
+| | `source`, `set_aside`, `ingest`, `reopen`, `pruned`: how the store grows and shrinks (`growth.py`). |
+| | `rebuilt`, `relaid`, `clean`, `migrated`: how it was mended (`repairs.py`). |
+| `windows/00000003/<attempt>/` | A Zarr v3 group of one attempt at a window. Its metadata holds size and digest of each file, and digests of the arrays' values. |
+| `.../ids`, `label_0`, ... | (n,) entity ids and label columns; text and bytes as rows of bytes, times as integers (`driftmap_kind`). |
+| `.../knn_indices`, `knn_distances` | (n, k) int32, float32: the kNN graph. |
+| `.../indptr`, `indices`, `data` | (n + 1,) int64, (e,) int32, (e,) float32: the fuzzy graph, CSR. |
+| `.../positions` | (n, c) float32: the map; in the groups of a layout, which hold nothing else. |
+| `windows/00000003/zarr.json` | Zarr's marks of the groups above; they say nothing. |
+| `checkpoints/00001024.json` | What the first 1,024 commits amount to. Made of the log, and left out without harm; the newest two stay. |
+| `lock/00000007.json` | Who holds the store, or held it last. Written anew every few seconds by the holder. |
+| `source/` | Arrays that were given from Python, for the workers; only in a folder. |
+
+Arrays are one chunk until they are large, cut along their rows then: bytes, blosc (lz4, shuffle), crc32c.
+"""  # noqa: E501 - a table's rows are lines
 
 from driftmap.pipeline.store.store import Store, open_store
 

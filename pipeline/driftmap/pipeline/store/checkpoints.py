@@ -34,7 +34,7 @@ VERSION = 1
 N_KEPT = 2
 """Checkpoints that are not deleted: where the newest is damaged, the one before serves."""
 _FIELDS = tuple(field.name for field in dataclasses.fields(WindowState))
-_PLAIN = ("config", "fingerprint", "driftmap_version", "n_blocks_done", "n_commits")
+_PLAIN = ("config", "fingerprint", "driftmap_version", "version", "n_blocks_done", "n_commits")
 
 
 def next_checkpoint(n_commits: int) -> int:

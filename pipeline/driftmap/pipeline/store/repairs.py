@@ -16,6 +16,9 @@ REPAIR_KINDS = ("rebuilt", "relaid", "clean")
 `replaces` the attempt that each window had, which counts no longer. `clean`: files that no commit named were deleted
 (`files`, `bytes`); it stands in the log so that a writer that was taken over cannot commit what is gone."""
 
+MIGRATED = "migrated"
+"""Kind of the commit that says that the store is of a newer format (`version`) from there on."""
+
 
 def apply_repair(windows: list[WindowState], commit: Commit) -> None:
     """Apply one commit of `REPAIR_KINDS`; how far a window has come does not change."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.growth import GROWTH_KINDS, Growth, apply_growth, replace_graph
-from driftmap.pipeline.store.repairs import REPAIR_KINDS, apply_repair
+from driftmap.pipeline.store.repairs import MIGRATED, REPAIR_KINDS, apply_repair
 from driftmap.pipeline.store.windows import Status, WindowState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from driftmap.pipeline.store.commits import Commit
 
@@ -26,6 +27,8 @@ class StoreState:
     config: dict[str, Any]
     fingerprint: dict[str, Any]
     driftmap_version: str
+    version: int
+    """Of the store's format."""
     windows: list[WindowState]
     n_blocks_done: int = 0
     n_commits: int = 1
@@ -43,6 +46,8 @@ class StoreState:
                 self._apply_growth(commit)
             elif commit.kind in REPAIR_KINDS:
                 apply_repair(self.windows, commit)
+            elif commit.kind == MIGRATED:
+                self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
             else:
                 raise StoreError(
                     f"commit {commit.number} of the store is of the unknown kind {commit.kind!r}; "
@@ -84,6 +89,20 @@ class StoreState:
             self.index_by_label |= {self.windows[index].label: index for index in numbers}
 
 
+def make_first_commit(
+    config: Mapping[str, Any], windows: Sequence[Mapping[str, Any]], fingerprint: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make the payload of the commit that makes a store; see `Store.create`."""
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "driftmap": version("driftmap"),
+        "config": dict(config),
+        "windows": [dict(window) for window in windows],
+        "fingerprint": dict(fingerprint),
+    }
+
+
 def read_first_commit(commit: Commit, where: str) -> StoreState:
     """Read the commit that made the store.
 
@@ -95,17 +114,39 @@ def read_first_commit(commit: Commit, where: str) -> StoreState:
     payload = commit.payload
     if payload.get("format") != FORMAT:
         raise StoreError(f"{where} is no driftmap store: its first commit names the format {payload.get('format')!r}")
-    if payload["version"] > FORMAT_VERSION:
-        raise StoreError(
-            f"{where} was made by driftmap {payload['driftmap']} in store format {payload['version']}; this driftmap "
-            f"reads formats up to {FORMAT_VERSION}: upgrade it (pip install --upgrade driftmap)"
-        )
+    what = f"{where}, made by driftmap {payload['driftmap']},"
+    format_version = _check_version(payload["version"], what)
     windows = [WindowState(index=index, **facts) for index, facts in enumerate(payload["windows"])]
     return StoreState(
         config=payload["config"],
         fingerprint=payload["fingerprint"],
         driftmap_version=payload["driftmap"],
+        version=format_version,
         windows=windows,
         index_by_label={window.label: window.index for window in windows},
         growth=Growth(origin=windows[0].start if windows else None),
     )
+
+
+def refuse_older(number: int, where: str) -> None:
+    """Refuse to write to a store of an older format.
+
+    Raises
+    ------
+    StoreError
+        Saying how to bring it to the newest.
+    """
+    if number < FORMAT_VERSION:
+        raise StoreError(
+            f"{where} is in store format {number}, and this driftmap writes format {FORMAT_VERSION}; bring it there: "
+            f"driftmap migrate {where}"
+        )
+
+
+def _check_version(number: int, what: str) -> int:
+    if number > FORMAT_VERSION:
+        raise StoreError(
+            f"{what} is in store format {number}; this driftmap reads formats up to {FORMAT_VERSION}: upgrade it "
+            "(pip install --upgrade driftmap)"
+        )
+    return number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from contextlib import suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts, checkpoints, commits, lock
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.state import FORMAT, FORMAT_VERSION, read_first_commit
+from driftmap.pipeline.store.state import make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,9 +43,18 @@ class Store:
         Refuse to write.
     generation
         Show the windows of this generation; None: those of the newest.
+    is_migrating
+        Take a store of an older format for writing.
     """
 
-    def __init__(self, location: Location, *, read_only: bool = True, generation: int | None = None) -> None:
+    def __init__(
+        self,
+        location: Location,
+        *,
+        read_only: bool = True,
+        generation: int | None = None,
+        is_migrating: bool = False,
+    ) -> None:
         self.location = location
         self.read_only = read_only
         self.lock: StoreLock | None = None
@@ -59,6 +67,8 @@ class Store:
         new = self._log.read_new()
         self._state = saved or read_first_commit(new.pop(0), str(location))
         self._state.apply(new)
+        if not (read_only or is_migrating):
+            refuse_older(self._state.version, str(location))
         self._go_back()
 
     @classmethod
@@ -101,14 +111,7 @@ class Store:
             Of the source, to see that it changed.
         """
         location = prepare_location(path)
-        payload = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "driftmap": version("driftmap"),
-            "config": dict(config),
-            "windows": [dict(window) for window in windows],
-            "fingerprint": dict(fingerprint),
-        }
+        payload = make_first_commit(config, windows, fingerprint)
         with suppress(CommitConflictError):  # the other run's store is as good, where the settings agree
             CommitLog(location).append("create", payload)
         return cls(location, read_only=False)
@@ -162,6 +165,11 @@ class Store:
     def driftmap_version(self) -> str:
         """Version of driftmap that made the store."""
         return self._state.driftmap_version
+
+    @property
+    def version(self) -> int:
+        """Version of the store's format."""
+        return self._state.version
 
     @property
     def labels(self) -> list[str]:

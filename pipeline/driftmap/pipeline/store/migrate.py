@@ -1,0 +1,67 @@
+"""Bring a store of an older format to the newest one.
+
+A step from one version to the next writes what the next one needs beside what is there, and is told to the log by a
+commit `migrated`, from which on older versions of driftmap refuse the store. Nothing needs one yet: version 1 is the
+only format there is, since whatever was added to it so far can be left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import state
+from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.repairs import MIGRATED
+from driftmap.pipeline.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from driftmap.pipeline.store.location import Location
+
+STEPS: Mapping[int, Callable[[Store], None]] = {}
+"""By version, what brings a store from it to the next. A step may have been killed half-way and is then done anew."""
+
+
+def migrate_store(
+    path: str | Path | Location, steps: Mapping[int, Callable[[Store], None]] = STEPS, *, wait_seconds: float = 0.0
+) -> list[int]:
+    """Bring a store to the newest format; one that is there already is not touched.
+
+    Parameters
+    ----------
+    path
+        The store.
+    steps
+        By version, what brings a store to the next.
+    wait_seconds
+        How long to wait for another process that writes to the store.
+
+    Returns
+    -------
+    The versions that it was brought to, one after the other.
+
+    Raises
+    ------
+    StoreError
+        When the store cannot be opened, is in use, or is of a version from which no step leads on.
+    """
+    found = Store.open(path)
+    if found.version == state.FORMAT_VERSION:
+        return []
+    passed = []
+    with hold_lock(found.location, wait_seconds=wait_seconds) as lock:
+        store = Store(found.location, read_only=False, is_migrating=True)
+        store.lock = lock
+        while store.version < state.FORMAT_VERSION:
+            step = steps.get(store.version)
+            if step is None:
+                raise StoreError(
+                    f"no step leads on from format {store.version}, which {store.path} has; make the store anew"
+                )
+            step(store)
+            store.commit_repair(MIGRATED, {"version": store.version + 1})
+            passed.append(store.version)
+    return passed
