@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.execution import Task
 from driftmap.pipeline.graphs import STAGE
 from driftmap.pipeline.ingestion.batch import BadWindow, Planner
+from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
 from driftmap.pipeline.ingestion.options import IngestOptions, IngestReport
 from driftmap.pipeline.ingestion.parts import Feed
@@ -48,7 +50,7 @@ class BadRowsError(SourceError):
 def ingest(
     store: str | Path,
     *,
-    source: str | Path | None = None,
+    source: object = None,
     scheduler: str | Client | None = None,
     tls: str | Path | Literal[True] | None = None,
     workers: int | None = None,
@@ -66,7 +68,10 @@ def ingest(
     store
         The store, made by `run`.
     source
-        Where the source is now, when it is not where the run found it.
+        Where the source is now, when it is not where the run found it. Or new rows themselves: a table, a data frame or
+        arrays. Or a function that gives such rows: it is called with the newest time stamp seen (a datetime in UTC),
+        or the label of the newest window where windows are made by values, and returns the rows that came after it;
+        None, or no rows, when there are none. Rows from Python are kept in the store.
     scheduler, tls, workers
         As for `run`; when neither is given and there is one new window, its graph is built in this process.
     on_event
@@ -120,11 +125,13 @@ class _Ingest:
 
     find_executor: Callable[[int], Any]
 
-    def __init__(self, store: Store, source: str | Path | None, options: IngestOptions, on_event: OnEvent) -> None:
+    def __init__(self, store: Store, source: object, options: IngestOptions, on_event: OnEvent) -> None:
         self._store = store
         self._options = options
         self._on_event = on_event
-        self._config = _read_config(store, source)
+        path = Path(source) if isinstance(source, str | os.PathLike) else None
+        self._given = source if path is None else None
+        self._config = _read_config(store, path)
         self._slots = make_slots(self._config, store.growth.origin)
         self._feed = Feed(self._config.source, self._slots, store.location)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
@@ -138,6 +145,7 @@ class _Ingest:
     def run(self) -> IngestReport:
         """Do all there is to do."""
         self._scan()
+        self._ask()
         if self._options.reopen:
             self._reopen()
         while self._take_in():
@@ -152,6 +160,7 @@ class _Ingest:
         """Look at parts that are new or changed, and note them in the log."""
         known = self._store.growth.parts
         self._parts = self._feed.list_parts(known)
+        self._report.waiting = list(self._feed.unfinished)
         found = {}
         for name, ref in list(self._parts.items()):
             if name in known and known[name].stamp == ref.stamp:
@@ -169,6 +178,12 @@ class _Ingest:
             removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
             parts = {name: list(part) for name, part in found.items()}
             self._store.commit_growth("source", {"parts": parts, "removed": removed})
+
+    def _ask(self) -> None:
+        """Take in rows that were given from Python, or ask for them; those of an earlier call are noted by now."""
+        given = self._given(find_since(self._store)) if callable(self._given) else self._given
+        if put_rows(self._store, self._config.source, given):
+            self._scan()
 
     def _plan(self) -> Planner:
         until = self._options.find_until(self._store.growth.newest, self._now)
@@ -330,12 +345,12 @@ class _Ingest:
         self._on_event("quarantined", {"part": ref.name, "reason": reason})
 
 
-def _read_config(store: Store, source: str | Path | None) -> RunConfig:
+def _read_config(store: Store, source: Path | None) -> RunConfig:
     if not store.is_complete:
         raise StoreError(f"the run of {store.path} is not finished; finish it first, with the command that began it")
     config = RunConfig.from_json(store.config)
     if source is not None:
-        path = str(Path(source).expanduser().absolute())
+        path = str(source.expanduser().absolute())
         config = config.model_copy(update={"source": config.source.model_copy(update={"path": path})})
     if config.source.id is None and config.source.format != "zarr":
         raise ConfigError(

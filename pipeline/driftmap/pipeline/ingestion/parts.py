@@ -77,6 +77,8 @@ class Feed:
 
     def __init__(self, spec: SourceSpec, slots: Slots, store: Location) -> None:
         self.spec = spec
+        self.unfinished: list[str] = []
+        """Arrays that were being written when they were last looked at."""
         self._slots = slots
         self._folder = store.folder if store.is_local else None
 
@@ -93,6 +95,7 @@ class Feed:
         SourceError
             When the source is gone, or an array has become shorter.
         """
+        self.unfinished = []
         if self.spec.format == "parquet":
             parts = self._list_files()
         elif self.spec.format == "zarr":
@@ -187,9 +190,10 @@ class Feed:
         try:
             n_rows = open_source(self.spec).n_rows
         except SourceError as error:
-            if "has shape" in str(error) and n_known:  # one of its arrays was made longer, the others not yet
-                return parts
-            raise
+            if "has shape" not in str(error):
+                raise
+            self.unfinished = [self.spec.path]  # one of its arrays was made longer, the others not yet
+            return parts
         if n_rows < n_known:
             raise SourceError(f"{self.spec.path} has {n_rows:,} rows, and had {n_known:,}; an array may only grow")
         n_rows = self._count_written(n_known, n_rows)
