@@ -179,7 +179,7 @@ def _scatter(
     order = order[np.argsort(~is_behind[order], kind="stable")]
     order = order[np.isfinite(plane[order, 0])]
     side = 72 * np.sqrt(layout.panel[0] * layout.panel[1])
-    radius = max(0.4, min(side / 90, 0.14 * side / np.sqrt(max(1, len(order)))))
+    radius = max(0.4, min(2.2, side / 90, 0.14 * side / np.sqrt(max(1, len(order)))))
     alpha = np.where(is_behind[order], 0.6, 0.9)
     painted = np.column_stack([colours[order], alpha])
     axes.scatter(*plane[order].T, s=(2 * radius) ** 2, c=painted, linewidths=0, rasterized=is_picture)

@@ -22,7 +22,7 @@ MAX_NAME = 26
 """Characters of a legend's entry."""
 
 EDGE, GAP, LEGEND_LINE = 0.15, 0.1, 0.2
-_WIDTH, _PANEL, _ONLY_PANEL, _HEADING = 15.0, 2.5, 5.0, 0.36
+_WIDTH, _PANEL, _HEADING = 15.0, 2.5, 0.36
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) ->
     low, high, aspect = frame_maps(sequence)
     legend, legend_height = measure_legend(colouring)
     n_columns = _choose_columns(len(windows), aspect)
-    width = min(_ONLY_PANEL if n_columns == 1 else _PANEL, (_WIDTH - legend) / n_columns - GAP)
+    width = min(_PANEL * max(1.0, 2 / math.sqrt(n_columns)), (_WIDTH - legend) / n_columns - GAP)
     n_lines = math.ceil(len(windows) / n_columns)
     top = EDGE + (_HEADING if heading else 0.0) + _strip(width)
     height = max(n_lines * (width * aspect + _strip(width) + GAP) - _strip(width) - GAP, legend_height)
