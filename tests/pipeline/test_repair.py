@@ -18,6 +18,7 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.arrays import read_array
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
 from driftmap.pipeline.store.commits import CommitLog
+from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orphans
 
@@ -264,3 +265,32 @@ def test_a_damaged_commit_is_told_even_where_a_checkpoint_hides_it(copy, capsys,
     assert "commits/00000004.json is damaged" in capsys.readouterr().out
     assert run_command(["verify", str(copy.path), "--clean"]) == 2
     assert "00000004.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.02, 0.21, 0.4, 0.63, 0.81, 0.99])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_stops_at_any_file_it_writes_is_made_good_by_the_next(whole, source, tmp_path, share, when):
+    written = sum(path.is_file() for path in whole.path.rglob("*"))
+    create, n_calls = Location.create, 0
+
+    def create_or_stop(location, name, content):
+        nonlocal n_calls
+        n_calls += 1
+        is_last = n_calls == int(share * written)
+        if is_last and when == "before":
+            raise KeyboardInterrupt
+        made = create(location, name, content)
+        if is_last:
+            raise KeyboardInterrupt
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Location, "create", create_or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            go_on(source, tmp_path / "s")
+    store = go_on(source, tmp_path / "s")
+    assert read_everything(store) == read_everything(whole)
+    assert run_command(["verify", str(store.path), "--clean"]) == 0
+    assert find_orphans(open_store(store.path)) == {}
+    assert sum(path.is_file() for path in store.path.rglob("*")) <= written + 1  # the commit that says it was cleaned
