@@ -125,3 +125,9 @@ def test_what_cannot_be_kept_is_refused(place):
         prune(place / "store", embeddings=True)
     with pytest.raises(ConfigError, match="write M for months or min for minutes"):
         prune(place / "store", keep="2m")
+
+
+def test_a_pruned_store_is_whole_for_verify(place):
+    for keep in ("3D", None):
+        prune(place / "store", keep=keep)
+        assert run_command(["verify", str(place / "store")]) == 0

@@ -678,3 +678,36 @@ def test_a_dataset_of_the_same_folder_has_the_same_order(sources):
     assert (
         ds.dataset(files, format="parquet").to_table(columns=["user"])["user"].to_pylist() == table["user"].to_pylist()
     )
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "arrays", "zarr"])
+def test_keys_of_some_rows_are_those_of_all(tmp_path, kind):
+    table = make_table()
+    if kind == "file":
+        pq.write_table(table, tmp_path / "t.parquet", row_group_size=7)
+        source = as_source(tmp_path / "t.parquet", time="day", id="user")
+    elif kind == "folder":
+        write_folder(tmp_path, table)
+        source = as_source(tmp_path, time="day", id="user")
+    elif kind == "arrays":
+        source = as_source(table, time="day", id="user")
+    else:
+        group = zarr.open_group(tmp_path / "g.zarr", mode="w")
+        group.create_array("vectors", data=np.zeros((N_ROWS, 2), np.float32), chunks=(9, 2))
+        days = table["day"].to_numpy().astype("datetime64[s]").astype(np.int64)
+        group.create_array("day", data=days, chunks=(9,)).attrs["units"] = "seconds since 1970-01-01"
+        group.create_array("user", data=np.arange(N_ROWS), chunks=(9,))
+        source = as_source(tmp_path / "g.zarr", time="day", id="user")
+    runs = np.array([[2, 5], [18, 31], [59, 60]])
+    whole, some = source.key_columns(["day", "user"]), source.key_columns(["day", "user"], runs)
+    for name in ("day", "user"):
+        assert some[name].tolist() == whole[name][runs_to_rows(runs)].tolist()
+
+
+def test_some_files_of_a_folder_can_be_named(tmp_path):
+    write_folder(tmp_path, make_table())
+    spec = as_source(tmp_path, time="day", id="user").spec
+    some = open_source(spec.model_copy(update={"files": ("a/2.parquet",)}))
+    assert some.n_rows == 5
+    with pytest.raises(SourceError, match="is gone"):
+        open_source(spec.model_copy(update={"files": ("a/9.parquet",)}))

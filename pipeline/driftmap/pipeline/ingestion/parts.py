@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 INBOX_FOLDER = "inbox"
 """Folder of a store that holds the rows that were given from Python after its run."""
 
+MAX_REMEMBERED_ROWS = 5_000_000
+"""Rows whose times and ids are held from one window to the next."""
+
 _PARQUET_END = b"PAR1"
 
 
@@ -80,6 +83,7 @@ class Feed:
         self.unfinished: list[str] = []
         """Arrays that were being written when they were last looked at."""
         self._slots = slots
+        self._read: dict[tuple[str, tuple[int, ...]], dict[str, np.ndarray[Any, Any]]] = {}
         self._folder = store.folder if store.is_local else None
 
     def list_parts(self, known: Mapping[str, SourcePart]) -> dict[str, PartRef]:
@@ -135,7 +139,7 @@ class Feed:
         names = [self._slots.column] + ([self.spec.id] if self.spec.id is not None else [])
         pieces, ids = [], []
         for ref in refs:
-            keys = self._read_keys(ref, list(dict.fromkeys(names)))
+            keys = self._recall_keys(ref, list(dict.fromkeys(names)))
             rows = np.flatnonzero(self._slots.contains(keys[self._slots.column], slot))
             if not len(rows):
                 continue
@@ -159,6 +163,15 @@ class Feed:
                 return file.read() != _PARQUET_END
         except OSError:
             return True
+
+    def _recall_keys(self, ref: PartRef, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
+        """Read key columns, or give those of a part that was read lately: consecutive windows lie in the same parts."""
+        known = self._read.pop((ref.name, ref.stamp), None) or self._read_keys(ref, names)
+        self._read[ref.name, ref.stamp] = known
+        n_rows = sum(len(keys[names[0]]) for keys in self._read.values())
+        while n_rows > MAX_REMEMBERED_ROWS and len(self._read) > 1:
+            n_rows -= len(self._read.pop(next(iter(self._read)))[names[0]])
+        return known
 
     def _read_keys(self, ref: PartRef, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
         source = open_source(ref.spec)

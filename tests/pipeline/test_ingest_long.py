@@ -1,0 +1,58 @@
+"""Months of ingestion: as good as one run over everything, in its place, at the same cost, and whole after kills.
+
+By hand: `pytest -m long tests/pipeline/test_ingest_long.py`; the figures come from `tests/benchmarks/bench_ingest.py`
+and `replay_ingest.py`.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.benchmarks import bench_ingest, replay_ingest
+from tests.benchmarks.data_sets import is_available
+from tests.conftest import SHARED_DATA
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(4 * 3600)]
+
+
+@pytest.mark.parametrize("name", bench_ingest.SETS)
+def test_ingested_maps_are_as_good_as_those_of_one_run(name, tmp_path):
+    if not is_available(name):
+        pytest.skip("the shared data sets are not on this machine")
+    figures = bench_ingest.compare(name, tmp_path)
+    whole, grown = figures["whole"], figures["grown"]
+    assert grown["trust"] == pytest.approx(whole["trust"], rel=0.05)
+    assert grown["neighbours"] > 0.95 * whole["neighbours"]
+    for step in ("drift1", "drift5"):
+        assert not grown[step] > 1.05 * whole[step]  # NaN where no row lasts that long
+
+
+def test_the_map_keeps_its_scale_and_place(tmp_path):
+    """500 windows of 100 rows, a fifth of them new in each: no entity lasts longer than five windows."""
+    figures = bench_ingest.follow_gauge(tmp_path, 500, 100)
+    late = figures[len(figures) // 2 :]
+    for rows in (figures, late):
+        assert 0.85 < sum(row["spread"] for row in rows) / len(rows) < 1.15  # neither shrinks nor swells
+    assert max(row["away"] for row in figures) < 0.5
+    assert max(abs(row["turn"]) for row in figures) < 15
+
+
+def test_one_more_window_costs_the_same_in_any_store(tmp_path):
+    figures = bench_ingest.measure_cost(tmp_path, (10, 100, 1000), 60)
+    for measure in ("seconds", "peak_mb"):
+        values = [figure[measure] for figure in figures.values()]
+        assert max(values) < 1.1 * min(values)
+
+
+def test_three_years_with_kills_end_as_without(tmp_path):
+    data = SHARED_DATA / "numpy_commits.npz"
+    if not data.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    started = time.perf_counter()
+    replay_ingest.start_child(data, tmp_path / "peace", 156).wait()
+    seconds = time.perf_counter() - started
+    assert replay_ingest.replay_with_kills(data, tmp_path / "kills", 156, 20, seconds) > 5
+    result = replay_ingest.compare(tmp_path / "peace", tmp_path / "kills")
+    assert result == {"windows": result["windows"], "equal_facts": True, "differing": []}
+    assert result["windows"] > 130
