@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 SLURM = Path(__file__).resolve().parents[2] / "deploy" / "slurm"
-OPTIONS = {"by": "window", "id": "entity", "vectors": "vector", "n_epochs": 200, "block_windows": 4}
+OPTIONS = {"by": "window", "id": "entity", "vectors": "vector", "n_epochs": 100, "block_windows": 4}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_batch_job_that_is_cancelled_and_submitted_again_ends_with_the_same_by
 def test_a_batch_job_near_its_time_limit_goes_back_to_the_queue_and_on(node, source, alone, tmp_path):
     job = submit(node, tmp_path, write_toml(tmp_path, source))
     wait_until(lambda: count_graphs(tmp_path) >= 2)
-    subprocess.run(["scancel", "--signal=TERM", "--batch", job], env=node, check=True)  # as SLURM does by --signal
+    subprocess.run(["scancel", "--signal=USR1", "--batch", job], env=node, check=True)  # as SLURM does by --signal
     wait_until(lambda: job_state(node, job) == "PENDING")
     assert not open_store(tmp_path / "maps").is_complete
     state, log = wait_for_end(node, job, tmp_path)

@@ -209,7 +209,7 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr("driftmap.pipeline.executors.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.FIRST_WORKER_SECONDS", 0.5)
     with (
         LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
         pytest.raises(WorkerError, match="has no workers"),

@@ -53,7 +53,10 @@ RECOUNT_SECONDS = 2.0
 _INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
 
 CONNECT_SECONDS = 30
-"""How long a scheduler at an address may take to answer, and to have a worker."""
+"""How long a scheduler at an address may take to answer."""
+
+FIRST_WORKER_SECONDS = 120
+"""How long it may take to have a worker: those of a cluster that starts with the run take their time (SLURM's tests)."""
 
 
 class DaskExecutor(Executor):
@@ -399,7 +402,7 @@ def _connect(scheduler: str | SecureAddress) -> Client:
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
     except TimeoutError as error:
         client.close()
         raise WorkerError(f"the scheduler at {address} has no workers; start some: dask worker {address}") from error

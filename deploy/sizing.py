@@ -1,0 +1,264 @@
+"""What a job takes: measure on a machine like those of the cluster, then reckon for other sizes.
+
+    python deploy/sizing.py measure --out sizing.json           # some minutes on one core
+    python deploy/sizing.py table sizing.json --features 384 --neighbours 15
+
+Seconds are of one core's work, so that a busy machine measures the same. Graphs of windows that are searched exactly
+go with the square of their rows, larger ones with the power 1.5 (rows times parts, of which there are about a root of
+the rows); that, and everything beyond what was measured, is reckoned and not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.footprint import graph_bytes
+from driftmap.engine.graphs import build_window_graph
+from driftmap.engine.knn import EXACT_WORK
+from driftmap.engine.settings import GraphSettings
+from driftmap.engine.threads import limit_threads
+from driftmap.pipeline import run
+from driftmap.pipeline.blocks import row_bytes
+from driftmap.pipeline.estimates import COORDINATOR_BYTES, WORKER_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FEATURES, NEIGHBOURS = (64, 384, 768), (15, 30)
+GRAPH_ROWS = (3_000, 9_000)
+"""Windows whose graphs are built: two sizes, to part what goes with the rows from what goes with their square."""
+LAYOUT_ROWS, LAYOUT_WINDOWS = 1_000, 6
+
+LARGE_POWER = 1.5
+REACH, LOOKAHEAD = 3, 3
+"""As a run has them when nothing else is said."""
+KEY_BYTES = 64
+"""Of a row of the source, at the coordinator while windows are planned (pipeline/estimates.py)."""
+PARALLEL_SHARE = 0.9
+"""What each further core of the coordinator adds to the layout; `python -m tests.benchmarks speed` measures two."""
+
+TOTALS, WINDOWS, WORKERS = (10**6, 10**8, 10**10), (100, 1_000), (1, 10, 100, 1_000)
+
+MAX_WORKER_BYTES, MAX_COORDINATOR_BYTES, MAX_SECONDS = 64 * 2**30, 512 * 2**30, 7 * 86_400
+"""Beyond these a size is said to break: what hosts commonly have, and what one waits for."""
+MAX_TASKS_PER_SECOND = 200
+"""What Dask's scheduler is commonly said to hand out without being the brake."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Core seconds and bytes of one kind of data."""
+
+    n_features: int
+    n_neighbors: int
+    square_seconds: float
+    """For a row times a row of an exact graph."""
+    row_seconds: float
+    """For a row of a graph, besides."""
+    layout_seconds: float
+    """For a row of the layout."""
+    store_bytes: float
+    """For a row of the store."""
+
+    def graph_seconds(self, n_rows: float) -> float:
+        """Seconds of one core for the graph of a window."""
+        n_exact = min(n_rows, math.sqrt(EXACT_WORK / (self.n_features + 180)))
+        exact = self.square_seconds * n_exact**2 + self.row_seconds * n_exact
+        return exact * (n_rows / n_exact) ** LARGE_POWER
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a job of one size takes on some workers."""
+
+    graph_seconds: float
+    layout_seconds: float
+    worker_bytes: float
+    coordinator_bytes: float
+    store_bytes: float
+    network_bytes: float
+    """That a worker reads and writes in a second, while graphs are built."""
+    breaks: str
+    """What breaks first, or is the brake."""
+
+
+def reckon(measured: Measured, n_rows: float, n_windows: int, n_workers: int, n_cores: int) -> Size:
+    """Reckon what a job takes.
+
+    Parameters
+    ----------
+    measured
+        Of data like the job's.
+    n_rows
+        Of all windows together.
+    n_windows, n_workers
+        Windows, and worker processes of one core.
+    n_cores
+        Of the coordinator.
+    """
+    window_rows = n_rows / n_windows
+    settings = GraphSettings(n_neighbors=measured.n_neighbors)
+    graph_seconds = math.ceil(n_windows / n_workers) * measured.graph_seconds(window_rows)
+    layout_seconds = n_rows * measured.layout_seconds / (1 + PARALLEL_SHARE * (n_cores - 1))
+    read_bytes = 4 * measured.n_features * n_rows
+    # The smallest block: one new window, those it reads and those it looks ahead to.
+    block_rows = min(n_windows, 1 + REACH + LOOKAHEAD) * window_rows
+    block_bytes = block_rows * (row_bytes(measured.n_neighbors, 2, REACH) + 4 * 8)
+    size = Size(
+        graph_seconds=graph_seconds,
+        layout_seconds=layout_seconds,
+        worker_bytes=WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings),
+        coordinator_bytes=COORDINATOR_BYTES + max(KEY_BYTES * n_rows, block_bytes),
+        store_bytes=measured.store_bytes * n_rows,
+        network_bytes=(read_bytes + measured.store_bytes * n_rows) / min(n_workers, n_windows) / graph_seconds,
+        breaks="",
+    )
+    return Size(**{**vars(size), "breaks": _find_break(size, n_windows, n_workers)})
+
+
+def _find_break(size: Size, n_windows: int, n_workers: int) -> str:
+    graphs, layout = size.graph_seconds, size.layout_seconds
+    reasons = (
+        (size.worker_bytes > MAX_WORKER_BYTES, "a worker's memory: windows are too large"),
+        (size.coordinator_bytes > MAX_COORDINATOR_BYTES, "the coordinator's memory: keys of all rows"),
+        (max(graphs, layout) > MAX_SECONDS, "time: " + ("graphs" if graphs > layout else "layout, on one host")),
+        (n_windows / graphs > MAX_TASKS_PER_SECOND, "Dask's scheduler: tasks too short"),
+        (n_workers > n_windows, "nothing; workers idle, more than windows"),
+        (layout > graphs, "nothing; layout is the brake"),
+    )
+    return next((reason for is_so, reason in reasons if is_so), "nothing; graphs are the brake")
+
+
+def make_rows(n_rows: int, n_features: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Make rows in forty clusters with a few directions each, as embeddings have."""
+    rng = np.random.default_rng([seed, n_features])
+    basis = rng.normal(size=(40, 12, n_features)) / math.sqrt(n_features)
+    clusters = rng.integers(0, 40, n_rows)
+    rows = np.einsum("nk,nkd->nd", rng.normal(size=(n_rows, 12)), basis[clusters]) + 3 * basis[clusters, 0]
+    return (rows + 0.05 * rng.normal(size=rows.shape)).astype(np.float32)
+
+
+def measure(n_features: int, n_neighbors: int) -> Measured:
+    """Measure one kind of data, on one core."""
+    settings = GraphSettings(n_neighbors=n_neighbors)
+    small, large = (make_rows(n_rows, n_features, 0) for n_rows in GRAPH_ROWS)
+    seconds = [_clock(lambda rows=rows: build_window_graph(rows, settings, 0)) for rows in (small, large)]
+    n, m = GRAPH_ROWS
+    square = max(0.0, (seconds[1] / m - seconds[0] / n) / (m - n))
+    per_row = max(0.0, seconds[0] / n - square * n)
+    layout_seconds, store_bytes = _measure_run(n_features, n_neighbors)
+    return Measured(n_features, n_neighbors, square, per_row, layout_seconds, store_bytes)
+
+
+def _measure_run(n_features: int, n_neighbors: int) -> tuple[float, float]:
+    n_rows = LAYOUT_ROWS * LAYOUT_WINDOWS
+    base = make_rows(LAYOUT_ROWS, n_features, 1)
+    noise = np.random.default_rng(2).normal(size=(LAYOUT_WINDOWS, *base.shape)) * 0.02
+    source = {
+        "vectors": (base + noise).reshape(n_rows, -1).astype(np.float32),
+        "id": np.tile(np.arange(LAYOUT_ROWS), LAYOUT_WINDOWS),
+        "window": np.repeat(np.arange(LAYOUT_WINDOWS), LAYOUT_ROWS),
+    }
+    options = {"by": "window", "n_neighbors": n_neighbors, "block_windows": 3, "scheduler": "serial"}
+
+    def seconds(n_epochs: int | None) -> tuple[float, int]:
+        with tempfile.TemporaryDirectory() as folder, limit_threads(1):
+            started = time.process_time()
+            store = run(source, Path(folder) / "s", n_epochs=n_epochs, **options)
+            return time.process_time() - started, sum(window.bytes or 0 for window in store.state())
+
+    without_layout, n_bytes = seconds(1)
+    with_layout, _ = seconds(None)
+    return max(0.0, with_layout - without_layout) / n_rows, n_bytes / n_rows
+
+
+def _clock(function: Callable[[], object]) -> float:
+    """Core seconds of a call."""
+    with limit_threads(1):
+        started = time.process_time()
+        function()
+        return time.process_time() - started
+
+
+def show_measured(all_measured: list[Measured]) -> str:
+    """Write the measured figures as a table, for a million rows."""
+    head = "| features | neighbours | graphs, windows of 10,000 | of 100,000 | layout | store |"
+    lines = [head, "|---" * 6 + "|"]
+    for each in all_measured:
+        graphs = (each.graph_seconds(n_rows) * 1e6 / n_rows for n_rows in (10_000, 100_000))
+        cells = [*(f"{seconds:,.0f} s" for seconds in graphs), f"{each.layout_seconds * 1e6:,.0f} s"]
+        lines.append(f"| {each.n_features} | {each.n_neighbors} | {' | '.join(cells)} | {each.store_bytes:,.0f} MB |")
+    return "\n".join(lines)
+
+
+def show_table(measured: Measured, n_cores: int) -> str:
+    """Write what jobs of many sizes take as a table."""
+    head = "| rows | windows | workers | graphs | layout | a worker | coordinator | store | network | breaks first |"
+    lines = [head, "|---" * 10 + "|"]
+    for n_rows, n_windows, n_workers in product(TOTALS, WINDOWS, WORKERS):
+        size = reckon(measured, n_rows, n_windows, n_workers, n_cores)
+        cells = [f"10^{round(math.log10(n_rows))}", f"{n_windows:,}", f"{n_workers:,}"]
+        cells += [_show_seconds(size.graph_seconds), _show_seconds(size.layout_seconds)]
+        cells += [_show_bytes(value) for value in (size.worker_bytes, size.coordinator_bytes, size.store_bytes)]
+        lines.append("| " + " | ".join([*cells, f"{_show_bytes(size.network_bytes)}/s", size.breaks]) + " |")
+    return "\n".join(lines)
+
+
+def _show_seconds(seconds: float) -> str:
+    for length, name in ((86_400 * 365, "years"), (86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {name}"
+    return f"{seconds:,.0f} s" if seconds >= 1 else "< 1 s"
+
+
+def _show_bytes(n_bytes: float) -> str:
+    power = min(5, max(2, int(math.log10(max(n_bytes, 1)) // 3)))
+    value = n_bytes / 1000**power
+    return f"{value:,.{0 if value >= 10 else 1}f} {('MB', 'GB', 'TB', 'PB')[power - 2]}"
+
+
+def load_measured(file: Path, n_features: int, n_neighbors: int) -> Measured:
+    """Read one kind of data from what `measure` wrote."""
+    kinds = [Measured(**each) for each in json.loads(file.read_text())]
+    for each in kinds:
+        if (each.n_features, each.n_neighbors) == (n_features, n_neighbors):
+            return each
+    there = ", ".join(f"{each.n_features} and {each.n_neighbors}" for each in kinds)
+    raise SystemExit(f"{file} has no {n_features} features and {n_neighbors} neighbours, but: {there}")
+
+
+def main() -> None:
+    """Measure, or show the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("measure", help="measure on this machine")
+    measuring.add_argument("--out", default="sizing.json", type=Path)
+    measuring.add_argument("--features", type=int, nargs="+", default=list(FEATURES))
+    measuring.add_argument("--neighbours", type=int, nargs="+", default=list(NEIGHBOURS))
+    showing = commands.add_parser("table", help="reckon from what was measured")
+    showing.add_argument("file", type=Path)
+    showing.add_argument("--features", type=int, default=384)
+    showing.add_argument("--neighbours", type=int, default=15)
+    showing.add_argument("--cores", type=int, default=16, help="of the coordinator")
+    given = parser.parse_args()
+    if given.command == "measure":
+        _measure_run(8, 15)  # compiles
+        all_measured = [measure(*kind) for kind in product(given.features, given.neighbours)]
+        given.out.write_text(json.dumps([vars(each) for each in all_measured], indent=1) + "\n")
+        print(show_measured(all_measured))
+    else:
+        print(show_table(load_measured(given.file, given.features, given.neighbours), given.cores))
+
+
+if __name__ == "__main__":
+    main()
