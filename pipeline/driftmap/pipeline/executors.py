@@ -56,7 +56,7 @@ CONNECT_SECONDS = 30
 """How long a scheduler at an address may take to answer."""
 
 FIRST_WORKER_SECONDS = 120
-"""How long it may take to have a worker: those of a cluster that starts with the run, as under SLURM, take their time."""
+"""How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
 
 
 class DaskExecutor(Executor):
