@@ -106,3 +106,16 @@ def test_no_module_takes_a_general_name():
     for folder in (ROOT / "engine", ROOT / "pipeline"):
         assert [path.name for path in folder.iterdir() if not path.name.startswith(("_", "."))] == ["driftmap"]
         assert not (folder / "driftmap" / "__init__.py").exists()
+
+
+def test_nothing_that_is_read_from_a_store_or_a_source_is_unpickled_or_executed():
+    """Pickles come from the client alone, over Dask: no other file can open one."""
+    unsafe = ("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "distributed.protocol.pickle")
+    assert importers(PIPELINE, *unsafe) == {"executors.py", "preload.py", "processes.py"}
+    for path in [*ENGINE.rglob("*.py"), *PIPELINE.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in ("eval", "exec"), path
+                assert not any(
+                    word.arg == "allow_pickle" and ast.unparse(word.value) != "False" for word in node.keywords
+                )
