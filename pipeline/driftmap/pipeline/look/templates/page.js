@@ -4,6 +4,7 @@ function setMode(mode) {
   for (const button of $("modes").children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   $("since-box").hidden = mode !== "change";
   $("ramp-change").hidden = mode !== "change";
+  $("trails-box").hidden = mode !== "points";
   hideTip();
   redraw();
 }
