@@ -361,6 +361,15 @@ def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | 
 
 
 def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    with suppress(RuntimeError):  # one worker that is killed as it starts takes the cluster with it, and may be chance
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    try:
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    except RuntimeError as error:
+        raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
+
+
+def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
@@ -378,8 +387,6 @@ def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCl
                 dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
                 silence_logs=logging.CRITICAL,
             )
-    except RuntimeError as error:
-        raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
     finally:
         _restore_environment(kept)
 
