@@ -226,6 +226,73 @@ def test_a_worker_that_dies_is_replaced_and_a_task_that_kills_is_named(tmp_path)
         assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
 
 
+def kill_if_three(number):
+    import os
+    import signal
+
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def take_memory(n_bytes):
+    import time
+
+    kept = bytearray(n_bytes)
+    time.sleep(30)
+    return len(kept)
+
+
+@pytest.mark.slow
+def test_a_window_that_kills_its_workers_is_named_though_others_wait():
+    with make_executor(workers=1, n_tasks=1) as executor:
+        results, came = executor.start(kill_if_three, make_tasks(5), "numbers"), []
+        with pytest.raises(WorkerError, match=r"window 3\b.*died|died.*window 3\b"):  # noqa: PT012
+            while True:
+                came += results.take(wait=True)
+        results.close()
+    assert 3 not in came
+
+
+@pytest.mark.slow
+def test_a_window_that_takes_too_much_memory_is_named_with_what_it_took():
+    with (
+        make_executor(workers=1, n_tasks=1, worker_bytes=400 * 2**20) as executor,
+        pytest.raises(WorkerError, match=r"window 'big': .* more memory than it may, \d.* of 419 MB; give"),
+    ):
+        list(executor.map_unordered(take_memory, [Task("window 'big'", (2**29,))]))
+
+
+def test_dashboard_and_account_need_bokeh(cluster, monkeypatch, tmp_path):
+    monkeypatch.setattr("driftmap.pipeline.executors.find_spec", lambda _: None)
+    for wish in ({"on_dashboard": print}, {"performance_report": tmp_path / "report.html"}):
+        with (
+            pytest.raises(WorkerError, match=r"needs bokeh: pip install 'driftmap\[dashboard\]'"),
+            make_executor(cluster.client, **wish),
+        ):
+            pass
+
+
+@pytest.mark.slow
+def test_the_account_of_a_run_is_written_and_the_dashboard_named(cluster, tmp_path):
+    pytest.importorskip("bokeh")
+    addresses = []
+    report = tmp_path / "report.html"
+    with make_executor(cluster.client, performance_report=report, on_dashboard=addresses.append) as executor:
+        assert sorted(executor.map_unordered(square, make_tasks(3), "squares")) == [0, 1, 4]
+    assert "squares" in report.read_text()
+    assert addresses[0].startswith("http://")
+
+
+def test_an_account_is_refused_where_there_is_no_folder(cluster, tmp_path):
+    pytest.importorskip("bokeh")
+    with (
+        pytest.raises(WorkerError, match="there is no folder"),
+        make_executor(cluster.client, performance_report=tmp_path / "absent/report.html"),
+    ):
+        pass
+
+
 def test_no_more_workers_are_started_than_tasks():
     with make_executor(workers=2, n_tasks=1) as executor:
         assert len(executor.client.nthreads()) == 1

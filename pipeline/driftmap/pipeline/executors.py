@@ -33,6 +33,7 @@ from driftmap.pipeline.processes import (
     name_process,
     prepare_worker,
 )
+from driftmap.pipeline.runs import name_some
 from driftmap.pipeline.security import SecureAddress, try_handshake
 from driftmap.pipeline.versions import refuse_other_versions, refuse_to_work
 
@@ -49,6 +50,9 @@ N_UNTAKEN = 1024
 
 RECOUNT_SECONDS = 2.0
 """How often the workers' threads are counted: a cluster may grow and shrink."""
+
+CLOSE_SECONDS = 5
+"""How long cancelled tasks may take to be given back."""
 
 _INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
 
@@ -157,8 +161,6 @@ class _DaskResults(Generic[Result]):
         self._pickled = dumps(function)
         self._waiting = iter(tasks)
         self._sent: dict[Future[Any], Task] = {}
-        self._suspects: list[Task] = []
-        self._alone: Task | None = None
         self._came: Queue[Result | _End] = Queue(N_UNTAKEN)
         self._end: _End | None = None
         self._is_closed = False
@@ -183,22 +185,26 @@ class _DaskResults(Generic[Result]):
 
     def close(self) -> None:
         self._is_closed = True
-        while True:  # the thread may be sending one more
-            with suppress(Exception):  # the scheduler may be gone
-                self._client.cancel(list(self._sent), force=True)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:  # the thread may be sending one more
+            self._cancel()
             self._thread.join(0.1)
-            if not self._thread.is_alive():
-                self._sent.clear()
-                return
+        self._cancel()
+        self._sent.clear()
+
+    def _cancel(self) -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            self._client.cancel(list(self._sent), force=True)
 
     def _collect(self) -> None:
         error: Exception | None = None
         try:
-            running = as_completed(self._send(), loop=self._client.loop)
-            for future in running:
+            # With results: where one is lost with its worker, the others are not kept waiting for it.
+            running = as_completed(self._send(), loop=self._client.loop, with_results=True, raise_errors=False)
+            for future, result in running:
                 if self._is_closed:
                     break
-                self._receive(future)
+                self._receive(future, result)
                 running.update(self._send())
         except CancelledError as cancelled:
             error = WorkerError(f"the Dask scheduler gave the tasks up ({cancelled}); run again to go on")
@@ -207,16 +213,19 @@ class _DaskResults(Generic[Result]):
         finally:
             self._put(_End(error))
 
-    def _receive(self, future: Future[Result]) -> None:
-        task = self._sent.pop(future)
-        try:
-            self._put(future.result())
-        except KilledWorker as error:
-            if task is self._alone:
-                raise WorkerError(_explain_deaths(self._client, task.name, error)) from error
-            self._suspects.append(task)
-        finally:
-            future.release()
+    def _receive(self, future: Future[Result], result: Any) -> None:
+        task, status = self._sent.pop(future), future.status
+        future.release()
+        if status == "error":
+            _, error, trace = result
+            if isinstance(error, KilledWorker):
+                # Dask blames every task that was sent to a worker for its death, not only the one at work.
+                beside = [other.name for other in self._sent.values()]
+                raise WorkerError(_explain_deaths(self._client, task.name, beside, error)) from error
+            raise error.with_traceback(trace)
+        if isinstance(result, CancelledError):
+            raise result
+        self._put(result)
 
     def _put(self, came: Result | _End) -> None:
         while not self._is_closed:
@@ -225,16 +234,7 @@ class _DaskResults(Generic[Result]):
                 return
 
     def _send(self) -> list[Future[Any]]:
-        """Send what may be sent now.
-
-        Dask blames all tasks that were sent to a worker for its death, so those that it gave up are tried once more,
-        each alone: then it is clear which one it was.
-        """
-        if self._suspects:
-            if self._sent:
-                return []
-            self._alone = self._suspects.pop()
-            return [self._submit(self._alone)]
+        """Send what may be sent now."""
         n_free = N_WAITING_PER_THREAD * self._count_threads() - len(self._sent)
         return [self._submit(task) for task in itertools.islice(self._waiting, max(0, n_free))]
 
@@ -422,21 +422,17 @@ def _as_security(address: SecureAddress) -> Security:
     return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key)
 
 
-def _explain_deaths(client: Client, name: str, error: KilledWorker) -> str:
-    """Say why the workers died that tried a task alone, as far as Dask knows."""
+def _explain_deaths(client: Client, name: str, beside: list[str], error: KilledWorker) -> str:
+    """Say why the workers died that tried a task, as far as Dask knows; `beside` are tasks that were sent with it."""
     worker = error.last_worker
     events = client.get_events("worker-restart-memory") or ()
     over = [event["rss"] for _, event in events if event["worker"] == worker.address]
+    others = f" (or one of those sent with it: {name_some(beside)})" if beside else ""
+    cure = "give workers more memory, use fewer of them, or make windows smaller"
     if not over:
-        return (
-            f"{name}: each worker that tried it died, most likely out of memory; use fewer workers, or make windows "
-            "smaller"
-        )
-    return (
-        f"{name}: each worker that tried it was stopped because it took more memory than it may "
-        f"({format_size(over[-1])} of {format_size(worker.memory_limit)}); give workers more, use fewer of them, or "
-        "make windows smaller"
-    )
+        return f"{name}: each worker that tried it died, most likely out of memory{others}; {cure}"
+    taken = f"{format_size(over[-1])} of {format_size(worker.memory_limit)}"
+    return f"{name}: each worker that tried it was stopped for taking more memory than it may, {taken}{others}; {cure}"
 
 
 def _call_on_worker(setup: _Setup, pickled: bytes, *arguments: object) -> object:
