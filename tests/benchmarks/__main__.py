@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tests.benchmarks import bench_lambda
+from tests.benchmarks import bench_exchange, bench_lambda
+from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
+from tests.benchmarks.bench_side_by_side import compare_workers
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
@@ -117,6 +119,23 @@ def kernels(out) -> None:
 def reuse(out) -> None:
     """What keeping neighbours from window to window brings, by overlap."""
     write(out, reuse=compare_reuse(say=click.echo))
+
+
+@main.command()
+@data_option
+@click.option("--seeds", type=Names(int), default=[0, 1, 2, 3, 4], help="Default 0,1,2,3,4.")
+@click.option("--exchanges", type=Names(int), default=list(EXCHANGES), help="Default 5,10,20,40,80.")
+@click.option("--block-windows", type=int, default=4, show_default=True, help="Windows in a block, for the quality.")
+@click.option("--windows", type=int, default=32, show_default=True, help="Of the layout that is timed; 0: none.")
+@out_option
+def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
+    """Blocks side by side: quality by the number of exchanges, time on 1 and 2 workers, and played for 1,000."""
+    names = [name for name in bench_exchange.DATA if is_available(name)] if data is None else data
+    found: dict[str, Any] = {}
+    if windows:
+        found["workers"] = compare_workers(windows, say=click.echo)
+    found["quality"] = bench_exchange.trace_exchanges(names, seeds, exchanges, block_windows, say=click.echo)
+    write(out, exchange=found)
 
 
 @main.command(name="all")

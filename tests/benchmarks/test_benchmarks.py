@@ -14,6 +14,7 @@ from tests.benchmarks.bench_quality import list_missed
 from tests.benchmarks.data_sets import DataSet, load
 from tests.benchmarks.measures import measure
 from tests.benchmarks.parts import NAMES, time_parts
+from tests.benchmarks.schedule import Costs, forecast, play
 from tests.benchmarks.timed_fit import read_windows, save_windows
 
 from driftmap.engine import AlignedUMAP, initialise, knn
@@ -116,3 +117,35 @@ def test_quality_from_the_command_line(tmp_path):
     runs = json.loads(out.read_text())["quality"]["digits"]["ours"]
     assert [run["seed"] for run in runs] == [0, 1]
     assert all(0.9 < run["trust"] < 1 for run in runs)
+
+
+FREE = Costs(read=0, carry=0, first=0, move=0, write=0, hop=0, schedule=0)
+
+
+def test_a_schedule_is_played_by_hand():
+    """Two workers; tasks of 1, 2 and 3 seconds, the last after both others."""
+    seconds, needs, places = [1.0, 2.0, 3.0], [(), (), (0, 1)], [0, 1, 0]
+    assert play(seconds, needs, places, FREE) == 5
+    assert play(seconds, needs, [0, 0, 0], FREE) == 6
+    slow = FREE._replace(hop=0.1, schedule=0.5)
+    assert play(seconds, needs, places, slow) == pytest.approx(0.5 + 0.5 + 0.1 + 2 + 0.5 + 0.1 + 3)
+
+
+@pytest.mark.parametrize("n_workers", [1, 4, 50, 500])
+def test_no_forecast_beats_its_bound(n_workers):
+    costs = Costs(read=0.04, carry=0.02, first=0.4, move=0.49, write=0.01, hop=0.002, schedule=0.0005)
+    played = forecast(200, n_workers, 40, costs)
+    assert played.work_seconds == pytest.approx(200 * 0.54 + 199 * 0.02 + 0.4)
+    assert played.carry_seconds == pytest.approx(199 * 0.02 + 0.4)
+    assert played.bound_seconds <= played.seconds < 1.3 * played.bound_seconds
+
+
+def test_exchanges_from_the_command_line(tmp_path):
+    out = tmp_path / "figures.json"
+    options = ["--data", "digits", "--seeds", "0", "--exchanges", "2,40", "--windows", "0", "--out", str(out)]
+    result = CliRunner().invoke(main, ["exchange", *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "blocks of 4" in result.output
+    found = json.loads(out.read_text())["exchange"]["quality"]["digits"]
+    assert list(found) == ["joint", "2", "40"]
+    assert found["40"][0]["drift1"] < 1.5 * found["joint"][0]["drift1"]

@@ -45,8 +45,20 @@ def test_defaults_are_the_engines():
 
 def test_every_setting_of_the_engine_is_an_option():
     for model, settings in ((GraphConfig, GraphSettings), (LayoutConfig, LayoutSettings)):
-        assert list(model.model_fields) == [field.name for field in dataclasses.fields(settings)]
+        names = [name for name in model.model_fields if name != "layout"]  # where blocks are laid out: the pipeline's
+        assert names == [field.name for field in dataclasses.fields(settings)]
         assert set(model.model_fields) <= set(OPTION_NAMES)
+
+
+def test_a_layout_of_another_kind_is_refused_and_an_old_store_has_none():
+    with pytest.raises(ConfigError, match="layout is 'parallel'; it should be 'carry' or 'exchange'"):
+        make(layout="parallel")
+    saved = make().to_json()
+    del saved["layout"]["layout"]
+    assert RunConfig.from_json(saved) == make(layout="carry")
+    assert differences(RunConfig.from_json(saved), make(layout="exchange")) == [
+        "layout: store has 'carry', now 'exchange'"
+    ]
 
 
 def test_options_reach_the_settings_they_name():

@@ -277,7 +277,7 @@ def test_the_plan_shows_windows_and_blocks(source):
 
 def test_relations_bridge_a_gap_and_leave_out_what_does_not_move():
     ids = [np.array([1, 2]), np.array([2, 3]), np.array([3, 1]), np.array([1, 4])]
-    relations = relate_windows(ids, reach=2, n_fixed=2)
+    relations = relate_windows(ids, reach=2, moved=range(2, 4))
     assert sorted(relations) == [(0, 2), (1, 2), (1, 3), (2, 3)]
     assert relations[0, 2].tolist() == [1, -1]
     assert relations[2, 3].tolist() == [-1, 0]

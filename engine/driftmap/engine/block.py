@@ -153,6 +153,9 @@ class BlockLayout:
         )
         epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
         self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
+        held = [*arrays, *(array for window in windows for array in window.graph)]
+        self.n_bytes = self._optimiser.n_bytes + sum(array.nbytes for array in held)
+        """Memory that the block takes."""
 
     def carry(self, on_epoch: Callable[[int], None] | None = None) -> None:
         """Place the windows that have positions, and carry the new ones from those before them, in order."""

@@ -18,7 +18,7 @@ from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.schedule import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from driftmap.engine.block import BlockWindow
     from driftmap.engine.flatten import RelationMap
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Float32Array
 
-SIDE_BY_SIDE = Pace(carry_share=0.1)
+SIDE_BY_SIDE = Pace(carry_share=0.025)
 """The pace of blocks side by side."""
 
 N_EXCHANGES = 40
@@ -61,6 +61,7 @@ class SideBlock:
         self._core = [place for place, window in enumerate(windows) if not _is_halo(window)]
         self._rounds = rounds
         self.n_carry_epochs = self._layout.n_carry_epochs
+        self.n_bytes = self._layout.n_bytes
 
     def carry(
         self, before: Mapping[int, Float32Array], on_epoch: Callable[[int], None] | None = None
@@ -146,8 +147,7 @@ def lay_out_side_by_side(
     _check_cores(cores, len(windows))
     if not windows:
         return []
-    n_epochs = [int(window_values(settings, window.index)["n_epochs"]) for window in windows if not window.is_fixed]
-    rounds = cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
+    rounds = plan_rounds(settings, [window.index for window in windows if not window.is_fixed], n_exchanges, pace)
     spans = [add_halo(core, len(windows), settings.alignment_window_size) for core in cores]
     blocks = [
         SideBlock(
@@ -172,6 +172,24 @@ def lay_out_side_by_side(
             for positions in block.move(number, {t - span.start: maps[t] for t in span}, watch)
         ]
     return maps
+
+
+def plan_rounds(
+    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = SIDE_BY_SIDE
+) -> list[range]:
+    """Cut the joint pass of a run into rounds.
+
+    Parameters
+    ----------
+    settings
+        What the layout is told.
+    indices
+        Numbers of the windows that move, of all blocks.
+    n_exchanges, pace
+        As for `lay_out_side_by_side`.
+    """
+    n_epochs = [int(window_values(settings, index)["n_epochs"]) for index in indices]
+    return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
 
 
 def cut_rounds(n_epochs: int, n_rounds: int) -> list[range]:

@@ -45,6 +45,7 @@ class Optimiser:
         self._forces = forces
         self._seeds = np.array(seeds, dtype=np.uint64)
         self._buffers = np.zeros((2, n_components, int(arrays.offsets[-1])), dtype=np.float32)
+        self.n_bytes = self._buffers.nbytes
 
     def set_positions(self, window: int, positions: Float32Array) -> None:
         """Place a window's rows, float32 (n, c) in flat order; rows without an edge may be NaN and are never read."""

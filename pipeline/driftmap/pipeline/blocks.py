@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
+MAX_SIDE_CORE_WINDOWS = 8
+"""Longest core that is chosen for blocks side by side: each worker should have some."""
+
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
 # a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
 # Measured: 30 to 33 bytes an edge, of which a row of 15 neighbours has 20 to 28 (tests/pipeline/test_estimates.py).
@@ -34,11 +37,13 @@ class Block(NamedTuple):
     """Windows that are final once the block is laid out."""
     lookahead: range
     """Windows after the core: optimised with it, provisional, and optimised again by the next block."""
+    later_halo: range = range(0)
+    """Windows just after the core of a block that is laid out beside others: read, not moved."""
 
     @property
     def windows(self) -> range:
         """All windows of the block, in order."""
-        return range(self.halo.start, self.lookahead.stop)
+        return range(self.halo.start, max(self.lookahead.stop, self.later_halo.stop))
 
 
 def plan_blocks(n_windows: int, block_windows: int, lookahead: int, reach: int) -> list[Block]:
@@ -59,19 +64,38 @@ def plan_blocks(n_windows: int, block_windows: int, lookahead: int, reach: int) 
     -------
     Blocks in the order in which they are laid out.
     """
-    for name, value, least in (
-        ("n_windows", n_windows, 0),
-        ("block_windows", block_windows, 1),
-        ("lookahead", lookahead, 0),
-        ("reach", reach, 0),
-    ):
-        if value < least:
-            raise PlanError(f"{name} is {value}; it must be at least {least}")
+    _check_least(n_windows=(n_windows, 0), block_windows=(block_windows, 1), lookahead=(lookahead, 0), reach=(reach, 0))
     # Where the rest fits into one block, its core reaches the end: a last block of its own would see no new window.
     starts = range(0, max(1, n_windows - lookahead), block_windows) if n_windows else range(0)
     return [
         Block(range(max(0, start - reach), start), range(start, stop), range(stop, min(n_windows, stop + lookahead)))
         for start, stop in pairwise([*starts, n_windows])
+    ]
+
+
+def plan_side_blocks(n_windows: int, block_windows: int, reach: int) -> list[Block]:
+    """Cut a run into blocks that are laid out side by side; their cores partition the windows, in even lengths.
+
+    Parameters
+    ----------
+    n_windows
+        Windows of the run.
+    block_windows
+        Windows in a core at most, at least 1.
+    reach
+        The alignment reach: how many windows on either side of a core are read, at least 0.
+    """
+    _check_least(n_windows=(n_windows, 0), block_windows=(block_windows, 1), reach=(reach, 0))
+    n_blocks = -(-n_windows // block_windows)
+    bounds = [number * n_windows // max(1, n_blocks) for number in range(n_blocks + 1)]
+    return [
+        Block(
+            halo=range(max(0, start - reach), start),
+            core=range(start, stop),
+            lookahead=range(stop, stop),
+            later_halo=range(stop, min(n_windows, stop + reach)),
+        )
+        for start, stop in pairwise(bounds)
     ]
 
 
@@ -91,6 +115,7 @@ def choose_block_windows(
     n_components: int,
     lookahead: int,
     reach: int,
+    at_most: int = MAX_CORE_WINDOWS,
 ) -> int:
     """Choose how many windows a core holds, so that every block stays within a memory limit.
 
@@ -103,11 +128,13 @@ def choose_block_windows(
     n_neighbors, n_components
         Neighbours of a row; components of the maps.
     lookahead, reach
-        As in `plan_blocks`.
+        As in `plan_blocks`; of blocks side by side, `reach` windows are read after a core too.
+    at_most
+        Longest core that is chosen.
 
     Returns
     -------
-    The largest number of windows that fits, at most `MAX_CORE_WINDOWS` and at most the windows of the run.
+    The largest number of windows that fits, at most `at_most` and at most the windows of the run.
 
     Raises
     ------
@@ -116,7 +143,7 @@ def choose_block_windows(
     """
     rows = np.asarray(window_rows, dtype=np.int64)
     totals = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
-    for n_core in range(max(1, min(MAX_CORE_WINDOWS, len(rows))), 0, -1):
+    for n_core in range(max(1, min(at_most, len(rows))), 0, -1):
         n_block = min(len(rows), reach + n_core + lookahead)
         need = int((totals[n_block:] - totals[: len(totals) - n_block]).max(initial=0))
         if need <= memory_limit_bytes:
@@ -132,3 +159,9 @@ def row_bytes(n_neighbors: int, n_components: int, reach: int) -> int:
     """Bytes that one row of a window takes while its block is laid out."""
     edges = _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * _EDGE_BYTES
     return edges + _ROW_BYTES + 3 * 4 * n_components + 2 * reach * _RELATION_BYTES
+
+
+def _check_least(**given: tuple[int, int]) -> None:
+    for name, (value, least) in given.items():
+        if value < least:
+            raise PlanError(f"{name} is {value}; it must be at least {least}")

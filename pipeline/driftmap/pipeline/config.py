@@ -143,6 +143,8 @@ class LayoutConfig(_Settings):
     negative_sample_rate: PerWindow[Count0] = _LAYOUT.negative_sample_rate
     alignment_window_size: Count0 = _LAYOUT.alignment_window_size
     alignment_regularisation: PerWindow[AtLeast0] = _LAYOUT.alignment_regularisation
+    layout: Literal["carry", "exchange"] = "carry"
+    """Blocks one after the other in this process, or side by side on the workers."""
 
     @model_validator(mode="after")
     def _refuse_half_a_curve(self) -> Self:
@@ -225,13 +227,18 @@ class RunConfig(_Settings):
             flat |= section.model_dump(mode="json")
         return flat | {name: getattr(self, name) for name in RUN_OPTIONS}
 
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether blocks are laid out side by side."""
+        return self.layout.layout == "exchange"
+
     def graph_settings(self) -> GraphSettings:
         """Give the engine's settings of a window's graph."""
         return GraphSettings(**dict(self.graph))
 
     def layout_settings(self) -> LayoutSettings:
         """Give the engine's settings of the layout."""
-        return LayoutSettings(**dict(self.layout))
+        return LayoutSettings(**{name: value for name, value in self.layout if name != "layout"})
 
 
 COLUMN_OPTIONS = ("time", "id", "label", "vectors", "by")
@@ -327,7 +334,8 @@ def _explain(error: ValidationError) -> list[str]:
 def _name_option(location: tuple[int | str, ...]) -> str:
     parts = [part for part in location if isinstance(part, str)]
     known = [part for part in parts if part in OPTION_NAMES or part in SourceSpec.model_fields]
-    return known[0] if known else ".".join(parts)
+    # The last: "layout" is an option, and the section of several.
+    return known[-1] if known else ".".join(parts)
 
 
 def _explain_one(name: str, detail: Any) -> str:

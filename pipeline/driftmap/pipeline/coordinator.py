@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.blocks import choose_block_windows, plan_blocks
+from driftmap.pipeline.blocks import (
+    MAX_CORE_WINDOWS,
+    MAX_SIDE_CORE_WINDOWS,
+    choose_block_windows,
+    plan_blocks,
+    plan_side_blocks,
+)
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.estimates import estimate_plan, refuse_large_tasks
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.blocks import Block
     from driftmap.pipeline.calibration import Duration
     from driftmap.pipeline.estimates import Estimate
+    from driftmap.pipeline.layout import LayoutJob
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.windows import WindowPlan
 
@@ -198,7 +205,8 @@ def run(
         written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
         written.lock = lock
         _repair(written, planned, place, progress)
-        _work(written, planned, place, progress)
+        work = _work_side_by_side if planned.config.is_exchanged else _work
+        work(written, planned, place, progress)
     return Store.open(location)
 
 
@@ -226,11 +234,15 @@ def _plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> 
             read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(),
             n_neighbors=config.graph.n_neighbors,
             n_components=config.layout.n_components,
-            lookahead=config.lookahead,
+            lookahead=reach if config.is_exchanged else config.lookahead,
             reach=reach,
+            at_most=MAX_SIDE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
         )
         config = config.model_copy(update={"block_windows": block_windows})
-    blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
+    if config.is_exchanged:
+        blocks = plan_side_blocks(len(windows), config.block_windows or 1, reach)
+    else:
+        blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
     return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks))
 
 
@@ -312,7 +324,6 @@ def _repair(
     damaged = find_damage(store, with_older=False)
     if not damaged:
         return
-    from driftmap.pipeline.layout import LayoutJob
     from driftmap.pipeline.repair import build_again, repair_graphs, repair_maps  # late: loads the kernels
 
     config = planned.config
@@ -323,9 +334,7 @@ def _repair(
     graphs = {damage.number for damage in damaged if damage.part == "graph"}
     lost = [planned.windows[index] for index in sorted(graphs)]
     repair_graphs(store, damaged, build_again(store, config, lost, place) if lost else ())
-    repair_maps(
-        store, damaged, LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
-    )
+    repair_maps(store, damaged, _make_job(planned))
     report(len(numbers), n_rows)
 
 
@@ -363,6 +372,32 @@ def _work(
         work.finish()
 
 
+def _work_side_by_side(
+    store: Store,
+    planned: Plan,
+    place: Workplace,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """Build the graphs that are missing, then lay all blocks out at once, on the workers too."""
+    missing = [planned.windows[window.index] for window in store.state() if window.graph_attempt is None]
+    if store.n_blocks_done == len(planned.blocks):
+        return
+    if missing:
+        refuse_large_tasks(planned.estimate, place.find_limit())
+    from driftmap.pipeline.exchange import lay_out_side_by_side
+    from driftmap.pipeline.graphs import build_graphs
+    from driftmap.pipeline.side_block import warm_up
+
+    config, n_windows = planned.config, len(planned.windows)
+    n_before = n_windows - len(missing)
+    report = _Reporter("graphs", progress, n_windows, sum(window.n_rows for window in missing))
+    with place.start(max(len(missing), len(planned.blocks)), warm_up) as executor:
+        build_graphs(store, config, missing, executor, lambda n, n_rows: report(n_before + n, n_rows))
+        n_rows = sum(planned.windows[t].n_rows for block in planned.blocks[store.n_blocks_done :] for t in block.core)
+        report = _Reporter("layout", progress, n_windows, n_rows)
+        lay_out_side_by_side(store, _make_job(planned), executor, report)
+
+
 def _lay_out(
     store: Store,
     planned: Plan,
@@ -373,9 +408,8 @@ def _lay_out(
     missing = planned.blocks[store.n_blocks_done :]
     if not missing:
         return
-    from driftmap.pipeline.layout import LayoutJob, lay_out_store  # late: loads the kernels
+    from driftmap.pipeline.layout import lay_out_store  # late: loads the kernels
 
-    config = planned.config
     n_rows = sum(planned.windows[index].n_rows for block in missing for index in block.core)
     report = _Reporter("layout", progress, len(planned.windows), n_rows)
     report(missing[0].core.start, 0)
@@ -385,8 +419,15 @@ def _lay_out(
         if meanwhile is not None:
             meanwhile()
 
-    job = LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
-    lay_out_store(store, job, on_progress, wait_for)
+    lay_out_store(store, _make_job(planned), on_progress, wait_for)
+
+
+def _make_job(planned: Plan) -> LayoutJob:
+    from driftmap.pipeline.layout import LayoutJob  # late: loads the kernels
+
+    config = planned.config
+    settings = config.layout_settings()
+    return LayoutJob(planned.blocks, settings, config.lookahead, config.random_state, config.is_exchanged)
 
 
 class _Reporter:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from driftmap.pipeline.machine import count_cores, count_memory_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Result = TypeVar("Result")
+
+KEPT_SHARE = 0.4
+"""Part of a worker's memory in which tasks may keep something for later ones."""
 
 
 class Task(NamedTuple):
@@ -20,6 +24,17 @@ class Task(NamedTuple):
     arguments: tuple[Any, ...]
     priority: int = 0
     """Of two tasks that wait, the one with the higher number goes first."""
+
+
+class LinkedTask(NamedTuple):
+    """One call that also takes results of other calls."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    needs: tuple[int, ...]
+    """Numbers of the earlier tasks whose results are the last arguments."""
+    place: int
+    """Tasks of one place run on one worker, where they can: it may keep something for the next."""
 
 
 COORDINATOR_SHARE = 0.25
@@ -74,6 +89,25 @@ class Executor(Protocol):
             What these calls are called on the dashboard.
         """
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory in which the tasks of one worker may keep something for later ones."""
+
+    def run_linked(self, function: Callable[..., Any], tasks: Sequence[LinkedTask], stage: str) -> Iterator[Any]:
+        """Call `function` for every task, after those that it needs; the first error ends it.
+
+        Parameters
+        ----------
+        function, stage
+            As for `start`.
+        tasks
+            Each after those that it needs; of two that could run, the earlier goes first.
+
+        Yields
+        ------
+        As each task is done, its result; None where another task needs that: it stays where the tasks run.
+        """
+
     def map_unordered(
         self, function: Callable[..., Result], tasks: Iterable[Task], stage: str = "task"
     ) -> Iterator[Result]:
@@ -99,6 +133,31 @@ class SerialExecutor(Executor):
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:  # noqa: ARG002
         """Call `function` for every task, in order."""
         return _SerialResults(function, tasks)
+
+    @property
+    def kept_bytes(self) -> int:
+        """A part of the machine's memory."""
+        return int(KEPT_SHARE * count_memory_bytes())
+
+    def run_linked(
+        self,
+        function: Callable[..., Any],
+        tasks: Sequence[LinkedTask],
+        stage: str,  # noqa: ARG002
+    ) -> Iterator[Any]:
+        """Call `function` for every task, in order."""
+        n_uses = Counter(number for task in tasks for number in task.needs)
+        results: dict[int, Any] = {}
+        for number, task in enumerate(tasks):
+            result = function(*task.arguments, *(results[needed] for needed in task.needs))
+            is_last = not n_uses[number]
+            if not is_last:
+                results[number] = result
+            for needed in task.needs:
+                n_uses[needed] -= 1
+                if not n_uses[needed]:
+                    del results[needed]
+            yield result if is_last else None
 
 
 class _SerialResults(Generic[Result]):

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 import warnings
+from collections import Counter
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib.util import find_spec
@@ -23,8 +24,18 @@ from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlug
 from distributed.protocol.pickle import dumps, loads
 from distributed.versions import VersionMismatchWarning
 
-from driftmap.pipeline.execution import Executor, Result, Results, SerialExecutor, Task, WorkerLimit, share_memory
-from driftmap.pipeline.machine import count_cores, format_size
+from driftmap.pipeline.execution import (
+    KEPT_SHARE,
+    Executor,
+    LinkedTask,
+    Result,
+    Results,
+    SerialExecutor,
+    Task,
+    WorkerLimit,
+    share_memory,
+)
+from driftmap.pipeline.machine import count_cores, count_memory_bytes, format_size
 from driftmap.pipeline.processes import (
     GUARD,
     THREAD_VARIABLES,
@@ -38,12 +49,15 @@ from driftmap.pipeline.security import SecureAddress, try_handshake
 from driftmap.pipeline.versions import refuse_other_versions, refuse_to_work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from distributed import Future, Worker
 
 N_WAITING_PER_THREAD = 2
 """Tasks sent ahead of each worker thread: enough that none idles, few enough that a cluster holds no long queue."""
+
+N_LINKED = 1000
+"""Linked tasks that are with the scheduler at a time; most of them wait for others."""
 
 N_UNTAKEN = 1024
 """Results that wait to be taken before no new task is sent."""
@@ -119,6 +133,81 @@ class DaskExecutor(Executor):
         key = (stage, task.name, uuid.uuid4().hex)
         arguments = self._setup, pickled, *task.arguments
         return self.client.submit(_call_on_worker, *arguments, key=key, priority=task.priority, pure=False, **where)
+
+    @property
+    def kept_bytes(self) -> int:
+        """A part of the memory of the smallest worker; one without a limit is taken to have what this machine has."""
+        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+        limits = [worker["memory_limit"] or count_memory_bytes() for worker in workers.values()]
+        return int(KEPT_SHARE * min(limits, default=0))
+
+    def run_linked(self, function: Callable[..., Any], tasks: Sequence[LinkedTask], stage: str) -> Iterator[Any]:
+        """Call `function` on the workers; results move from worker to worker, and only the last ones come back."""
+        links = _Links(self, dumps(function), tasks, stage)
+        running = as_completed(links.send(N_LINKED), loop=self.client.loop)
+        try:
+            for future in running:
+                result = links.receive(future)
+                running.update(links.send(1))
+                yield result
+        finally:
+            links.close()
+
+
+class _Links:
+    """Linked tasks that are with the scheduler: a future is held until all tasks that need it are sent."""
+
+    def __init__(self, executor: DaskExecutor, pickled: bytes, tasks: Sequence[LinkedTask], stage: str) -> None:
+        self._executor = executor
+        self._pickled = pickled
+        self._tasks = tasks
+        self._stage = stage
+        self._waiting = iter(enumerate(tasks))
+        self._addresses = sorted(executor.client.nthreads())
+        self._n_unsent = Counter(number for task in tasks for number in task.needs)
+        self._is_needed = frozenset(self._n_unsent)
+        self._futures: dict[int, Future[Any]] = {}
+        self._running: dict[Future[Any], int] = {}
+
+    def send(self, n_tasks: int) -> list[Future[Any]]:
+        """Send the next tasks."""
+        return [self._send(number, task) for number, task in itertools.islice(self._waiting, n_tasks)]
+
+    def receive(self, future: Future[Any]) -> Any:
+        """Take note that a task is done; returns its result, None where other tasks need it."""
+        number = self._running.pop(future)
+        try:
+            is_kept = number in self._is_needed and future.status == "finished"
+            return None if is_kept else future.result()
+        except KilledWorker as error:
+            raise WorkerError(_explain_deaths(self._executor.client, self._tasks[number].name, error)) from error
+        except CancelledError as error:
+            raise WorkerError(f"the Dask scheduler gave the tasks up ({error}); run again to go on") from error
+        finally:
+            self._release(number)
+
+    def close(self) -> None:
+        """Give up what is not done."""
+        with suppress(Exception):  # the scheduler may be gone
+            self._executor.client.cancel(list(self._futures.values()), force=True)
+
+    def _send(self, number: int, task: LinkedTask) -> Future[Any]:
+        call = Task(task.name, (*task.arguments, *(self._futures[needed] for needed in task.needs)))
+        where = self._addresses[task.place % len(self._addresses)]
+        # Another worker takes it only where this one is gone.
+        future = self._executor.send(self._pickled, call, self._stage, workers=[where], allow_other_workers=True)
+        self._futures[number] = future
+        self._running[future] = number
+        self._n_unsent.subtract(task.needs)
+        for needed in task.needs:
+            self._release(needed)
+        return future
+
+    def _release(self, number: int) -> None:
+        """Let go of a future that is done and that no task to be sent needs: those that were sent hold it."""
+        future = self._futures[number]
+        if not self._n_unsent[number] and future not in self._running:
+            del self._futures[number]
 
 
 class _Setup(NamedTuple):

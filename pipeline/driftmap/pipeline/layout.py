@@ -28,6 +28,8 @@ class LayoutJob(NamedTuple):
     settings: LayoutSettings
     lookahead: int
     random_state: int
+    is_exchanged: bool = False
+    """Whether the blocks are laid out side by side, each again and again, not one after the other."""
 
 
 class Loaded(NamedTuple):
@@ -85,8 +87,8 @@ def lay_out_store(
         on_progress(block.core.stop, n_rows_done)
 
 
-def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, n_fixed: int) -> Mapping[tuple[int, int], Relation]:
-    """Relate the rows of every two windows within reach by their ids, but for two windows that are both fixed.
+def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range) -> Mapping[tuple[int, int], Relation]:
+    """Relate the rows of every two windows within reach by their ids, but for two windows that both stand still.
 
     Parameters
     ----------
@@ -94,13 +96,14 @@ def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, n_fixed: int
         Ids of each window of a block.
     reach
         The alignment reach.
-    n_fixed
-        How many windows, from the first, do not move.
+    moved
+        The windows that move, by their places in the block.
     """
     return {
         (older, newer): relate_ids(ids[older], ids[newer])
-        for newer in range(n_fixed, len(ids))
+        for newer in range(len(ids))
         for older in range(max(0, newer - reach), newer)
+        if older in moved or newer in moved
     }
 
 
@@ -143,7 +146,7 @@ def lay_out_one(
         for index in block.windows
     ]
     ids = [loaded[index].ids for index in block.windows]
-    relations = relate_windows(ids, job.settings.alignment_window_size, len(block.halo))
+    relations = relate_windows(ids, job.settings.alignment_window_size, range(len(block.halo), len(ids)))
     places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
     return dict(zip(block.windows, places, strict=True))
 

@@ -62,6 +62,11 @@ WINDOW_OPTIONS = (
     Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing ties their maps."),
 )
 RUN_OPTIONS = (
+    Option(
+        "layout",
+        click.Choice(["carry", "exchange"]),
+        "Lay blocks out one after the other in this process, or side by side on the workers.  [default: carry]",
+    ),
     Option("lookahead", int, "Windows after a block that are laid out with it and again by the next."),
     Option("block_windows", int, "Windows in a block; chosen from --memory-limit when left out."),
     Option("random_state", int, "Seed: the same seed gives the same bytes."),

@@ -3,7 +3,8 @@
 A graph is built anew from the source. A map is laid out anew with its block, from the positions that the log says its
 windows had before; where those are lost too, the block that they come from is laid out anew in memory first. Maps
 that were made later stay as they are, which is right only where the new map equals the lost one: its digest is
-compared, and where that is lost too, the maps that were made together with it.
+compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out side by
+side all are laid out anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.exchange import lay_out_again
 from driftmap.pipeline.graphs import STAGE, make_tasks
 from driftmap.pipeline.layout import LayoutJob, lay_out_one, load_window
 from driftmap.pipeline.store.arrays import digest_values
@@ -155,6 +157,10 @@ class _Layouts:
             return self._places[name]
         if name not in self._made:
             raise StoreError(f"it was made by an {self._others.get(name, 'unknown')}, which looked at other windows")
+        if self._job.is_exchanged:
+            places = lay_out_again(self._store, self._job)
+            self._places = dict.fromkeys(self._made, places)
+            return places
         made = self._made[name]
         block = self._job.blocks[made.block]
         loaded = {index: load_window(self._store, index) for index in block.windows}

@@ -136,7 +136,7 @@ class Stepper:
                 positions = self._place_anew(index, *before[index])
             windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
         ids = [self._loaded[index].ids for index in (*halo, *free)]
-        relations = relate_windows(ids, self.settings.alignment_window_size, len(halo))
+        relations = relate_windows(ids, self.settings.alignment_window_size, range(len(halo), len(ids)))
         settings = extend_settings(self.settings, free.stop)
         places = lay_out_block(windows, relations, settings, self.random_state)
         return dict(zip((*halo, *free), pin_to_halo(places, relations, len(halo)), strict=True))

@@ -1,0 +1,62 @@
+"""Steps of blocks side by side: each after those it needs, none missing, early blocks moving while late are carried."""
+
+from __future__ import annotations
+
+import pytest
+
+from driftmap.pipeline.blocks import plan_side_blocks
+from driftmap.pipeline.steps import Step, plan_steps
+
+
+@pytest.mark.parametrize(
+    ("n_windows", "block_windows", "reach"), [(20, 4, 3), (20, 2, 3), (5, 1, 3), (7, 9, 2), (6, 2, 0)]
+)
+def test_every_step_stands_once_and_after_what_it_needs(n_windows, block_windows, reach):
+    blocks = plan_side_blocks(n_windows, block_windows, reach)
+    steps = plan_steps(blocks, n_rounds=3)
+    names = [step for step, _ in steps]
+    expected = [Step(kind, block) for kind in ("read", "carry", "write") for block in range(len(blocks))]
+    expected += [Step("move", block, number) for block in range(len(blocks)) for number in range(3)]
+    assert sorted(names) == sorted(expected)
+    assert all(needed < number for number, (_, needs) in enumerate(steps) for needed in needs)
+
+
+def test_a_step_gets_the_positions_of_all_windows_that_it_reads():
+    blocks = plan_side_blocks(11, 2, 3)
+    steps = plan_steps(blocks, n_rounds=2)
+    for step, needs in steps:
+        needed = [steps[number][0] for number in needs]
+        windows, core = blocks[step.block].windows, blocks[step.block].core
+        there = {index for other in needed if other.kind != "read" for index in blocks[other.block].core}
+        if step.kind == "carry":
+            assert needed[0] == Step("read", step.block)
+            assert set(range(windows.start, core.start)) <= there
+            assert {other.block for other in needed[1:]} <= set(range(step.block))
+        elif step.kind == "write":
+            assert needed == [Step("move", step.block, 1)]
+        elif step.kind == "move":
+            assert set(windows) <= there
+            before = ("carry", 0) if step.round == 0 else ("move", step.round - 1)
+            assert {(other.kind, other.round) for other in needed} == {before}
+
+
+def test_early_blocks_move_while_late_ones_are_carried():
+    blocks = plan_side_blocks(40, 2, 3)
+    order = [step for step, _ in plan_steps(blocks, n_rounds=10)]
+    assert order.index(Step("move", 0, 3)) < order.index(Step("carry", 19))
+    assert order.index(Step("read", 19)) < order.index(Step("carry", 17))
+
+
+def test_blocks_that_are_done_still_move_up_to_their_last_round():
+    blocks = plan_side_blocks(12, 3, 2)
+    left_out = {step for step, _ in plan_steps(blocks, 4)} - {
+        step for step, _ in plan_steps(blocks, 4, n_blocks_done=2)
+    }
+    assert left_out == {Step(kind, block, number) for block in (0, 1) for kind, number in (("move", 3), ("write", 0))}
+
+
+def test_without_writing_the_last_round_is_the_end():
+    steps = plan_steps(plan_side_blocks(12, 3, 2), 4, is_written=False)
+    used = {number for _, needs in steps for number in needs}
+    ends = {step for number, (step, _) in enumerate(steps) if number not in used}
+    assert ends == {Step("move", block, 3) for block in range(4)}
