@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+
 PASSED_ON = ("PIP_", "SSL_", "REQUESTS_", "CURL_", "http_proxy", "https_proxy", "no_proxy")
 """What tells pip where packages are."""
 
@@ -85,9 +88,14 @@ class Build:
             path.mkdir()
         _mount("-t", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", "driftmap-build", root)
         self._mounts.append(root)
-        for system in ("dev", "proc"):
-            _mount("--bind", f"/{system}", root / system)
-            self._mounts.append(root / system)
+        # Devices of its own, not the machine's: whoever clears this folder away, after a kill, must not reach those.
+        for name, numbers in DEVICES.items():
+            node = root / "dev" / name
+            node.unlink(missing_ok=True)
+            os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(*numbers))
+            node.chmod(0o666)
+        _mount("-t", "proc", "-o", "ro", "proc", root / "proc")
+        self._mounts.append(root / "proc")
         (root / "tmp").chmod(0o1777)
         if (root / "root").is_dir():
             (root / "root").chmod(0o755)  # the Python that stands for the image's may lie there
