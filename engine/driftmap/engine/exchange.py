@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = Pace(carry_share=0.1)
 """The pace of blocks side by side. A shorter carry pass costs drift: over one window of NumPy's commit messages, with
-40 exchanges, 3.8 % more than the joint layout at a share of .025, about 2 % at .05 and 1 % at .1
-(`python -m tests.benchmarks exchange`)."""
+40 exchanges, 3.8 % more than the joint layout at a share of .025, 2.9 % at .05 and .5 % at .1, over seeds 0 to 2 (with
+`pace`; `python -m tests.benchmarks exchange` measures the pace that is set)."""
 
 N_EXCHANGES = 40
 """Rounds of the joint pass. From 5 to 80 of them the drift is the same within what seeds differ by (house_votes), or
