@@ -180,7 +180,9 @@ class _Links:
             is_kept = number in self._is_needed and future.status == "finished"
             return None if is_kept else future.result()
         except KilledWorker as error:
-            raise WorkerError(_explain_deaths(self._executor.client, self._tasks[number].name, error)) from error
+            beside = [self._tasks[other].name for other in self._running.values()]
+            said = _explain_deaths(self._executor.client, self._tasks[number].name, beside, error)
+            raise WorkerError(said) from error
         except CancelledError as error:
             raise WorkerError(f"the Dask scheduler gave the tasks up ({error}); run again to go on") from error
         finally:
