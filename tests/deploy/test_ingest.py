@@ -37,7 +37,7 @@ def test_systemd_has_nothing_to_say(tmp_path):
         done = subprocess.run(
             ["systemd-analyze", "verify", tmp_path / name], capture_output=True, text=True, check=False
         )
-        assert done.stdout + done.stderr == b""
+        assert done.stdout + done.stderr == ""
 
 
 def test_the_service_starts_an_ingest_with_its_settings():
