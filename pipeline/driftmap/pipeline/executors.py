@@ -22,6 +22,7 @@ import distributed
 import psutil
 from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlugin, as_completed
 from distributed.protocol.pickle import dumps, loads
+from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
 from driftmap.pipeline.execution import (
@@ -385,7 +386,11 @@ def make_executor(
         if scheduler is None:
             executor = _start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
         else:
-            client = scheduler if isinstance(scheduler, Client) else stack.enter_context(_connect(scheduler))
+            if isinstance(scheduler, Client):
+                client = scheduler
+            else:  # a cluster that is lost is told of in one message of ours, not in tracebacks of the client's loops
+                stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+                client = stack.enter_context(_connect(scheduler))
             executor = DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
         if on_dashboard is not None:
             on_dashboard(_find_dashboard(executor.client))
