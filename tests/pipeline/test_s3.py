@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -132,7 +133,8 @@ def test_a_run_on_workers_that_is_killed_goes_on(in_a_folder, source, s3):
         )
         while process.poll() is None and not Location(url).has(f"commits/{n_commits:08d}.json"):
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by now
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import uuid
 import warnings
 from collections import Counter
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, Full, Queue
@@ -22,7 +22,6 @@ import distributed
 import psutil
 from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlugin, as_completed
 from distributed.protocol.pickle import dumps, loads
-from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
 from driftmap.pipeline.execution import (
@@ -386,11 +385,7 @@ def make_executor(
         if scheduler is None:
             executor = _start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
         else:
-            if isinstance(scheduler, Client):
-                client = scheduler
-            else:  # a cluster that is lost is told of in one message of ours, not in tracebacks of the client's loops
-                stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
-                client = stack.enter_context(_connect(scheduler))
+            client = stack.enter_context(_reach(scheduler))
             executor = DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
         if on_dashboard is not None:
             on_dashboard(_find_dashboard(executor.client))
@@ -445,7 +440,7 @@ def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | 
     scheduler
         A client, or an address, with its certificates where it has some.
     """
-    with nullcontext(scheduler) if isinstance(scheduler, Client) else _connect(scheduler) as client:
+    with _reach(scheduler) as client:
         workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
     # Every worker's share of memory for one task, and the worker that has the least.
     limited = [worker for worker in workers if worker["memory_limit"]]
@@ -494,6 +489,23 @@ def _restore_environment(kept: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@contextmanager
+def _reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
+    """Give the client of a scheduler; one that is made here is closed, and is heard of only by our own errors."""
+    if isinstance(scheduler, Client):
+        yield scheduler
+        return
+    handlers = logging.getLogger("distributed").handlers
+    levels = [handler.level for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL)
+    with _connect(scheduler) as client:
+        yield client
+    # Not after an error: where the scheduler is lost, the client's loops go on for a while, and print tracebacks.
+    for handler, level in zip(handlers, levels, strict=True):
+        handler.setLevel(level)
 
 
 def _connect(scheduler: str | SecureAddress) -> Client:
