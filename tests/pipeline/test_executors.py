@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -216,6 +217,19 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
         make_executor(empty.scheduler_address),
     ):
         pass
+
+
+def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():
+    import dask
+    from distributed import LocalCluster
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "500ms"}):
+        cluster = LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0")
+        end = threading.Timer(0.5, cluster.close)
+        end.start()
+        with pytest.raises(WorkerError, match=r"was lost .*; run again"), make_executor(cluster.scheduler_address):
+            pass
+        end.join()
 
 
 @pytest.mark.slow

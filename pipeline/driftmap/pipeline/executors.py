@@ -502,7 +502,12 @@ def _reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
     for handler in handlers:
         handler.setLevel(logging.CRITICAL)
     with _connect(scheduler) as client:
-        yield client
+        try:
+            yield client
+        except OSError as error:
+            if client.status == "running":
+                raise
+            raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
     # Not after an error: where the scheduler is lost, the client's loops go on for a while, and print tracebacks.
     for handler, level in zip(handlers, levels, strict=True):
         handler.setLevel(level)
@@ -518,9 +523,12 @@ def _connect(scheduler: str | SecureAddress) -> Client:
         raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
-    except TimeoutError as error:
+    except OSError as error:
         client.close()
-        raise WorkerError(f"the scheduler at {address} has no workers; start some: dask worker {address}") from error
+        said = f"has no workers; start some: dask worker {address}"
+        if not isinstance(error, TimeoutError):
+            said = f"was lost ({error}); run again to go on"
+        raise WorkerError(f"the scheduler at {address} {said}") from error
     return client
 
 
