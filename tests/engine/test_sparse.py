@@ -82,7 +82,7 @@ def test_other_metrics_by_pynndescents_functions(metric, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", ["cosine", "hamming"])
+@pytest.mark.parametrize("metric", ["cosine", pytest.param("hamming", marks=pytest.mark.long)])
 def test_descent_finds_most_neighbours(monkeypatch, metric):
     rows = make(400, 8, 0.6)[22:]
     expected = build_knn_graph(rows, 10, metric)

@@ -78,7 +78,7 @@ def test_the_log_tells_the_share_of_the_carry_pass(undisturbed):
         assert block["seconds"] == pytest.approx(sum(parts))
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_workers", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 4))])
 def test_any_number_of_workers_gives_the_same_bytes(undisturbed, source, tmp_path, n_workers):
     store = run(source, tmp_path / "s", workers=n_workers, **OPTIONS)
     assert all_positions(store) == all_positions(undisturbed)
