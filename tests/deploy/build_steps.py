@@ -89,8 +89,8 @@ class Build:
         _mount("-t", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", "driftmap-build", root)
         self._mounts.append(root)
         # Devices of its own, not the machine's: whoever clears this folder away, after a kill, must not reach those.
-        for name, numbers in DEVICES.items():
-            node = root / "dev" / name
+        for device, numbers in DEVICES.items():
+            node = root / "dev" / device
             node.unlink(missing_ok=True)
             os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(*numbers))
             node.chmod(0o666)

@@ -1,10 +1,9 @@
-"""Run, ingestion and page on S3, with workers of a cluster that write there themselves."""
+"""Run, ingestion and page on S3, with workers of a cluster that read and write there themselves."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import boto3
 import pytest
@@ -13,6 +12,7 @@ from tests.pipeline.growing import OPTIONS, read_maps, write_days
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.store.location import Location
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +25,28 @@ def days(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(s3, cluster, certs, days, tmp_path_factory):
-    """A store on S3 that a cluster made, and that took in two more days; and one that stayed in this process."""
+    """A store on S3 that a cluster made of data there, and that took in two more days; and one of this process."""
     alone = tmp_path_factory.mktemp("alone") / "maps"
-    here = tmp_path_factory.mktemp("copy") / "days"
-    shutil.copytree(days, here)
-    url = f"{s3()}/team/maps"
-    places = ((here, alone, {"scheduler": "serial"}), (days, url, {"scheduler": cluster, "tls": certs}))
+    bucket = s3()
+    url = f"{bucket}/team/maps"
+    upload(days, bucket)
+    places = (
+        (days, alone, {"scheduler": "serial"}),
+        (f"{bucket}/days", url, {"scheduler": cluster, "tls": certs}),
+    )
     for source, where, place in places:
         run(source, where, **place, **OPTIONS)
-        write_days(source, range(6, 8))
+    write_days(days, range(6, 8))
+    upload(days, bucket, newer_than="day-005.parquet")
+    for _, where, place in places:
         assert ingest(where, **place).new == ["2024-01-06"]
     return open_store(url), open_store(alone)
+
+
+def upload(folder, bucket, newer_than=""):
+    for file in folder.iterdir():
+        if file.name > newer_than:
+            Location(bucket).create(f"{folder.name}/{file.name}", file.read_bytes())
 
 
 def test_it_is_the_same_as_in_one_process_on_disk(store):

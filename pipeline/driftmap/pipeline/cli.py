@@ -113,7 +113,8 @@ def cli() -> None:
 def run(source: str, report: str | None, *, dashboard: bool, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
 
-    SOURCE is a Parquet file or folder, a Zarr array or group, or a TOML file with these options.
+    SOURCE is a Parquet file or folder, a Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with
+    these options.
     """
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.terminal import RunProgress, show_run

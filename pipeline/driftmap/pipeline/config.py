@@ -41,7 +41,7 @@ class SourceSpec(_Settings):
     """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
 
     path: str
-    """Absolute; empty for arrays that are in memory only."""
+    """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
     format: Literal["parquet", "zarr", "arrays"]
     time: Column | None = None
     id: Column | None = None
@@ -61,7 +61,7 @@ class SourceSpec(_Settings):
     @field_validator("path")
     @classmethod
     def _refuse_relative(cls, value: str) -> str:
-        if value and not Path(value).is_absolute():
+        if value and not value.startswith("s3://") and not Path(value).is_absolute():
             raise ValueError("an absolute path was expected, since workers may run in other folders")
         return value
 

@@ -149,7 +149,7 @@ def collect_options(source: str, given: dict[str, Any]) -> dict[str, Any]:
     Flat options with `source` and `store`, without those that nobody gave.
     """
     chosen = {name: _unpack(value) for name, value in given.items() if value is not None and value != ()}
-    if Path(source).suffix != ".toml":
+    if Path(source).suffix != ".toml" or "://" in source:
         return _join_tls({"store": f"{Path(source).stem}-maps.zarr", **chosen, "source": source})
     from driftmap.pipeline.config import load_toml  # late: pydantic costs more than the rest of `--help`
 

@@ -22,6 +22,8 @@ from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.step import extend_settings
 from driftmap.pipeline.runs import name_some
 from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources.parquet import list_columns
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.store import as_coordinates
 from driftmap.pipeline.windows import plan_windows
@@ -57,7 +59,7 @@ class Placer:
         opened = store if isinstance(store, Store) else Store.open(store)
         self._config = RunConfig.from_json(opened.config)
         if source is not None:
-            moved = self._config.source.model_copy(update={"path": str(Path(source).expanduser().absolute())})
+            moved = self._config.source.model_copy(update={"path": str(SourcePlace(source))})
             self._config = self._config.model_copy(update={"source": moved})
         self._window = _find_window(opened, window)
         self._positions = opened.positions(self._window.index)
@@ -203,12 +205,9 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
 
 def _list_columns(rows: object) -> list[str] | None:
     if isinstance(rows, str | Path):
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
         try:
-            return list(ds.dataset(str(Path(rows).expanduser()), format="parquet").schema.names)
-        except (OSError, pa.ArrowException):  # another kind of source, or none: opening it says which
+            return list_columns(SourcePlace(rows))
+        except SourceError:  # another kind of source, or none: opening it says which
             return None
     if isinstance(rows, dict):
         return [str(name) for name in rows]

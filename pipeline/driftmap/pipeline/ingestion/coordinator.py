@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,11 +26,13 @@ from driftmap.pipeline.ingestion.tasks import GraphOrder, Refusal, build_rows_ta
 from driftmap.pipeline.processes import refuse_unguarded_call
 from driftmap.pipeline.pruning import prune_graphs, refuse_pruned
 from driftmap.pipeline.security import settle_scheduler
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.lock import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from distributed import Client
 
@@ -129,9 +130,9 @@ class _Ingest:
         self._store = store
         self._options = options
         self._on_event = on_event
-        path = Path(source) if isinstance(source, str | os.PathLike) else None
-        self._given = source if path is None else None
-        self._config = _read_config(store, path)
+        place = SourcePlace(source) if isinstance(source, str | os.PathLike) else None
+        self._given = source if place is None else None
+        self._config = _read_config(store, place)
         self._slots = make_slots(self._config, store.growth.origin)
         self._feed = Feed(self._config.source, self._slots, store.location)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
@@ -345,13 +346,12 @@ class _Ingest:
         self._on_event("quarantined", {"part": ref.name, "reason": reason})
 
 
-def _read_config(store: Store, source: Path | None) -> RunConfig:
+def _read_config(store: Store, source: SourcePlace | None) -> RunConfig:
     if not store.is_complete:
         raise StoreError(f"the run of {store.path} is not finished; finish it first, with the command that began it")
     config = RunConfig.from_json(store.config)
     if source is not None:
-        path = str(source.expanduser().absolute())
-        config = config.model_copy(update={"source": config.source.model_copy(update={"path": path})})
+        config = config.model_copy(update={"source": config.source.model_copy(update={"path": str(source)})})
     if config.source.id is None and config.source.format != "zarr":
         raise ConfigError(
             "the source names no id column; ingestion needs one (id), since numbers of rows change as files come: "

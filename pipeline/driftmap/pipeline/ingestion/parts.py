@@ -17,6 +17,7 @@ from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.arrays import MANIFEST
 from driftmap.pipeline.sources.columns import join_parts
 from driftmap.pipeline.sources.parquet import list_files
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.store.growth import SourcePart
 from driftmap.pipeline.store.store import SOURCE_FOLDER
 
@@ -153,9 +154,11 @@ class Feed:
         """Whether a Parquet file lacks its end: whoever writes it is still at it."""
         if ref.spec.format != "parquet":
             return False
-        path = _locate(ref.spec)
+        place = SourcePlace(ref.spec.path)
+        if not place.is_local:
+            return False  # an object is there whole, or not at all
         try:
-            with path.open("rb") as file:
+            with place.folder.joinpath(*ref.spec.files).open("rb") as file:
                 file.seek(0, 2)
                 if file.tell() < 2 * len(_PARQUET_END):
                     return True
@@ -183,14 +186,12 @@ class Feed:
         return keys
 
     def _list_files(self) -> list[PartRef]:
-        root = Path(self.spec.path)
-        base = root if root.is_dir() else root.parent
+        place = SourcePlace(self.spec.path)
+        base, stamps = list_files(place)
         parts = []
-        for stamp in list_files(root):
-            name = Path(stamp.path).relative_to(base).as_posix()
-            files = (name,) if root.is_dir() else ()
-            spec = self.spec.model_copy(update={"files": files})
-            parts.append(PartRef(name, (stamp.size, stamp.mtime_ns), spec))
+        for stamp in stamps:
+            spec = self.spec.model_copy(update={"files": (stamp.path,) if base is place else ()})
+            parts.append(PartRef(stamp.path, stamp.numbers, spec))
         return parts
 
     def _list_ranges(self, known: Mapping[str, SourcePart]) -> list[PartRef]:
@@ -288,10 +289,6 @@ def _join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray
         odd = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
         raise SourceError(f"{names[odd]}: ids are {kinds[odd]}s, and {kinds[0]}s in {names[0]}; write them alike")
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-
-
-def _locate(spec: SourceSpec) -> Path:
-    return Path(spec.path) / spec.files[0] if spec.files else Path(spec.path)
 
 
 def _refer_to_arrays(name: str, folder: Path, spec: SourceSpec) -> PartRef:

@@ -27,11 +27,16 @@ class Quarantine:
     Raises
     ------
     ConfigError
-        When it would be read as a part of the source.
+        When it would be read as a part of the source, or the source is on S3.
     """
 
     def __init__(self, folder: str | Path, source: SourceSpec) -> None:
         self.folder = Path(folder).expanduser().absolute()
+        if source.path.startswith("s3://"):
+            raise ConfigError(
+                f"quarantine is {self.folder}, but files of the source {source.path} cannot be moved there; leave it "
+                "out, and skip windows that cannot be used (on_bad)"
+            )
         root = Path(source.path)
         if source.format == "parquet" and self.folder.is_relative_to(root):
             inside = self.folder.relative_to(root).parts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
@@ -15,6 +14,7 @@ from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import arrays
 from driftmap.pipeline.sources.arrays import WindowArrays
 from driftmap.pipeline.sources.parquet import ParquetSource, list_files
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None
     Parameters
     ----------
     given
-        Path of a Parquet file or folder, or of a Zarr array or group; an Arrow table, or a data frame that Arrow reads;
-        a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple (vectors, ids) or
-        (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
+        Path, or `s3://` URL, of a Parquet file or folder, or of a Zarr array or group; an Arrow table, or a data frame
+        that Arrow reads; a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple
+        (vectors, ids) or (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
     **columns
         `time`, `id`, `label`, `vectors`, `by`: the columns with these roles; None counts as not given.
 
@@ -47,7 +47,7 @@ def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None
     """
     named: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
     if isinstance(given, str | os.PathLike):
-        return _open_path(Path(given).expanduser().absolute(), named)
+        return _open_place(SourcePlace(given), named)
     if isinstance(given, WindowArrays):
         return _hold_windows(given, named)
     if isinstance(given, Source):
@@ -64,7 +64,7 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.format == "parquet":
-        return _open_parquet(spec, tuple(list_files(Path(spec.path), spec.files)))
+        return _open_parquet(spec, tuple(list_files(SourcePlace(spec.path), spec.files)[1]))
     if spec.format == "zarr":
         from driftmap.pipeline.sources.zarr_group import ZarrSource  # late: zarr is slow to import
 
@@ -78,16 +78,17 @@ def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSou
     return ParquetSource(spec)
 
 
-def _open_path(path: Path, named: dict[str, Any]) -> Source:
-    if not path.exists():
-        raise SourceError(f"no such file or folder: {path}")
-    if path.is_dir() and (path / arrays.MANIFEST).is_file():
-        return arrays.open_arrays(_make_spec(str(path), "arrays", named))
-    if path.is_dir() and any((path / name).is_file() for name in ZARR_FILES):
+def _open_place(place: SourcePlace, named: dict[str, Any]) -> Source:
+    kind = place.find_kind()
+    if kind is None:
+        raise SourceError(f"no such file or folder: {place}")
+    if kind == "folder" and place.is_local and place.has(arrays.MANIFEST):
+        return arrays.open_arrays(_make_spec(str(place), "arrays", named))
+    if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
         from driftmap.pipeline.sources.zarr_group import resolve_names  # late: zarr is slow to import
 
-        return open_source(resolve_names(_make_spec(str(path), "zarr", named)))
-    return open_source(_make_spec(str(path), "parquet", named))
+        return open_source(resolve_names(_make_spec(str(place), "zarr", named)))
+    return open_source(_make_spec(str(place), "parquet", named))
 
 
 def _hold_windows(given: WindowArrays, named: dict[str, Any]) -> Source:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
 from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
-from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
+from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.sources.stamps import FileStamp
 
 BATCH_BYTES = 4 * 2**20
 """What is decoded at a time, as it will lie in memory: what is read of a row group but not wanted is dropped then."""
@@ -37,6 +40,8 @@ Rows are decoded as they are read, since row groups may be large (1,048,576 rows
 2,000 rows in a group of 400,000 rows of 64 features takes 25 MB and 0.02 to 0.7 s so; Arrow's data sets decode whole
 groups, 430 MB and 4 s (tests/pipeline/test_sources.py).
 """
+REMOTE_BUFFER_BYTES = 32 * 2**20
+"""The same from object storage, where each read is a request that takes as long as a few MB."""
 
 SUFFIXES = (".parquet", ".pq", ".parq")
 
@@ -56,16 +61,17 @@ class ParquetSource:
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
-        self._stamps = list_files(Path(spec.path), spec.files)
+        place = SourcePlace(spec.path)
+        self._base, self._stamps = list_files(place, spec.files)
+        self._files = self._base.open_filesystem(self._stamps)
+        self._buffer_bytes = BUFFER_BYTES if place.is_local else REMOTE_BUFFER_BYTES
         try:
-            dataset = _open_dataset(Path(spec.path), self._stamps)
+            dataset = _open_dataset(self._files, self._stamps, is_folder=self._base is place)
             self._fragments = list(dataset.get_fragments())
             self._schemas = [_add_folder_columns(fragment, dataset.schema) for fragment in self._fragments]
             self._groups = _list_groups(self._fragments)
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(
-                f"{spec.path} is no Parquet that can be read ({error}); write it as Parquet first"
-            ) from error
+            raise _refuse_unreadable(place, error) from error
         self._refuse_unlike_files()
         self._vectors = find_vectors(self._schemas[0], spec)
         self._sizes: dict[tuple[int, tuple[str, ...]], ColumnSizes] = {}
@@ -123,19 +129,19 @@ class ParquetSource:
         n_features = vectors.row_values
         # Parts and then the whole, and a flag for each number; decoding, a few batches.
         kept = n_rows * (9 * n_features + 3 * others.row_bytes)
-        working = vectors.page_bytes + others.page_bytes + 2 * BUFFER_BYTES + 3 * BATCH_BYTES
+        working = vectors.page_bytes + others.page_bytes + 2 * self._buffer_bytes + 3 * BATCH_BYTES
         return ReadEstimate(n_features, others.row_bytes, kept + working)
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written anew."""
-        root = Path(self.spec.path)
-        above = root if root.is_dir() else root.parent
-        stamps = [stamp._replace(path=Path(stamp.path).relative_to(above).as_posix()) for stamp in self._stamps]
-        return {"format": "parquet", "rows": self.n_rows, **describe_stamps(stamps)}
+        return {"format": "parquet", "rows": self.n_rows, **describe_stamps(self._stamps)}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
         return self
+
+    def _name_file(self, fragment: ds.Fragment) -> str:
+        return self._base.name(fragment.path)
 
     def _measure(self, number: int, columns: tuple[str, ...]) -> ColumnSizes:
         if (number, columns) not in self._sizes:
@@ -149,8 +155,9 @@ class ParquetSource:
             if lacking or extra:
                 odd = [f"no {name!r}" for name in sorted(lacking)] + [f"also {name!r}" for name in sorted(extra)]
                 raise SourceError(
-                    f"the files of {self.spec.path} have different columns: {fragment.path} has {name_some(odd)}, "
-                    f"unlike {self._fragments[0].path}; write them with the same columns, or name one file"
+                    f"the files of {self.spec.path} have different columns: {self._name_file(fragment)} has "
+                    f"{name_some(odd)}, unlike {self._name_file(self._fragments[0])}; write them with the same "
+                    "columns, or name one file"
                 )
 
     def _read_key(self, columns: Sequence[pa.ChunkedArray], name: str) -> np.ndarray[Any, Any]:
@@ -181,12 +188,17 @@ class ParquetSource:
         in_file = [name for name in columns if name not in folders]
         sizes = self._measure(number, tuple(in_file))
         batch_rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // max(1, sizes.row_bytes)))
-        buffer = max(MIN_BUFFER_BYTES, BUFFER_BYTES // max(1, sizes.n_leaves))
+        buffer = max(MIN_BUFFER_BYTES, self._buffer_bytes // max(1, sizes.n_leaves))
         begin = 0
         try:
             # One thread and nothing ahead: workers read side by side.
-            file = pq.ParquetFile(fragment.path, metadata=fragment.metadata, pre_buffer=False, buffer_size=buffer)
-            with file:
+            with pq.ParquetFile(
+                fragment.path,
+                metadata=fragment.metadata,
+                pre_buffer=False,
+                buffer_size=buffer,
+                filesystem=self._files,
+            ) as file:
                 for batch in file.iter_batches(
                     batch_size=batch_rows, row_groups=groups.tolist(), columns=in_file, use_threads=False
                 ):
@@ -198,7 +210,7 @@ class ParquetSource:
                     if begin > places[-1]:
                         return
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{fragment.path} cannot be read: {error}") from error
+            raise SourceError(f"{self._name_file(fragment)} cannot be read: {error}") from error
 
 
 class _RowGroups(NamedTuple):
@@ -217,54 +229,62 @@ class _RowGroups(NamedTuple):
         return np.searchsorted(self.starts, rows, side="right") - 1
 
 
-def list_files(path: Path, only: Sequence[str] = ()) -> list[FileStamp]:
+def list_files(place: SourcePlace, only: Sequence[str] = ()) -> tuple[SourcePlace, list[FileStamp]]:
     """List the files of a source.
 
     Parameters
     ----------
-    path
+    place
         A file, or a folder.
     only
         Names of the files to list, from the folder; empty: all.
+
+    Returns
+    -------
+    The folder that they lie below, `place` itself where it is one; and the files, by their names from there.
 
     Raises
     ------
     SourceError
         When there are none, or one that was named is gone.
     """
-    if not path.exists():
-        raise SourceError(f"no such file or folder: {path}")
-    if path.is_file():
-        files = [path]
-    elif only:
-        files = [path / name for name in only]
-    else:
-        files = sorted(
-            (
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in SUFFIXES and not _is_hidden(file.relative_to(path))
-            ),
-            key=lambda file: file.relative_to(path).as_posix(),
-        )
-        files = [file for file in files if file.is_file()]
+    if only:
+        return place, place.stamp_files(only)
+    kind = place.find_kind()
+    if kind is None:
+        raise SourceError(f"no such file or folder: {place}")
+    if kind == "file":
+        above = place.above()
+        return above, above.stamp_files([place.file_name])
+    files = [stamp for stamp in place.list_stamps() if _is_data(stamp.path)]
     if not files:
-        raise SourceError(f"the folder {path} has no Parquet files (names that end in {', '.join(SUFFIXES)})")
+        raise SourceError(f"the folder {place} has no Parquet files (names that end in {', '.join(SUFFIXES)})")
+    return place, files
+
+
+def list_columns(place: SourcePlace) -> list[str]:
+    """List the columns of a file, or of a folder of them.
+
+    Raises
+    ------
+    SourceError
+        When there is no Parquet that can be read.
+    """
+    base, stamps = list_files(place)
     try:
-        return [FileStamp(str(file), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    except FileNotFoundError as error:
-        raise SourceError(f"{error.filename} is gone; it was there when the files of {path} were listed") from error
+        names: list[str] = _open_dataset(base.open_filesystem(stamps), stamps, is_folder=base is place).schema.names
+    except (pa.ArrowException, OSError) as error:
+        raise _refuse_unreadable(place, error) from error
+    return names
 
 
-def _open_dataset(path: Path, stamps: Sequence[FileStamp]) -> ds.Dataset:
-    if path.is_file():
-        return ds.dataset([stamp.path for stamp in stamps], format="parquet")
-    return ds.dataset(
-        [stamp.path for stamp in stamps],
-        format="parquet",
-        partitioning=ds.partitioning(flavor="hive"),
-        partition_base_dir=str(path),
-    )
+def _open_dataset(files: fs.FileSystem, stamps: Sequence[FileStamp], *, is_folder: bool) -> ds.Dataset:
+    folders = ds.partitioning(flavor="hive") if is_folder else None
+    return ds.dataset([stamp.path for stamp in stamps], format="parquet", filesystem=files, partitioning=folders)
+
+
+def _refuse_unreadable(place: SourcePlace, error: Exception) -> SourceError:
+    return SourceError(f"{place} is no Parquet that can be read ({error}); write it as Parquet first")
 
 
 def _add_folder_columns(fragment: ds.Fragment, shared: pa.Schema) -> pa.Schema:
@@ -282,8 +302,8 @@ def _list_groups(fragments: Sequence[ds.Fragment]) -> _RowGroups:
     return _RowGroups(fragment_numbers, ids, np.cumsum(lengths) - lengths, lengths)
 
 
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in relative.parts)
+def _is_data(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 def _add_folders(

@@ -22,8 +22,18 @@ class FileStamp(NamedTuple):
     """What tells that a file has changed."""
 
     path: str
+    """Below the source."""
     size: int
     mtime_ns: int
+    tag: str = ""
+    """Of an object's content, where its store tells one: times there are whole seconds."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What tells that it has changed, as numbers."""
+        if not self.tag:
+            return self.size, self.mtime_ns
+        return self.size, self.mtime_ns, int(hashlib.sha256(self.tag.encode()).hexdigest()[:12], 16)
 
 
 def describe_stamps(stamps: Iterable[FileStamp]) -> dict[str, Any]:
@@ -31,14 +41,14 @@ def describe_stamps(stamps: Iterable[FileStamp]) -> dict[str, Any]:
     stamps = list(stamps)
     digest = hashlib.sha256()
     for stamp in stamps:
-        digest.update(f"{stamp.path}\0{stamp.size}\0{stamp.mtime_ns}\0".encode())
+        digest.update(f"{stamp.path}\0{stamp.size}\0{stamp.mtime_ns}\0{stamp.tag}".encode())
     facts = {
         "files": len(stamps),
         "bytes": sum(stamp.size for stamp in stamps),
         "digest": digest.hexdigest()[:32],
     }
     if len(stamps) <= MAX_STAMPS:
-        facts[STAMPS] = {stamp.path: [stamp.size, stamp.mtime_ns] for stamp in stamps}
+        facts[STAMPS] = {stamp.path: [*stamp[1:3], *filter(None, stamp[3:])] for stamp in stamps}
     return facts
 
 
@@ -60,7 +70,7 @@ def explain_change(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}: {stored[name]}, now {now.get(name)}" for name in names)
 
 
-def _compare_files(stored: Mapping[str, list[int]], now: Mapping[str, list[int]]) -> list[str]:
+def _compare_files(stored: Mapping[str, list[Any]], now: Mapping[str, list[Any]]) -> list[str]:
     gone = [f"{name} is gone" for name in stored if name not in now]
     both = [name for name in stored if name in now and stored[name] != now[name]]
     changed = [_compare_file(name, stored[name], now[name]) for name in both]
@@ -68,10 +78,12 @@ def _compare_files(stored: Mapping[str, list[int]], now: Mapping[str, list[int]]
     return [*gone, *changed, *new]
 
 
-def _compare_file(name: str, stored: list[int], now: list[int]) -> str:
-    (old_size, old_time), (size, time) = stored, now
+def _compare_file(name: str, stored: list[Any], now: list[Any]) -> str:
+    (old_size, old_time, *_), (size, time, *_) = stored, now
     if old_size != size:
         return f"{name} has {size:,} bytes, had {old_size:,}"
+    if old_time == time:
+        return f"{name} has another content"
     return f"{name} was written at {_show_time(time)}, was at {_show_time(old_time)}"
 
 

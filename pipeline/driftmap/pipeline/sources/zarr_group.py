@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,16 +10,19 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
+from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
-from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps
+from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.store.arrays import is_array, list_arrays, open_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.sources.stamps import FileStamp
     from driftmap.pipeline.store.arrays import ArrayLike
 
 DEFAULT_NAMES = {"vectors": "vectors", "id": "id", "time": "time", "label": "label"}
@@ -52,10 +54,10 @@ class ZarrSource:
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
-        path = Path(spec.path)
-        is_bare = is_array(path)
-        self._root = path.parent if is_bare else path
-        self._vectors_name = path.name if is_bare else spec.vectors or DEFAULT_NAMES["vectors"]
+        place = SourcePlace(spec.path)
+        is_bare = is_array(place)
+        self._root = place.above() if is_bare else place
+        self._vectors_name = place.file_name if is_bare else spec.vectors or DEFAULT_NAMES["vectors"]
         if spec.named_columns or not is_bare:
             there = [entry.name for entry in list_arrays(self._root)]
             refuse_missing_columns(there, [self._vectors_name, *spec.named_columns], str(self._root))
@@ -108,11 +110,10 @@ class ZarrSource:
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written anew."""
-        stamps = []
+        stamps: list[FileStamp] = []
         for name in (self._vectors_name, *self._columns):
-            for file in sorted(file for file in (self._root / name).rglob("*") if file.is_file()):
-                stat = file.stat()
-                stamps.append(FileStamp(file.relative_to(self._root).as_posix(), stat.st_size, stat.st_mtime_ns))
+            below = sorted(self._root.below(name).list_stamps(), key=lambda stamp: stamp.path.split("/"))
+            stamps += [stamp._replace(path=f"{name}/{stamp.path}") for stamp in below]
         return {"format": "zarr", "rows": self.n_rows, **describe_stamps(stamps)}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
@@ -120,7 +121,7 @@ class ZarrSource:
         return self
 
     def _open(self, name: str) -> ArrayLike:
-        return open_array(self._root / name)
+        return open_array(self._root.below(name))
 
     def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
         with np.errstate(over="ignore"):  # becomes inf, and is refused as such
@@ -153,10 +154,10 @@ def resolve_names(spec: SourceSpec) -> SourceSpec:
     SourceError
         When it is not clear which array holds the vectors.
     """
-    path = Path(spec.path)
-    if is_array(path):
+    place = SourcePlace(spec.path)
+    if is_array(place):
         return spec
-    entries = list_arrays(path)
+    entries = list_arrays(place)
     there = [entry.name for entry in entries]
     found: dict[str, Any] = {}
     for role in ("id", "time"):

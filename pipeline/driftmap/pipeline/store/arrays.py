@@ -7,13 +7,12 @@ stored as rows of bytes, dates as integers, each with an attribute that says wha
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import obstore
 import zarr
-from obstore.store import LocalStore, MemoryStore
+from obstore.store import MemoryStore
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.storage import ObjectStore
 
@@ -23,6 +22,7 @@ from driftmap.pipeline.store.location import Location, shorten_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 MAX_CHUNK_BYTES = 64 * 2**20
 """Raw size above which an array is cut into several chunks, along its rows."""
@@ -55,41 +55,42 @@ class ArrayEntry(NamedTuple):
     dtype: Any
 
 
-def open_array(path: str | Path) -> ArrayLike:
+def open_array(place: Location | Path) -> ArrayLike:
     """Open one array of a user's Zarr data (format 2 or 3) for reading.
 
     Parameters
     ----------
-    path
+    place
         Folder of the array itself; inside a group, `<group>/<name>`.
 
     Raises
     ------
     SourceError
-        When there is no Zarr array at `path`.
+        When there is no Zarr array at `place`.
     """
-    opened = _open_foreign(Path(path))
+    location = Location.of(place)
+    opened = _open_foreign(location)
     if not isinstance(opened, zarr.Array):
-        raise SourceError(f"{path} is a Zarr group, an array was expected; name one of: {_shown(Path(path))}")
+        raise SourceError(f"{place} is a Zarr group, an array was expected; name one of: {_shown(location)}")
     return opened
 
 
-def list_arrays(path: str | Path) -> list[ArrayEntry]:
-    """List the arrays of a user's Zarr group, sorted by name; empty where `path` is itself an array.
+def list_arrays(place: Location | Path) -> list[ArrayEntry]:
+    """List the arrays of a user's Zarr group, sorted by name; empty where `place` is itself an array.
 
     Raises
     ------
     SourceError
-        When there is no Zarr data at `path`.
+        When there is no Zarr data at `place`.
     """
-    opened = _open_foreign(Path(path))
-    return list(_iterate_arrays(Path(path))) if isinstance(opened, zarr.Group) else []
+    location = Location.of(place)
+    return list(_iterate_arrays(location)) if isinstance(_open_foreign(location), zarr.Group) else []
 
 
-def is_array(path: str | Path) -> bool:
-    """Whether `path` is the folder of one Zarr array (format 2 or 3); False for a group and for anything else."""
+def is_array(place: Location | Path) -> bool:
+    """Whether `place` is the folder of one Zarr array (format 2 or 3); False for a group and for anything else."""
     try:
-        return isinstance(_open_foreign(Path(path)), zarr.Array)
+        return isinstance(_open_foreign(Location.of(place)), zarr.Array)
     except SourceError:
         return False
 
@@ -201,38 +202,42 @@ def _write_array(store: ObjectStore[Any], name: str, values: np.ndarray[Any, Any
     )
 
 
-def _open_foreign(path: Path) -> zarr.Array[Any] | zarr.Group:
-    if not path.exists():
-        raise SourceError(f"no such file or folder: {path}")
-    if not path.is_dir():
-        raise SourceError(f"{path} is a file; a Zarr array or group is a folder")
-    store = ObjectStore(LocalStore(prefix=path), read_only=True)
+def _open_foreign(location: Location) -> zarr.Array[Any] | zarr.Group:
+    if location.is_local and not location.folder.exists():
+        raise SourceError(f"no such file or folder: {location}")
+    if location.is_local and not location.folder.is_dir():
+        raise SourceError(f"{location} is a file; a Zarr array or group is a folder")
     try:
-        return zarr.open(store, mode="r")
+        return zarr.open(ObjectStore(location.files, read_only=True), mode="r")
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path} holds no Zarr array or group that can be read ({error})") from error
+        raise SourceError(f"{location} holds no Zarr array or group that can be read ({error})") from error
 
 
-def _iterate_arrays(folder: Path, prefix: str = "") -> Iterator[ArrayEntry]:
+def _iterate_arrays(location: Location, prefix: str = "") -> Iterator[ArrayEntry]:
     # Walked folder by folder: consolidated metadata hides what was added later, and zarr warns of other folders.
-    for child in sorted(folder.iterdir()):
-        if (child / ".zarray").is_file() or _read_node_type(child) == "array":
+    for name in location.list_folders():
+        child = location.below(name)
+        node_type = _read_node_type(child)
+        if node_type == "array":
             array = open_array(child)
-            yield ArrayEntry(prefix + child.name, tuple(array.shape), array.dtype)
-        elif (child / ".zgroup").is_file() or _read_node_type(child) == "group":
-            yield from _iterate_arrays(child, f"{prefix}{child.name}/")
+            yield ArrayEntry(prefix + name, tuple(array.shape), array.dtype)
+        elif node_type == "group":
+            yield from _iterate_arrays(child, f"{prefix}{name}/")
 
 
-def _read_node_type(folder: Path) -> str | None:
+def _read_node_type(location: Location) -> str | None:
+    for name, node_type in ((".zarray", "array"), (".zgroup", "group")):
+        if location.has(name):
+            return node_type
     try:
-        node_type = json.loads((folder / "zarr.json").read_bytes())["node_type"]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = json.loads(location.read("zarr.json") or b"null")["node_type"]
+    except (ValueError, KeyError, TypeError):
         return None
-    return node_type if isinstance(node_type, str) else None
+    return told if isinstance(told, str) else None
 
 
-def _shown(folder: Path) -> str:
-    return ", ".join(entry.name for entry in _iterate_arrays(folder)) or "(it has none)"
+def _shown(location: Location) -> str:
+    return ", ".join(entry.name for entry in _iterate_arrays(location)) or "(it has none)"
 
 
 def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:

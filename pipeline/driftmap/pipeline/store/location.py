@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from obstore.store import ClientConfig, RetryConfig
+
+    from driftmap.engine.errors import DriftmapError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 _S3 = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)(?:/([^?#@]*))?")
@@ -52,8 +54,18 @@ class Location:
         When it is a URL of another kind.
     """
 
-    def __init__(self, given: str | Path | Location) -> None:
-        self._text: str = str(given) if isinstance(given, Location) else _normalise(given)
+    noun: ClassVar[str] = "store"
+    """What lies there, for messages."""
+    error: ClassVar[type[DriftmapError]] = StoreError
+    """What is raised."""
+
+    def __init__(self, given: str | os.PathLike[str] | Location) -> None:
+        self._text: str = str(given) if isinstance(given, Location) else self._normalise(given)
+
+    @classmethod
+    def of(cls, given: str | os.PathLike[str] | Location) -> Location:
+        """Give a location itself, and that of a path."""
+        return given if isinstance(given, Location) else cls(given)
 
     def __str__(self) -> str:
         return self._text
@@ -68,7 +80,7 @@ class Location:
         return hash(self._text)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Location, (self._text,)
+        return type(self), (self._text,)
 
     @property
     def is_local(self) -> bool:
@@ -84,13 +96,17 @@ class Location:
     def folder(self) -> Path:
         """The folder; only where `is_local`."""
         if not self.is_local:
-            raise StoreError(f"{self} is no folder of this machine")
+            raise self.error(f"{self} is no folder of this machine")
         return Path(self._text)
 
     @cached_property
     def files(self) -> LocalStore | S3Store:
         """The files as obstore has them; a local folder must exist."""
         return LocalStore(prefix=self.folder) if self.is_local else _open_s3(self._text)
+
+    def below(self, name: str) -> Self:
+        """Give what has this name, below the location."""
+        return type(self)(self.name(name))
 
     def name(self, file: str) -> str:
         """Give the whole path or URL of a file, for messages."""
@@ -163,8 +179,16 @@ class Location:
             found = obstore.list_with_delimiter(self.files)
         return {*found["common_prefixes"], *(entry["path"] for entry in found["objects"])}
 
+    def list_folders(self) -> tuple[str, ...]:
+        """List the names of the folders right below the location, in order."""
+        if self.is_local:
+            return tuple(sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir()))
+        with self._explain("read"):
+            return tuple(sorted(obstore.list_with_delimiter(self.files)["common_prefixes"]))
+
     @contextmanager
     def _explain(self, what: str) -> Iterator[None]:
+        """Raise what files raise as an error that says what to do; `what` could not be done: read, written."""
         try:
             yield
         except (BaseError, OSError) as error:
@@ -175,7 +199,25 @@ class Location:
                 said, advice = "there is no such bucket", "make it, or name another"
             else:
                 advice = "look at the network and the credentials"
-            raise StoreError(f"the store {self} cannot be {what}: {said}; {advice}") from error
+            raise self.error(f"the {self.noun} {self} cannot be {what}: {said}; {advice}") from error
+
+    @classmethod
+    def _normalise(cls, given: str | os.PathLike[str]) -> str:
+        text = os.fspath(given)
+        match = _SCHEME.fullmatch(text)
+        if match is None:
+            return str(Path(text).expanduser().absolute())
+        scheme, rest = match[1].lower(), match[2]
+        if "@" in rest:  # not shown: it may be a password
+            raise cls.error(
+                f"a {scheme} URL with '@' in it was given; leave credentials out, they come from the environment"
+            )
+        found = _S3.fullmatch(text)
+        if found is None:
+            advice = "s3://BUCKET/PREFIX, as text" if scheme == "s3" else "a folder, or s3://BUCKET/PREFIX"
+            raise cls.error(f"{text!r} is no place for a {cls.noun}; give {advice}")
+        parts = [part for part in (found[2] or "").split("/") if part]
+        return "/".join([f"s3://{found[1]}", *parts])
 
 
 def shorten_error(error: BaseException) -> str:
@@ -184,25 +226,6 @@ def shorten_error(error: BaseException) -> str:
     code = re.search(r"<Code>([^<]*)</Code>", text)
     text = text.partition("<?xml")[0].strip().rstrip(":")
     return f"{text} ({code[1]})" if code else text
-
-
-def _normalise(given: str | Path) -> str:
-    text = os.fspath(given)
-    match = _SCHEME.fullmatch(text)
-    if match is None:
-        return str(Path(text).expanduser().absolute())
-    scheme, rest = match[1].lower(), match[2]
-    if "@" in rest:  # not shown: it may be a password
-        raise StoreError(
-            f"a {scheme} URL with '@' in it was given; leave credentials out, they come from the environment"
-        )
-    found = _S3.fullmatch(text)
-    if scheme == "s3" and found is None:
-        raise StoreError(f"{text!r} is no place for a store; give s3://BUCKET/PREFIX, as text")
-    if found is None:
-        raise StoreError(f"{text!r} is no place for a store; give a folder, or s3://BUCKET/PREFIX")
-    parts = [part for part in (found[2] or "").split("/") if part]
-    return "/".join([f"s3://{found[1]}", *parts])
 
 
 def _open_s3(url: str) -> S3Store:
