@@ -48,7 +48,7 @@ def repulsion(y_i, y_j, a, b):
     return min(coefficient, 4 / np.sqrt(d2)) * (y_i - y_j)
 
 
-def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_placed, n_negatives=32):
+def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_placed, n_negatives=64):
     """Positions (N, c) of a window's rows after one epoch; every row reads `positions` only."""
     start, n = int(block.offsets[window]), int(block.n_active[window])
     a, b = float(forces.a[window]), float(forces.b[window])

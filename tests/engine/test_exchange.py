@@ -19,12 +19,13 @@ from driftmap.engine import (
     relate_ids,
     trustworthiness,
 )
-from driftmap.engine.exchange import SIDE_BY_SIDE, SideBlock, add_halo, as_halo, cut_rounds, pick_relations
+from driftmap.engine.exchange import SideBlock, add_halo, as_halo, cut_rounds, pick_relations
+from driftmap.engine.schedule import PACE
 
 N_WINDOWS, N_ROWS, REACH = 7, 60, 2
 N_EPOCHS = 20
 SETTINGS = LayoutSettings(n_epochs=N_EPOCHS, alignment_window_size=REACH)
-N_JOINT = SIDE_BY_SIDE.count_joint_epochs([N_EPOCHS])
+N_JOINT = PACE.count_joint_epochs([N_EPOCHS])
 CORES = [range(3), range(3, 4), range(4, 7)]
 
 
@@ -58,7 +59,7 @@ def same(maps, others):
 
 @pytest.mark.parametrize("cores", [CORES, [range(t, t + 1) for t in range(N_WINDOWS)], [range(N_WINDOWS)]])
 def test_an_exchange_after_every_epoch_gives_the_joint_layout(windows, relations, cores):
-    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=SIDE_BY_SIDE)
+    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
     maps = lay_out_side_by_side(windows, relations, SETTINGS, 3, cores, n_exchanges=N_JOINT)
     assert all(same(maps, joint))
 
@@ -68,21 +69,21 @@ def test_windows_with_epochs_of_their_own_and_some_that_stand(windows, relations
     settings = LayoutSettings(n_epochs=[20, 10, 10, 7, 20, 5, 10], alignment_window_size=REACH)
     placed = lay_out_block(windows, relations, SETTINGS, 0)
     some = [BlockWindow(w.graph, w.index, placed[t], is_fixed=t < 1) if t < 2 else w for t, w in enumerate(windows)]
-    joint = lay_out_block(some, relations, settings, 3, pace=SIDE_BY_SIDE)
+    joint = lay_out_block(some, relations, settings, 3, pace=PACE)
     maps = lay_out_side_by_side(some, relations, settings, 3, CORES, n_exchanges=1000)
     assert all(same(maps, joint))
     assert np.array_equal(maps[0], placed[0])
 
 
 def test_one_block_needs_no_exchange(windows, relations):
-    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=SIDE_BY_SIDE)
+    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
     assert all(same(lay_out_side_by_side(windows, relations, SETTINGS, 3, [range(N_WINDOWS)], 2), joint))
 
 
 def test_fewer_exchanges_are_near_the_joint_layout_and_another_seed_is_not(data, windows, relations):
     rows, ids = data
     steps = [relate_ids(a, b) for a, b in itertools.pairwise(ids)]
-    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=SIDE_BY_SIDE)
+    joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
     maps = lay_out_side_by_side(windows, relations, SETTINGS, 3, CORES, n_exchanges=6)
     other = lay_out_side_by_side(windows, relations, SETTINGS, 4, CORES, n_exchanges=6)
     assert not any(same(maps, joint))
@@ -121,7 +122,7 @@ def test_every_epoch_of_every_block_is_told(windows, relations):
     lay_out_side_by_side(
         windows, relations, SETTINGS, 3, CORES, n_exchanges=4, on_epoch=lambda done, total: seen.append((done, total))
     )
-    n_carry = N_EPOCHS + (N_WINDOWS - 1) * round(SIDE_BY_SIDE.carry_share * N_EPOCHS)
+    n_carry = N_EPOCHS + (N_WINDOWS - 1) * round(PACE.carry_share * N_EPOCHS)
     total = n_carry + len(CORES) * N_JOINT
     assert seen == [(done, total) for done in range(1, total + 1)]
 

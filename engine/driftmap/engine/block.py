@@ -16,7 +16,7 @@ from driftmap.engine.kernels import WindowForces
 from driftmap.engine.optimise import EpochCallback, Optimiser
 from driftmap.engine.register import fit_similarity
 from driftmap.engine.relations import invert_relation
-from driftmap.engine.schedule import IN_ORDER, Pace, Schedule
+from driftmap.engine.schedule import PACE, Pace, Schedule
 from driftmap.engine.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
 from driftmap.engine.settings import DEFAULT_N_EPOCHS, LayoutSettings
 
@@ -45,7 +45,7 @@ def lay_out_block(
     settings: LayoutSettings,
     random_state: int,
     on_epoch: EpochCallback | None = None,
-    pace: Pace = IN_ORDER,
+    pace: Pace = PACE,
 ) -> list[Float32Array]:
     """Lay out the windows of one block.
 
@@ -129,7 +129,7 @@ class BlockLayout:
         relations: RelationMap,
         settings: LayoutSettings,
         random_state: int,
-        pace: Pace = IN_ORDER,
+        pace: Pace = PACE,
     ) -> None:
         self._windows = windows
         self._relations = relations

@@ -70,7 +70,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         together with the others for one and a half times as many.
     learning_rate : float or sequence, default 1.0
         * Step of the carry pass at its start; the joint pass starts at .3 of it.
-    alignment_regularisation : float or sequence, default 0.025
+    alignment_regularisation : float or sequence, default 0.035
         * Weight of the alignment term: how strongly related rows pull on each other.
     alignment_window_size : int, default 3
         Alignment reach: how many windows before and after are tied.
@@ -135,7 +135,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         metric_kwds: Any = None,
         n_epochs: Any = None,
         learning_rate: Any = 1.0,
-        alignment_regularisation: Any = 0.025,
+        alignment_regularisation: Any = 0.035,
         alignment_window_size: int = 3,
         min_dist: Any = 0.1,
         spread: Any = 1.0,

@@ -15,7 +15,7 @@ import numpy as np
 
 from driftmap.engine.block import BlockLayout, check_block, count_epochs, window_values
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.schedule import Pace
+from driftmap.engine.schedule import PACE, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from driftmap.engine.optimise import EpochCallback
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Float32Array
-
-SIDE_BY_SIDE = Pace(carry_share=0.1)
-"""The pace of blocks side by side. A shorter carry pass costs drift: over one window of NumPy's commit messages, with
-40 exchanges, 3.8 % more than the joint layout at a share of .025, 2.9 % at .05 and .5 % at .1, over seeds 0 to 2 (with
-`pace`; `python -m tests.benchmarks exchange` measures the pace that is set)."""
 
 N_EXCHANGES = 40
 """Rounds of the joint pass. From 5 to 80 of them the drift is the same within what seeds differ by (house_votes), or
@@ -58,7 +53,7 @@ class SideBlock:
         settings: LayoutSettings,
         random_state: int,
         rounds: Sequence[range],
-        pace: Pace = SIDE_BY_SIDE,
+        pace: Pace = PACE,
     ) -> None:
         self._layout = BlockLayout(windows, relations, settings, random_state, pace)
         self._core = [place for place, window in enumerate(windows) if not _is_halo(window)]
@@ -124,7 +119,7 @@ def lay_out_side_by_side(
     cores: Sequence[range],
     n_exchanges: int = N_EXCHANGES,
     on_epoch: EpochCallback | None = None,
-    pace: Pace = SIDE_BY_SIDE,
+    pace: Pace = PACE,
 ) -> list[Float32Array]:
     """Lay out blocks of windows as if side by side, here one after the other: the serial twin of a cluster.
 
@@ -178,7 +173,7 @@ def lay_out_side_by_side(
 
 
 def plan_rounds(
-    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = SIDE_BY_SIDE
+    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = PACE
 ) -> list[range]:
     """Cut the joint pass of a run into rounds.
 

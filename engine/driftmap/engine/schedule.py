@@ -18,9 +18,9 @@ _JOINT_FIRST_EPOCH = 1_000_000
 class Pace(NamedTuple):
     """How long the two passes of a layout are, and how fast."""
 
-    carry_share: float = 0.5
+    carry_share: float = 0.1
     """Epochs in which a new window finds its place after those before it, as a share of n_epochs."""
-    joint_share: float = 1.5
+    joint_share: float = 1.9
     """Epochs in which all windows move together, as a share of n_epochs."""
     joint_learning_rate: float = 0.3
     """Where the joint pass's falling rate starts, as a share of learning_rate: cool keeps more neighbours."""
@@ -30,8 +30,10 @@ class Pace(NamedTuple):
         return max((round(self.joint_share * n) for n in n_epochs), default=0)
 
 
-IN_ORDER = Pace()
-"""The pace of blocks that are laid out one after the other."""
+PACE = Pace()
+"""The pace of every layout. As many epochs with a carry pass of .5 and a joint one of 1.5 leave more drift: over one
+window .61 of umap-learn's against .59 on house_votes, .53 against .49 on digits, at the same trustworthiness. With a
+carry pass of .025, blocks side by side drift 3.8 % more than one joint layout, with .1 .5 % (numpy_commits)."""
 
 
 class Schedule:
@@ -55,7 +57,7 @@ class Schedule:
         learning_rates: Sequence[float],
         is_new: Sequence[bool],
         is_fixed: Sequence[bool],
-        pace: Pace = IN_ORDER,
+        pace: Pace = PACE,
     ) -> None:
         self._n_epochs = n_epochs
         self._learning_rates = learning_rates

@@ -53,4 +53,4 @@ class LayoutSettings:
     negative_sample_rate: int | Sequence[int] = 5
     alignment_window_size: int = 3
     """The alignment reach: windows tied on either side."""
-    alignment_regularisation: float | Sequence[float] = 0.025
+    alignment_regularisation: float | Sequence[float] = 0.035

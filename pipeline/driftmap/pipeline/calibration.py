@@ -9,7 +9,7 @@ import numpy as np
 
 from driftmap.engine.block import BlockWindow, lay_out_block
 from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.schedule import IN_ORDER
+from driftmap.engine.schedule import PACE
 from driftmap.engine.settings import DEFAULT_N_EPOCHS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import rows_to_runs, runs_to_rows
@@ -86,7 +86,7 @@ def _measure_layout(rows: Float32Array, config: RunConfig) -> float:
 
     lay_out(1)  # compiles
     seconds, _ = _clock(lambda: lay_out(2))
-    n_moves = n * (1 + IN_ORDER.carry_share + 2 * IN_ORDER.joint_share) * _count_epochs(config, 0)
+    n_moves = n * (1 + PACE.carry_share + 2 * PACE.joint_share) * _count_epochs(config, 0)
     return seconds / max(1.0, n_moves)
 
 
@@ -95,7 +95,7 @@ def _count_moves(config: RunConfig, windows: Sequence[WindowPlan], blocks: Seque
     n_moves, n_placed = 0.0, 0
     for block in blocks:
         for index in (*block.core, *block.lookahead):
-            share = IN_ORDER.joint_share + (0 if index < n_placed else IN_ORDER.carry_share if index else 1)
+            share = PACE.joint_share + (0 if index < n_placed else PACE.carry_share if index else 1)
             n_moves += windows[index].n_rows * share * _count_epochs(config, index)
         n_placed = max(n_placed, block.lookahead.stop)
     return n_moves
