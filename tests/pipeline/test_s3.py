@@ -11,9 +11,9 @@ import sys
 import time
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.pipeline.years import write_years
 
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.cli import run_command
@@ -30,16 +30,8 @@ FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items(
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(N_ROWS, 6)) + 0.2 * rng.normal(size=(N_WINDOWS, N_ROWS, 6))
-    columns = {
-        "year": np.repeat(np.arange(N_WINDOWS) + 2000, N_ROWS),
-        "entity": np.tile(np.arange(N_ROWS), N_WINDOWS),
-        "v": pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float32).ravel()), 6),
-    }
     path = tmp_path_factory.mktemp("data") / "years.parquet"
-    pq.write_table(pa.table(columns), path)
-    return path
+    return write_years(path, N_WINDOWS, np.arange(N_ROWS))
 
 
 @pytest.fixture(scope="module")

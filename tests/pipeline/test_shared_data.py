@@ -26,23 +26,19 @@ def write_parquet(path, windows, ids, labels):
     pq.write_table(table, path, row_group_size=2000)
 
 
+def run_over(data, folder, **options):
+    windows, ids, labels, _ = data
+    write_parquet(folder / "rows.parquet", windows, ids, labels)
+    columns = {"by": "window", "id": "entity", "label": "label", "vectors": "vector"}
+    return run(folder / "rows.parquet", folder / "maps.zarr", scheduler="serial", **columns, **options)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gapminder", "house_votes"])
 def test_pipeline_equals_estimator_when_one_block_holds_all_windows(name, load_shared, tmp_path):
-    windows, ids, labels, _ = load_shared(name)
-    write_parquet(tmp_path / "rows.parquet", windows, ids, labels)
-    store = run(
-        tmp_path / "rows.parquet",
-        store=tmp_path / "maps.zarr",
-        by="window",
-        id="entity",
-        label="label",
-        vectors="vector",
-        scheduler="serial",
-        block_windows=len(windows),
-        n_epochs=60,
-        random_state=7,
-    )
+    data = load_shared(name)
+    windows, ids, _, _ = data
+    store = run_over(data, tmp_path, block_windows=len(windows), n_epochs=60, random_state=7)
     names = [np.array([str(i) for i in name]) for name in ids]
     model = AlignedUMAP(n_epochs=60, random_state=7).fit(windows, ids=names)
     for t, expected in enumerate(model.embeddings_):
@@ -53,18 +49,9 @@ def test_pipeline_equals_estimator_when_one_block_holds_all_windows(name, load_s
 
 @pytest.mark.slow
 def test_blocks_of_eight_are_nearly_as_good_as_one(load_shared, tmp_path):
-    windows, ids, labels, _ = load_shared("gapminder")
-    write_parquet(tmp_path / "rows.parquet", windows, ids, labels)
-    store = run(
-        tmp_path / "rows.parquet",
-        store=tmp_path / "maps.zarr",
-        by="window",
-        id="entity",
-        label="label",
-        vectors="vector",
-        scheduler="serial",
-        block_windows=8,
-    )
+    data = load_shared("gapminder")
+    windows, ids, _, _ = data
+    store = run_over(data, tmp_path, block_windows=8)
     maps = [store.embedding(t)[1] for t in range(len(windows))]
     steps = [relate_ids(a, b) for a, b in itertools.pairwise(ids)]
     # umap-learn 0.5.12 on the same rows: trustworthiness .9016, drift over one window .202, over five .312

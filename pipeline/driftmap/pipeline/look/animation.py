@@ -13,7 +13,7 @@ import numpy.typing as npt
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look import movie_files
 from driftmap.pipeline.look.frames import draw_points, make_stamp, move_points, pair_windows
-from driftmap.pipeline.look.grid import check_format
+from driftmap.pipeline.look.picture_files import check_format
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.stage import build_stage
 

@@ -12,7 +12,7 @@ from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.colours import INK, LINE, RAMP, SOFT, Colouring
 from driftmap.pipeline.look.curves_image import draw_curves_image
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.look.grid import check_format, save_figure
+from driftmap.pipeline.look.picture_files import check_format, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.colours import INK, LINE, OTHER, Colouring, read_colours
 from driftmap.pipeline.look.density import shade_points
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.grid_layout import EDGE, plan_grid
 from driftmap.pipeline.look.highlight import Highlight, find_highlight
 from driftmap.pipeline.look.legend import add_legend, add_text
+from driftmap.pipeline.look.picture_files import DPI, check_format, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from driftmap.pipeline.look.grid_layout import GridLayout
     from driftmap.pipeline.look.sequence import MapSequence
@@ -34,7 +34,6 @@ MAX_SHAPES = 20_000
 """Points of an SVG or PDF that are drawn as shapes; of more, the panels are pictures inside it."""
 
 FORMATS = (".png", ".svg", ".pdf")
-DPI = 150
 
 
 def plot_grid(
@@ -87,47 +86,19 @@ def plot_grid(
     if marked is not None:
         colouring = colouring._replace(other="all others" if marked.is_ringed else "new in the window")
     layout = plan_grid(sequence, colouring, title)
-    planes = sequence.planes()
     figure = _new_figure(layout)
+    planes = sequence.planes()
     is_picture = sum(len(planes[index]) for index in layout.windows) > MAX_SHAPES
     for cell, index in enumerate(layout.windows):
         axes = _add_panel(figure, layout, cell, clean_text(sequence.names[index], layout.most))
         colours, is_behind = _dress(colouring, marked, index)
-        if len(planes[index]) > MAX_POINTS:
-            size = (round(layout.panel[0] * DPI), round(layout.panel[1] * DPI))
-            shaded = shade_points(planes[index], colours, layout.low, layout.high, size)
-            axes.imshow(shaded, extent=layout.extent, aspect="auto", interpolation="nearest")
-        else:
-            _scatter(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
+        _draw_points(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
         if marked is not None and marked.is_ringed:
             _ring(axes, planes[index], colours, marked, index, layout)
     add_legend(figure, layout, colouring)
     if target is not None:
         save_figure(figure, target)
     return figure
-
-
-def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path:
-    """Return the path of a picture, whose ending says how it is written.
-
-    Raises
-    ------
-    PictureError
-        When it has another ending.
-    """
-    target = Path(path)
-    if target.suffix.lower() not in formats:
-        raise PictureError(f"{what} cannot be written as {target.name!r}; end its name in {', '.join(formats)}")
-    return target
-
-
-def save_figure(figure: Any, target: Path) -> None:
-    """Write a figure; the same figure gives the same bytes."""
-    matplotlib = load_extra("matplotlib", "writing a picture")
-    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": "driftmap", "pdf.fonttype": 42}):
-        figure.savefig(target, dpi=DPI, metadata=undated)
 
 
 def _new_figure(layout: GridLayout) -> Any:
@@ -171,9 +142,14 @@ def _dress(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[
     return np.where(is_behind[:, None], read_colours([OTHER])[0], colours), is_behind
 
 
-def _scatter(
+def _draw_points(
     axes: Any, plane: Array, colours: Array, is_behind: Array, layout: GridLayout, *, is_picture: bool
 ) -> None:
+    if len(plane) > MAX_POINTS:
+        size = (round(layout.panel[0] * DPI), round(layout.panel[1] * DPI))
+        shaded = shade_points(plane, colours, layout.low, layout.high, size)
+        axes.imshow(shaded, extent=layout.extent, aspect="auto", interpolation="nearest")
+        return
     # In a shuffled order no label lies on top of the others; what is grey lies below all.
     order = np.random.default_rng(0).permutation(len(plane))
     order = order[np.argsort(~is_behind[order], kind="stable")]

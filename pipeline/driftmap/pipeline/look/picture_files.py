@@ -1,0 +1,37 @@
+"""Pictures as files: which endings there are, and figures that are written the same way every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from driftmap.pipeline.errors import PictureError
+from driftmap.pipeline.look.extras import load_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DPI = 150
+
+
+def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path:
+    """Return the path of a picture, whose ending says how it is written.
+
+    Raises
+    ------
+    PictureError
+        When it has another ending.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in formats:
+        raise PictureError(f"{what} cannot be written as {target.name!r}; end its name in {', '.join(formats)}")
+    return target
+
+
+def save_figure(figure: Any, target: Path) -> None:
+    """Write a figure; the same figure gives the same bytes."""
+    matplotlib = load_extra("matplotlib", "writing a picture")
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "driftmap", "pdf.fonttype": 42}):
+        figure.savefig(target, dpi=DPI, metadata=undated)
