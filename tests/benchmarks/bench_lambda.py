@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA = ("digits", "gapminder", "house_votes")
-LAMBDAS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+LAMBDAS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.1, 0.25)
 DEFAULTS = {"driftmap": LayoutSettings().alignment_regularisation, peer.NAME: 0.01}
 COLOURS = {"driftmap": "#1f6fb4", peer.NAME: "#c8553d"}
 SHOWN = ("drift1", "trust", "neighbours")

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.pipeline.pictured import make_maps
 
 from driftmap.pipeline.errors import MissingExtraError, PictureError
-from driftmap.pipeline.look import animate, plot_curves, plot_grid
+from driftmap.pipeline.look import animate, plot_curves, plot_grid, text
 from driftmap.pipeline.look.colours import OTHER, PALETTE
 from driftmap.pipeline.look.density import shade_points
 from driftmap.pipeline.look.grid import spread_names
@@ -150,6 +150,21 @@ def test_odd_labels_and_names_are_drawn_as_they_are(made, tmp_path):
 def test_no_character_is_left_that_no_font_has():
     assert clean_text("a\x07 \n b\ue000\U000f0000") == "a b□□"
     assert len(clean_text("x" * 300, 20)) == 20
+
+
+def test_any_font_of_the_machine_serves_that_has_a_character(monkeypatch):
+    caches = text._list_usual, text._list_usual_characters, text._find_family
+    monkeypatch.setattr(text, "_FAMILIES", ("STIXSizeOneSym",))  # matplotlib ships it, with few letters
+    for cached in caches:
+        cached.cache_clear()
+    try:
+        assert text.clean_text("é") == "é"
+        usual, other = text.list_fonts("é")
+        assert usual == "STIXSizeOneSym"
+        assert ord("é") in text._list_characters(other)
+    finally:
+        for cached in caches:
+            cached.cache_clear()
 
 
 @pytest.mark.parametrize("n_components", [1, 3])

@@ -480,6 +480,11 @@ def test_dicts_tuples_and_matrices_are_sources():
     assert as_source(bare) is bare
 
 
+def test_a_column_of_a_dict_that_is_named_time_can_be_values_to_split_by():
+    source = as_source({"vectors": np.eye(3), "time": [9, 9, 10]}, by="time")
+    assert source.key_columns(["time"])["time"].tolist() == [9, 9, 10]
+
+
 def test_columns_of_a_dict_can_have_other_names():
     source = as_source({"x": np.eye(3), "who": [1, 2, 3], "year": [9, 9, 10]}, vectors="x", id="who", by="year")
     assert source.key_columns(["who", "year"])["year"].tolist() == [9, 9, 10]

@@ -56,7 +56,9 @@ def _dress(axes: Any, sequence: MapSequence) -> None:
     (left, bottom), (right, top) = low - pad, high + pad
     axes.set(xlim=(left, right), ylim=(bottom, top), zlim=(0, n_windows - 1), xticklabels=[], yticklabels=[])
     names = [clean_text(sequence.names[window], MAX_NAME) for window in shown]
-    axes.set_zticks(shown, names, fontfamily=list_fonts(), fontsize=8, color=INK, ha="left", parse_math=False)
+    axes.set_zticks(
+        shown, names, fontfamily=list_fonts("".join(names)), fontsize=8, color=INK, ha="left", parse_math=False
+    )
     span = np.clip((high - low) / max(float((high - low).max()), 1e-12), 0.3, 1)
     axes.set_box_aspect((float(span[0]), float(span[1]), 1.1), zoom=1.15)
     axes.view_init(elev=16, azim=-55)

@@ -128,7 +128,7 @@ def _add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:
     left, right, bottom, top = layout.extent
     axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     axes.spines[:].set(color=LINE, linewidth=0.8)
-    style = {"fontsize": layout.font_size, "color": INK, "fontfamily": list_fonts(), "parse_math": False}
+    style = {"fontsize": layout.font_size, "color": INK, "fontfamily": list_fonts(name), "parse_math": False}
     axes.set_title(name, loc="left", pad=0.3 * layout.font_size, **style)
     return axes
 
@@ -171,9 +171,11 @@ def _ring(axes: Any, plane: Array, colours: Array, marked: Highlight, index: int
     effects = load_extra("matplotlib.patheffects", "naming points")
     halo = [effects.withStroke(linewidth=2, foreground="white")]
     for row, height in zip(named, heights, strict=True):
-        style = {"fontsize": size, "color": INK, "fontfamily": list_fonts(), "parse_math": False, "path_effects": halo}
+        name = clean_text(marked.names[index][row], 20)
+        fonts = list_fonts(name)
+        style = {"fontsize": size, "color": INK, "fontfamily": fonts, "parse_math": False, "path_effects": halo}
         offset = {"xytext": (5, height - points[row, 1]), "textcoords": "offset points", "va": "center", "zorder": 4}
-        axes.annotate(clean_text(marked.names[index][row], 20), plane[row], **style, **offset)
+        axes.annotate(name, plane[row], **style, **offset)
 
 
 def spread_names(points: Array, line: float, widths: Sequence[float]) -> list[float]:

@@ -24,7 +24,7 @@ def add_legend(figure: Any, layout: GridLayout, colouring: Colouring) -> None:
 
 def add_text(figure: Any, place: tuple[float, float], text: str, **style: Any) -> None:
     """Write a text as it is: no formulae in it, in the first font that has its characters."""
-    figure.text(*place, text, parse_math=False, fontfamily=list_fonts(), **{"color": INK, "va": "center", **style})
+    figure.text(*place, text, parse_math=False, fontfamily=list_fonts(text), **{"color": INK, "va": "center", **style})
 
 
 def _add_names(figure: Any, layout: GridLayout, colouring: Colouring) -> None:
@@ -43,7 +43,7 @@ def _add_names(figure: Any, layout: GridLayout, colouring: Colouring) -> None:
     axes.scatter(np.full(len(entries), 0.06), lines, s=36, c=[colour for _, colour in entries], linewidths=0)
     for line, (name, _) in zip(lines, entries, strict=True):
         text = clean_text(name, MAX_NAME) or "(empty)"
-        style = {"fontsize": 8.5, "color": INK, "va": "center", "fontfamily": list_fonts()}
+        style = {"fontsize": 8.5, "color": INK, "va": "center", "fontfamily": list_fonts(text)}
         axes.text(0.18, line, text, parse_math=False, **style)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from driftmap.pipeline.look.extras import load_extra
@@ -28,6 +28,8 @@ _FAMILIES = (
 )
 """Fonts that are tried in turn for each character; those that are not installed are passed over."""
 
+_BOXES = "Last Resort"
+"""Fonts that have a box for every character, one of which matplotlib ships."""
 _MISSING = "\N{WHITE SQUARE}"
 
 
@@ -36,12 +38,10 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-@lru_cache(maxsize=1)
-def list_fonts() -> list[str]:
-    """Families for matplotlib's `fontfamily`, those that are installed."""
-    manager = load_extra("matplotlib.font_manager", "drawing text")
-    installed = set(manager.get_font_names())
-    return [family for family in _FAMILIES if family in installed]
+def list_fonts(text: str = "") -> list[str]:
+    """Families for matplotlib's `fontfamily`: the usual ones that are installed, and what else the text needs."""
+    others = (_find_family(character) for character in text if ord(character) not in _list_usual_characters())
+    return [*_list_usual(), *dict.fromkeys(family for family in others if family)]
 
 
 def clean_text(text: str, most: int = 60) -> str:
@@ -49,23 +49,48 @@ def clean_text(text: str, most: int = 60) -> str:
 
     matplotlib warns of every character that it cannot draw, and where warnings are errors that ends the picture.
     """
-    known = _list_characters()
     plain = " ".join(text.split())
-    return "".join(_draw(character, known) for character in shorten(plain, most))
+    return "".join(_draw(character) for character in shorten(plain, most))
 
 
-def _draw(character: str, known: frozenset[int]) -> str:
-    if ord(character) in known:
+def _draw(character: str) -> str:
+    if ord(character) in _list_usual_characters() or _find_family(character):
         return character
     # Joiners, variation selectors and other characters without a shape are left out, all others leave a mark.
     return "" if unicodedata.category(character) in ("Cf", "Mn", "Cc", "Cs") else _MISSING
 
 
 @lru_cache(maxsize=1)
-def _list_characters() -> frozenset[int]:
-    manager = load_extra("matplotlib.font_manager", "drawing text")
-    known: set[int] = set()
-    for family in list_fonts():
-        font: Any = manager.get_font(manager.findfont(family))
-        known |= set(font.get_charmap())
-    return frozenset(known)
+def _list_usual() -> list[str]:
+    installed = set(_load_manager().get_font_names())
+    return [family for family in _FAMILIES if family in installed]
+
+
+@lru_cache(maxsize=1)
+def _list_usual_characters() -> frozenset[int]:
+    return frozenset().union(*map(_list_characters, _list_usual()))
+
+
+@lru_cache(maxsize=4096)
+def _find_family(character: str) -> str | None:
+    """Name the first other family on this machine that has a character."""
+    if unicodedata.category(character)[0] == "C":  # without a shape, or a shape of its font's own choice
+        return None
+    installed = {name for name in _load_manager().get_font_names() if not name.startswith(_BOXES)}
+    others = sorted(installed - set(_list_usual()))
+    return next((family for family in others if ord(character) in _list_characters(family)), None)
+
+
+@cache
+def _list_characters(family: str) -> frozenset[int]:
+    manager = _load_manager()
+    try:
+        font: Any = manager.get_font(manager.findfont(manager.FontProperties(family=[family])))
+    except (OSError, RuntimeError):  # a file that FreeType does not understand
+        return frozenset()
+    # A font of pictures in one size, such as some with coloured emoji, cannot be drawn at another.
+    return frozenset(font.get_charmap()) if font.scalable else frozenset()
+
+
+def _load_manager() -> Any:
+    return load_extra("matplotlib.font_manager", "drawing text")

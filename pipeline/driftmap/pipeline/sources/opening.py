@@ -112,6 +112,8 @@ def _hold_mapping(given: Mapping[str, object], named: dict[str, Any]) -> Source:
     columns = {str(name): values for name, values in given.items() if values is not None and name != vectors_name}
     for role, usual in (("id", _ID_NAMES), ("time", _TIME_NAMES), ("label", _LABEL_NAMES)):
         there = [name for name in usual if name in columns]
+        if role == "time" and named.get("by") in there:
+            continue  # its values name the windows, and need be no times
         if role not in named and there:
             named[role] = there[0]
     return arrays.from_columns(columns, given[vectors_name], _make_spec("", "arrays", named))  # type: ignore[arg-type]
