@@ -7,44 +7,30 @@ from typing import TYPE_CHECKING, Any, Self
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from driftmap.engine.block import BlockWindow, lay_out_block, window_values
+from driftmap.engine.block import lay_out_block, window_values
 from driftmap.engine.diagnostics import Move, find_movers, measure_windows
-from driftmap.engine.inputs import (
-    build_graph,
-    check_list,
-    check_reference,
-    check_windows,
-    find_starts,
-    relate_pairs,
-    warn_of_inverse,
-)
 from driftmap.engine.parameters import (
     check_own_values,
     extend_parameters,
     read_graph_settings,
     read_layout_settings,
-    read_random_state,
-    read_target_settings,
 )
-from driftmap.engine.precomputed import read_knn, read_knns
+from driftmap.engine.prepare import prepare_fit, prepare_update
 from driftmap.engine.progress import show_epochs
 from driftmap.engine.register import register_maps
-from driftmap.engine.reuse import find_in_sequence
-from driftmap.engine.rows import read_rows
 from driftmap.engine.seeds import TRANSFORM_STREAM, make_seed
-from driftmap.engine.supervise import read_target, read_targets
 from driftmap.engine.thumbnails import describe_maps
-from driftmap.engine.ties import Ties
 from driftmap.engine.transform import find_nearest_rows, place_rows
 from driftmap.engine.validation import check_int
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
     from driftmap.engine.optimise import EpochCallback
-    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
+    from driftmap.engine.prepare import Model, Prepared
+    from driftmap.engine.types import Float32Array, FuzzyGraph
 
 
 class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
@@ -218,40 +204,16 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         InvalidInputError
             When windows, parameters, relations or ids cannot be used; the message names which.
         """
-        n_windows = check_list(X)
-        parameters = self.get_params(deep=False)
-        layout = read_layout_settings(parameters, n_windows)
-        settings = [read_graph_settings(parameters, index, n_windows) for index in range(n_windows)]
-        windows = check_windows(X, settings)
-        seed = read_random_state(self.random_state)
-        sizes = [rows.shape[0] for rows in windows]
-        ties = Ties.of(sizes, relations, ids)
-        targets = None if reference is None else check_reference(reference, sizes, layout.n_components)
-        known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
-        supervision = read_targets(y, sizes, [read_target_settings(parameters, t, n_windows) for t in range(n_windows)])
-        if knn is None:
-            known = find_in_sequence(windows, ties.steps(), settings)
-        graphs = [
-            build_graph(rows, t, settings[t], seed, found, supervision[t])
-            for t, (rows, found) in enumerate(zip(windows, known, strict=True))
-        ]
-        starts = find_starts(self.init, windows, graphs, layout.n_components, seed, [s.metric for s in settings])
-        block = [
-            BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))
-        ]
-        pairs = relate_pairs(ties, 0, n_windows, layout.alignment_window_size)
-        with show_epochs(callback, verbose=self.verbose) as watch:
-            maps = lay_out_block(block, pairs, layout, seed, watch)
-        self._maps, self._similarity = maps, None
-        if targets is not None:
-            maps, self._similarity = register_maps(maps, targets)
-        self.embeddings_ = maps
+        prepared = prepare_fit(
+            self.get_params(deep=False), X, y, relations=relations, ids=ids, knn=knn, reference=reference
+        )
+        maps = self._lay_out(prepared, callback)
+        shown, similarity = maps, None
+        if prepared.reference is not None:
+            shown, similarity = register_maps(maps, prepared.reference)
+        self._similarity = similarity
         self._own_values: dict[int, dict[str, Any]] = {}
-        self.graphs_: list[FuzzyGraph] = graphs
-        self.n_windows_ = n_windows
-        self._ties = ties
-        self._seed = seed
-        self._rows = windows
+        self._keep(prepared.model._replace(maps=maps), shown)
         return self
 
     def fit_transform(
@@ -312,35 +274,15 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         index = self.n_windows_
         own = {**self._own_values, index: check_own_values(parameters)}
         values = extend_parameters(self.get_params(deep=False), own, index + 1)
-        layout = read_layout_settings(values, index + 1)
-        settings = read_graph_settings(values, index, index + 1)
-        rows = read_rows(X, settings.metric, "X")
-        n = rows.shape[0]
-        ties = self._ties.copy()
-        ties.add(n, relations, ids)
-        known = read_knn(knn, n, min(settings.n_neighbors, n))
-        target = read_target(y, n, read_target_settings(values, index, index + 1), "y")
-        if relations is not None:
-            warn_of_inverse(self._rows[-1], rows, ties.relate(index - 1, index), settings.metric)
-        graph = build_graph(rows, index, settings, self._seed, known, target)
-        graphs = [*self.graphs_, graph]
-        reach = layout.alignment_window_size
-        first_free = max(index - lookahead, 0)
-        first = max(first_free - reach, 0)
-        block = [BlockWindow(graphs[t], t, self._maps[t], is_fixed=t < first_free) for t in range(first, index)]
-        pairs = relate_pairs(ties, first, index + 1, reach)
-        with show_epochs(callback, verbose=self.verbose) as watch:
-            placed = lay_out_block([*block, BlockWindow(graph, index)], pairs, layout, self._seed, watch)
-        self._maps = [*self._maps[:first], *placed]
-        moved = (
-            placed if self._similarity is None else [self._similarity.apply(m) for m in placed[first_free - first :]]
-        )
-        self.embeddings_ = [*self.embeddings_[: index + 1 - len(moved)], *moved]
+        given = {"relations": relations, "ids": ids, "y": y, "knn": knn}
+        prepared = prepare_update(self._model, values, X, **given, lookahead=lookahead)
+        placed = self._lay_out(prepared, callback)
+        moved = placed
+        if self._similarity is not None:
+            moved = [self._similarity.apply(m) for m in placed[max(index - lookahead, 0) - prepared.first :]]
+        maps = [*self._model.maps[: prepared.first], *placed]
         self._own_values = own
-        self.graphs_ = graphs
-        self.n_windows_ = index + 1
-        self._ties = ties
-        self._rows = [*self._rows, rows]
+        self._keep(prepared.model._replace(maps=maps), [*self.embeddings_[: index + 1 - len(moved)], *moved])
         return self
 
     def transform(self, X: Any, window: int = -1) -> Float32Array:
@@ -369,11 +311,21 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
         settings = read_graph_settings(parameters, index, self.n_windows_)
         values = window_values(read_layout_settings(parameters, self.n_windows_), index)
-        near = find_nearest_rows(X, self._rows[index], settings)
-        seed = make_seed(self._seed, index, TRANSFORM_STREAM)
+        near = find_nearest_rows(X, self._model.rows[index], settings)
+        seed = make_seed(self._model.seed, index, TRANSFORM_STREAM)
         connectivity = settings.local_connectivity
-        placed = place_rows(*near, self._maps[index], local_connectivity=connectivity, values=values, seed=seed)
+        placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
         return placed if self._similarity is None else self._similarity.apply(placed)
+
+    def _lay_out(self, prepared: Prepared, callback: EpochCallback | None) -> list[Float32Array]:
+        with show_epochs(callback, verbose=self.verbose) as watch:
+            return lay_out_block(prepared.block, prepared.relations, prepared.layout, prepared.model.seed, watch)
+
+    def _keep(self, model: Model, shown: list[Float32Array]) -> None:
+        self._model = model
+        self.embeddings_ = shown
+        self.graphs_: list[FuzzyGraph] = model.graphs
+        self.n_windows_ = len(model.graphs)
 
     def _repr_html_inner(self) -> str:
         """In notebooks: the maps once there are some; before, what scikit-learn shows."""
@@ -392,7 +344,8 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
         layout = read_layout_settings(parameters, self.n_windows_)
         metrics = [read_graph_settings(parameters, t, self.n_windows_).metric for t in range(self.n_windows_)]
-        return measure_windows(self._rows, self.embeddings_, self.graphs_, self._ties.steps(), layout, metrics=metrics)
+        rows, steps = self._model.rows, self._model.ties.steps()
+        return measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
 
     def movers(self, window: int, n: int = 20) -> list[Move]:
         """List the rows that moved most from a window to the next, less what their neighbours moved.
@@ -407,4 +360,4 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
         maps = self.embeddings_
-        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._ties.relate(old, old + 1), n)
+        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.ties.relate(old, old + 1), n)
