@@ -1,7 +1,7 @@
 """Memory of whole runs: the coordinator's with 100 and 1,000 windows, and everybody's with a source larger than memory.
 
 python -m tests.benchmarks.bench_memory windows
-python -m tests.benchmarks.bench_memory large --gigabytes 8 --kind parquet
+python -m tests.benchmarks.bench_memory large --gigabytes 8 --kind parquet   # or zarr
 """
 
 from __future__ import annotations
@@ -112,12 +112,21 @@ def windows(n_epochs: int, folder: Path | None, many: int) -> None:
 @main.command()
 @click.option("--gigabytes", type=float, default=8.0)
 @click.option("--kind", type=click.Choice(["parquet", "zarr"]), default="parquet")
+@click.option("--n-rows", type=int, default=2_000)
+@click.option("--n-features", type=int, default=1_024)
 @click.option("--n-epochs", type=int, default=50)
 @click.option("--worker-memory", default="1.5GB")
 @click.option("--folder", type=click.Path(path_type=Path))
-def large(gigabytes: float, kind: str, n_epochs: int, worker_memory: str, folder: Path | None) -> None:
+def large(
+    gigabytes: float,
+    kind: str,
+    n_rows: int,
+    n_features: int,
+    n_epochs: int,
+    worker_memory: str,
+    folder: Path | None,
+) -> None:
     """Run a source larger than the workers' memory to the end."""
-    n_rows, n_features = 20_000, 256
     n_windows = max(2, round(gigabytes * 1e9 / (n_rows * n_features * 4)))
     with tempfile.TemporaryDirectory(dir=folder) as place:
         free = shutil.disk_usage(place).free

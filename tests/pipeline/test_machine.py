@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 
+import psutil
 import pytest
 
 from driftmap.pipeline import machine
@@ -62,3 +64,14 @@ def test_a_container_has_what_it_was_given(monkeypatch, tmp_path):
 def test_the_machine_is_known():
     assert 2**28 < machine.count_memory_bytes() < 2**50
     assert 1 <= machine.count_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the GNU library's allocator is asked")
+def test_memory_that_is_free_in_pieces_is_given_back():
+    pieces = [bytearray(50_000) for _ in range(2_000)]
+    held = pieces[-1]  # above all others, which the library therefore keeps
+    del pieces
+    before = psutil.Process().memory_info().rss
+    machine.release_memory()
+    assert before - psutil.Process().memory_info().rss > 50e6
+    assert len(held) == 50_000

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from driftmap.engine.block import BlockWindow, lay_out_block
 from driftmap.engine.relations import relate_ids
 from driftmap.pipeline.blocks import is_final
+from driftmap.pipeline.machine import release_memory
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def lay_out_store(
             wait_for(block.windows)
         for index in set(loaded).difference(block.windows):
             del loaded[index]
+        release_memory()
         for index in set(block.windows).difference(loaded):
             loaded[index] = load_window(store, index)
         n_core_rows = sum(len(loaded[index].ids) for index in block.core)
@@ -83,6 +85,7 @@ def lay_out_store(
         started = time.perf_counter()
         places = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
         _publish(store, job, number, places, time.perf_counter() - started)
+        del places  # before the next block is read
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def count_cores() -> int:
         quota, period = (_CGROUP / "cpu.max").read_text().split()
         cores = min(cores, math.ceil(int(quota) / int(period)))
     return max(1, cores)
+
+
+def release_memory() -> None:
+    """Give what is free in this process back to the system, where its C library can.
+
+    Else what planning read, and what one block leaves in pieces, stays with a process that lives for many blocks.
+    """
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError, TypeError):  # of the GNU library only
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def read_size(given: int | str, name: str) -> int:

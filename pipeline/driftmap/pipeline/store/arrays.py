@@ -10,14 +10,12 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import obstore
 import zarr
-from obstore.store import MemoryStore
-from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.storage import ObjectStore
 
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.store.checks import METADATA, describe_files, digest_bytes
+from driftmap.pipeline.store.encoding import encode_array, encode_group_metadata
 from driftmap.pipeline.store.location import Location, shorten_error
 
 if TYPE_CHECKING:
@@ -163,43 +161,27 @@ def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, 
 def digest_values(values: np.ndarray[Any, Any]) -> str:
     """Tell arrays apart: the same for the same values, however they are stored."""
     encoded, kind = _encode(np.ascontiguousarray(values))
+    return _digest_encoded(encoded, kind)
+
+
+def _digest_encoded(encoded: np.ndarray[Any, Any], kind: str | None) -> str:
     return digest_bytes(f"{encoded.dtype.str} {encoded.shape} {kind}".encode(), encoded)
 
 
 def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Make the files of the groups above a group, and of the group itself."""
-    memory = MemoryStore()
-    store = ObjectStore(memory)
-    node = zarr.create_group(store, path=group, zarr_format=3)
+    folders = group.split("/")
+    above = ["/".join([*folders[:depth], METADATA]) for depth in range(len(folders))]
+    parts: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
     for name, values in arrays.items():
         encoded, kind = _encode(np.ascontiguousarray(values))
-        _write_array(store, f"{group}/{name}", encoded, kind)
-    own = f"{group}/{METADATA}"
-    files = {entry["path"]: _get(memory, entry["path"]) for batch in obstore.list(memory) for entry in batch}
-    parents = {name: content for name, content in files.items() if not name.startswith(f"{group}/")}
-    parts = {name: content for name, content in files.items() if name.startswith(f"{group}/") and name != own}
-    values_digests = {name: digest_values(values) for name, values in arrays.items()}
-    node.attrs.update(describe_files({name.removeprefix(f"{group}/"): parts[name] for name in parts}, values_digests))
-    return parents, {**parts, own: _get(memory, own)}
-
-
-def _get(memory: MemoryStore, name: str) -> bytes:
-    return obstore.get(memory, name).bytes().to_bytes()
-
-
-def _write_array(store: ObjectStore[Any], name: str, values: np.ndarray[Any, Any], kind: str | None) -> None:
-    zarr.create_array(
-        store,
-        name=name,
-        data=values,
-        chunks=_choose_chunks(values),
-        serializer=BytesCodec(),
-        compressors=[BloscCodec(cname="lz4", shuffle="shuffle", typesize=values.dtype.itemsize), Crc32cCodec()],
-        filters=None,
-        attributes={} if kind is None else {_KIND: kind},
-        # Chunks of nothing but zeros are left out otherwise, and then look like lost ones.
-        config={"write_empty_chunks": True},
-    )
+        metadata, chunks = encode_array(encoded, _choose_chunks(encoded), {} if kind is None else {_KIND: kind})
+        parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
+        digests[name] = _digest_encoded(encoded, kind)
+    own = encode_group_metadata(describe_files(dict(sorted(parts.items())), digests))
+    files = {f"{group}/{name}": content for name, content in parts.items()}
+    return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
 
 
 def _open_foreign(location: Location) -> zarr.Array[Any] | zarr.Group:
