@@ -52,11 +52,22 @@ def find_nearest_rows(X: Any, rows: Rows, settings: GraphSettings) -> tuple[Int3
     start = 0
     for block in _compare(new_rows, rows, settings, max(1, BLOCK_BYTES // (8 * rows.shape[0]))):
         single = block.astype(np.float32)  # ties of float32 are ties, by row number, as in the kNN graph
-        nearest = np.argsort(single, axis=1, kind="stable")[:, :k]
+        nearest = _take_nearest(single, k)
         part = slice(start, start + len(block))
         indices[part], distances[part] = nearest, np.take_along_axis(single, nearest, axis=1)
         start += len(block)
     return indices, distances
+
+
+def _take_nearest(distances: Float32Array, k: int) -> Int32Array:
+    """Return the columns (m, k) of the k least distances, ascending, ties by number; NaN comes last."""
+    nearest = np.empty((len(distances), k), dtype=np.int32)
+    # Sorting whole rows was most of the time: 2.8 ms a row over 40,000 rows.
+    limits = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    for row, (own, limit) in enumerate(zip(distances, limits, strict=True)):
+        near = np.flatnonzero(~(own > limit))  # not `<=`: a limit of NaN leaves nothing out
+        nearest[row] = near[np.argsort(own[near], kind="stable")[:k]]
+    return nearest
 
 
 def _compare(new_rows: Rows, rows: Rows, settings: GraphSettings, block: int) -> Iterator[npt.NDArray[Any]]:
@@ -135,7 +146,7 @@ def place_rows(
     total = strengths.sum(axis=1)
     is_placed = total > 0
     start = np.full((len(indices), positions.shape[1]), np.nan, dtype=np.float32)
-    near = np.nan_to_num(positions)[indices]
+    near = np.nan_to_num(positions[indices])
     start[is_placed] = (strengths[..., None] * near)[is_placed].sum(axis=1) / total[is_placed, None]
     n_epochs = round(TRANSFORM_SHARE * int(values["n_epochs"]))
     if not n_epochs or not is_placed.any():

@@ -1,0 +1,30 @@
+"""Nearest rows of new ones: as by sorting whole rows of distances, whatever ties there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from driftmap.engine.settings import GraphSettings
+from driftmap.engine.transform import find_nearest_rows
+
+
+@pytest.mark.parametrize("n_neighbors", [2, 7, 40])
+def test_ties_come_in_the_order_of_rows(n_neighbors):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 3, (40, 2)).astype(np.float32)
+    new = rng.integers(0, 3, (25, 2)).astype(np.float32)
+    indices, distances = find_nearest_rows(new, rows, GraphSettings(n_neighbors=n_neighbors))
+    apart = np.linalg.norm(new[:, None] - rows[None], axis=2).astype(np.float32)
+    expected = np.argsort(apart, axis=1, kind="stable")[:, :n_neighbors]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(distances, np.take_along_axis(apart, expected, axis=1), rtol=1e-6)
+
+
+def test_rows_that_are_no_neighbours_come_last():
+    rows = np.zeros((6, 6), dtype=np.float32)
+    apart = np.array([[np.inf, 2, np.inf, 1, np.inf, np.inf]], dtype=np.float32)
+    settings = GraphSettings(n_neighbors=4, metric="precomputed")
+    indices, distances = find_nearest_rows(apart, rows, settings)
+    assert indices.tolist() == [[3, 1, 0, 2]]
+    assert distances.tolist() == [[1, 2, np.inf, np.inf]]
