@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.data_sets import DataSet, is_available, load
 
+from driftmap.engine.quality import trustworthiness
 from driftmap.engine.register import fit_similarity
 from driftmap.engine.relations import relate_ids
 from driftmap.pipeline import ingest, open_store, run
@@ -85,26 +86,47 @@ def read_maps(path: Path) -> list[np.ndarray[Any, Any]]:
     return maps
 
 
-def follow_gauge(folder: Path, n_windows: int, n_rows: int = 150, n_first: int = 10) -> list[dict[str, float]]:
-    """Ingest windows of a stationary stream, and compare the map of each with that of the first ingested one.
+def follow_gauge(
+    folder: Path, n_windows: int, n_rows: int = 150, n_first: int = 10
+) -> dict[str, list[dict[str, float]]]:
+    """Map a stationary stream by one run and by ingests, and compare each window's map with that of one early window.
 
-    Entities come and go, a fifth of them with every window, and belong to one of eight groups that stay. Returned for
-    each window: scale and turn (degrees) of the groups' centres against the reference, how far the centre of all is
-    from the reference's, and the spread of all rows, both over the reference's spread.
+    Entities come and go, a fifth of them with every window, and belong to one of eight groups that stay. After five
+    windows none of the reference's rows is left, so place and turn are those of the groups' centres. What the map of
+    one run over all windows does is the noise that no layout of such rows is without.
+
+    Returns
+    -------
+    For `whole` and `grown` the figures of each window, as `compare_centres` has them, and its trust.
     """
     write_stream(folder / "rows", range(n_first), n_rows)
     options: dict[str, Any] = {"by": "window", "id": "id", "label": "group", "vectors": "v", "scheduler": "serial"}
-    run(folder / "rows", folder / "store", **options)
+    run(folder / "rows", folder / "grown", **options)
     write_stream(folder / "rows", range(n_first, n_windows), n_rows)
-    ingest(folder / "store", scheduler="serial", complete=True)
-    store = open_store(folder / "store")
-    reference = _centres(store, n_first)
-    spread = _spread(store, n_first)
+    ingest(folder / "grown", scheduler="serial", complete=True)
+    run(folder / "rows", folder / "whole", **options)
+    figures = {}
+    for kind in ("whole", "grown"):
+        store = open_store(folder / kind)
+        figures[kind] = compare_centres(store, n_first, n_windows)
+        for row, window in zip(figures[kind], range(n_first, n_windows), strict=True):
+            row["trust"] = _trust(store, window, pq.read_table(folder / "rows" / f"{window:05}.parquet"))
+    return figures
+
+
+def compare_centres(store: Any, first: int, n_windows: int) -> list[dict[str, float]]:
+    """Measure each window's groups against those of the window `first`.
+
+    Scale and turn (degrees) of the groups' centres, how far the centre of all is from the reference's, and the spread
+    of all rows, both over the reference's spread.
+    """
+    reference, spread = _centres(store, first), _spread(store, first)
     figures = []
-    for window in range(n_first, n_windows):
-        similarity = fit_similarity(_centres(store, window), reference, with_scale=True)
+    for window in range(first, n_windows):
+        centres = _centres(store, window)
+        similarity = fit_similarity(centres, reference, with_scale=True)
         turn = np.degrees(np.arctan2(similarity.rotation[1, 0], similarity.rotation[0, 0]))
-        away = np.linalg.norm(_centres(store, window).mean(axis=0) - reference.mean(axis=0)) / spread
+        away = np.linalg.norm(centres.mean(axis=0) - reference.mean(axis=0)) / spread
         figures.append(
             {
                 "window": window,
@@ -184,6 +206,12 @@ def _centres(store: Any, window: int) -> np.ndarray[Any, Any]:
     return np.stack([np.nanmedian(positions[groups == group], axis=0) for group in range(8)]).astype(np.float32)
 
 
+def _trust(store: Any, window: int, table: pa.Table) -> float:
+    ids, positions = store.embedding(window)
+    vectors = table["v"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    return trustworthiness(vectors, positions[relate_ids(table["id"].to_numpy(), ids)])
+
+
 def _spread(store: Any, window: int) -> float:
     return float(np.sqrt(np.nanvar(store.positions(window), axis=0).mean()))
 
@@ -203,8 +231,9 @@ def main() -> None:
                 for kind, figures in compare(name, folder / name).items():
                     _show(name, kind, {key: round(value, 4) for key, value in figures.items()})
         elif given.part == "gauge":
-            for row in follow_gauge(folder, given.windows, given.rows)[:: max(1, given.windows // 20)]:
-                _show({key: round(value, 3) for key, value in row.items()})
+            for kind, rows in follow_gauge(folder, given.windows, given.rows).items():
+                for row in rows[:: max(1, given.windows // 20)]:
+                    _show(kind, {key: round(value, 3) for key, value in row.items()})
         else:
             for size, figures in measure_cost(folder, (10, 100, 1000), given.rows).items():
                 _show(size, figures)

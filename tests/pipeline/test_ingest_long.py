@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 from tests.benchmarks import bench_ingest, replay_ingest
 from tests.benchmarks.data_sets import is_available
@@ -29,13 +30,19 @@ def test_ingested_maps_are_as_good_as_those_of_one_run(name, tmp_path):
 
 
 def test_the_map_keeps_its_scale_and_place(tmp_path):
-    """500 windows of 100 rows, a fifth of them new in each: no entity lasts longer than five windows."""
+    """500 windows of 100 rows, a fifth of them new in each: no entity lasts longer than five windows.
+
+    Beside the map of one run over all of them, which slides and turns too: .72 spreads and 12 degrees, against .19 and
+    7 of the ingested one. That grows over its first 60 windows, to a tenth above the run's spread, and stays so.
+    """
     figures = bench_ingest.follow_gauge(tmp_path, 500, 100)
-    late = figures[len(figures) // 2 :]
-    for rows in (figures, late):
-        assert 0.85 < sum(row["spread"] for row in rows) / len(rows) < 1.15  # neither shrinks nor swells
-    assert max(row["away"] for row in figures) < 0.5
-    assert max(abs(row["turn"]) for row in figures) < 15
+    whole, grown = figures["whole"], figures["grown"]
+    assert max(row["away"] for row in grown) < min(0.3, max(row["away"] for row in whole))
+    assert max(abs(row["turn"]) for row in grown) < 12
+    early, late = (np.mean([row["spread"] for row in part]) for part in (grown[80:245], grown[245:]))
+    assert 0.93 < late / early < 1.07  # neither shrinks nor swells
+    assert 0.85 < late / np.mean([row["spread"] for row in whole[245:]]) < 1.2
+    assert np.mean([row["trust"] for row in grown]) > 0.95 * np.mean([row["trust"] for row in whole])
 
 
 def test_one_more_window_costs_the_same_in_any_store(tmp_path):

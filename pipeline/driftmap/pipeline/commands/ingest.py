@@ -45,7 +45,9 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     """Take new windows of the source of STORE into its maps; run it as often as you like.
 
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
-    never do. With nothing new it says so, and changes nothing. Exit codes: 0; 2 when something must be mended; 3 for an
+    never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
+    rows come next would depend on the order in which files arrive. Vectors that change in a window already taken in,
+    under the same ids and times, go unseen. Exit codes: 0; 2 when something must be mended; 3 for an
     alarm.
     """
     from driftmap.engine.errors import DriftmapError
