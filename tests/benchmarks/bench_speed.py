@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tests.benchmarks import peer
 from tests.benchmarks.data_sets import DataSet, load
 from tests.benchmarks.parts import NAMES
@@ -137,12 +138,13 @@ def _compare_case(case: Case, data: DataSet, folder: str, has_peer: bool) -> dic
 
 
 def _save(data: DataSet, folder: str) -> tuple[str, str]:
-    """Write the windows, and those of the warm-up."""
-    paths = []
-    for name, part in (("all", data), ("some", data.first(WARM_UP_WINDOWS, WARM_UP_ROWS))):
-        paths.append(str(Path(folder) / f"{name}.npz"))
-        save_windows(paths[-1], part.windows, part.relations)
-    return paths[0], paths[1]
+    """Write the windows, and those of the warm-up: the first one several times, every row tied."""
+    paths = str(Path(folder) / "all.npz"), str(Path(folder) / "some.npz")
+    save_windows(paths[0], data.windows, data.relations)
+    first = data.windows[0][:WARM_UP_ROWS]
+    every = np.arange(len(first), dtype=np.int32)
+    save_windows(paths[1], [first] * WARM_UP_WINDOWS, [every] * (WARM_UP_WINDOWS - 1))
+    return paths
 
 
 def _run(
