@@ -10,6 +10,7 @@ import numpy as np
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.graphs import build_window_graph
 from driftmap.engine.settings import GraphSettings
+from driftmap.pipeline.digests import digest_rows
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.runs import runs_to_rows
 from driftmap.pipeline.sources import open_source
@@ -80,6 +81,7 @@ def build_graph_task(
         label_columns=list(rows.labels),
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
+        rows_digest=digest_rows(rows.vectors, ids, rows.labels),
     )
 
 

@@ -11,7 +11,7 @@ from driftmap.pipeline.options import collect_place, place_options
 
 _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
-    "rebuilt": "window {window!r} took in late rows: {rows:,} now",
+    "rebuilt": "window {window!r} built anew of late or changed rows: {rows:,} now",
     "skipped": "window {window!r} skipped: {reason}",
     "kept_out": "late rows of window {window!r} kept out: {reason}",
     "left_out": "{part} left out: {reason}",
@@ -46,9 +46,9 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
 
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
     never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
-    rows come next would depend on the order in which files arrive. Vectors that change in a window already taken in,
-    under the same ids and times, go unseen. Exit codes: 0; 2 when something must be mended; 3 for an
-    alarm.
+    rows come next would depend on the order in which files arrive. A provisional window is built anew when late rows
+    come, or when its files are rewritten with other vectors or labels. Exit codes: 0; 2 when something must be mended;
+    3 for an alarm.
     """
     from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import ingest as take_in

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftmap.pipeline.digests import digest_rows
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
+from driftmap.pipeline.ingestion.parts import read_pieces
 from driftmap.pipeline.runs import name_some
 from driftmap.pipeline.windows import encode_keys, show_values
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.parts import Feed, PartRef, Piece, Selection
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.windows import WindowState
 
 MAX_NEW_WINDOWS = 32
 """Windows that are planned at a time: what is known of them is held until they are laid out."""
@@ -107,18 +110,21 @@ class Planner:
         self._reach = max(1, config.layout.alignment_window_size)
 
     def plan_rebuilds(self) -> Batch:
-        """Find provisional windows that have more rows now, and are whole."""
+        """Find provisional windows that are whole, and have more rows now or other vectors or labels."""
         growth, counts = self._store.growth, self._store.growth.count_rows()
         found = []
         windows = self._store.state()
         for slot, index in windows_by_slot(self._store, self._slots).items():
             window, n_rows = windows[index], counts.get(slot, 0)
-            if window.status == "final" or n_rows <= max(window.n_rows, growth.kept_out.get(slot, 0)):
+            if window.status == "final" or n_rows <= growth.kept_out.get(slot, 0):
                 continue
-            if not self._slots.is_whole(slot, counts, self._until):
+            may_differ = n_rows == window.n_rows and growth.changed.get(slot, 0) > window.commit
+            if not (n_rows > window.n_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
                 continue
             try:
-                found.append(self._plan_window(slot, index, n_rows))
+                planned = self._plan_window(slot, index, n_rows)
+                if not may_differ or _has_changed(planned, window):
+                    found.append(planned)
             except _UnfitError as error:
                 return Batch([], BadWindow(slot, window.label, str(error), n_rows, error.parts))
         return Batch(sorted(found, key=lambda rows: rows.index))
@@ -213,6 +219,17 @@ class _UnfitError(SourceError):
     def __init__(self, reason: str, parts: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.parts = parts
+
+
+def _has_changed(planned: WindowRows, window: WindowState) -> bool:
+    """Whether rows are others than the window was built of, under the same ids and times."""
+    if window.rows_digest is None:  # of a version that did not take it
+        return False
+    try:
+        vectors, ids, labels = read_pieces(planned.pieces)
+    except SourceError as error:
+        raise _UnfitError(str(error)) from error
+    return digest_rows(vectors, ids, labels) != window.rows_digest
 
 
 def _refuse_repeated(selected: Selection) -> None:

@@ -304,8 +304,8 @@ class _Ingest:
             return
         if self._options.on_bad == "stop":
             raise BadRowsError(
-                f"window {bad.label!r} cannot take in its late rows: {bad.reason}. Mend the source and ingest again; "
-                "or keep them out (on_bad skip), or set the files to blame aside (quarantine)"
+                f"window {bad.label!r} cannot take in its late or changed rows: {bad.reason}. Mend the source and "
+                "ingest again; or keep them out (on_bad skip), or set the files to blame aside (quarantine)"
             )
         self._store.commit_growth("set_aside", {"skipped": {}, "kept_out": {bad.slot: bad.n_rows}})
         self._report.skipped.append(bad)

@@ -77,7 +77,7 @@ class IngestReport:
     new: list[str] = field(default_factory=list)
     """Labels of the windows that were added."""
     rebuilt: list[str] = field(default_factory=list)
-    """Labels of provisional windows that took in late rows."""
+    """Labels of provisional windows that were built anew: of late rows, or of rows that changed."""
     moved: dict[str, float] = field(default_factory=dict)
     """How far each provisional window moved, over the spread of its map."""
     skipped: list[BadWindow] = field(default_factory=list)

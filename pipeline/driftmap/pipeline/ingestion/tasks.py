@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.graphs import build_window_graph
+from driftmap.pipeline.digests import digest_rows
 from driftmap.pipeline.ingestion.parts import read_pieces
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
@@ -72,4 +73,5 @@ def build_rows_task(store: Location, order: GraphOrder, settings: GraphSettings,
         label_columns=list(labels),
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
+        rows_digest=digest_rows(vectors, ids, labels),
     )

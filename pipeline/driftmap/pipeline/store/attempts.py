@@ -40,6 +40,7 @@ class GraphReceipt(TypedDict):
     label_columns: list[str]
     seconds: float
     bytes: int
+    rows_digest: str
 
 
 @dataclass(frozen=True)

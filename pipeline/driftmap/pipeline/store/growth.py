@@ -47,6 +47,8 @@ class Growth:
 
     parts: dict[str, SourcePart] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    """By slot: the last commit that tells of a new or changed part with rows of it."""
     kept_out: dict[str, int] = field(default_factory=dict)
     """By slot: rows, bad ones among them, with which its provisional window could not be built again."""
     origin: str | None = None
@@ -78,6 +80,7 @@ class Growth:
             **{name: getattr(self, name) for name in ("kept_out", "origin", "n_ingests", "last_ingest", "generation")},
             "parts": {name: list(part) for name, part in self.parts.items()},
             "skipped": {slot: list(skipped) for slot, skipped in self.skipped.items()},
+            "changed": self.changed,
             "older": {str(number): [asdict(window) for window in windows] for number, windows in self.older.items()},
         }
 
@@ -87,6 +90,7 @@ class Growth:
         return cls(
             **{name: saved[name] for name in ("kept_out", "origin", "n_ingests", "last_ingest", "generation")},
             parts={name: read_part(part) for name, part in saved["parts"].items()},
+            changed=saved.get("changed", {}),
             skipped={slot: Skipped(*skipped) for slot, skipped in saved["skipped"].items()},
             older={
                 int(number): [read_window(window) for window in windows] for number, windows in saved["older"].items()
@@ -109,7 +113,9 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
     """Apply one commit of `GROWTH_KINDS`; returns the number of layouts done, where it is one."""
     payload = commit.payload
     if commit.kind == "source":
-        growth.parts |= {name: read_part(part) for name, part in payload["parts"].items()}
+        parts = {name: read_part(part) for name, part in payload["parts"].items()}
+        growth.parts |= parts
+        growth.changed |= {slot: commit.number for part in parts.values() for slot in part.counts}
         for name in payload["removed"]:
             growth.parts.pop(name, None)
     elif commit.kind == "set_aside":
@@ -179,4 +185,5 @@ def replace_graph(window: WindowState, receipt: Mapping[str, Any]) -> WindowStat
         label_columns=tuple(receipt["label_columns"]),
         seconds=receipt["seconds"],
         bytes=receipt["bytes"],
+        rows_digest=receipt.get("rows_digest"),
     )

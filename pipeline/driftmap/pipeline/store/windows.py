@@ -35,6 +35,8 @@ class WindowState:
     """Spent on the graph by the worker."""
     bytes: int = 0
     """On disk: graph and map."""
+    rows_digest: str | None = None
+    """Of ids, vectors and labels, in whatever order they came; None where it was not taken."""
     moved: float | None = None
     """How far its rows moved when an ingest last laid it out again, on average, over the spread of the map."""
     quality: dict[str, float] | None = None

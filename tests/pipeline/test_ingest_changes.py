@@ -1,0 +1,111 @@
+"""Ingestion of rows that change under the same ids and times: a provisional window is built of them anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.pipeline.growing import make_day, make_store, read_maps, write_days
+
+from driftmap.pipeline import ingest, open_store
+from driftmap.pipeline.digests import digest_rows
+from driftmap.pipeline.ingestion.coordinator import BadRowsError
+
+SERIAL = {"scheduler": "serial"}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A store of six days: five windows of two days, the last two provisional; with a seventh day all are whole."""
+    make_store(tmp_path / "days", tmp_path / "store")
+    write_days(tmp_path / "days", range(6, 7))
+    return tmp_path
+
+
+def take_in(place, **options):
+    return ingest(place / "store", source=place / "days", **SERIAL, **options)
+
+
+def rewrite(place, day, change):
+    """Write a day's file anew, its table changed."""
+    path = place / "days" / f"day-{day:03}.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def with_column(name, values):
+    return lambda table: table.set_column(table.schema.get_field_index(name), name, [values])
+
+
+def test_a_digest_is_that_of_the_rows_whatever_their_order_and_the_width_of_texts():
+    rng = np.random.default_rng(0)
+    vectors, ids = rng.normal(size=(9000, 3)).astype(np.float32), np.arange(9000)
+    kinds = np.array([f"k{number % 7}" for number in ids], dtype="S")
+    expected = digest_rows(vectors, ids, {"kind": kinds})
+    order = rng.permutation(9000)
+    assert digest_rows(vectors[order], ids[order], {"kind": kinds[order].astype("S9")}) == expected
+    texts = ids.astype("S5")
+    assert digest_rows(vectors[order], texts[order].astype("S8"), {}) == digest_rows(vectors, texts, {})
+    assert digest_rows(vectors, ids, {"kind": np.roll(kinds, 1)}) != expected
+    assert digest_rows(vectors, ids, {"other": kinds}) != expected
+    changed = vectors.copy()
+    changed[8999, 2] += 1
+    assert digest_rows(changed, ids, {"kind": kinds}) != expected
+
+
+@pytest.mark.parametrize("has_ingested", [False, True])
+def test_changed_vectors_of_a_provisional_window_rebuild_it(place, has_ingested):
+    if has_ingested:
+        assert take_in(place).did_nothing
+    before = read_maps(open_store(place / "store"))
+    other = make_day(5, seed=7)
+    rewrite(place, 5, with_column("v", other["v"].combine_chunks()))
+    assert take_in(place).rebuilt == ["2024-01-05"]
+    store = open_store(place / "store")
+    after = read_maps(store)
+    assert after["2024-01-05"] != before["2024-01-05"]
+    assert {w.label: after[w.label] for w in store.state() if w.status == "final"} == {
+        w.label: before[w.label] for w in store.state() if w.status == "final"
+    }
+    assert take_in(place).did_nothing
+
+
+def test_changed_labels_of_a_provisional_window_are_taken_over(place):
+    rewrite(place, 5, with_column("kind", ["other"] * 40))
+    assert take_in(place).rebuilt == ["2024-01-05"]
+    assert "other" in open_store(place / "store").window_labels("2024-01-05")["kind"].tolist()
+
+
+def test_a_file_written_anew_as_it_was_changes_nothing(place):
+    before = read_maps(open_store(place / "store"))
+    for day in range(3, 6):
+        rewrite(place, day, lambda table: table.take(np.arange(table.num_rows)[::-1]))
+    report = take_in(place)
+    assert report.rebuilt == []
+    assert read_maps(open_store(place / "store")) == before
+
+
+def test_a_change_of_a_final_window_is_left_alone(place):
+    before = read_maps(open_store(place / "store"))
+    rewrite(place, 0, with_column("v", make_day(0, seed=7)["v"].combine_chunks()))
+    assert take_in(place).rebuilt == []
+    assert read_maps(open_store(place / "store")) == before
+
+
+def test_changed_rows_that_cannot_be_used_are_named_once_and_kept_out(place):
+    vectors = np.array(make_day(5)["v"].to_pylist(), dtype=np.float32)
+    vectors[3] = np.nan
+    before = read_maps(open_store(place / "store"))
+    flat = make_day(5)["v"].combine_chunks().type
+    rewrite(place, 5, with_column("v", pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), type=flat)))
+    with pytest.raises(BadRowsError, match="day-005"):
+        take_in(place)
+    assert [bad.label for bad in take_in(place, on_bad="skip").skipped] == ["2024-01-05"]
+    assert take_in(place, on_bad="skip").skipped == []
+    assert read_maps(open_store(place / "store")) == before
+
+
+def test_every_window_knows_the_digest_of_its_rows(place):
+    write_days(place / "days", range(7, 9))
+    take_in(place)
+    assert len({window.rows_digest for window in open_store(place / "store").state()} - {None}) == 7
