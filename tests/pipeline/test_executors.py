@@ -197,7 +197,7 @@ def test_a_client_and_an_address_reach_the_same_workers(cluster):
 
 
 def test_an_address_where_nobody_answers_is_named(monkeypatch):
-    monkeypatch.setattr("driftmap.pipeline.executors.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.connecting.CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(WorkerError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"),
         make_executor("tcp://127.0.0.1:9"),
@@ -210,7 +210,7 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr("driftmap.pipeline.executors.FIRST_WORKER_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.connecting.FIRST_WORKER_SECONDS", 0.5)
     with (
         LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
         pytest.raises(WorkerError, match="has no workers"),
@@ -278,7 +278,7 @@ def test_a_window_that_takes_too_much_memory_is_named_with_what_it_took():
 
 
 def test_dashboard_and_account_need_bokeh(cluster, monkeypatch, tmp_path):
-    monkeypatch.setattr("driftmap.pipeline.executors.find_spec", lambda _: None)
+    monkeypatch.setattr("driftmap.pipeline.executors.making.find_spec", lambda _: None)
     for wish in ({"on_dashboard": print}, {"performance_report": tmp_path / "report.html"}):
         with (
             pytest.raises(WorkerError, match=r"needs bokeh: pip install 'driftmap\[dashboard\]'"),
@@ -375,7 +375,8 @@ def test_ctrl_c_stops_the_workers_without_a_storm(tmp_path, moment):
         tmp_path,
         """
         import time
-        from driftmap.pipeline.executors import Task, make_executor
+        from driftmap.pipeline.execution import Task
+        from driftmap.pipeline.executors import make_executor
 
         if __name__ == "__main__":
             try:

@@ -1,6 +1,6 @@
 """How a run reaches a scheduler safely. Dask unpickles what it is sent, so whoever reaches a scheduler owns it.
 
-No Dask here: this file decides, `executors.py` connects.
+No Dask here: this file decides, `executors` connects.
 """
 
 from __future__ import annotations

@@ -1,0 +1,24 @@
+"""Why workers died that tried a task, as far as Dask knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.machine import format_size
+from driftmap.pipeline.runs import name_some
+
+if TYPE_CHECKING:
+    from distributed import Client, KilledWorker
+
+
+def explain_deaths(client: Client, name: str, beside: list[str], error: KilledWorker) -> str:
+    """Say why the workers died that tried a task, as far as Dask knows; `beside` are tasks that were sent with it."""
+    worker = error.last_worker
+    events = client.get_events("worker-restart-memory") or ()
+    over = [event["rss"] for _, event in events if event["worker"] == worker.address]
+    others = f" (or one of those sent with it: {name_some(beside)})" if beside else ""
+    cure = "give workers more memory, use fewer of them, or make windows smaller"
+    if not over:
+        return f"{name}: each worker that tried it died, most likely out of memory{others}; {cure}"
+    taken = f"{format_size(over[-1])} of {format_size(worker.memory_limit)}"
+    return f"{name}: each worker that tried it was stopped for taking more memory than it may, {taken}{others}; {cure}"

@@ -1,0 +1,76 @@
+"""Worker processes on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+import dask
+from distributed import Client, LocalCluster
+
+from driftmap.pipeline.execution import share_memory
+from driftmap.pipeline.executors.dask_executor import DaskExecutor
+from driftmap.pipeline.machine import count_cores
+from driftmap.pipeline.processes import GUARD, THREAD_VARIABLES, WorkerError, hold_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def start_workers(
+    stack: ExitStack,
+    workers: int | None,
+    n_tasks: int | None,
+    warm_up: Callable[[], object] | None,
+    worker_bytes: int | None,
+) -> DaskExecutor:
+    """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`."""
+    n_cores = count_cores()
+    n_bytes = worker_bytes or share_memory(workers or n_cores)
+    n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
+    # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
+    n_threads = max(1, n_cores // n_workers)
+    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
+    return DaskExecutor(stack.enter_context(Client(cluster, set_as_default=False)), n_threads, warm_up)
+
+
+def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    with suppress(RuntimeError):  # one worker that is killed as it starts takes the cluster with it, and may be chance
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    try:
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    except RuntimeError as error:
+        raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
+
+
+def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
+    settings = {
+        "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
+        # Dask's own setting stays: it has freed memory go back at once.
+        "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
+    }
+    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    try:
+        with dask.config.set(settings), hold_interrupts():
+            return LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                memory_limit=worker_bytes,
+                processes=True,
+                dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
+                silence_logs=logging.CRITICAL,
+            )
+    finally:
+        _restore_environment(kept)
+
+
+def _restore_environment(kept: dict[str, str | None]) -> None:
+    # Dask sets the workers' variables in this process too, where the layout may use every core.
+    for name, value in kept.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
