@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.coordinator import Plan, Progress, plan, run
+    from driftmap.pipeline.coordinator import plan, run
     from driftmap.pipeline.ingestion.coordinator import ingest
     from driftmap.pipeline.ingestion.options import IngestReport
     from driftmap.pipeline.placing import Placer, place
     from driftmap.pipeline.pruning import prune
+    from driftmap.pipeline.run_plan import Plan
     from driftmap.pipeline.store import Store, open_store
+    from driftmap.pipeline.work import Progress
 
 __all__ = [
     "IngestReport",
@@ -31,7 +33,11 @@ __all__ = [
     "run",
 ]
 
-_HOMES = dict.fromkeys(("Plan", "Progress", "plan", "run"), "driftmap.pipeline.coordinator") | {
+_HOMES = {
+    "Plan": "driftmap.pipeline.run_plan",
+    "Progress": "driftmap.pipeline.work",
+    "plan": "driftmap.pipeline.coordinator",
+    "run": "driftmap.pipeline.coordinator",
     "IngestReport": "driftmap.pipeline.ingestion.options",
     "Placer": "driftmap.pipeline.placing",
     "place": "driftmap.pipeline.placing",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from driftmap.pipeline.coordinator import Progress
     from driftmap.pipeline.look.quality import WindowQuality
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.work import Progress
 
 DIGITS_OPTIONS: dict[str, Any] = {"id": "sample", "label": "digit", "vectors": "pixels", "rows": 400, "row_stride": 150}
 """Ten overlapping windows, as in umap-learn's tutorial of AlignedUMAP."""

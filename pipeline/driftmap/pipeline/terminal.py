@@ -17,10 +17,10 @@ from driftmap.pipeline.machine import format_size
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from driftmap.pipeline.coordinator import Plan
-    from driftmap.pipeline.coordinator import Progress as RunState
     from driftmap.pipeline.look.quality import WindowQuality
+    from driftmap.pipeline.run_plan import Plan
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.work import Progress as RunState
 
 MAX_LINES = 40
 """Windows that a table shows in a terminal; of more, the first and the last ones."""
