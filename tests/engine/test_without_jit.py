@@ -16,7 +16,7 @@ KERNEL_TESTS = ["test_kernels.py"]
 @pytest.mark.parametrize("name", KERNEL_TESTS)
 def test_kernels_pass_their_tests_uncompiled(name):
     # integers that wrap round are meant to; numpy warns of them where compiled code does not
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore:overflow encountered:RuntimeWarning"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-W", "ignore:overflow encountered:RuntimeWarning"]
     env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     path = str(ROOT / "tests" / "engine" / name)
     done = subprocess.run([*command, path], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
