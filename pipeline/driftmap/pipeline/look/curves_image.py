@@ -60,7 +60,7 @@ def _dress(axes: Any, sequence: MapSequence) -> None:
         shown, names, fontfamily=list_fonts("".join(names)), fontsize=8, color=INK, ha="left", parse_math=False
     )
     span = np.clip((high - low) / max(float((high - low).max()), 1e-12), 0.3, 1)
-    axes.set_box_aspect((float(span[0]), float(span[1]), 1.1), zoom=1.15)
+    axes.set_box_aspect((float(span[0]), float(span[1]), 1.1), zoom=1.02)
     axes.view_init(elev=16, azim=-55)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((1, 1, 1, 0))
