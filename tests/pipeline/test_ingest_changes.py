@@ -70,6 +70,17 @@ def test_changed_vectors_of_a_provisional_window_rebuild_it(place, has_ingested)
     assert take_in(place).did_nothing
 
 
+def test_a_change_is_not_forgotten_while_a_window_is_not_whole(tmp_path):
+    """A file with rows of two windows is rewritten, and only the first of them is whole by now."""
+    make_store(tmp_path / "days", tmp_path / "store")
+    rewrite(tmp_path, 4, with_column("v", make_day(4, seed=7)["v"].combine_chunks()))
+    assert take_in(tmp_path).rebuilt == ["2024-01-04"]
+    assert take_in(tmp_path).did_nothing
+    write_days(tmp_path / "days", range(6, 7))
+    assert take_in(tmp_path).rebuilt == ["2024-01-05"]
+    assert take_in(tmp_path).did_nothing
+
+
 def test_changed_labels_of_a_provisional_window_are_taken_over(place):
     rewrite(place, 5, with_column("kind", ["other"] * 40))
     assert take_in(place).rebuilt == ["2024-01-05"]

@@ -13,7 +13,7 @@ _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
     "rebuilt": "window {window!r} built anew of late or changed rows: {rows:,} now",
     "skipped": "window {window!r} skipped: {reason}",
-    "kept_out": "late rows of window {window!r} kept out: {reason}",
+    "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
     "left_out": "{part} left out: {reason}",
     "quarantined": "{part} set aside: {reason}",
     "reopened": "reopened from window {window!r} as generation {generation}",

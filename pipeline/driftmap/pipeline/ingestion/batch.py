@@ -118,7 +118,7 @@ class Planner:
             window, n_rows = windows[index], counts.get(slot, 0)
             if window.status == "final" or n_rows <= growth.kept_out.get(slot, 0):
                 continue
-            may_differ = n_rows == window.n_rows and growth.changed.get(slot, 0) > window.commit
+            may_differ = n_rows == window.n_rows and growth.changed.get(slot, 0) > window.rows_commit
             if not (n_rows > window.n_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
                 continue
             try:

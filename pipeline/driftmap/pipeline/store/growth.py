@@ -140,7 +140,8 @@ def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) ->
     payload, when = commit.payload, commit.payload.get("time")
     for built in payload["windows"]:
         facts, receipt = built["facts"], built["receipt"]
-        window = replace_graph(WindowState(index=receipt["index"], **facts, commit=commit.number), receipt)
+        named = WindowState(index=receipt["index"], **facts, commit=commit.number, rows_commit=commit.number)
+        window = replace_graph(named, receipt)
         if window.index == len(windows):
             windows.append(window)
         else:

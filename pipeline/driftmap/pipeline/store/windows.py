@@ -37,6 +37,8 @@ class WindowState:
     """On disk: graph and map."""
     rows_digest: str | None = None
     """Of ids, vectors and labels, in whatever order they came; None where it was not taken."""
+    rows_commit: int = 0
+    """Number of the ingest that built the window of these rows; 0: the run did."""
     moved: float | None = None
     """How far its rows moved when an ingest last laid it out again, on average, over the spread of the map."""
     quality: dict[str, float] | None = None
