@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 30
 """How long a scheduler at an address may take to answer."""
 
-
 FIRST_WORKER_SECONDS = 120
 """How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
 
@@ -54,16 +53,21 @@ def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
     levels = [handler.level for handler in handlers]
     for handler in handlers:
         handler.setLevel(logging.CRITICAL)
-    with _connect(scheduler) as client:
-        try:
-            yield client
-        except OSError as error:
-            if client.status == "running":
-                raise
-            raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
-    # Not after an error: where the scheduler is lost, the client's loops go on for a while, and print tracebacks.
-    for handler, level in zip(handlers, levels, strict=True):
-        handler.setLevel(level)
+    is_lost = True
+    try:
+        with _connect(scheduler) as client:
+            try:
+                yield client
+            except OSError as error:
+                if client.status == "running":
+                    raise
+                raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
+            finally:
+                is_lost = client.status != "running"
+    finally:
+        # Where the scheduler is lost, the client's loops go on for a while, and would print tracebacks.
+        for handler, level in zip(handlers, [] if is_lost else levels, strict=not is_lost):
+            handler.setLevel(level)
 
 
 def _connect(scheduler: str | SecureAddress) -> Client:

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 N_WAITING_PER_THREAD = 2
 """Tasks sent ahead of each worker thread: enough that none idles, few enough that a cluster holds no long queue."""
 
-
 N_UNTAKEN = 1024
 """Results that wait to be taken before no new task is sent."""
 
-
 RECOUNT_SECONDS = 2.0
 """How often the workers' threads are counted: a cluster may grow and shrink."""
-
 
 CLOSE_SECONDS = 5
 """How long cancelled tasks may take to be given back."""
