@@ -19,9 +19,9 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
-from driftmap.pipeline.store.store import SOURCE_FOLDER, prepare_location
+from driftmap.pipeline.store.making import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.store.verify import find_damage
-from driftmap.pipeline.work import Progress, repair_damage, work_in_order, work_side_by_side
+from driftmap.pipeline.work import Progress, RunWork
 from driftmap.pipeline.workplace import WORKPLACE_OPTIONS, Workplace
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ def run(
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
         written.lock = lock
-        repair_damage(written, planned, place, progress)
-        work = work_side_by_side if planned.config.is_exchanged else work_in_order
-        work(written, planned, place, progress)
+        work = RunWork(written, planned, place, progress)
+        work.repair()
+        work.finish()
     return Store.open(location)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.layout import LayoutJob
     from driftmap.pipeline.run_plan import Plan
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.windows import WindowPlan
     from driftmap.pipeline.workplace import Workplace
 
 
@@ -33,120 +34,133 @@ class Progress(NamedTuple):
     """Since this call began the stage."""
 
 
-def repair_damage(
-    store: Store,
-    planned: Plan,
-    place: Workplace,
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    """Make again what is damaged of what the store has."""
-    damaged = find_damage(store, with_older=False)
-    if not damaged:
-        return
-    from driftmap.pipeline.repair import build_again, repair_graphs, repair_maps  # late: loads the kernels
+class RunWork:
+    """What is to be done on the store of one run.
 
-    config = planned.config
-    numbers = {damage.number for damage in damaged}
-    n_rows = sum(planned.windows[index].n_rows for index in numbers)
-    report = _Reporter("repair", progress, len(numbers), n_rows)
-    report(0, 0)
-    graphs = {damage.number for damage in damaged if damage.part == "graph"}
-    lost = [planned.windows[index] for index in sorted(graphs)]
-    repair_graphs(store, damaged, build_again(store, config, lost, place) if lost else ())
-    repair_maps(store, damaged, _make_job(planned))
-    report(len(numbers), n_rows)
+    Parameters
+    ----------
+    store
+        Opened for writing, its lock held.
+    planned
+        The whole run.
+    place
+        Where graphs are built.
+    progress
+        Called with every step.
+    """
 
+    def __init__(
+        self, store: Store, planned: Plan, place: Workplace, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._place = place
+        self._progress = progress
 
-def work_in_order(
-    store: Store,
-    planned: Plan,
-    place: Workplace,
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    """Build the graphs that are missing, and lay every block out as soon as the graphs of its windows are there."""
-    missing = [planned.windows[window.index] for window in store.state() if window.graph_attempt is None]
-    if not missing:
-        _lay_out(store, planned, progress)
-        return
-    refuse_large_tasks(planned.estimate, place.find_limit())
-    from driftmap.engine.threads import limit_threads
-    from driftmap.pipeline.graphs import GraphWork
-    from driftmap.pipeline.tasks import warm_up
+    def repair(self) -> None:
+        """Make again what is damaged of what the store has."""
+        damaged = find_damage(self._store, with_older=False)
+        if not damaged:
+            return
+        from driftmap.pipeline.repair import build_again, repair_graphs, repair_maps  # late: loads the kernels
 
-    n_before = len(planned.windows) - len(missing)
-    report = _Reporter("graphs", progress, len(planned.windows), sum(window.n_rows for window in missing))
-    with (
-        place.start(len(missing), warm_up) as executor,
-        GraphWork(store, planned.config, missing, executor, lambda n, n_rows: report(n_before + n, n_rows)) as work,
-        ExitStack() as sharing,
-    ):
-        sharing.enter_context(limit_threads(executor.n_free_threads))
+        numbers = {damage.number for damage in damaged}
+        n_rows = self._count_rows(numbers)
+        report = _Reporter("repair", self._progress, len(numbers), n_rows)
+        report(0, 0)
+        graphs = {damage.number for damage in damaged if damage.part == "graph"}
+        lost = [self._planned.windows[index] for index in sorted(graphs)]
+        built = build_again(self._store, self._planned.config, lost, self._place) if lost else ()
+        repair_graphs(self._store, damaged, built)
+        repair_maps(self._store, damaged, self._make_job())
+        report(len(numbers), n_rows)
 
-        def commit_ready() -> None:
-            work.commit_ready()
-            if work.is_done:
-                sharing.close()
+    def finish(self) -> None:
+        """Build the graphs that are missing, and lay out the blocks that have no maps."""
+        missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
+        if missing:
+            refuse_large_tasks(self._planned.estimate, self._place.find_limit())
+        if self._planned.config.is_exchanged:
+            self._work_side_by_side(missing)
+        elif missing:
+            self._work_in_order(missing)
+        else:
+            self._lay_out()
 
-        _lay_out(store, planned, progress, work.wait_for, commit_ready)
-        work.finish()
+    def _work_in_order(self, missing: list[WindowPlan]) -> None:
+        """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
+        from driftmap.engine.threads import limit_threads
+        from driftmap.pipeline.graphs import GraphWork
+        from driftmap.pipeline.tasks import warm_up
 
+        with (
+            self._place.start(len(missing), warm_up) as executor,
+            GraphWork(self._store, self._planned.config, missing, executor, self._report_graphs(missing)) as work,
+            ExitStack() as sharing,
+        ):
+            sharing.enter_context(limit_threads(executor.n_free_threads))
 
-def work_side_by_side(
-    store: Store,
-    planned: Plan,
-    place: Workplace,
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    """Build the graphs that are missing, then lay all blocks out at once, on the workers too."""
-    missing = [planned.windows[window.index] for window in store.state() if window.graph_attempt is None]
-    if store.n_blocks_done == len(planned.blocks):
-        return
-    if missing:
-        refuse_large_tasks(planned.estimate, place.find_limit())
-    from driftmap.pipeline.exchange import lay_out_side_by_side
-    from driftmap.pipeline.graphs import build_graphs
-    from driftmap.pipeline.side_block import warm_up
+            def commit_ready() -> None:
+                work.commit_ready()
+                if work.is_done:
+                    sharing.close()
 
-    config, n_windows = planned.config, len(planned.windows)
-    n_before = n_windows - len(missing)
-    report = _Reporter("graphs", progress, n_windows, sum(window.n_rows for window in missing))
-    with place.start(max(len(missing), len(planned.blocks)), warm_up) as executor:
-        build_graphs(store, config, missing, executor, lambda n, n_rows: report(n_before + n, n_rows))
-        n_rows = sum(planned.windows[t].n_rows for block in planned.blocks[store.n_blocks_done :] for t in block.core)
-        report = _Reporter("layout", progress, n_windows, n_rows)
-        lay_out_side_by_side(store, _make_job(planned), executor, report)
+            self._lay_out(work.wait_for, commit_ready)
+            work.finish()
 
+    def _work_side_by_side(self, missing: list[WindowPlan]) -> None:
+        """Build all graphs, then lay all blocks out at once, on the workers too."""
+        blocks = self._planned.blocks
+        if self._store.n_blocks_done == len(blocks):
+            return
+        from driftmap.pipeline.exchange import lay_out_side_by_side
+        from driftmap.pipeline.graphs import build_graphs
+        from driftmap.pipeline.side_block import warm_up
 
-def _lay_out(
-    store: Store,
-    planned: Plan,
-    progress: Callable[[Progress], None] | None,
-    wait_for: Callable[[Iterable[int]], None] | None = None,
-    meanwhile: Callable[[], None] | None = None,
-) -> None:
-    missing = planned.blocks[store.n_blocks_done :]
-    if not missing:
-        return
-    from driftmap.pipeline.layout import lay_out_store  # late: loads the kernels
+        with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
+            build_graphs(self._store, self._planned.config, missing, executor, self._report_graphs(missing))
+            lay_out_side_by_side(self._store, self._make_job(), executor, self._report_layout())
 
-    n_rows = sum(planned.windows[index].n_rows for block in missing for index in block.core)
-    report = _Reporter("layout", progress, len(planned.windows), n_rows)
-    report(missing[0].core.start, 0)
+    def _lay_out(
+        self,
+        wait_for: Callable[[Iterable[int]], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        missing = self._planned.blocks[self._store.n_blocks_done :]
+        if not missing:
+            return
+        from driftmap.pipeline.layout import lay_out_store  # late: loads the kernels
 
-    def on_progress(n_windows: int, n_rows_done: int) -> None:
-        report(n_windows, n_rows_done)
-        if meanwhile is not None:
-            meanwhile()
+        report = self._report_layout()
+        report(missing[0].core.start, 0)
 
-    lay_out_store(store, _make_job(planned), on_progress, wait_for)
+        def on_progress(n_windows: int, n_rows_done: int) -> None:
+            report(n_windows, n_rows_done)
+            if meanwhile is not None:
+                meanwhile()
 
+        lay_out_store(self._store, self._make_job(), on_progress, wait_for)
 
-def _make_job(planned: Plan) -> LayoutJob:
-    from driftmap.pipeline.layout import LayoutJob  # late: loads the kernels
+    def _make_job(self) -> LayoutJob:
+        from driftmap.pipeline.layout import LayoutJob  # late: loads the kernels
 
-    config = planned.config
-    settings = config.layout_settings()
-    return LayoutJob(planned.blocks, settings, config.lookahead, config.random_state, config.is_exchanged)
+        config = self._planned.config
+        settings = config.layout_settings()
+        return LayoutJob(self._planned.blocks, settings, config.lookahead, config.random_state, config.is_exchanged)
+
+    def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
+        n_windows = len(self._planned.windows)
+        n_before = n_windows - len(missing)
+        report = _Reporter("graphs", self._progress, n_windows, self._count_rows(w.index for w in missing))
+        return lambda n, n_rows: report(n_before + n, n_rows)
+
+    def _report_layout(self) -> _Reporter:
+        cores = [block.core for block in self._planned.blocks[self._store.n_blocks_done :]]
+        n_rows = sum(map(self._count_rows, cores))
+        return _Reporter("layout", self._progress, len(self._planned.windows), n_rows)
+
+    def _count_rows(self, indices: Iterable[int]) -> int:
+        return sum(self._planned.windows[index].n_rows for index in indices)
 
 
 class _Reporter:
