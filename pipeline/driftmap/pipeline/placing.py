@@ -25,7 +25,7 @@ from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.parquet import list_columns
 from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.store import as_coordinates
+from driftmap.pipeline.store.tables import as_coordinates
 from driftmap.pipeline.windows import plan_windows
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from driftmap.pipeline.sources.columns import join_parts
 from driftmap.pipeline.sources.parquet import list_files
 from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.store.growth import SourcePart
-from driftmap.pipeline.store.store import SOURCE_FOLDER
+from driftmap.pipeline.store.making import SOURCE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

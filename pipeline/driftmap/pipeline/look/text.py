@@ -38,7 +38,7 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def list_fonts(text: str = "") -> list[str]:
+def list_fonts(text: str) -> list[str]:
     """Families for matplotlib's `fontfamily`: the usual ones that are installed, and what else the text needs."""
     others = (_find_family(character) for character in text if ord(character) not in _list_usual_characters())
     return [*_list_usual(), *dict.fromkeys(family for family in others if family)]

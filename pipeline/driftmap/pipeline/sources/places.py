@@ -119,7 +119,7 @@ class _RemoteFiles(fs.FileSystemHandler):  # type: ignore[misc]
     open_input_stream = open_input_file
 
     def _refuse(self, *_: object) -> Any:
-        raise NotImplementedError("a source is only read")
+        raise io.UnsupportedOperation("a source is only read")
 
     get_file_info_selector = create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = _refuse
     delete_file = move = copy_file = open_output_stream = open_append_stream = _refuse

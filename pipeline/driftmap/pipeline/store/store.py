@@ -6,18 +6,18 @@ import difflib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import attempts, checkpoints, commits, lock
+from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.making import prepare_location
 from driftmap.pipeline.store.state import make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     import pyarrow as pa
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.growth import Growth
     from driftmap.pipeline.store.lock import StoreLock
     from driftmap.pipeline.store.windows import WindowState
-
-SOURCE_FOLDER = "source"
-"""Folder of a store that may hold the data themselves: arrays that were given from Python."""
 
 
 class Store:
@@ -263,9 +260,11 @@ class Store:
         """
         import pyarrow as pa  # late: opening a store needs none of it
 
+        from driftmap.pipeline.store.tables import tabulate_window
+
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
         chosen = there if windows is None else windows
-        parts = [self._window_table(self._find(window)) for window in chosen]
+        parts = [tabulate_window(self, self._find(window)) for window in chosen]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
     def commit_graph(self, receipt: GraphReceipt) -> bool:
@@ -376,31 +375,6 @@ class Store:
             raise StoreError(f"window {state.label!r} has no graph yet; run the same command again to go on")
         return self._attempt(state, state.graph_attempt)
 
-    def _window_table(self, state: WindowState) -> pa.Table:
-        import pyarrow as pa  # late: opening a store needs none of it
-
-        ids, positions = self.embedding(state.index)
-        n_rows = len(positions)
-        columns: dict[str, Any] = {
-            "window": pa.array([state.label] * n_rows, pa.string()),
-            "window_index": pa.array(np.full(n_rows, state.index, dtype=np.int32)),
-            "id": pa.array(ids),
-            **as_coordinates(positions),
-            "status": pa.array([state.status] * n_rows, pa.string()),
-        }
-        for name, values in self.window_labels(state.index).items():
-            columns[f"label_{name}" if name in columns else name] = pa.array(values)
-        return pa.table(columns)
-
-
-def as_coordinates(positions: Float32Array) -> dict[str, pa.Array]:
-    """Give positions as columns: x, y, z, or dim_0 ... where there are more."""
-    import pyarrow as pa  # late: opening a store needs none of it
-
-    n_components = positions.shape[1]
-    axes = "xyz" if n_components <= 3 else [f"dim_{axis}" for axis in range(n_components)]
-    return {axis: pa.array(np.ascontiguousarray(positions[:, i])) for i, axis in enumerate(axes[:n_components])}
-
 
 def _refuse_pruned(window: WindowState, removed: set[str]) -> None:
     if window.pruned in removed:
@@ -420,30 +394,3 @@ def open_store(path: str | Path, *, generation: int | None = None) -> Store:
         Show the windows of this generation, which `ingest --reopen` left behind; None: the newest.
     """
     return Store.open(path, generation=generation)
-
-
-def prepare_location(path: str | Path | Location) -> Location:
-    """Make the place of a new store, or find one whose making was cut short; nothing of anyone else's is touched.
-
-    Raises
-    ------
-    StoreError
-        When something that is no unfinished store is there.
-    """
-    location = Location(path)
-    if location.is_local and location.folder.exists() and not location.folder.is_dir():
-        raise StoreError(f"{location} is a file; the store is a folder: name another path")
-    found = location.list_top()
-    # An object store has no empty folders: there the lock, which was taken first, is all that is seen of a new store.
-    begun = {commits.FOLDER} if location.is_local else {commits.FOLDER, lock.FOLDER}
-    is_unfinished = bool(begun & found) and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
-    if found and not is_unfinished:
-        raise StoreError(
-            f"{location} exists and is no driftmap store; name a path that does not exist, or an empty folder"
-        )
-    if location.is_local:
-        try:
-            (location.folder / commits.FOLDER).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the store {location} cannot be made: {error}") from error
-    return location

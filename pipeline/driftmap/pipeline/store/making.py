@@ -1,0 +1,42 @@
+"""The place of a new store, before its first commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import commits, lock
+from driftmap.pipeline.store.location import Location
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE_FOLDER = "source"
+"""Folder of a store that may hold the data themselves: arrays that were given from Python."""
+
+
+def prepare_location(path: str | Path | Location) -> Location:
+    """Make the place of a new store, or find one whose making was cut short; nothing of anyone else's is touched.
+
+    Raises
+    ------
+    StoreError
+        When something that is no unfinished store is there.
+    """
+    location = Location(path)
+    if location.is_local and location.folder.exists() and not location.folder.is_dir():
+        raise StoreError(f"{location} is a file; the store is a folder: name another path")
+    found = location.list_top()
+    # An object store has no empty folders: there the lock, which was taken first, is all that is seen of a new store.
+    begun = {commits.FOLDER} if location.is_local else {commits.FOLDER, lock.FOLDER}
+    is_unfinished = bool(begun & found) and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
+    if found and not is_unfinished:
+        raise StoreError(
+            f"{location} exists and is no driftmap store; name a path that does not exist, or an empty folder"
+        )
+    if location.is_local:
+        try:
+            (location.folder / commits.FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the store {location} cannot be made: {error}") from error
+    return location

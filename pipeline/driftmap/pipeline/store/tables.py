@@ -1,0 +1,36 @@
+"""Maps as Arrow tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.store.store import Store
+    from driftmap.pipeline.store.windows import WindowState
+
+
+def tabulate_window(store: Store, state: WindowState) -> pa.Table:
+    """Give a window's map as a table; see `Store.to_table`."""
+    ids, positions = store.embedding(state.index)
+    n_rows = len(positions)
+    columns: dict[str, Any] = {
+        "window": pa.array([state.label] * n_rows, pa.string()),
+        "window_index": pa.array(np.full(n_rows, state.index, dtype=np.int32)),
+        "id": pa.array(ids),
+        **as_coordinates(positions),
+        "status": pa.array([state.status] * n_rows, pa.string()),
+    }
+    for name, values in store.window_labels(state.index).items():
+        columns[f"label_{name}" if name in columns else name] = pa.array(values)
+    return pa.table(columns)
+
+
+def as_coordinates(positions: Float32Array) -> dict[str, pa.Array]:
+    """Give positions as columns: x, y, z, or dim_0 ... where there are more."""
+    n_components = positions.shape[1]
+    axes = "xyz" if n_components <= 3 else [f"dim_{axis}" for axis in range(n_components)]
+    return {axis: pa.array(np.ascontiguousarray(positions[:, i])) for i, axis in enumerate(axes[:n_components])}
