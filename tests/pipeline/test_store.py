@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as hnp
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.sources.zarr_arrays import is_array, list_arrays, open_array
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.arrays import is_array, list_arrays, open_array, read_array, write_arrays
+from driftmap.pipeline.store.arrays import read_array, write_arrays
 from driftmap.pipeline.store.attempts import write_graph, write_positions
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.state import FORMAT_VERSION

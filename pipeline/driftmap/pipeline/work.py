@@ -93,19 +93,26 @@ class RunWork:
         from driftmap.pipeline.graphs import GraphWork
         from driftmap.pipeline.tasks import warm_up
 
-        with (
-            self._place.start(len(missing), warm_up) as executor,
-            GraphWork(self._store, self._planned.config, missing, executor, self._report_graphs(missing)) as work,
-            ExitStack() as sharing,
-        ):
-            sharing.enter_context(limit_threads(executor.n_free_threads))
+        with ExitStack() as building:
+            executor = building.enter_context(self._place.start(len(missing), warm_up))
+            report = self._report_graphs(missing)
+            work = building.enter_context(GraphWork(self._store, self._planned.config, missing, executor, report))
+            building.enter_context(limit_threads(executor.n_free_threads))
+
+            def end_building() -> None:
+                # Idle workers, and the scheduler in this process, would take a tenth of the layout's time.
+                if work.is_done and self._place.on_dashboard is None:
+                    building.close()
+
+            def wait_for(indices: Iterable[int]) -> None:
+                work.wait_for(indices)
+                end_building()
 
             def commit_ready() -> None:
                 work.commit_ready()
-                if work.is_done:
-                    sharing.close()
+                end_building()
 
-            self._lay_out(work.wait_for, commit_ready)
+            self._lay_out(wait_for, commit_ready)
             work.finish()
 
     def _work_side_by_side(self, missing: list[WindowPlan]) -> None:

@@ -14,7 +14,7 @@ from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
-from driftmap.pipeline.store.arrays import is_array, list_arrays, open_array
+from driftmap.pipeline.sources.zarr_arrays import is_array, list_arrays, open_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config import SourceSpec
     from driftmap.pipeline.sources.stamps import FileStamp
-    from driftmap.pipeline.store.arrays import ArrayLike
+    from driftmap.pipeline.sources.zarr_arrays import ArrayLike
 
 DEFAULT_NAMES = {"vectors": "vectors", "id": "id", "time": "time", "label": "label"}
 """Arrays of a group that are taken for these roles when no others are named."""

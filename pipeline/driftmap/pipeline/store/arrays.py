@@ -1,4 +1,4 @@
-"""Arrays of a store: the one file that imports zarr.
+"""Arrays of a store.
 
 Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Text and bytes are
 stored as rows of bytes, dates as integers, each with an attribute that says what it was, so nothing needs pickle.
@@ -6,20 +6,17 @@ stored as rows of bytes, dates as integers, each with an attribute that says wha
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.storage import ObjectStore
 
-from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.checks import METADATA, describe_files, digest_bytes
-from driftmap.pipeline.store.encoding import encode_array, encode_group_metadata
-from driftmap.pipeline.store.location import Location, shorten_error
+from driftmap.pipeline.store.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
+from driftmap.pipeline.store.location import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_CHUNK_BYTES = 64 * 2**20
@@ -27,70 +24,6 @@ MAX_CHUNK_BYTES = 64 * 2**20
 
 _KIND = "driftmap_kind"
 """Attribute that says what rows of bytes, or integers, stand for."""
-
-
-class ArrayLike(Protocol):
-    """An array that is read by slicing; it may lie on disk."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Length along each axis."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What one element is."""
-
-    def __getitem__(self, selection: Any, /) -> Any:
-        """Read a part of the array as a numpy array."""
-
-
-class ArrayEntry(NamedTuple):
-    """One array of a Zarr group, as `list_arrays` finds it."""
-
-    name: str
-    """Path below the group, `/` between its parts."""
-    shape: tuple[int, ...]
-    dtype: Any
-
-
-def open_array(place: Location | Path) -> ArrayLike:
-    """Open one array of a user's Zarr data (format 2 or 3) for reading.
-
-    Parameters
-    ----------
-    place
-        Folder of the array itself; inside a group, `<group>/<name>`.
-
-    Raises
-    ------
-    SourceError
-        When there is no Zarr array at `place`.
-    """
-    location = Location.of(place)
-    opened = _open_foreign(location)
-    if not isinstance(opened, zarr.Array):
-        raise SourceError(f"{place} is a Zarr group, an array was expected; name one of: {_shown(location)}")
-    return opened
-
-
-def list_arrays(place: Location | Path) -> list[ArrayEntry]:
-    """List the arrays of a user's Zarr group, sorted by name; empty where `place` is itself an array.
-
-    Raises
-    ------
-    SourceError
-        When there is no Zarr data at `place`.
-    """
-    location = Location.of(place)
-    return list(_iterate_arrays(location)) if isinstance(_open_foreign(location), zarr.Group) else []
-
-
-def is_array(place: Location | Path) -> bool:
-    """Whether `place` is the folder of one Zarr array (format 2 or 3); False for a group and for anything else."""
-    try:
-        return isinstance(_open_foreign(Location.of(place)), zarr.Array)
-    except SourceError:
-        return False
 
 
 def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
@@ -141,21 +74,25 @@ def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, 
     """
     location = Location(root)
     what = f"{where}: array {name!r} in {location}"
+    metadata = location.read(f"{name}/{METADATA}")
+    if metadata is None:
+        raise StoreError(f"{what} is missing; the store was damaged after it was written")
     try:
-        store = ObjectStore(location.files, read_only=True)
-        array = zarr.open_array(store, path=name, mode="r", zarr_format=3)
-        _refuse_missing_chunks(location, array, name, what)
-        values = np.asarray(array[...])
-        kind = array.attrs.get(_KIND)
-    except StoreError:
-        raise
-    except FileNotFoundError as error:
-        raise StoreError(f"{what} is missing; the store was damaged after it was written") from error
-    except Exception as error:  # zarr and its codecs raise ValueError, RuntimeError, KeyError, ... for damaged data
-        raise StoreError(
-            f"{what} is damaged ({shorten_error(error)}); restore the store from a copy, or run it again"
-        ) from error
+        form = Form.of(metadata)
+        chunks = (_read_chunk(location, f"{name}/{key}", what) for key in form.list_keys())
+        values = form.decode(chunks)
+    except DamagedArrayError as error:
+        raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+    kind = form.attributes.get(_KIND)
     return _decode(values, kind if isinstance(kind, str) else None)
+
+
+def _read_chunk(location: Location, name: str, what: str) -> bytes:
+    chunk = location.read(name)
+    if chunk is None:
+        key = name[name.rindex("/c/") + 1 :]
+        raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
+    return chunk
 
 
 def digest_values(values: np.ndarray[Any, Any]) -> str:
@@ -184,57 +121,10 @@ def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tup
     return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
 
 
-def _open_foreign(location: Location) -> zarr.Array[Any] | zarr.Group:
-    if location.is_local and not location.folder.exists():
-        raise SourceError(f"no such file or folder: {location}")
-    if location.is_local and not location.folder.is_dir():
-        raise SourceError(f"{location} is a file; a Zarr array or group is a folder")
-    try:
-        return zarr.open(ObjectStore(location.files, read_only=True), mode="r")
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{location} holds no Zarr array or group that can be read ({error})") from error
-
-
-def _iterate_arrays(location: Location, prefix: str = "") -> Iterator[ArrayEntry]:
-    # Walked folder by folder: consolidated metadata hides what was added later, and zarr warns of other folders.
-    for name in location.list_folders():
-        child = location.below(name)
-        node_type = _read_node_type(child)
-        if node_type == "array":
-            array = open_array(child)
-            yield ArrayEntry(prefix + name, tuple(array.shape), array.dtype)
-        elif node_type == "group":
-            yield from _iterate_arrays(child, f"{prefix}{name}/")
-
-
-def _read_node_type(location: Location) -> str | None:
-    for name, node_type in ((".zarray", "array"), (".zgroup", "group")):
-        if location.has(name):
-            return node_type
-    try:
-        told = json.loads(location.read("zarr.json") or b"null")["node_type"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return told if isinstance(told, str) else None
-
-
-def _shown(location: Location) -> str:
-    return ", ".join(entry.name for entry in _iterate_arrays(location)) or "(it has none)"
-
-
 def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
     row_bytes = max(1, values.itemsize * int(np.prod(values.shape[1:])))
     n_rows = max(1, min(len(values), MAX_CHUNK_BYTES // row_bytes))
     return (n_rows, *(max(1, length) for length in values.shape[1:]))
-
-
-def _refuse_missing_chunks(location: Location, array: zarr.Array[Any], name: str, what: str) -> None:
-    if array.size == 0:
-        return
-    for row in range(-(-array.shape[0] // array.chunks[0])):
-        key = array.metadata.encode_chunk_key((row,) + (0,) * (array.ndim - 1))
-        if not location.has(f"{name}/{key}"):
-            raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
 
 
 def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], str | None]:
