@@ -127,6 +127,7 @@ def add_columns(
 @exact
 def add_rows(
     products: npt.NDArray[Any],
+    targets: tuple[int, int],
     own: Int32Array,
     bars: npt.NDArray[Any],
     scaling: tuple[npt.NDArray[Any], float],
@@ -134,17 +135,18 @@ def add_rows(
     numbers: Int32Array,
     lists: Lists,
 ) -> int:
-    """Put the rows `own` into the lists of all rows whose bar lets them; the other way round from `add_columns`.
+    """Put the rows `own` into the lists of other rows whose bar lets them; the other way round from `add_columns`.
 
-    `products` is (b, n), of the rows `own` with all; bars of -inf keep lists as they are.
+    `products` is (b, n), of the rows `own` with all; `targets` are the first and last + 1 of the rows whose lists are
+    added to. Bars of -inf keep lists as they are.
     """
     least, unit = scaling
-    n = products.shape[1]
+    first, last = targets
     n_summed = 0
     for b in range(len(products)):
         j = own[b]
-        for start in range(0, n, _CHUNK):
-            stop = min(start + _CHUNK, n)
+        for start in range(first, last, _CHUNK):
+            stop = min(start + _CHUNK, last)
             n_near = 0
             for row in range(start, stop):
                 n_near += least[j] - 2 * products[b, row] <= bars[row]

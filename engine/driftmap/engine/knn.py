@@ -5,6 +5,7 @@ The one file that imports pynndescent, and late: its import and first call cost 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftmap.engine.insertion import Lists
     from driftmap.engine.rows import Rows
+    from driftmap.engine.scaling import Centred
+    from driftmap.engine.selection import Data
     from driftmap.engine.types import Float32Array, Int32Array
 
     Float64Array = npt.NDArray[np.float64]
@@ -49,8 +53,9 @@ EXACT_FUNCTION_WORK = 4e10
 
 At 7e-10 s each for sums of differences: 4,000 rows of 200 features 2.7 s; at the limit as long as pynndescent.
 """
-BLOCK_BYTES = 1 << 24
-"""Memory for the products of one block: four times as much falls out of cache, 1.5 s instead of 1.2 (20,000 x 64)."""
+BLOCK_BYTES = 1 << 25
+"""Memory for the products of one block: 14,000 x 784 on two threads take 2.8 s so, with half as much 3.4, with a
+quarter 5.2; 5,000 x 64 the same with any of these."""
 EXACT_SUM_LIMIT = 32
 """Distances summed one by one per neighbour wanted, above which products are made in float64 instead."""
 
@@ -212,26 +217,36 @@ def find_exact(rows: Float32Array, k: int, metric: str) -> KnnGraph:
 
     `metric` is "euclidean", "cosine" or "correlation".
     """
-    from driftmap.engine.selection import select_by_bounds
+    from driftmap.engine.threads import share_rows
 
     rows, scales = scale_rows(rows, metric)
     tiny = 0.0 if metric == "euclidean" else COSINE_TINY
     n = len(rows)
-    indices, distances = new_graph(n, k)
-    centred, least, most, _ = centre_rows(rows, scales, tiny, np.float32)
+    lists = new_graph(n, k)
+    centred = centre_rows(rows, scales, tiny, np.float32)
     block = max(1, min(n, BLOCK_BYTES // (4 * n)))
     products = np.empty((block, n), dtype=np.float32)
-    for start in range(0, n, block):
-        part = centred[start : start + block]
-        np.matmul(part, centred.T, out=products[: len(part)])
-        n_summed = select_by_bounds(
-            products[: len(part)], (least, most), start, (rows, scales, tiny), indices, distances
-        )
-        # Tight groups far apart: their distances drown in float32's rounding, and everything would be summed by loop.
-        if n_summed > EXACT_SUM_LIMIT * k * len(part) and centred.dtype == np.float32:
-            centred, least, most, _ = centre_rows(rows, scales, tiny, np.float64)
-            products = np.empty((block, n), dtype=np.float64)
-    return as_graph(indices, distances, metric)
+    with share_rows() as share:
+        for start in range(0, n, block):
+            n_own = min(block, n - start)
+            n_summed = share(partial(_compare_with_all, products, centred, (rows, scales, tiny), lists, start), n_own)
+            # Tight groups far apart: their distances drown in float32's rounding, and all would be summed by loop.
+            if n_summed > EXACT_SUM_LIMIT * k * n_own and centred.rows.dtype == np.float32:
+                centred = centre_rows(rows, scales, tiny, np.float64)
+                products = np.empty((block, n), dtype=np.float64)
+    return as_graph(*lists, metric)
+
+
+def _compare_with_all(
+    products: npt.NDArray[Any], centred: Centred, data: Data, lists: Lists, start: int, part: slice
+) -> int:
+    """Compare a part of a block of rows, which begins at row `start`, with all; returns how many distances it took."""
+    from driftmap.engine.selection import select_by_bounds
+
+    first = start + part.start
+    found = products[part]
+    np.matmul(centred.rows[first : start + part.stop], centred.rows.T, out=found)
+    return select_by_bounds(found, (centred.least, centred.most), first, data, *lists)
 
 
 def find_by_descent(rows: Rows, k: int, metric: Any, kwds: Mapping[str, Any], seed: int) -> KnnGraph:

@@ -8,6 +8,7 @@ Dimensions: n rows; d features; k neighbours, the row itself included; w = k + `
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -186,17 +187,28 @@ def _compare_with_all(window: _Prepared, own: Int32Array, lists: Lists, bars: Fl
     Returns False, with the lists unfinished, where float32 products say too little, as in `knn.find_exact`.
     """
     from driftmap.engine.insertion import add_rows, select_among
+    from driftmap.engine.threads import share_rows
 
     centred, data = window.centred, window.data
     n, width = lists[0].shape
     numbers = np.arange(n, dtype=np.int32)
     step = max(1, min(len(own), BLOCK_BYTES // (4 * n)))
-    for start in range(0, len(own), step):
-        some = own[start : start + step]
-        products = centred.rows[some] @ centred.rows.T
-        n_summed = select_among(products, (centred.least, centred.most), some, 0, data, numbers, lists)
-        if n_summed > EXACT_SUM_LIMIT * width * len(some):
-            return False
-        if bars is not None:
-            add_rows(products, some, bars, (centred.least, centred.unit), data, numbers, lists)
+    products = np.empty((step, n), dtype=np.float32)
+
+    def select(some: Int32Array, part: slice) -> int:
+        mine, found = some[part], products[part]
+        np.matmul(centred.rows[mine], centred.rows.T, out=found)
+        return select_among(found, (centred.least, centred.most), mine, 0, data, numbers, lists)
+
+    def add(some: Int32Array, bars: Float32Array, part: slice) -> int:
+        targets, scaling = (part.start, part.stop), (centred.least, centred.unit)
+        return add_rows(products[: len(some)], targets, some, bars, scaling, data, numbers, lists)
+
+    with share_rows() as share:
+        for start in range(0, len(own), step):
+            some = own[start : start + step]
+            if share(partial(select, some), len(some)) > EXACT_SUM_LIMIT * width * len(some):
+                return False
+            if bars is not None:
+                share(partial(add, some, bars), n)
     return True

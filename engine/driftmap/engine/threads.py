@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numba
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+RowShare = Callable[[Callable[[slice], int], int], int]
+"""Calls a function for parts of so many rows, on several threads, and returns the sum of what it returns."""
+
+MIN_SHARED_ROWS = 64
+"""Fewest rows of a part: handing it to a thread costs some 50 us."""
 
 
 @contextmanager
@@ -23,3 +34,29 @@ def limit_threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(allowed)
+
+
+@contextmanager
+def share_rows() -> Iterator[RowShare]:
+    """Give what shares rows out among as many threads as kernels may use; for work that keeps to the rows given.
+
+    BLAS has one thread meanwhile: its own would go on spinning after a product, for longer than the next step takes.
+    """
+    n_threads = numba.get_num_threads()
+    if n_threads == 1:
+        yield lambda function, n_rows: function(slice(0, n_rows))
+        return
+    with _find_blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads - 1, "driftmap-rows") as pool:
+
+        def share(function: Callable[[slice], int], n_rows: int) -> int:
+            n_parts = max(1, min(n_threads, n_rows // MIN_SHARED_ROWS))
+            own, *others = (slice(*cuts) for cuts in pairwise(n_rows * part // n_parts for part in range(n_parts + 1)))
+            waiting = [pool.submit(function, part) for part in others]
+            return function(own) + sum(future.result() for future in waiting)
+
+        yield share
+
+
+@cache
+def _find_blas() -> ThreadpoolController:
+    return ThreadpoolController()
