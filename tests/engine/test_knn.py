@@ -145,12 +145,14 @@ def test_types_are_converted(dtype):
 def test_same_bytes_on_any_threads_and_blocks(monkeypatch):
     from threadpoolctl import threadpool_limits
 
+    from driftmap.engine.threads import limit_threads
+
     rows = np.random.default_rng(7).normal(size=(700, 33)).astype(np.float32)
     found = set()
     for n_threads in (1, 2, 4):
         for block_bytes in (1 << 24, 4 * 700 * 7, 1):
             monkeypatch.setattr(knn_module, "BLOCK_BYTES", block_bytes)
-            with threadpool_limits(n_threads):
+            with threadpool_limits(n_threads), limit_threads(n_threads):
                 found.add(digest(build_knn_graph(rows, 15)))
     assert len(found) == 1
 
