@@ -89,7 +89,7 @@ def is_only_typed(path: Path) -> bool:
 
 
 def test_engine_knows_no_pipeline_and_only_the_libraries_it_may():
-    libraries = {"numpy", "scipy", "numba", "llvmlite", "pynndescent", "sklearn"}
+    libraries = {"numpy", "scipy", "numba", "llvmlite", "pynndescent", "sklearn", "threadpoolctl"}
     allowed = {*libraries, *sys.stdlib_module_names, "driftmap", "__future__"}
     for path in ENGINE.rglob("*.py"):
         names = imported(path)
