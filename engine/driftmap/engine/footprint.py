@@ -6,12 +6,16 @@ Dimensions: n rows; d features; k neighbours, the row itself included.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from driftmap.engine.knn import BLAS_METRICS, BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
+from driftmap.engine.row_blocks import TILE_BYTES, can_search_blocks
 from driftmap.engine.scaling import CENTRING_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from driftmap.engine.settings import GraphSettings
 
 _FUZZY_BYTES = 46
@@ -23,8 +27,14 @@ _DESCENT_BYTES = 40
 """Per row and neighbour, of pynndescent: its graph, candidates old and new, and trees."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
+_N_TILES = 5
+"""Of `row_blocks.TILE_BYTES`, at most at a time: a tile centred, and its products; of the rows it is compared with the
+same, once as they are made in float64."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
 """What the allocators keep."""
+
+LEAST_BLOCK_ROWS = 1_000
+"""Smaller blocks are not chosen: a window of 100,000 rows would be read a hundred times."""
 
 
 def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
@@ -45,3 +55,66 @@ def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
     fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
     peak = rows + n_rows * _ROW_BYTES + max(search, fuzzy)
     return int(_SLACK_SHARE * peak) + _SLACK_BYTES
+
+
+def blocked_graph_bytes(
+    n_rows: int,
+    n_features: int,
+    settings: GraphSettings,
+    block_rows: int,
+    read_bytes: Callable[[int], int] | None = None,
+) -> int:
+    """Bound the memory that `build_window_graph_from_blocks` takes.
+
+    Parameters
+    ----------
+    n_rows, n_features, settings
+        Of the window.
+    block_rows
+        Rows of a block.
+    read_bytes
+        What reading so many rows takes, they themselves included; when left out, what they take in float32.
+    """
+    block_rows = min(block_rows, n_rows)
+    n_kept = n_rows if block_rows == n_rows else 2 * block_rows
+    reading = 4 * n_features * block_rows if read_bytes is None else read_bytes(block_rows)
+    neighbours = n_rows * settings.n_neighbors
+    buffer = n_kept * (4 * (n_features + 1) + _ROW_BYTES) + block_rows * settings.n_neighbors * _LIST_BYTES
+    search = neighbours * _LIST_BYTES + buffer + max(reading, _N_TILES * TILE_BYTES)
+    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES) + n_rows * _ROW_BYTES
+    return int(_SLACK_SHARE * max(search, fuzzy)) + _SLACK_BYTES
+
+
+def choose_block_rows(
+    n_rows: int,
+    n_features: int,
+    settings: GraphSettings,
+    max_bytes: int,
+    read_bytes: Callable[[int], int] | None = None,
+) -> int | None:
+    """Choose the largest blocks with which a window's graph is built within so many bytes.
+
+    Parameters
+    ----------
+    n_rows, n_features, settings, read_bytes
+        As for `blocked_graph_bytes`.
+    max_bytes
+        What the work may take.
+
+    Returns
+    -------
+    Rows of a block, of which all but the last are equally large; None where not even `LEAST_BLOCK_ROWS` fit, or the
+    metric cannot be searched in blocks.
+    """
+
+    def fits(n_blocks: int) -> bool:
+        block_rows = math.ceil(n_rows / n_blocks)
+        return blocked_graph_bytes(n_rows, n_features, settings, block_rows, read_bytes) <= max_bytes
+
+    least, most = 1, max(1, n_rows // LEAST_BLOCK_ROWS)
+    if not can_search_blocks(settings) or not fits(most):
+        return None
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if fits(middle) else (middle + 1, most)
+    return math.ceil(n_rows / least)

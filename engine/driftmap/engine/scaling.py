@@ -25,7 +25,7 @@ CENTRING_BYTES = 1 << 24
 
 
 class Centred(NamedTuple):
-    """Scaled rows about a middle, times `unit`, and bounds of their squared norms; see `centre_rows`."""
+    """Scaled rows about a middle, times `unit`, and bounds of their squared norms; see `centre_about`."""
 
     rows: npt.NDArray[Any]
     least: npt.NDArray[Any]
@@ -53,18 +53,43 @@ def scale_rows(rows: Float32Array, metric: str) -> tuple[Float32Array, Float64Ar
 
 
 def centre_rows(rows: Float32Array, scales: Float64Array, tiny: float, dtype: type[np.floating[Any]]) -> Centred:
-    """Scaled rows about a middle, and bounds of their squared norms that take up the products' rounding.
+    """Scaled rows about a middle, and bounds of their squared norms that take up the products' rounding."""
+    return centre_about(find_middle(rows, scales), choose_unit(measure_extent(rows, scales)), rows, scales, tiny, dtype)
+
+
+def find_middle(rows: Float32Array, scales: Float64Array) -> Float64Array:
+    """Return a median of some scaled rows: a single far row does not widen the bounds of all others."""
+    some = slice(None, None, max(1, len(rows) // 256))
+    middle: Float64Array = np.median(rows[some] * scales[some, None], axis=0)
+    return middle
+
+
+def measure_extent(rows: Float32Array, scales: Float64Array) -> float:
+    """Return the largest magnitude of a number in the scaled rows."""
+    return float((np.maximum(rows.max(axis=1), -rows.min(axis=1)) * scales).max())
+
+
+def choose_unit(extent: float) -> float:
+    """Return the power of two that brings numbers of this magnitude near 1."""
+    return 2.0 ** -math.ceil(math.log2(extent)) if extent > 0.0 else 1.0
+
+
+def centre_about(
+    middle: Float64Array,
+    unit: float,
+    rows: Float32Array,
+    scales: Float64Array,
+    tiny: float,
+    dtype: type[np.floating[Any]],
+) -> Centred:
+    """Scaled rows about a given middle, times `unit`, and bounds of their squared norms.
 
     A product of d terms is off by at most `d u (|x|^2 + |y|^2) / 2`, u the unit roundoff, in whatever order it is
     summed (Higham 2002, section 3.1); 32 more u cover the centring, the norms and the last steps, and all are brought
-    near 1 by a power of two so that nothing over- or underflows unseen. The middle is a median of some rows: a single
-    far row does not widen the bounds of all others.
+    near 1 by a power of two so that nothing over- or underflows unseen. Rows that are to be compared need one middle
+    and one unit.
     """
     n, d = rows.shape
-    some = slice(None, None, max(1, n // 256))
-    middle = np.median(rows[some] * scales[some, None], axis=0)
-    extent = float((np.maximum(rows.max(axis=1), -rows.min(axis=1)) * scales).max())
-    unit = 2.0 ** -math.ceil(math.log2(extent)) if extent > 0.0 else 1.0
     centred = np.empty((n, d), dtype=dtype)
     norms = np.empty(n)
     step = max(1, CENTRING_BYTES // (8 * d))
