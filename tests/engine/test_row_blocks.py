@@ -40,7 +40,7 @@ def assert_equal_graphs(found, expected):
         assert one.tobytes() == other.tobytes()
 
 
-@pytest.mark.parametrize("block_rows", [1, 7, 100, 350, 699, 700, 5000])
+@pytest.mark.parametrize("block_rows", [1, 23, 100, 350, 699, 700, 5000])
 @pytest.mark.parametrize("metric", BLAS_METRICS)
 def test_the_bytes_of_the_whole_search(metric, block_rows):
     if block_rows == 1:  # one row at a time: slow, and nothing is left of it but the order

@@ -14,8 +14,9 @@ from tests.memory import needs_proc, run_python
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
-from driftmap.pipeline.estimates import WORKER_BYTES, Estimate, refuse_large_tasks
+from driftmap.pipeline.estimates import WORKER_BYTES, Estimate, fit_tasks
 from driftmap.pipeline.execution import WorkerLimit
+from driftmap.pipeline.sources import as_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ import distributed  # as a worker has it
 from types import SimpleNamespace
 from driftmap.pipeline import plan
 from driftmap.pipeline.graphs import make_tasks
+from driftmap.pipeline.row_blocks import size_task
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.tasks import build_graph_task, warm_up
@@ -36,14 +38,16 @@ from tests.memory import peak_bytes_of, read_status
 
 warm_up()
 planned = plan({source!r}, id="id", vectors={vectors!r}, rows={n_rows}, n_neighbors={n_neighbors})
-fingerprint = as_source({source!r}, id="id", vectors={vectors!r}).fingerprint()
-store = SimpleNamespace(location=Location({store!r}), fingerprint=fingerprint)
+source = as_source({source!r}, id="id", vectors={vectors!r})
+store = SimpleNamespace(location=Location({store!r}), fingerprint=source.fingerprint())
 small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
-one, other = make_tasks(store, planned.config, [small, planned.windows[0]])
+max_bytes = {share} and int({share} * planned.estimate.task_bytes)
+size = size_task(source, {n_rows}, planned.config.graph_settings(), max_bytes)
+one, other = make_tasks(store, planned.config, [small, planned.windows[0]], max_bytes)
 build_graph_task(*one.arguments)
 at_rest = read_status("VmRSS")
 peak = peak_bytes_of(lambda: build_graph_task(*other.arguments))
-print(json.dumps([peak, at_rest, planned.estimate.task_bytes]))
+print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows]))
 """
 
 
@@ -87,10 +91,36 @@ CASES = [
 def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kind, n_rows, n_features, n_neighbors):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, store=str(tmp_path))
-    peak, at_rest, estimate = json.loads(run_python(code, MALLOC_TRIM_THRESHOLD_="65536"))  # Dask sets it for workers
+    code = MEASURE_TASK.format(**given, share=None, store=str(tmp_path))
+    peak, at_rest, estimate, *_ = json.loads(run_python(code, MALLOC_TRIM_THRESHOLD_="65536"))  # as Dask for workers
     assert peak <= estimate <= 2 * peak
     assert at_rest <= WORKER_BYTES <= 2 * at_rest
+
+
+BLOCKED_CASES = [
+    ("zarr", 12_000, 512, 5, 0.6),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("parquet", 20_000, 512, 5, 0.8),
+            ("columns", 20_000, 200, 5, 0.9),
+            ("zarr", 6_000, 3_000, 5, 0.7),
+            ("parquet", 30_000, 384, 15, 0.6),
+        )
+    ),
+]
+
+
+@needs_proc
+@pytest.mark.parametrize(("kind", "n_rows", "n_features", "n_neighbors", "share"), BLOCKED_CASES)
+def test_in_blocks_too(tmp_path, kind, n_rows, n_features, n_neighbors, share):
+    path, vectors = write_source(tmp_path, kind, n_rows, n_features)
+    given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
+    code = MEASURE_TASK.format(**given, share=share, store=str(tmp_path))
+    peak, _, estimate, limit, block_rows = json.loads(run_python(code, MALLOC_TRIM_THRESHOLD_="65536"))
+    assert block_rows < n_rows
+    assert peak <= estimate <= 2 * peak
+    assert estimate <= limit
 
 
 MEASURE_RUN = """
@@ -141,12 +171,14 @@ def test_memory_is_said_of_local_workers_only(source):
         plan(source, id="id", rows=1_500, worker_memory="much")
 
 
-def test_several_tasks_in_one_worker_count_together():
-    estimate = Estimate(10**9, "a", WORKER_BYTES + 10**9, 0, 0)
-    refuse_large_tasks(estimate, WorkerLimit(1, 1, 2 * 10**9, "give workers more"))
-    with pytest.raises(PlanError, match=r"takes 2\.\d\d GB in a worker \(2 tasks at once\).*give workers more"):
-        refuse_large_tasks(estimate, WorkerLimit(1, 2, 2 * 10**9, "give workers more"))
-    refuse_large_tasks(estimate, None)
+def test_several_tasks_in_one_worker_count_together(source):
+    planned = plan(source, id="id", rows=1_500)
+    given = planned.estimate, as_source(source, id="id"), planned.config, planned.windows
+    n_bytes = int((WORKER_BYTES + 1.5 * planned.estimate.task_bytes) / 0.9)
+    for limit in (None, WorkerLimit(1, 1, n_bytes, "give workers more")):
+        assert fit_tasks(*given, limit) == planned.estimate
+    with pytest.raises(PlanError, match=r"takes \d+ MB in a worker \(2 tasks at once\).*give workers more"):
+        fit_tasks(*given, WorkerLimit(1, 2, n_bytes, "give workers more"))
 
 
 def test_more_rows_features_and_neighbours_take_more(tmp_path):

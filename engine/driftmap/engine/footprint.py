@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from driftmap.engine.knn import BLAS_METRICS, BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
-from driftmap.engine.row_blocks import TILE_BYTES, can_search_blocks
+from driftmap.engine.row_blocks import can_search_blocks, working_bytes
 from driftmap.engine.scaling import CENTRING_BYTES
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ _DESCENT_BYTES = 40
 """Per row and neighbour, of pynndescent: its graph, candidates old and new, and trees."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
-_N_TILES = 5
-"""Of `row_blocks.TILE_BYTES`, at most at a time: a tile centred, and its products; of the rows it is compared with the
-same, once as they are made in float64."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
 """What the allocators keep."""
 
@@ -80,7 +77,7 @@ def blocked_graph_bytes(
     reading = 4 * n_features * block_rows if read_bytes is None else read_bytes(block_rows)
     neighbours = n_rows * settings.n_neighbors
     buffer = n_kept * (4 * (n_features + 1) + _ROW_BYTES) + block_rows * settings.n_neighbors * _LIST_BYTES
-    search = neighbours * _LIST_BYTES + buffer + max(reading, _N_TILES * TILE_BYTES)
+    search = neighbours * _LIST_BYTES + buffer + max(reading, working_bytes(n_features))
     fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES) + n_rows * _ROW_BYTES
     return int(_SLACK_SHARE * max(search, fuzzy)) + _SLACK_BYTES
 

@@ -59,6 +59,16 @@ def can_search_blocks(settings: GraphSettings) -> bool:
     return isinstance(settings.metric, str) and settings.metric in BLAS_METRICS and not settings.metric_kwds
 
 
+def working_bytes(n_features: int) -> int:
+    """Bound what the search takes beside the rows, where blocks are of more than a tile.
+
+    That is the products, a tile about the middle, the rows that it is compared with, and these twice in float64 as they
+    are centred.
+    """
+    width = n_features + 1
+    return TILE_BYTES + 4 * 8 * width * _count_tile_rows(width)
+
+
 def refuse_blocks(settings: GraphSettings) -> None:
     """Refuse settings by which a window cannot be searched in blocks.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from driftmap.pipeline.config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
-from driftmap.pipeline.estimates import refuse_large_tasks
+from driftmap.pipeline.estimates import fit_tasks
 from driftmap.pipeline.processes import refuse_unguarded_call
 from driftmap.pipeline.run_plan import Plan, make_plan
 from driftmap.pipeline.sources import as_source
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from driftmap.pipeline.execution import WorkerLimit
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.windows import WindowPlan
 
@@ -65,13 +66,13 @@ def plan(
     Raises
     ------
     DriftmapError
-        When the source or a setting cannot be used, or a window's graph takes more memory than workers have.
+        When the source or a setting cannot be used, or a window's graph takes more memory than workers have and its
+        neighbours cannot be searched in blocks of rows.
     """
     place = _settle_place(scheduler, options)
     opened, settled = _settle(source, config, options)
-    planned = make_plan(opened, settled, memory_limit)
     limit = place.find_limit()
-    refuse_large_tasks(planned.estimate, limit)
+    planned = _make_fitting_plan(opened, settled, memory_limit, limit)
     if not timed:
         return planned
     from driftmap.pipeline.calibration import estimate_duration  # late: loads the kernels
@@ -138,8 +139,7 @@ def run(
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
     found = _open_again(location, opened, settled) if has_commits(location) else None
     if found is None:
-        planned = make_plan(opened, settled, memory_limit)
-        refuse_large_tasks(planned.estimate, place.find_limit())
+        planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
         prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
@@ -149,10 +149,17 @@ def run(
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
         written.lock = lock
-        work = RunWork(written, planned, place, progress)
+        work = RunWork(written, planned, place, progress, opened)
         work.repair()
         work.finish()
     return Store.open(location)
+
+
+def _make_fitting_plan(
+    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
+) -> Plan:
+    planned = make_plan(source, config, memory_limit)
+    return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 
 
 def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Workplace:

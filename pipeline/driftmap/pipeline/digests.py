@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array
 
@@ -31,13 +34,28 @@ def digest_rows(vectors: Float32Array, ids: np.ndarray[Any, Any], labels: Mappin
     -------
     16 hexadecimal digits.
     """
+    return digest_parts(partial(_take_parts, vectors), vectors.shape[1], ids, labels)
+
+
+def digest_parts(
+    read_in_order: Callable[[npt.NDArray[np.intp]], Iterable[Float32Array]],
+    n_features: int,
+    ids: np.ndarray[Any, Any],
+    labels: Mapping[str, np.ndarray[Any, Any]],
+) -> str:
+    """Digest rows as `digest_rows`, their vectors given part by part in the order that is asked for."""
     order = np.argsort(ids, kind="stable")
-    digest = hashlib.sha256(repr((vectors.shape, sorted(labels))).encode())
+    digest = hashlib.sha256(repr(((len(ids), n_features), sorted(labels))).encode())
     for column in (ids, *(labels[name] for name in sorted(labels))):
         digest.update(_to_bytes(column[order]))
-    for start in range(0, len(order), _ROWS_AT_ONCE):
-        digest.update(vectors[order[start : start + _ROWS_AT_ONCE]].tobytes())
+    for part in read_in_order(order):
+        digest.update(part.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _take_parts(vectors: Float32Array, order: npt.NDArray[np.intp]) -> Iterator[Float32Array]:
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        yield vectors[order[start : start + _ROWS_AT_ONCE]]
 
 
 def _to_bytes(column: np.ndarray[Any, Any]) -> bytes:

@@ -5,13 +5,17 @@ Bounds from above, at most twice what is measured (tests/pipeline/test_estimates
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
-from driftmap.engine.footprint import graph_bytes
+from driftmap.engine.footprint import LEAST_BLOCK_ROWS
+from driftmap.engine.knn import BLAS_METRICS
+from driftmap.engine.row_blocks import can_search_blocks
 from driftmap.pipeline.blocks import row_bytes
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.machine import format_size
+from driftmap.pipeline.row_blocks import size_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +57,10 @@ class Estimate:
     coordinator_bytes: int
     """Of the coordinator's process at its peak."""
     store_bytes: int
+    windows_in_blocks: int = 0
+    """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
+    row_blocks: int = 0
+    """Blocks of all these windows."""
 
 
 def estimate_plan(
@@ -61,7 +69,7 @@ def estimate_plan(
     """Estimate what a run takes; no vectors are read."""
     largest = max(windows, key=lambda window: window.n_rows)
     read = source.estimate_read(largest.n_rows)
-    task_bytes = _task_bytes(read, largest.n_rows, config)
+    task_bytes = size_task(source, largest.n_rows, config.graph_settings()).n_bytes
     return Estimate(
         task_bytes=task_bytes,
         task_window=largest.label,
@@ -72,29 +80,63 @@ def estimate_plan(
     )
 
 
-def refuse_large_tasks(estimate: Estimate, limit: WorkerLimit | None) -> None:
-    """Refuse a plan whose largest graph task does not fit a worker.
+def share_task_bytes(limit: WorkerLimit | None) -> int | None:
+    """Return what a task may take of a worker's memory; None: anything."""
+    return None if limit is None else int((LIMIT_SHARE * limit.n_bytes - WORKER_BYTES) / limit.n_threads)
+
+
+def fit_tasks(
+    estimate: Estimate, source: Source, config: RunConfig, windows: Sequence[WindowPlan], limit: WorkerLimit | None
+) -> Estimate:
+    """Reckon with the memory of workers: what does not fit is searched in blocks of rows, or refused.
+
+    Parameters
+    ----------
+    estimate, source, config, windows
+        Of the plan, or of some of its windows; `estimate` as `estimate_plan` made it.
+    limit
+        What workers have; None: no task is too large.
 
     Raises
     ------
     PlanError
-        Saying what it takes, what a worker has, and what to change.
+        Saying what a task takes, what a worker has, why blocks do not help, and what to change.
     """
-    if limit is None:
-        return
-    need = WORKER_BYTES + limit.n_threads * estimate.task_bytes
-    if need <= LIMIT_SHARE * limit.n_bytes:
-        return
-    several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
-    raise PlanError(
-        f"the graph of window {estimate.task_window!r} takes {format_size(need)} in a worker{several}, which has "
-        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it; {limit.cure}, or make windows smaller"
+    max_bytes = share_task_bytes(limit)
+    if limit is None or max_bytes is None or estimate.task_bytes <= max_bytes:
+        return estimate
+    settings = config.graph_settings()
+    counts = [window.n_rows for window in windows]
+    sizes = {n_rows: size_task(source, n_rows, settings, max_bytes) for n_rows in sorted(set(counts), reverse=True)}
+    longest = max(windows, key=lambda window: window.n_rows)
+    if (n_bytes := sizes[longest.n_rows].n_bytes) > max_bytes:
+        raise PlanError(_explain_large_task(longest, n_bytes, limit, config))
+    largest = max(windows, key=lambda window: sizes[window.n_rows].n_bytes)
+    task_bytes = sizes[largest.n_rows].n_bytes
+    blocked = [(n_rows, size) for n_rows in counts if (size := sizes[n_rows].block_rows) is not None]
+    return replace(
+        estimate,
+        task_bytes=task_bytes,
+        task_window=largest.label,
+        worker_bytes=WORKER_BYTES + task_bytes,
+        windows_in_blocks=len(blocked),
+        row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
     )
 
 
-def _task_bytes(read: ReadEstimate, n_rows: int, config: RunConfig) -> int:
-    beside = n_rows * 2 * read.row_bytes
-    return max(read.peak_bytes, graph_bytes(n_rows, read.n_features, config.graph_settings()) + beside)
+def _explain_large_task(window: WindowPlan, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
+    need = WORKER_BYTES + limit.n_threads * n_bytes
+    several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
+    if can_search_blocks(config.graph_settings()):
+        why = f"nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
+    else:
+        known = ", ".join(BLAS_METRICS)
+        why = f"metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
+    return (
+        f"the graph of window {window.label!r} takes {format_size(need)} in a worker{several}, which has "
+        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it; {why}; {limit.cure}, or make windows "
+        "smaller"
+    )
 
 
 def _block_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]) -> int:

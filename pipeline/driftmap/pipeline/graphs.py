@@ -26,7 +26,12 @@ STAGE = "graph"
 
 
 def build_graphs(
-    store: Store, config: RunConfig, windows: Sequence[WindowPlan], executor: Executor, report: Report
+    store: Store,
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    executor: Executor,
+    report: Report,
+    max_bytes: int | None = None,
 ) -> None:
     """Build the graphs of some windows and commit them.
 
@@ -42,8 +47,10 @@ def build_graphs(
         Where they are built.
     report
         Called at the start and with every commit.
+    max_bytes
+        What a task may take, see `tasks.build_graph_task`.
     """
-    with GraphWork(store, config, windows, executor, report) as work:
+    with GraphWork(store, config, windows, executor, report, max_bytes) as work:
         work.finish()
 
 
@@ -54,19 +61,25 @@ class GraphWork:
 
     Parameters
     ----------
-    store, config, windows, executor, report
+    store, config, windows, executor, report, max_bytes
         As for `build_graphs`.
     """
 
     def __init__(
-        self, store: Store, config: RunConfig, windows: Sequence[WindowPlan], executor: Executor, report: Report
+        self,
+        store: Store,
+        config: RunConfig,
+        windows: Sequence[WindowPlan],
+        executor: Executor,
+        report: Report,
+        max_bytes: int | None = None,
     ) -> None:
         self._store = store
         self._report = report
         self._n_done = self._n_rows = 0
         self._missing = {window.index for window in windows}
         report(0, 0)
-        self._receipts = executor.start(build_graph_task, make_tasks(store, config, windows), STAGE)
+        self._receipts = executor.start(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
 
     def __enter__(self) -> Self:
         return self
@@ -105,10 +118,12 @@ class GraphWork:
             self._report(self._n_done, self._n_rows)
 
 
-def make_tasks(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> Iterator[Task]:
-    """Make the tasks that build the graphs of some windows."""
+def make_tasks(
+    store: Store, config: RunConfig, windows: Iterable[WindowPlan], max_bytes: int | None = None
+) -> Iterator[Task]:
+    """Make the tasks that build the graphs of some windows, each within so many bytes where blocks of rows allow it."""
     settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
     for window in windows:
         seed = make_graph_seed(config.random_state, window.index)
-        arguments = (config.source, store.location, window, settings, seed, fingerprint)
+        arguments = (config.source, store.location, window, settings, seed, fingerprint, max_bytes)
         yield Task(f"window {window.label!r}", arguments, priority=-window.index)

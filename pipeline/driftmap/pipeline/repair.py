@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.estimates import share_task_bytes
 from driftmap.pipeline.exchange import lay_out_again
 from driftmap.pipeline.graphs import STAGE, make_tasks
 from driftmap.pipeline.layout import LayoutJob, lay_out_one, load_window
@@ -44,8 +45,9 @@ def build_again(
     place: Workplace,
 ) -> Iterator[GraphReceipt]:
     """Build the graphs of some windows, and give their receipts without committing them."""
+    max_bytes = share_task_bytes(place.find_limit())
     with place.start(len(windows), warm_up) as executor:
-        yield from executor.map_unordered(build_graph_task, make_tasks(store, config, windows), STAGE)
+        yield from executor.map_unordered(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
 
 
 def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[GraphReceipt]) -> None:

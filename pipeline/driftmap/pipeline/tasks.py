@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.engine.graphs import build_window_graph
+from driftmap.engine.graphs import build_window_graph, build_window_graph_from_blocks
 from driftmap.engine.settings import GraphSettings
-from driftmap.pipeline.digests import digest_rows
+from driftmap.pipeline.digests import digest_parts, digest_rows
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.row_blocks import BlockReader, size_task
 from driftmap.pipeline.runs import runs_to_rows
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.stamps import explain_change
@@ -19,9 +21,12 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from driftmap.engine.types import WindowGraph
     from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import WindowRows
     from driftmap.pipeline.store.location import Location
     from driftmap.pipeline.windows import WindowPlan
 
@@ -33,6 +38,7 @@ def build_graph_task(
     settings: GraphSettings,
     seed: int,
     fingerprint: Mapping[str, Any],
+    max_bytes: int | None = None,
 ) -> GraphReceipt:
     """Build the graph of one window and write it to the store; nothing counts before its receipt is committed.
 
@@ -48,6 +54,8 @@ def build_graph_task(
         Passed to the engine.
     fingerprint
         Of the source when it was planned with, in short (`summarise`): the rows are refused when it changed since.
+    max_bytes
+        What the task may take: a window that takes more is read in blocks, where that helps. None: anything.
 
     Returns
     -------
@@ -60,29 +68,67 @@ def build_graph_task(
     """
     started = time.perf_counter()
     try:
-        rows = open_source(source_spec).read_rows(window.runs)
-        _refuse_changed_source(source_spec, store, fingerprint)
-        if rows.vectors is None or len(rows.vectors) != window.n_rows:
-            raise SourceError(f"{window.n_rows} rows were planned and others were read: the source changed; plan anew")
-        graph = build_window_graph(rows.vectors, settings, seed)
+        source = open_source(source_spec)
+        refuse_change = partial(_refuse_changed_source, source_spec, store, fingerprint)
+        block_rows = size_task(source, window.n_rows, settings, max_bytes).block_rows
+        if block_rows is None:
+            built = _build_whole(source, window, settings, seed, refuse_change)
+        else:
+            built = _build_in_blocks(source, window, settings, block_rows, refuse_change)
     except Exception as error:
         _name_window(error, window.label)
         raise
-    ids = runs_to_rows(window.runs) if rows.ids is None else rows.ids  # row numbers tie rows that have no id
     attempt = Attempt(store, window.index, new_attempt(), window.label)
-    n_bytes = write_graph(attempt, ids, rows.labels, graph)
+    n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
     return GraphReceipt(
         index=window.index,
         label=window.label,
         attempt=attempt.name,
-        n_rows=len(ids),
-        n_edges=len(graph.fuzzy.indices),
-        has_ids=rows.ids is not None,
-        label_columns=list(rows.labels),
+        n_rows=len(built.ids),
+        n_edges=len(built.graph.fuzzy.indices),
+        has_ids=source_spec.id is not None,
+        label_columns=list(built.labels),
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
-        rows_digest=digest_rows(rows.vectors, ids, rows.labels),
+        rows_digest=built.digest,
     )
+
+
+class _Built(NamedTuple):
+    """A window's graph, and what its rows are."""
+
+    ids: np.ndarray[Any, Any]
+    labels: dict[str, np.ndarray[Any, Any]]
+    graph: WindowGraph
+    digest: str
+
+
+def _build_whole(
+    source: Source, window: WindowPlan, settings: GraphSettings, seed: int, refuse_change: Callable[[], None]
+) -> _Built:
+    rows = source.read_rows(window.runs)
+    refuse_change()
+    if rows.vectors is None or len(rows.vectors) != window.n_rows:
+        raise SourceError(f"{window.n_rows} rows were planned and others were read: the source changed; plan anew")
+    graph = build_window_graph(rows.vectors, settings, seed)
+    ids = _number_rows(rows, window)
+    return _Built(ids, rows.labels, graph, digest_rows(rows.vectors, ids, rows.labels))
+
+
+def _build_in_blocks(
+    source: Source, window: WindowPlan, settings: GraphSettings, block_rows: int, refuse_change: Callable[[], None]
+) -> _Built:
+    reader = BlockReader(source, window, block_rows)
+    rows = reader.read_beside()
+    ids = _number_rows(rows, window)
+    digest = digest_parts(reader.read_in_order, reader.n_features, ids, rows.labels)
+    graph = build_window_graph_from_blocks(reader.read_vectors, window.n_rows, settings, block_rows)
+    refuse_change()
+    return _Built(ids, rows.labels, graph, digest)
+
+
+def _number_rows(rows: WindowRows, window: WindowPlan) -> np.ndarray[Any, Any]:
+    return runs_to_rows(window.runs) if rows.ids is None else rows.ids  # row numbers tie rows that have no id
 
 
 def warm_up() -> None:
@@ -99,7 +145,7 @@ def warm_up() -> None:
 
 
 def _refuse_changed_source(spec: SourceSpec, store: Location, fingerprint: Mapping[str, Any]) -> None:
-    # After the rows were read, so that what changed while they were read is seen too.
+    # After the last rows were read, so that what changed while they were read is seen too.
     now = open_source(spec).fingerprint()
     if not explain_change(fingerprint, now):
         return

@@ -70,6 +70,9 @@ class RunProgress:
         self.last[state.stage] = state
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="")
+            if state.windows_in_blocks:
+                line = describe_blocks(state.windows_in_blocks, state.row_blocks)
+                self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._bars.update(
             self._tasks[state.stage],
             total=state.rows_total,
@@ -112,6 +115,12 @@ def show_plan(plan: Plan) -> None:
         _plain().print(line, markup=False)
 
 
+def describe_blocks(n_windows: int, n_blocks: int) -> str:
+    """Say that windows do not fit a worker, and what is done about it."""
+    what = "1 window does" if n_windows == 1 else f"{n_windows:,} windows do"
+    return f"{what} not fit a worker: neighbours are searched in {n_blocks:,} blocks of rows read from the source"
+
+
 def _describe_estimate(plan: Plan) -> list[str]:
     estimate, duration = plan.estimate, plan.duration
     lines = [
@@ -119,6 +128,8 @@ def _describe_estimate(plan: Plan) -> list[str]:
         + format_size(estimate.worker_bytes),
         f"Coordinator: {format_size(estimate.coordinator_bytes)}; store: {format_size(estimate.store_bytes)}",
     ]
+    if estimate.windows_in_blocks:
+        lines.insert(0, describe_blocks(estimate.windows_in_blocks, estimate.row_blocks))
     if duration is not None:
         lines.append(f"Roughly {duration.graphs:,.0f} s for the graphs, and {duration.layout:,.0f} s for the layout")
     return lines

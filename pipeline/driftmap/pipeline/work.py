@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from driftmap.pipeline.estimates import refuse_large_tasks
+from driftmap.pipeline.estimates import fit_tasks, share_task_bytes
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.layout import LayoutJob
     from driftmap.pipeline.run_plan import Plan
+    from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.windows import WindowPlan
     from driftmap.pipeline.workplace import Workplace
@@ -32,6 +33,10 @@ class Progress(NamedTuple):
     rows_total: int
     seconds: float
     """Since this call began the stage."""
+    windows_in_blocks: int = 0
+    """Windows of the stage `graphs` that do not fit a worker, see `Estimate`."""
+    row_blocks: int = 0
+    """Blocks of rows that these are read in."""
 
 
 class RunWork:
@@ -47,15 +52,25 @@ class RunWork:
         Where graphs are built.
     progress
         Called with every step.
+    source
+        Of the run.
     """
 
     def __init__(
-        self, store: Store, planned: Plan, place: Workplace, progress: Callable[[Progress], None] | None
+        self,
+        store: Store,
+        planned: Plan,
+        place: Workplace,
+        progress: Callable[[Progress], None] | None,
+        source: Source,
     ) -> None:
         self._store = store
         self._planned = planned
         self._place = place
         self._progress = progress
+        self._source = source
+        self._max_bytes: int | None = None
+        self._in_blocks = 0, 0
 
     def repair(self) -> None:
         """Make again what is damaged of what the store has."""
@@ -79,13 +94,19 @@ class RunWork:
         """Build the graphs that are missing, and lay out the blocks that have no maps."""
         missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
         if missing:
-            refuse_large_tasks(self._planned.estimate, self._place.find_limit())
+            self._fit_tasks(missing)
         if self._planned.config.is_exchanged:
             self._work_side_by_side(missing)
         elif missing:
             self._work_in_order(missing)
         else:
             self._lay_out()
+
+    def _fit_tasks(self, missing: list[WindowPlan]) -> None:
+        planned, limit = self._planned, self._place.find_limit()
+        fitted = fit_tasks(planned.estimate, self._source, planned.config, missing, limit)
+        self._max_bytes = share_task_bytes(limit)
+        self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
 
     def _work_in_order(self, missing: list[WindowPlan]) -> None:
         """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
@@ -96,7 +117,8 @@ class RunWork:
         with ExitStack() as building:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
             report = self._report_graphs(missing)
-            work = building.enter_context(GraphWork(self._store, self._planned.config, missing, executor, report))
+            config = self._planned.config
+            work = building.enter_context(GraphWork(self._store, config, missing, executor, report, self._max_bytes))
             building.enter_context(limit_threads(executor.n_free_threads))
 
             def end_building() -> None:
@@ -125,7 +147,8 @@ class RunWork:
         from driftmap.pipeline.side_block import warm_up
 
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
-            build_graphs(self._store, self._planned.config, missing, executor, self._report_graphs(missing))
+            report = self._report_graphs(missing)
+            build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)
             lay_out_side_by_side(self._store, self._make_job(), executor, self._report_layout())
 
     def _lay_out(
@@ -158,7 +181,9 @@ class RunWork:
     def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
         n_windows = len(self._planned.windows)
         n_before = n_windows - len(missing)
-        report = _Reporter("graphs", self._progress, n_windows, self._count_rows(w.index for w in missing))
+        report = _Reporter(
+            "graphs", self._progress, n_windows, self._count_rows(w.index for w in missing), self._in_blocks
+        )
         return lambda n, n_rows: report(n_before + n, n_rows)
 
     def _report_layout(self) -> _Reporter:
@@ -179,14 +204,16 @@ class _Reporter:
         progress: Callable[[Progress], None] | None,
         windows_total: int,
         rows_total: int,
+        in_blocks: tuple[int, int] = (0, 0),
     ) -> None:
         self._stage = stage
         self._progress = progress
         self._totals = windows_total, rows_total
+        self._in_blocks = in_blocks
         self._started = time.perf_counter()
 
     def __call__(self, windows_done: int, rows_done: int) -> None:
         if self._progress is not None:
             windows, rows = self._totals
             seconds = time.perf_counter() - self._started
-            self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds))
+            self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds, *self._in_blocks))

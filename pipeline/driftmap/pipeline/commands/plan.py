@@ -16,8 +16,9 @@ from driftmap.pipeline.options import collect_options, shared_options
 def plan(source: str, *, timed: bool, as_json: bool, **options: object) -> None:
     """Show the windows that SOURCE would be cut into, and what a run will take.
 
-    Reads no vectors, unless --timed is given; a run whose tasks do not fit the workers' memory is refused. SOURCE is a
-    Parquet file or folder, a Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with these options.
+    Reads no vectors, unless --timed is given. Windows that do not fit the workers' memory are searched in blocks of
+    rows, or refused where the metric does not allow it. SOURCE is a Parquet file or folder, a Zarr array or group, one
+    of these at s3://BUCKET/..., or a TOML file with these options.
     """
     from driftmap.pipeline import plan as make_plan
     from driftmap.pipeline.terminal import describe_plan, show_plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -158,7 +159,15 @@ class ArraySource:
             picked = values.reshape(-1, width)[rows].reshape(-1)
         else:
             picked = np.concatenate([values[offsets[start] : offsets[stop]] for start, stop in runs.tolist()])
+        _let_go(values)
         return to_matrix(RaggedRows(np.asarray(picked), lengths), rows)
+
+
+def _let_go(array: Column) -> None:
+    """Have what was read of a mapped file count no longer as this process's memory: it stays in the system's cache."""
+    mapped: Any = array.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def open_arrays(spec: SourceSpec) -> ArraySource:
