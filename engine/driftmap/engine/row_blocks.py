@@ -62,11 +62,18 @@ def can_search_blocks(settings: GraphSettings) -> bool:
 def working_bytes(n_features: int) -> int:
     """Bound what the search takes beside the rows, where blocks are of more than a tile.
 
-    That is the products, a tile about the middle, the rows that it is compared with, and these twice in float64 as they
-    are centred.
+    That is a tile about the middle and, twice in float64, as it comes there; then, beside it, the products and the same
+    of the rows that it is compared with. In float64 or float32, whichever takes more.
     """
-    width = n_features + 1
-    return TILE_BYTES + 4 * 8 * width * _count_tile_rows(width)
+    row_bytes = 8 * (n_features + 1)
+    n_rows = _count_tile_rows(n_features + 1)
+    most = 0
+    for size in (4, 8):
+        share = 2 + size / 8
+        step = _count_step_rows(n_rows, n_rows, size)
+        beside = size * step * n_rows + share * step * row_bytes
+        most = max(most, int(share * n_rows * row_bytes), int(size / 8 * n_rows * row_bytes + beside))
+    return most
 
 
 def refuse_blocks(settings: GraphSettings) -> None:
@@ -131,10 +138,10 @@ def find_in_row_blocks(read_rows: ReadRows, n: int, k: int, metric: str, block_r
         search = _Search(share, k, BLAS_METRICS[metric], [min(block_rows, n)] * min(len(blocks), 2))
         for own in blocks:
             is_new = own == blocks[0]  # every row is looked at when it comes first
-            search.begin(_read(read_rows, own, is_new=is_new), own[0])
+            search.begin(partial(_read, read_rows, own, is_new=is_new), own[0])
             for other in blocks:
                 if other != own:
-                    search.add(_read(read_rows, other, is_new=is_new), other[0])
+                    search.add(partial(_read, read_rows, other, is_new=is_new), other[0])
             for kept, local in zip(found, search.lists, strict=True):
                 kept[own[0] : own[1]] = local[: own[1] - own[0]]
     return as_graph(*found, BLAS_METRICS[metric])
@@ -182,9 +189,9 @@ class _Search:
         self._n_summed = 0
         self._aim = np.empty(0), np.empty(0)
 
-    def begin(self, rows: Float32Array, number: int) -> None:
-        """Take a block, whose first row has this number in the window, and find neighbours within it."""
-        self._own = self._load(rows, number, 0)
+    def begin(self, read: Callable[[], Float32Array], number: int) -> None:
+        """Read a block, whose first row has this number in the window, and find neighbours within it."""
+        self._own = self._load(read, number, 0)
         own, scales = self._get(self._own)
         self._middle = find_middle(own, scales)
         self._n_summed = 0
@@ -192,11 +199,12 @@ class _Search:
             self._select_within(tile)
         self._add(self._own)
 
-    def add(self, rows: Float32Array, number: int) -> None:
-        """Put the rows of another block into the lists, where they belong."""
-        self._add(self._load(rows, number, self._places[0]))
+    def add(self, read: Callable[[], Float32Array], number: int) -> None:
+        """Read another block, and put its rows into the lists, where they belong."""
+        self._add(self._load(read, number, self._places[0]))
 
-    def _load(self, rows: Float32Array, number: int, place: int) -> _Loaded:
+    def _load(self, read: Callable[[], Float32Array], number: int, place: int) -> _Loaded:
+        rows = read()  # here, so that they are gone once they are in the buffer
         n, d = rows.shape
         width = d if self._metric == "euclidean" else d + 1  # room for the feature of rows of zeros
         if not self._rows.size:
@@ -229,7 +237,7 @@ class _Search:
 
     def _multiply(self, call: Callable[[npt.NDArray[Any], _Loaded], int], rows: _Loaded, n_columns: int) -> None:
         """Call with room for the products of some rows with so many columns, and these rows, on several threads."""
-        step = min(_count_tile_rows(self._rows.shape[1]), max(1, TILE_BYTES // (self._dtype().itemsize * n_columns)))
+        step = _count_step_rows(_count_tile_rows(self._rows.shape[1]), n_columns, self._dtype().itemsize)
         products = np.empty((min(step, rows.n_rows), n_columns), dtype=self._dtype)
         for start, stop in _cut(rows.n_rows, step):
             work = partial(_call_with_part, call, products, rows.first + start)
@@ -302,6 +310,10 @@ def _list_rows(loaded: _Loaded) -> Int32Array:
 
 def _count_tile_rows(width: int) -> int:
     return max(1, min(MAX_TILE_ROWS, TILE_BYTES // (8 * width)))
+
+
+def _count_step_rows(n_tile_rows: int, n_columns: int, itemsize: int) -> int:
+    return max(1, min(n_tile_rows, TILE_BYTES // (itemsize * n_columns)))
 
 
 def _cut(n: int, step: int) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,8 @@ COSINE_TINY = 2.0**-45
 """Squared distance of unit vectors that float32 rows cannot tell from 0; twice their cosine distance."""
 CENTRING_BYTES = 1 << 24
 """Memory for the float64 copy of one block of rows."""
+_MEDIAN_COLUMNS = 512
+"""Features whose median is taken at once, from up to 511 rows: 2 MB, several times."""
 
 
 class Centred(NamedTuple):
@@ -59,8 +61,12 @@ def centre_rows(rows: Float32Array, scales: Float64Array, tiny: float, dtype: ty
 
 def find_middle(rows: Float32Array, scales: Float64Array) -> Float64Array:
     """Return a median of some scaled rows: a single far row does not widen the bounds of all others."""
-    some = slice(None, None, max(1, len(rows) // 256))
-    middle: Float64Array = np.median(rows[some] * scales[some, None], axis=0)
+    n, d = rows.shape
+    some = slice(None, None, max(1, n // 256))
+    middle = np.empty(d)
+    for start in range(0, d, _MEDIAN_COLUMNS):
+        columns = slice(start, start + _MEDIAN_COLUMNS)
+        middle[columns] = np.median(rows[some, columns] * scales[some, None], axis=0)
     return middle
 
 
