@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from driftmap.engine.estimator import AlignedUMAP
     from driftmap.engine.exchange import lay_out_side_by_side
     from driftmap.engine.fuzzy import build_fuzzy_graph, smooth_knn_distances
-    from driftmap.engine.graphs import build_window_graph
+    from driftmap.engine.graphs import build_window_graph, build_window_graph_from_blocks
     from driftmap.engine.knn import build_knn_graph
     from driftmap.engine.quality import (
         count_bad_rows,
@@ -51,6 +51,7 @@ __all__ = [
     "build_fuzzy_graph",
     "build_knn_graph",
     "build_window_graph",
+    "build_window_graph_from_blocks",
     "compose_relations",
     "count_bad_rows",
     "drift",
@@ -72,7 +73,7 @@ _ROOMS = {
     "estimator": ("AlignedUMAP",),
     "exchange": ("lay_out_side_by_side",),
     "fuzzy": ("build_fuzzy_graph", "smooth_knn_distances"),
-    "graphs": ("build_window_graph",),
+    "graphs": ("build_window_graph", "build_window_graph_from_blocks"),
     "knn": ("build_knn_graph",),
     "quality": (
         "count_bad_rows",

@@ -127,14 +127,16 @@ def fit_tasks(
 def _explain_large_task(window: WindowPlan, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
     need = WORKER_BYTES + limit.n_threads * n_bytes
     several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
-    if can_search_blocks(config.graph_settings()):
-        why = f"nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
+    known = ", ".join(BLAS_METRICS)
+    if not can_search_blocks(config.graph_settings()):
+        why = f"; metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
+    elif window.n_rows > LEAST_BLOCK_ROWS:
+        why = f"; nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
     else:
-        known = ", ".join(BLAS_METRICS)
-        why = f"metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
+        why = ""
     return (
         f"the graph of window {window.label!r} takes {format_size(need)} in a worker{several}, which has "
-        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it; {why}; {limit.cure}, or make windows "
+        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.cure}, or make windows "
         "smaller"
     )
 
