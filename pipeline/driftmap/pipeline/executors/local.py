@@ -49,6 +49,8 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalC
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
+        # Each connection keeps its last messages, tasks with their arguments; of 1,000 some 30 MB in this process.
+        "distributed.admin.low-level-log-length": 10,
         # Dask's own setting stays: it has freed memory go back at once.
         "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
     }
