@@ -147,6 +147,43 @@ def test_the_coordinator_and_the_store_take_at_most_what_is_said_and_at_least_ha
     assert on_disk <= store <= 2 * on_disk
 
 
+MEASURE_SIDE_RUN = """
+import json, threading, time
+from pathlib import Path
+import psutil
+from driftmap.pipeline import plan, run
+
+def watch(peaks):
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            try:
+                status = Path(f"/proc/{{child.pid}}/status").read_text()
+            except OSError:
+                continue
+            peak = [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")]
+            peaks.append(max(peak, default=0))  # none of a process that has ended
+        time.sleep(0.05)
+
+if __name__ == "__main__":
+    options = dict(id="id", rows={n_rows}, row_stride={stride}, n_epochs=10, workers=1, layout="exchange")
+    estimate = plan({source!r}, **options).estimate
+    peaks = []
+    threading.Thread(target=watch, args=(peaks,), daemon=True).start()
+    run({source!r}, {store!r}, **options)
+    print(json.dumps([max(peaks), estimate.worker_bytes, estimate.block_bytes]))
+"""
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_worker_that_lays_blocks_out_takes_at_most_what_is_said_and_at_least_half(tmp_path):
+    path, _ = write_source(tmp_path, "parquet", 60_000, 8)
+    given = {"source": str(path), "store": str(tmp_path / "store"), "n_rows": 15_000, "stride": 4_500}
+    peak, worker, block = json.loads(run_python(MEASURE_SIDE_RUN.format(**given)))
+    assert block > 100 * 2**20
+    assert peak <= worker <= 2 * peak
+
+
 @pytest.fixture
 def source(tmp_path):
     return write_source(tmp_path, "parquet", 1_000, 8)[0]
@@ -162,6 +199,21 @@ def test_what_does_not_fit_a_worker_is_refused_before_any_work(source, tmp_path,
     with pytest.raises(PlanError, match=r"window 'rows 0-499' takes 3\d\d MB .* 300 MB .*worker_memory.*smaller"):
         calls[call]()
     assert not (tmp_path / "store").exists()
+
+
+def test_a_block_that_does_not_fit_a_worker_is_made_shorter_or_refused(tmp_path):
+    source = write_source(tmp_path, "parquet", 60_000, 8)[0]
+    options = {"id": "id", "rows": 6_000, "row_stride": 3_000, "workers": 1, "layout": "exchange"}
+    roomy, tight = (plan(source, **options, worker_memory=memory) for memory in ("4GB", "960MB"))
+    assert roomy.config.block_windows == 8
+    assert 1 <= tight.config.block_windows < 8
+    assert tight.estimate.block_bytes < roomy.estimate.block_bytes
+    with pytest.raises(PlanError, match=r"largest block takes .* MB in a worker, which has 960 MB and may fill 50%"):
+        plan(source, **options, worker_memory="960MB", block_windows=8)
+    with pytest.raises(PlanError, match=r"lower the windows' rows, or raise worker_memory"):
+        plan(source, **options, worker_memory="860MB", block_windows=1)
+    in_order = plan(source, **{**options, "layout": "carry"}, worker_memory="860MB")
+    assert in_order.estimate.block_bytes == 0
 
 
 def test_memory_is_said_of_local_workers_only(source):

@@ -158,7 +158,7 @@ def run(
 def _make_fitting_plan(
     source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
 ) -> Plan:
-    planned = make_plan(source, config, memory_limit)
+    planned = make_plan(source, config, memory_limit, limit)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 
 

@@ -14,6 +14,7 @@ from driftmap.engine.knn import BLAS_METRICS
 from driftmap.engine.row_blocks import can_search_blocks
 from driftmap.pipeline.blocks import row_bytes
 from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.execution import KEPT_SHARE
 from driftmap.pipeline.machine import format_size
 from driftmap.pipeline.row_blocks import size_task
 
@@ -31,6 +32,8 @@ WORKER_BYTES = 340 * 2**20
 """A worker process that has built small graphs: Python, Dask, Arrow, Zarr and the kernels."""
 COORDINATOR_BYTES = 400 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler."""
+SIDE_WORKER_BYTES = COORDINATOR_BYTES
+"""A worker process that lays blocks out side by side with others, beside its blocks."""
 LIMIT_SHARE = 0.9
 """Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
 
@@ -53,10 +56,12 @@ class Estimate:
     task_window: str
     """Its window."""
     worker_bytes: int
-    """Of a worker process that builds that graph."""
+    """Of a worker process that builds that graph, and lays out that block."""
     coordinator_bytes: int
     """Of the coordinator's process at its peak."""
     store_bytes: int
+    block_bytes: int = 0
+    """Of the largest block, where workers lay blocks out side by side; else the coordinator has it."""
     windows_in_blocks: int = 0
     """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
     row_blocks: int = 0
@@ -70,14 +75,21 @@ def estimate_plan(
     largest = max(windows, key=lambda window: window.n_rows)
     read = source.estimate_read(largest.n_rows)
     task_bytes = size_task(source, largest.n_rows, config.graph_settings()).n_bytes
+    block_bytes = _block_bytes(read, config, windows, blocks)
+    on_workers, here = (block_bytes, 0) if config.is_exchanged else (0, block_bytes)
     return Estimate(
         task_bytes=task_bytes,
         task_window=largest.label,
-        worker_bytes=WORKER_BYTES + task_bytes,
-        coordinator_bytes=COORDINATOR_BYTES
-        + max(_KEY_BYTES * source.n_rows, _block_bytes(read, config, windows, blocks)),
+        worker_bytes=_worker_bytes(task_bytes, on_workers),
+        coordinator_bytes=COORDINATOR_BYTES + max(_KEY_BYTES * source.n_rows, here),
         store_bytes=_store_bytes(read, config, windows),
+        block_bytes=on_workers,
     )
+
+
+def share_side_block_bytes(limit: WorkerLimit) -> int:
+    """Return what a block that a worker lays out may take; beside it the worker keeps others (`KEPT_SHARE`)."""
+    return int(((LIMIT_SHARE - KEPT_SHARE) * limit.n_bytes - SIDE_WORKER_BYTES) / limit.n_threads)
 
 
 def share_task_bytes(limit: WorkerLimit | None) -> int | None:
@@ -103,6 +115,8 @@ def fit_tasks(
         Saying what a task takes, what a worker has, why blocks do not help, and what to change.
     """
     max_bytes = share_task_bytes(limit)
+    if limit is not None:
+        _refuse_large_block(estimate, config, limit)
     if limit is None or max_bytes is None or estimate.task_bytes <= max_bytes:
         return estimate
     settings = config.graph_settings()
@@ -118,9 +132,25 @@ def fit_tasks(
         estimate,
         task_bytes=task_bytes,
         task_window=largest.label,
-        worker_bytes=WORKER_BYTES + task_bytes,
+        worker_bytes=_worker_bytes(task_bytes, estimate.block_bytes),
         windows_in_blocks=len(blocked),
         row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
+    )
+
+
+def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
+    return max(WORKER_BYTES + task_bytes, SIDE_WORKER_BYTES + block_bytes if block_bytes else 0)
+
+
+def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimit) -> None:
+    if estimate.block_bytes <= max(0, share_side_block_bytes(limit)):
+        return
+    need = SIDE_WORKER_BYTES + limit.n_threads * estimate.block_bytes
+    several = f" ({limit.n_threads} at once)" if limit.n_threads > 1 else ""
+    fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
+    raise PlanError(
+        f"the largest block takes {format_size(need)} in a worker{several}, which has {format_size(limit.n_bytes)} and "
+        f"may fill {LIMIT_SHARE - KEPT_SHARE:.0%} of it with what it works on; lower {fewer}, or {limit.cure}"
     )
 
 

@@ -12,7 +12,7 @@ from driftmap.pipeline.blocks import (
     plan_blocks,
     plan_side_blocks,
 )
-from driftmap.pipeline.estimates import estimate_plan
+from driftmap.pipeline.estimates import estimate_plan, share_side_block_bytes
 from driftmap.pipeline.execution import COORDINATOR_SHARE
 from driftmap.pipeline.machine import count_memory_bytes, read_size
 from driftmap.pipeline.windows import plan_windows
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from driftmap.pipeline.calibration import Duration
     from driftmap.pipeline.config import RunConfig
     from driftmap.pipeline.estimates import Estimate
+    from driftmap.pipeline.execution import WorkerLimit
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.windows import WindowPlan
+
+_CHOSEN_SHARE = 0.9
+"""Part of a worker's room for a block that the choice of its length fills: ids and labels come on top."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,19 @@ class Plan:
         return "\n".join(lines)
 
 
-def make_plan(source: Source, config: RunConfig, memory_limit: int | str | None) -> Plan:
-    """Cut a source into windows and blocks, and reckon what they take; see `coordinator.plan`."""
+def make_plan(
+    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None = None
+) -> Plan:
+    """Cut a source into windows and blocks, and reckon what they take; see `coordinator.plan`.
+
+    `limit` is what workers have: those that lay blocks out are to have room for them.
+    """
     reach = config.layout.alignment_window_size
     windows = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
     if config.block_windows is None:
         block_windows = choose_block_windows(
             [window.n_rows for window in windows],
-            read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(),
+            read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(config, limit),
             n_neighbors=config.graph.n_neighbors,
             n_components=config.layout.n_components,
             lookahead=reach if config.is_exchanged else config.lookahead,
@@ -75,5 +84,9 @@ def make_plan(source: Source, config: RunConfig, memory_limit: int | str | None)
     return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks))
 
 
-def _share_of_block() -> int:
-    return int(COORDINATOR_SHARE * count_memory_bytes())
+def _share_of_block(config: RunConfig, limit: WorkerLimit | None) -> int:
+    here = int(COORDINATOR_SHARE * count_memory_bytes())
+    if not config.is_exchanged or limit is None:
+        return here
+    share = int(_CHOSEN_SHARE * share_side_block_bytes(limit))
+    return share if share > 0 else here  # too small for any block: what is refused says so
