@@ -37,6 +37,32 @@ def test_a_worker_is_prepared_before_any_client_comes(tmp_path):
     assert done.stdout.split() == [folder, folder, "1"], done.stderr
 
 
+@pytest.mark.parametrize("is_launched", [False, True])
+def test_kernels_are_compiled_also_where_numba_was_loaded_before(tmp_path, is_launched):
+    code = f"""
+        import os, pickle
+        import numba
+        if {is_launched}:
+            numba.get_num_threads()
+        from driftmap.pipeline.processes import prepare_worker
+        prepare_worker(1, pickle.dumps(None)).join()
+        numba.get_num_threads()
+        assert numba.njit(lambda x: x + 1)(1) == 2
+        print(numba.config.NUMBA_NUM_THREADS, os.environ["NUMBA_NUM_THREADS"], os.environ["OMP_NUM_THREADS"])
+    """
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2", "NUMBA_DISABLE_JIT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    n_threads = "2" if is_launched else "1"
+    assert done.stdout.split() == [n_threads, n_threads, "1"], done.stderr
+
+
 @pytest.fixture
 def seed(tmp_path, monkeypatch):
     folder = tmp_path / "seed"

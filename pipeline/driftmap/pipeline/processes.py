@@ -129,9 +129,21 @@ def prepare_worker(n_threads: int, warm_up: bytes) -> threading.Thread:
     """
     claim_numba_cache()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(n_threads)))
+    _tell_numba()
     thread = threading.Thread(target=_load_kernels, args=(n_threads, warm_up), name="driftmap-load", daemon=True)
     thread.start()
     return thread
+
+
+def _tell_numba() -> None:
+    """Have numba read the variables again where it is loaded: with other threads running it would compile no more."""
+    if "numba" not in sys.modules:
+        return
+    config = sys.modules["numba"].config
+    try:
+        config.reload_config()
+    except RuntimeError:  # its threads run already; every task is limited by itself too
+        os.environ["NUMBA_NUM_THREADS"] = str(config.NUMBA_NUM_THREADS)
 
 
 def _load_kernels(n_threads: int, warm_up: bytes) -> None:
