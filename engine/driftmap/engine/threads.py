@@ -59,4 +59,5 @@ def share_rows() -> Iterator[RowShare]:
 
 @cache
 def _find_blas() -> ThreadpoolController:
+    """Find BLAS as numpy loaded it, once: looking costs more than the neighbours of a small window."""
     return ThreadpoolController()
