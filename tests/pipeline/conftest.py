@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SECRET = "the-secret-of-the-tests"
 
+# One series for all servers of a process: moto keeps their buckets together.
+_BUCKETS = itertools.count()
+
 
 @pytest.fixture(scope="session")
 def s3() -> Callable[[], str]:
@@ -33,10 +36,9 @@ def s3() -> Callable[[], str]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    numbers = itertools.count()
 
     def make_bucket() -> str:
-        bucket = f"maps-{next(numbers)}"
+        bucket = f"maps-{next(_BUCKETS)}"
         boto3.client("s3").create_bucket(Bucket=bucket)
         return f"s3://{bucket}"
 
