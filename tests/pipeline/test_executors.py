@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,20 @@ def test_few_tasks_are_in_flight_and_results_leave_the_cluster(cluster):
     assert taken == n_done == 40
     wait_for_no_tasks(cluster)
     results.close()
+
+
+def test_few_arguments_of_tasks_that_are_done_stay_in_this_process(cluster):
+    n_tasks, n_bytes = 300, 20_000
+    assert list(cluster.map_unordered(len, [Task("warm", (bytes(n_bytes),))], "lengths")) == [n_bytes]
+    wait_for_no_tasks(cluster)
+    tracemalloc.start()
+    tasks = (Task(str(number), (number.to_bytes(2) * (n_bytes // 2),)) for number in range(n_tasks))
+    assert list(cluster.map_unordered(len, tasks, "lengths")) == [n_bytes] * n_tasks
+    wait_for_no_tasks(cluster)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < n_tasks * n_bytes / 4
 
 
 def test_tasks_are_counted_by_stage_and_named_on_the_dashboard(cluster):

@@ -7,6 +7,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import dask
 from distributed import Client, Security
 from distributed.versions import VersionMismatchWarning
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 30
 """How long a scheduler at an address may take to answer."""
+
+FEW_MESSAGES = {"distributed.admin.low-level-log-length": 10}
+"""Setting of Dask for new connections: each keeps its last messages, tasks with all their arguments in them; with the
+1,000 of Dask's own setting tens of MB stay in a coordinator."""
 
 FIRST_WORKER_SECONDS = 120
 """How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
@@ -73,7 +78,7 @@ def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
 def _connect(scheduler: str | SecureAddress) -> Client:
     address, security = (scheduler, None) if isinstance(scheduler, str) else (scheduler.url, _as_security(scheduler))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), dask.config.set(FEW_MESSAGES):
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is refused, with all places named
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:

@@ -11,6 +11,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from driftmap.pipeline.execution import share_memory
+from driftmap.pipeline.executors.connecting import FEW_MESSAGES
 from driftmap.pipeline.executors.dask_executor import DaskExecutor
 from driftmap.pipeline.machine import count_cores
 from driftmap.pipeline.processes import GUARD, THREAD_VARIABLES, WorkerError, hold_interrupts
@@ -33,7 +34,9 @@ def start_workers(
     # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
     n_threads = max(1, n_cores // n_workers)
     cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
-    return DaskExecutor(stack.enter_context(Client(cluster, set_as_default=False)), n_threads, warm_up)
+    with dask.config.set(FEW_MESSAGES):
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+    return DaskExecutor(client, n_threads, warm_up)
 
 
 def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
@@ -49,8 +52,7 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalC
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
-        # Each connection keeps its last messages, tasks with their arguments; of 1,000 some 30 MB in this process.
-        "distributed.admin.low-level-log-length": 10,
+        **FEW_MESSAGES,
         # Dask's own setting stays: it has freed memory go back at once.
         "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
     }
