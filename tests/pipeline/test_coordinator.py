@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -200,6 +201,21 @@ def test_early_blocks_are_laid_out_while_later_graphs_are_built(source, tmp_path
     assert (
         max(r.windows_done for r in stages[:first_map] if r.stage == "graphs") == 4
     )  # the first block and its lookahead
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_workers_end_once_all_graphs_are_there_unless_somebody_watches(source, tmp_path, is_watched):
+    n_processes = []
+
+    def count_processes(report):
+        if report.stage == "layout" and report.windows_done == N_WINDOWS:
+            n_processes.append(len(psutil.Process().children(recursive=True)))
+
+    n_before = len(psutil.Process().children(recursive=True))
+    watch = {"on_dashboard": lambda _: None} if is_watched else {}
+    run(source, tmp_path / "s", workers=2, progress=count_processes, **watch, **OPTIONS)
+    assert n_processes
+    assert all((n > n_before) is is_watched for n in n_processes)
 
 
 def test_changed_settings_are_refused_with_the_difference(undisturbed, source):

@@ -19,6 +19,7 @@ import pytest
 from driftmap.engine import BlockWindow, LayoutSettings, relate_ids
 from driftmap.engine.exchange import lay_out_side_by_side
 from driftmap.pipeline import open_store, plan, run
+from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.execution import LinkedTask, SerialExecutor
 from driftmap.pipeline.executors import make_executor
 from driftmap.pipeline.side_block import Job, run_step
@@ -113,6 +114,16 @@ def test_a_run_cut_off_after_any_commit_ends_with_the_same_bytes(undisturbed, so
         store = run(source, path, scheduler="serial", **OPTIONS)
         assert all_positions(store) == all_positions(undisturbed)
         assert [w.status for w in store.state()] == [w.status for w in undisturbed.state()]
+
+
+def test_blocks_that_do_not_fit_a_worker_are_refused_also_where_all_graphs_are_there(undisturbed, source, tmp_path):
+    path = tmp_path / "s"
+    shutil.copytree(undisturbed.path, path)
+    for commit in sorted((path / "commits").glob("*.json"))[N_WINDOWS + 1 :]:
+        commit.unlink()
+    with pytest.raises(PlanError, match=r"the largest block takes 4\d\d MB in a worker, which has 200 MB"):
+        run(source, path, workers=1, worker_memory="200MB", **OPTIONS)
+    assert open_store(path).n_blocks_done == 0
 
 
 def test_an_interrupted_layout_begins_anew(undisturbed, source, tmp_path):

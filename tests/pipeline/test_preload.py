@@ -13,6 +13,20 @@ import pytest
 from driftmap.pipeline.processes import seed_kernels
 
 
+def run_code(code, **environment):
+    """Run some code in a process of its own; returns the words that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
 def test_a_worker_is_prepared_before_any_client_comes(tmp_path):
     code = """
         import os, threading
@@ -24,17 +38,8 @@ def test_a_worker_is_prepared_before_any_client_comes(tmp_path):
         import numba, driftmap.engine.graphs
         print(os.environ["NUMBA_CACHE_DIR"], numba.config.CACHE_DIR, os.environ["OMP_NUM_THREADS"])
     """
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
     folder = str(tmp_path / socket.gethostname() / "worker-0")
-    assert done.stdout.split() == [folder, folder, "1"], done.stderr
+    assert run_code(code, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1") == [folder, folder, "1"]
 
 
 @pytest.mark.parametrize("is_launched", [False, True])
@@ -50,17 +55,9 @@ def test_kernels_are_compiled_also_where_numba_was_loaded_before(tmp_path, is_la
         assert numba.njit(lambda x: x + 1)(1) == 2
         print(numba.config.NUMBA_NUM_THREADS, os.environ["NUMBA_NUM_THREADS"], os.environ["OMP_NUM_THREADS"])
     """
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2", "NUMBA_DISABLE_JIT": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
     n_threads = "2" if is_launched else "1"
-    assert done.stdout.split() == [n_threads, n_threads, "1"], done.stderr
+    found = run_code(code, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2", NUMBA_DISABLE_JIT="0")
+    assert found == [n_threads, n_threads, "1"]
 
 
 @pytest.fixture

@@ -105,19 +105,20 @@ def fit_tasks(
     Parameters
     ----------
     estimate, source, config, windows
-        Of the plan, or of some of its windows; `estimate` as `estimate_plan` made it.
+        Of the plan, or of those of its windows (if any) whose graphs are to be built; `estimate` as `estimate_plan`
+        made it.
     limit
         What workers have; None: no task is too large.
 
     Raises
     ------
     PlanError
-        Saying what a task takes, what a worker has, why blocks do not help, and what to change.
+        Saying what a task, or a block that a worker lays out, takes, what a worker has, and what to change.
     """
     max_bytes = share_task_bytes(limit)
     if limit is not None:
         _refuse_large_block(estimate, config, limit)
-    if limit is None or max_bytes is None or estimate.task_bytes <= max_bytes:
+    if limit is None or max_bytes is None or not windows or estimate.task_bytes <= max_bytes:
         return estimate
     settings = config.graph_settings()
     counts = [window.n_rows for window in windows]

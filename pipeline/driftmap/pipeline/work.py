@@ -93,8 +93,6 @@ class RunWork:
     def finish(self) -> None:
         """Build the graphs that are missing, and lay out the blocks that have no maps."""
         missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
-        if missing:
-            self._fit_tasks(missing)
         if self._planned.config.is_exchanged:
             self._work_side_by_side(missing)
         elif missing:
@@ -114,6 +112,7 @@ class RunWork:
         from driftmap.pipeline.graphs import GraphWork
         from driftmap.pipeline.tasks import warm_up
 
+        self._fit_tasks(missing)
         with ExitStack() as building:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
             report = self._report_graphs(missing)
@@ -146,6 +145,7 @@ class RunWork:
         from driftmap.pipeline.graphs import build_graphs
         from driftmap.pipeline.side_block import warm_up
 
+        self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
             report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)

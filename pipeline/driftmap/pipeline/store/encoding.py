@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FILL_VALUES = {"b": False, "i": 0, "u": 0, "f": 0.0}
 """What zarr takes for a value that was not written, by the kind of a dtype: the ones that are stored."""
 
-
 _CODECS = ["bytes", "blosc", "crc32c"]
 _CHECKSUM_BYTES = 4
 
@@ -52,6 +51,7 @@ class Form(NamedTuple):
             chunk_shape = tuple(map(int, told["chunk_grid"]["configuration"]["chunk_shape"]))
             form = cls(tuple(map(int, told["shape"])), np.dtype(told["data_type"]), chunk_shape, told["attributes"])
             is_ours = [codec["name"] for codec in told["codecs"]] == _CODECS and form.dtype.kind in FILL_VALUES
+            # Chunks are of whole rows; of an axis without length they are 1 wide.
             is_cut = form.shape[1:] == tuple(
                 0 if not n else m for n, m in zip(form.shape[1:], chunk_shape[1:], strict=True)
             )
