@@ -1,4 +1,8 @@
-"""The pipeline with two worker processes beside the engine called in one process, and 1,000 windows beside 100."""
+"""The pipeline with two worker processes beside the engine called in one process, and 1,000 windows beside 100.
+
+What a window costs where it is small and there are many: `python -m tests.benchmarks.bench_pipeline pipeline 10000
+--n-rows 50`, beside the same with 1,000 windows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from tests.benchmarks.tables import format_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-N_ROWS, STRIDE = 2_000, 1_000
+N_ROWS = 2_000
 N_WORKERS = 2
 ENGINE_BAR, ENGINE_AIM = 1.15, 0.7
 LONG_BAR, LONG_AIM = 1.1, 1.0
@@ -47,25 +51,27 @@ def _run(who: str, n_windows: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-def time_engine(n_windows: int) -> float:
+def time_engine(n_windows: int, n_rows: int = N_ROWS) -> float:
     """Fit all windows at once, after a short fit."""
     from driftmap.engine import AlignedUMAP
 
-    rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
-    spans = [np.arange(start, start + N_ROWS) for start in range(0, n_windows * STRIDE, STRIDE)]
+    stride = n_rows // 2
+    rows, _ = make_stream(n_windows, n_rows, stride)
+    spans = [np.arange(start, start + n_rows) for start in range(0, n_windows * stride, stride)]
     windows = [rows[span] for span in spans]
     AlignedUMAP(random_state=42).fit(windows[:3], ids=spans[:3])
     return clock(lambda: AlignedUMAP(random_state=42).fit(windows, ids=spans))[0].wall_seconds
 
 
-def time_pipeline(n_windows: int) -> float:
+def time_pipeline(n_windows: int, n_rows: int = N_ROWS) -> float:
     """Run into a store, workers' start included, after a short run into another."""
     from driftmap.pipeline import run
 
-    rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
+    stride = n_rows // 2
+    rows, _ = make_stream(n_windows, n_rows, stride)
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"rows": N_ROWS, "row_stride": STRIDE, "workers": N_WORKERS}
-        run(_source(rows[: N_ROWS + 2 * STRIDE]), Path(folder) / "short.zarr", **settings)
+        settings = {"rows": n_rows, "row_stride": stride, "workers": N_WORKERS}
+        run(_source(rows[: n_rows + 2 * stride]), Path(folder) / "short.zarr", **settings)
         return clock(lambda: run(_source(rows), Path(folder) / "all.zarr", **settings))[0].wall_seconds
 
 
@@ -76,9 +82,10 @@ def _source(rows: Any) -> dict[str, Any]:
 @click.command()
 @click.argument("who", type=click.Choice(["engine", "pipeline"]))
 @click.argument("n_windows", type=int)
-def main(who: str, n_windows: int) -> None:
+@click.option("--n-rows", type=int, default=N_ROWS, show_default=True, help="Rows of a window; half of them are new.")
+def main(who: str, n_windows: int, n_rows: int) -> None:
     """Time one run and say its wall seconds."""
-    click.echo(time_engine(n_windows) if who == "engine" else time_pipeline(n_windows))
+    click.echo((time_engine if who == "engine" else time_pipeline)(n_windows, n_rows))
 
 
 if __name__ == "__main__":

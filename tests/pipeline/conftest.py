@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
+from tests.pipeline.browsing import CHROMIUM, FLAGS, WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,3 +46,40 @@ def s3() -> Callable[[], str]:
     with mock.patch.dict(os.environ, settings):
         yield make_bucket
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a file as `visit(path)`; afterwards nothing may have been asked of a network, or complained of."""
+    contexts, requests, complaints = [], [], []
+
+    def open_page(path, *, viewport=WIDE, script=None, **options):
+        context = browser.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        context.route("**/*", lambda route: (requests.append(route.request.url), route.continue_()))
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert all(url.startswith("file:") for url in requests)
+    assert len(requests) == len(contexts)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import re
-import shutil
 
 import numpy as np
 import pytest
+from tests.pipeline.browsing import MARKS, press, see, set_time, wait_for_label
 from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline.look.report import write_report
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 EVIL = "<script>document.title='owned'</script>"
 NO_WEBGL = """
 const real = HTMLCanvasElement.prototype.getContext;
@@ -21,47 +18,8 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
   return kind.startsWith("webgl") ? null : real.call(this, kind, ...rest);
 };
 """
-WIDE = {"width": 1200, "height": 900}
-NARROW = {"width": 420, "height": 860}
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a file as `visit(path)`; afterwards nothing may have been asked of a network, or complained of."""
-    contexts, requests, complaints = [], [], []
-
-    def open_page(path, *, viewport=WIDE, script=None, **options):
-        context = browser.new_context(viewport=viewport, **options)
-        contexts.append(context)
-        context.route("**/*", lambda route: (requests.append(route.request.url), route.continue_()))
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        if script:
-            page.add_init_script(script)
-        page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready]", state="attached")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert all(url.startswith("file:") for url in requests)
-    assert len(requests) == len(contexts)
+pytestmark = MARKS
 
 
 class Run:
@@ -109,37 +67,6 @@ def path(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     store = make_store(folder / "run.zarr", [run.window(t) for t in range(3)])
     return write_report(store, folder / "page.html", title=EVIL)
-
-
-def settle(page) -> None:
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def press(page, key: str) -> None:
-    page.keyboard.press(key)
-    settle(page)
-
-
-def see(page, x: float, y: float) -> np.ndarray:
-    """The colour of the screen at a pixel, without what a pointer leaves there."""
-    from PIL import Image
-
-    page.mouse.move(2, 2)
-    settle(page)
-    shot = page.screenshot(clip={"x": round(x), "y": round(y), "width": 1, "height": 1})
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=int)[0, 0]
-
-
-def set_time(page, time: float) -> None:
-    page.locator("#time").evaluate(
-        "(slider, time) => { slider.value = time; slider.dispatchEvent(new Event('input')); }", time
-    )
-
-
-def wait_for_label(page, text) -> None:
-    from playwright.sync_api import expect
-
-    expect(page.locator("#now")).to_have_text(text, timeout=30_000)
 
 
 def find_visible_tip(page, at) -> str:
@@ -400,78 +327,3 @@ def test_reduced_motion_changes_windows_at_once(path, visit):
     page.click("#play")
     wait_for_label(page, "c")
     assert page.evaluate("[...window.seen]") == ["<b>", "c"]
-
-
-LONG = "a name that is far longer than any reasonable place for it on a page would allow it to be " * 3
-RTL, EMOJI = "شبكة الجيران المشتركة", "👩‍👩‍👧‍👦 family 🏳️‍🌈"
-
-
-def make_parts(n_windows: int, n_rows: int, labels: list | None) -> list[SmallWindow]:
-    rng = np.random.default_rng(0)
-    ids, places = np.array([f"id {i}" for i in range(n_rows)]), rng.normal(size=(n_rows, 2))
-    columns = {} if labels is None else {"label": np.array([labels[i % len(labels)] for i in range(n_rows)])}
-    moves = [rng.normal(size=(n_rows, 2)) * 0.1 for _ in range(n_windows)]
-    return [SmallWindow(f"window {t}", ids, places + moves[t], columns) for t in range(n_windows)]
-
-
-SHAPES = {
-    "one window": make_parts(1, 30, ["a", "b"]),
-    "200 windows": make_parts(200, 12, ["a", "b"]),
-    "one label": make_parts(2, 30, ["only"]),
-    "500 labels": make_parts(3, 1500, [f"label {i}" for i in range(500)]),
-    "no labels": make_parts(3, 30, None),
-    "one row": make_parts(2, 1, ["a"]),
-    "long names": [
-        SmallWindow(
-            LONG + part.label, np.array([LONG + i for i in part.ids]), part.positions, {LONG: part.columns["x"]}
-        )
-        for part in (p._replace(columns={"x": np.array([LONG, LONG + "b"] * 15)}) for p in make_parts(3, 30, None))
-    ],
-    "letters of the world": [
-        SmallWindow(
-            f"{RTL} {t}",
-            np.array([RTL, EMOJI] + [f"{RTL} {i}" for i in range(28)]),
-            part.positions,
-            {EMOJI: np.array([RTL, EMOJI] * 15)},
-        )
-        for t, part in enumerate(make_parts(3, 30, None))
-    ],
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_runs_of_every_shape(tmp_path, visit, shape):
-    parts = SHAPES[shape]
-    store = make_store(tmp_path / "r.zarr", parts)
-    page = visit(write_report(store, tmp_path / "page.html"))
-    assert page.locator("#transport").is_visible() == (len(parts) > 1)
-    assert page.locator(".panels").is_visible() == (len(parts) > 1)
-    page.fill("#search", str(parts[0].ids[0]))
-    press(page, "Enter")
-    assert page.locator("#followed-name").inner_text().strip() == str(parts[0].ids[0]).strip()
-    press(page, "End")
-    assert page.locator("#now").inner_text().strip() == parts[-1].label.strip()
-    n_labels = len(np.unique(next(iter(parts[0].columns.values())))) if parts[0].columns else 0
-    assert page.locator(".chip").count() == n_labels
-    if shape == "500 labels":
-        page.fill("#legend-filter", "label 499")
-        assert page.locator(".chip:visible .name").all_inner_texts() == ["label 499"]
-        page.dblclick(".chip:visible .toggle")
-        dots = page.locator(".chip:visible .dot").evaluate_all("(all) => all.map((dot) => dot.style.background)")
-        assert len(dots) == 1
-        assert dots[0].startswith("rgb")
-    for viewport in (WIDE, NARROW):
-        page.set_viewport_size(viewport)
-        settle(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-
-
-def test_a_sample_says_so(tmp_path, visit):
-    parts = make_parts(2, 2000, ["a", "b"])
-    store = make_store(tmp_path / "r.zarr", parts)
-    page = visit(write_report(store, tmp_path / "page.html", max_rows=1000))
-    assert re.search(r"A sample: \d+ of 2,000 ids", page.locator("#notices").inner_text())
-    press(page, "2")
-    press(page, "3")
-    page.fill("#search", "nobody")
-    assert page.locator("#found").inner_text() == "not among the ids of the sample"

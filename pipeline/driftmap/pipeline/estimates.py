@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.windows import WindowPlan
 
-WORKER_BYTES = 340 * 2**20
+WORKER_BYTES = 360 * 2**20
 """A worker process that has built small graphs: Python, Dask, Arrow, Zarr and the kernels."""
 COORDINATOR_BYTES = 400 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler."""
