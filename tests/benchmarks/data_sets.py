@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tests.conftest import SHARED_DATA
+from tests.places import SHARED_DATA
 
 from driftmap.engine import as_relation, relate_ids
 

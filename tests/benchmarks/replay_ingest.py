@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.conftest import SHARED_DATA
+from tests.places import SHARED_DATA
 
 from driftmap.pipeline import ingest, open_store, run
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.benchmarks import bench_ingest, replay_ingest
 from tests.benchmarks.data_sets import is_available
-from tests.conftest import SHARED_DATA
+from tests.places import SHARED_DATA
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(4 * 3600)]
 

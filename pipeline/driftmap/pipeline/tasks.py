@@ -70,7 +70,7 @@ def build_graph_task(
     try:
         source = open_source(source_spec)
         refuse_change = partial(_refuse_changed_source, source_spec, store, fingerprint)
-        block_rows = size_task(source, window.n_rows, settings, max_bytes).block_rows
+        block_rows = None if max_bytes is None else size_task(source, window.n_rows, settings, max_bytes).block_rows
         if block_rows is None:
             built = _build_whole(source, window, settings, seed, refuse_change)
         else:

@@ -103,7 +103,8 @@ class RunWork:
     def _fit_tasks(self, missing: list[WindowPlan]) -> None:
         planned, limit = self._planned, self._place.find_limit()
         fitted = fit_tasks(planned.estimate, self._source, planned.config, missing, limit)
-        self._max_bytes = share_task_bytes(limit)
+        # Where all windows fit, no task need reckon what its own takes.
+        self._max_bytes = share_task_bytes(limit) if fitted.windows_in_blocks else None
         self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
 
     def _work_in_order(self, missing: list[WindowPlan]) -> None:

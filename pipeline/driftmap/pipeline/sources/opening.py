@@ -13,11 +13,11 @@ from driftmap.pipeline.config import SourceSpec, validate
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import arrays
 from driftmap.pipeline.sources.arrays import WindowArrays
-from driftmap.pipeline.sources.parquet import ParquetSource, list_files
 from driftmap.pipeline.sources.places import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
 
 if TYPE_CHECKING:
+    from driftmap.pipeline.sources.parquet import ParquetSource
     from driftmap.pipeline.sources.stamps import FileStamp
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -64,6 +64,8 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.format == "parquet":
+        from driftmap.pipeline.sources.parquet import list_files  # late: Arrow's data sets are slow to import
+
         return _open_parquet(spec, tuple(list_files(SourcePlace(spec.path), spec.files)[1]))
     if spec.format == "zarr":
         from driftmap.pipeline.sources.zarr_group import ZarrSource  # late: zarr is slow to import
@@ -75,6 +77,8 @@ def open_source(spec: SourceSpec) -> Source:
 @lru_cache(maxsize=2)
 def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files anew
     # A worker builds many windows of one source: the footers of its files are read once.
+    from driftmap.pipeline.sources.parquet import ParquetSource
+
     return ParquetSource(spec)
 
 
