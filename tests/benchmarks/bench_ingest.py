@@ -165,7 +165,6 @@ def measure_cost(folder: Path, sizes: tuple[int, ...], n_rows: int, n_repeats: i
 
     Processor seconds, start of Python and imports included, and peak memory; medians.
     """
-    figures = {}
     for size in sizes:
         place = folder / f"{size}"
         write_stream(place / "rows", range(6), n_rows)
@@ -173,21 +172,30 @@ def measure_cost(folder: Path, sizes: tuple[int, ...], n_rows: int, n_repeats: i
         run(place / "rows", place / "store", **options)
         write_stream(place / "rows", range(6, size), n_rows)
         ingest(place / "store", scheduler="serial", complete=True)
-        seconds, peaks = [], []
-        for repeat in range(n_repeats + 1):
-            write_stream(place / "rows", range(size + repeat, size + repeat + 1), n_rows)
-            code = (
-                "import resource, sys; from driftmap.pipeline.cli import run_command; "
-                f"code = run_command(['ingest', {str(place / 'store')!r}, '--complete']); "
-                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
-            )
-            started = _children_seconds()
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    costs: dict[int, list[tuple[float, float]]] = {size: [] for size in sizes}
+    for repeat in range(n_repeats + 1):
+        for size in sizes:  # in turn: a machine's pace changes within minutes
+            write_stream(folder / f"{size}" / "rows", range(size + repeat, size + repeat + 1), n_rows)
+            cost = _time_ingest(folder / f"{size}" / "store")
             if repeat:  # the first may compile
-                seconds.append(_children_seconds() - started)
-                peaks.append(int(done.stdout.split()[-1]) / 1024)
-        figures[size] = {"seconds": statistics.median(seconds), "peak_mb": statistics.median(peaks)}
-    return figures
+                costs[size].append(cost)
+    medians = {
+        size: [statistics.median(values) for values in zip(*found, strict=True)] for size, found in costs.items()
+    }
+    return {size: dict(zip(("seconds", "peak_mb"), values, strict=True)) for size, values in medians.items()}
+
+
+def _time_ingest(store: Path) -> tuple[float, float]:
+    """Processor seconds and peak MB of one `driftmap ingest`."""
+    # Not ru_maxrss, which a process begins with what its parent has.
+    code = (
+        "import re, sys; from pathlib import Path; from driftmap.pipeline.cli import run_command; "
+        f"code = run_command(['ingest', {str(store)!r}, '--complete']); "
+        "print(re.search('VmHWM:\\\\s+(.*) kB', Path('/proc/self/status').read_text())[1]); sys.exit(code)"
+    )
+    started = _children_seconds()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return _children_seconds() - started, int(done.stdout.split()[-1]) / 1024
 
 
 def _children_seconds() -> float:
