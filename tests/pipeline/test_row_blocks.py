@@ -15,7 +15,7 @@ from driftmap.pipeline import tasks as tasks_module
 from driftmap.pipeline.cli import run_command
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.estimates import LIMIT_SHARE, WORKER_BYTES
-from driftmap.pipeline.row_blocks import BlockReader, TaskSize, size_task
+from driftmap.pipeline.row_blocks import BlockReader, size_task
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.windows import WindowPlan
 
@@ -94,7 +94,7 @@ def build_both(source, folder, monkeypatch, block_rows=37, **options):
     opened = as_source(str(source), **options)
     built = []
     for name, rows_at_once in (("whole", None), ("blocks", block_rows)):
-        monkeypatch.setattr(tasks_module, "size_task", lambda *_, rows=rows_at_once: TaskSize(0, rows))
+        monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_, rows=rows_at_once: rows)
         store = run(opened, folder / name, rows=150, row_stride=100, n_neighbors=5, n_epochs=2, scheduler="serial")
         facts = store.state()[1]
         built.append((facts, store.positions(1), store.window_ids(1), store.window_labels(1)))
@@ -125,7 +125,7 @@ def test_arrays_from_python_in_blocks(tmp_path, monkeypatch):
 
 def test_a_source_that_changes_between_blocks_is_refused(tmp_path, monkeypatch):
     path = write_source(tmp_path, "parquet", 400, 6)
-    monkeypatch.setattr(tasks_module, "size_task", lambda *_: TaskSize(0, 50))
+    monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_: 50)
     search = tasks_module.build_window_graph_from_blocks
 
     def search_and_touch(*given):

@@ -70,7 +70,7 @@ def build_graph_task(
     try:
         source = open_source(source_spec)
         refuse_change = partial(_refuse_changed_source, source_spec, store, fingerprint)
-        block_rows = None if max_bytes is None else size_task(source, window.n_rows, settings, max_bytes).block_rows
+        block_rows = _choose_block_rows(source, window, settings, max_bytes)
         if block_rows is None:
             built = _build_whole(source, window, settings, seed, refuse_change)
         else:
@@ -101,6 +101,12 @@ class _Built(NamedTuple):
     labels: dict[str, np.ndarray[Any, Any]]
     graph: WindowGraph
     digest: str
+
+
+def _choose_block_rows(
+    source: Source, window: WindowPlan, settings: GraphSettings, max_bytes: int | None
+) -> int | None:
+    return None if max_bytes is None else size_task(source, window.n_rows, settings, max_bytes).block_rows
 
 
 def _build_whole(

@@ -26,8 +26,6 @@ def start_workers(
     n_tasks: int | None,
     warm_up: Callable[[], object] | None,
     worker_bytes: int | None,
-    *,
-    has_dashboard: bool,
 ) -> DaskExecutor:
     """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`."""
     n_cores = count_cores()
@@ -35,22 +33,22 @@ def start_workers(
     n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
     # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
     n_threads = max(1, n_cores // n_workers)
-    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes, has_dashboard=has_dashboard))
+    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
     with dask.config.set(FEW_MESSAGES):
         client = stack.enter_context(Client(cluster, set_as_default=False))
     return DaskExecutor(client, n_threads, warm_up)
 
 
-def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, has_dashboard: bool) -> LocalCluster:
+def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     with suppress(RuntimeError):  # one worker that is killed as it starts takes the cluster with it, and may be chance
-        return _launch_cluster(n_workers, n_threads, worker_bytes, has_dashboard=has_dashboard)
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
     try:
-        return _launch_cluster(n_workers, n_threads, worker_bytes, has_dashboard=has_dashboard)
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
     except RuntimeError as error:
         raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
 
 
-def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, has_dashboard: bool) -> LocalCluster:
+def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
         "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
@@ -66,8 +64,7 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, has_da
                 threads_per_worker=1,
                 memory_limit=worker_bytes,
                 processes=True,
-                # Any free port, seen from this machine only; unwatched, it would take half a second to start.
-                dashboard_address="127.0.0.1:0" if has_dashboard else None,
+                dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
                 silence_logs=logging.CRITICAL,
             )
     finally:

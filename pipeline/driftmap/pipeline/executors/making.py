@@ -61,8 +61,7 @@ def make_executor(
         return
     with ExitStack() as stack:
         if scheduler is None:
-            is_watched = on_dashboard is not None or performance_report is not None
-            executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes, has_dashboard=is_watched)
+            executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
         else:
             client = stack.enter_context(reach(scheduler))
             executor = DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
