@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.windows import WindowPlan
 
 WORKER_BYTES = 360 * 2**20
-"""A worker process that has built small graphs: Python, Dask, Arrow, Zarr and the kernels."""
+"""A worker process that has built small graphs: Python, Dask, Arrow and the kernels."""
 COORDINATOR_BYTES = 400 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler."""
 SIDE_WORKER_BYTES = COORDINATOR_BYTES

@@ -51,7 +51,7 @@ def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCl
 def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
-        "distributed.worker.multiprocessing-method": "spawn",  # zarr runs threads, which a fork does not survive
+        "distributed.worker.multiprocessing-method": "spawn",  # this process has threads, which no fork survives
         **FEW_MESSAGES,
         # Dask's own setting stays: it has freed memory go back at once.
         "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
