@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _COPIED_ROWS = 4096
 """Rows that are put in another order at a time."""
+_LEFT_SHARE = 0.2
+"""What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows,
+once in eight, 9 MB (tests/pipeline/test_estimates.py)."""
 _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 
@@ -56,7 +59,8 @@ def size_task(source: Source, n_rows: int, settings: GraphSettings, max_bytes: i
     """
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
-    whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside)
+    left = int(_LEFT_SHARE * read.peak_bytes)
+    whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside + left)
     if max_bytes is None or whole <= max_bytes:
         return TaskSize(whole, None)
 

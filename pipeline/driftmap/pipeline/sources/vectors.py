@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -107,7 +107,10 @@ def read_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows:
     """
     with np.errstate(over="ignore"):  # what is too large for float32 becomes inf, and is refused as such
         if not columns.is_list:
-            matrix = np.column_stack([_read_numbers(table.column(name)) for name in columns.names])
+            # Column by column into one array: many small ones leave a process in pieces that it cannot give back.
+            matrix = np.empty((table.num_rows, len(columns.names)), dtype=np.float32)
+            for place, name in enumerate(columns.names):
+                matrix[:, place] = _read_numbers(table.column(name))
             return RaggedRows(matrix.reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
         column = table.column(columns.names[0])
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
@@ -177,9 +180,9 @@ def refuse_not_finite(matrix: Float32Array, rows: Int64Array) -> None:
         )
 
 
-def _read_numbers(column: pa.ChunkedArray | pa.Array) -> Float32Array:
+def _read_numbers(column: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
     # Missing numbers become NaN, which is refused with the row's number.
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)).astype(np.float32)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _read_lists(array: pa.Array, name: str) -> RaggedRows:
