@@ -231,31 +231,6 @@ def test_rows_before_the_first_window_are_late(place):
     assert [(late.label, late.n_rows) for late in take_in(place, reopen=True).late] == [("before 2024-01-01", 5)]
 
 
-def test_reopen_goes_back_and_leaves_the_old_generation(place):
-    write_days(place / "days", range(6, 7))  # now the window of days 4 and 5 is whole
-    before = read_maps(open_store(place / "store"))
-    pq.write_table(make_day(2, n_rows=10, first=9000), place / "days" / "late.parquet")
-    report = take_in(place, reopen=True)
-    assert report.reopened == "2024-01-02"
-    assert report.new == ["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
-    assert report.late == []
-    store = open_store(place / "store")
-    assert store.generation == 1
-    assert [w.n_rows for w in store.state()] == [80, 90, 90, 80, 80]
-    assert store.positions("2024-01-01").tobytes() == before["2024-01-01"]
-    assert read_maps(open_store(place / "store", generation=0)) == before
-    assert take_in(place, reopen=True).did_nothing
-
-
-def test_reopen_from_the_very_first_window(place):
-    write_days(place / "days", range(6, 7))  # now the window of days 4 and 5 is whole
-    pq.write_table(make_day(0, n_rows=10, first=9000), place / "days" / "late.parquet")
-    assert take_in(place, reopen=True).reopened == "2024-01-01"
-    store = open_store(place / "store")
-    assert [w.n_rows for w in store.state()] == [90, 80, 80, 80, 80]
-    assert [w.status for w in store.state()] == ["final"] * 3 + ["provisional"] * 2
-
-
 def test_half_written_files_are_left_for_the_next_time(place):
     pq.write_table(make_day(6), place / "day-006.parquet")
     whole = (place / "day-006.parquet").read_bytes()

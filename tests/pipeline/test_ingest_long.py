@@ -19,14 +19,19 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(4 * 3600)]
 
 @pytest.mark.parametrize("name", bench_ingest.SETS)
 def test_ingested_maps_are_as_good_as_those_of_one_run(name, tmp_path):
+    """Rows move as far in the maps' unit; over the maps' spread it is less where ingested maps are larger.
+
+    On house_votes they are by a fifth (why, the next test says): their drift is .097, that of one run .115.
+    """
     if not is_available(name):
         pytest.skip("the shared data sets are not on this machine")
     figures = bench_ingest.compare(name, tmp_path)
     whole, grown = figures["whole"], figures["grown"]
     assert grown["trust"] == pytest.approx(whole["trust"], rel=0.05)
     assert grown["neighbours"] > 0.95 * whole["neighbours"]
-    for step in ("drift1", "drift5"):
-        assert not grown[step] > 1.05 * whole[step]  # NaN where no row lasts that long
+    for step in (1, 5):  # NaN where no row lasts that long
+        assert not grown[f"drift{step}"] > 1.05 * whole[f"drift{step}"]
+        assert grown[f"moved{step}"] == pytest.approx(whole[f"moved{step}"], rel=0.05, nan_ok=True)
 
 
 def test_the_map_keeps_its_scale_and_place(tmp_path):

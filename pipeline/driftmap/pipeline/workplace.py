@@ -73,8 +73,9 @@ class Workplace:
         if self.scheduler == "serial":
             return None
         if self.scheduler is None:
-            cure = "raise worker_memory, start fewer workers"
-            return WorkerLimit(self.workers or count_cores(), 1, self.worker_bytes, cure)
+            n_workers = self.workers or count_cores()
+            cure = "raise worker_memory" + (", start fewer workers" if n_workers > 1 else "")
+            return WorkerLimit(n_workers, 1, self.worker_bytes, cure)
         from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
 
         return find_worker_limit(self.scheduler)

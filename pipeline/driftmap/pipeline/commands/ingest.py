@@ -27,6 +27,7 @@ _EVENTS = {
 @click.option("--clock", is_flag=True, help="Let time pass by the clock, not by the newest time stamp of the rows.")
 @click.option("--complete", is_flag=True, help="Nothing more comes of what is there: take the last window as it is.")
 @click.option("--reopen", is_flag=True, help="Go back to before the first window that misses late rows.")
+@click.option("--reopen-from", metavar="LABEL", help="Go back to before this window: it is damaged, or was rewritten.")
 @click.option(
     "--on-bad",
     type=click.Choice(["stop", "skip"]),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.verify import Damage
 
 EXIT_DAMAGED = 1
 
@@ -22,7 +24,8 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
     """Read every array that the log of STORE names, and name each that is missing, cut short or changed.
 
     Ends with exit code 0 when all is well, 1 when something is damaged, 2 when STORE cannot be looked at at all. What
-    is damaged is made again, and only that, by the command that made the store (`driftmap run ...`).
+    is damaged is made again, and only that, by the command that made the store (`driftmap run ...`). A store that has
+    grown since is laid out again from the first damaged window on: `driftmap ingest STORE --reopen-from LABEL`.
     """
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.verify import check_log, count_arrays, find_damage, find_orphans
@@ -46,7 +49,22 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         for line in [*log, *map(str, damaged)]:
             click.echo(line)
         click.echo(_summarise(report))
+        if (cure := _find_cure(opened, damaged)) is not None:
+            click.echo(cure)
     context.exit(EXIT_DAMAGED if log or damaged else 0)
+
+
+def _find_cure(opened: Store, damaged: list[Damage]) -> str | None:
+    """Say what makes good what is damaged."""
+    if not damaged:
+        return None
+    first = min((damage for damage in damaged if damage.is_current), key=lambda damage: damage.number, default=None)
+    if first is None:
+        return "only an earlier generation is damaged; `driftmap prune` removes it"
+    if opened.growth.n_ingests or opened.generation:
+        label = shlex.quote(first.window)
+        return f"to make it good: driftmap ingest {shlex.quote(str(opened.path))} --reopen-from {label}"
+    return "to make it good: run the command that made the store again"
 
 
 def _clean(opened: Store) -> dict[str, int]:

@@ -79,7 +79,8 @@ def ingest(
         Called with a name and facts whenever something happened: `window`, `rebuilt`, `skipped`, `quarantined`,
         `reopened`.
     **options
-        As `IngestOptions` has them: `grace`, `clock`, `complete`, `reopen`, `keep`, `on_bad`, `quarantine`, `wait`.
+        As `IngestOptions` has them: `grace`, `clock`, `complete`, `reopen`, `reopen_from`, `keep`, `on_bad`,
+        `quarantine`, `wait`.
 
     Returns
     -------
@@ -145,10 +146,10 @@ class _Ingest:
 
     def run(self) -> IngestReport:
         """Do all there is to do."""
+        given = self._find_given_window()
         self._scan()
         self._ask()
-        if self._options.reopen:
-            self._reopen()
+        self._reopen(given)
         while self._take_in():
             pass
         if self._options.keep is not None:
@@ -192,12 +193,30 @@ class _Ingest:
         must_tie = self._options.on_bad == "stop"
         return Planner(self._store, self._config, self._feed, self._parts, self._slots, until, must_tie=must_tie)
 
-    def _reopen(self) -> None:
-        late = [found for found in list_late(self._store, self._slots) if found.slot != BEFORE]
-        if not late:
+    def _find_given_window(self) -> int | None:
+        """Find the window that the store is to go back to before, by its label."""
+        label = self._options.reopen_from
+        if label is None:
+            return None
+        if label not in self._store.labels:
+            raise ConfigError(
+                f"reopen_from is {label!r}, but {self._store.path} has no such window (any more); its last one is "
+                f"{self._store.labels[-1]!r}. Give the label of one that it has; to go on after an ingest that was "
+                "killed, leave it out"
+            )
+        return self._store.labels.index(label)
+
+    def _reopen(self, given: int | None) -> None:
+        """Go back to before a given window, or the first that misses late rows if that was asked for."""
+        labels = dict(enumerate(self._store.labels))
+        found = {} if given is None else {given: labels[given]}
+        if self._options.reopen:
+            late = [late for late in list_late(self._store, self._slots) if late.slot != BEFORE]
+            found |= {one.index: labels.get(one.index, one.label) for one in reversed(late)}
+        if not found:
             return
-        first = min(found.index for found in late)
-        label = self._store.labels[first] if first < self._store.n_windows else late[0].label
+        first = min(found)
+        label = found[first]
         refuse_pruned(self._store, first)
         growth = self._store.growth
         slots = [

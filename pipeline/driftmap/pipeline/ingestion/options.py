@@ -30,6 +30,8 @@ class IngestOptions:
     """Whether nothing more comes of what is there, so that the last window is taken as it is."""
     reopen: bool = False
     """Whether rows that come too late for a final window send the store back to before it."""
+    reopen_from: str | None = None
+    """Label of a window that the store goes back to before: one that is damaged, or whose rows were changed."""
     keep: str | None = None
     """How long graphs are kept, such as `2y`, or of how many windows; None: for good."""
     on_bad: Literal["stop", "skip"] = "stop"

@@ -1,0 +1,109 @@
+"""Reopening: a store goes back to before a window, and is laid out again from there as a new generation."""
+
+from __future__ import annotations
+
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, write_days
+
+from driftmap.pipeline import ingest, open_store
+from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.store.attempts import name_group
+from driftmap.pipeline.store.verify import find_damage
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A store of six days: five windows of two days, the last two provisional; a seventh day is there."""
+    folder = tmp_path_factory.mktemp("begun")
+    make_store(folder / "days", folder / "store")
+    write_days(folder / "days", range(6, 7))  # now the window of days 4 and 5 is whole
+    return folder
+
+
+@pytest.fixture
+def place(begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "p")
+    return tmp_path / "p"
+
+
+def take_in(place, **options):
+    return ingest(place / "store", source=place / "days", scheduler="serial", **options)
+
+
+def damage_map(store, label):
+    """Change a bit of a window's map."""
+    state = next(window for window in store.state() if window.label == label)
+    folder = store.path / name_group(state.index, state.layout_attempt) / "positions" / "c"
+    chunk = next(file for file in sorted(folder.rglob("*")) if file.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 8
+    chunk.write_bytes(content)
+
+
+def test_reopen_goes_back_and_leaves_the_old_generation(place):
+    before = read_maps(open_store(place / "store"))
+    pq.write_table(make_day(2, n_rows=10, first=9000), place / "days" / "late.parquet")
+    report = take_in(place, reopen=True)
+    assert report.reopened == "2024-01-02"
+    assert report.new == ["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
+    assert report.late == []
+    store = open_store(place / "store")
+    assert store.generation == 1
+    assert [w.n_rows for w in store.state()] == [80, 90, 90, 80, 80]
+    assert store.positions("2024-01-01").tobytes() == before["2024-01-01"]
+    assert read_maps(open_store(place / "store", generation=0)) == before
+    assert take_in(place, reopen=True).did_nothing
+
+
+def test_reopen_from_the_very_first_window(place):
+    pq.write_table(make_day(0, n_rows=10, first=9000), place / "days" / "late.parquet")
+    assert take_in(place, reopen=True).reopened == "2024-01-01"
+    store = open_store(place / "store")
+    assert [w.n_rows for w in store.state()] == [90, 80, 80, 80, 80]
+    assert [w.status for w in store.state()] == ["final"] * 3 + ["provisional"] * 2
+
+
+def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
+    write_days(place / "days", range(7, 10))
+    take_in(place)
+    before = read_maps(open_store(place / "store"))
+    damage_map(open_store(place / "store"), "2024-01-06")
+    assert run_command(["verify", str(place / "store")]) == 1
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("to make it good: driftmap ").split()
+    assert command == ["ingest", str(place / "store"), "--reopen-from", "2024-01-06"]
+    assert run_command([*command, "--source", str(place / "days")]) == 0
+    assert "reopened from '2024-01-06' as generation 1" in capsys.readouterr().out
+    store = open_store(place / "store")
+    assert find_damage(store, with_older=False) == []
+    assert read_maps(store).keys() == before.keys()
+    early = [label for label in before if label < "2024-01-06"]
+    assert [store.positions(label).tobytes() for label in early] == [before[label] for label in early]
+    assert run_command(["verify", str(place / "store")]) == 1
+    assert "`driftmap prune` removes it" in capsys.readouterr().out
+    assert run_command(["prune", str(place / "store")]) == 0
+    assert run_command(["verify", str(place / "store")]) == 0
+
+
+def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):
+    before = read_maps(open_store(place / "store"))
+    pq.write_table(make_day(2, seed=1), place / "days" / "day-002.parquet")
+    take_in(place)
+    assert open_store(place / "store").positions("2024-01-02").tobytes() == before["2024-01-02"]  # final
+    report = take_in(place, reopen_from="2024-01-02")
+    assert report.reopened == "2024-01-02"
+    assert report.new == ["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
+    store = open_store(place / "store")
+    assert store.positions("2024-01-01").tobytes() == before["2024-01-01"]
+    assert store.positions("2024-01-02").tobytes() != before["2024-01-02"]
+    assert [w.n_rows for w in store.state()] == [2 * N_ROWS] * 5
+
+
+def test_a_window_that_is_not_there_is_refused_before_any_work(place):
+    n_commits = open_store(place / "store").n_commits
+    with pytest.raises(ConfigError, match=r"reopen_from is '2025'.*no such window.*last one is '2024-01-05'"):
+        take_in(place, reopen_from="2025")
+    assert open_store(place / "store").n_commits == n_commits
