@@ -121,7 +121,7 @@ def test_blocks_that_do_not_fit_a_worker_are_refused_also_where_all_graphs_are_t
     shutil.copytree(undisturbed.path, path)
     for commit in sorted((path / "commits").glob("*.json"))[N_WINDOWS + 1 :]:
         commit.unlink()
-    with pytest.raises(PlanError, match=r"the largest block takes 4\d\d MB in a worker, which has 200 MB"):
+    with pytest.raises(PlanError, match=r"the largest block takes 5\d\d MB in a worker, which has 200 MB"):
         run(source, path, workers=1, worker_memory="200MB", **OPTIONS)
     assert open_store(path).n_blocks_done == 0
 
