@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftmap.pipeline import run
+from driftmap.pipeline import ingest, run
 from driftmap.pipeline.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from driftmap.pipeline.ingestion.options import IngestReport
 
 N_ROWS = 40
 START = np.datetime64("2024-01-01", "us")
@@ -52,6 +54,11 @@ def make_store(folder: Path, path: Path, n_days: int = 6, **options: Any) -> Sto
     write_days(folder, range(n_days))
     store = run(folder, path, scheduler="serial", **{**OPTIONS, **options})
     return Store.open(store.path)
+
+
+def take_in(place: Path, **options: Any) -> IngestReport:
+    """Ingest the days of a folder into the store beside them."""
+    return ingest(place / "store", source=place / "days", scheduler="serial", **options)
 
 
 def read_maps(store: Store) -> dict[str, bytes]:

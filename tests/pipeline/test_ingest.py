@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, write_days
+from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli import run_command
@@ -33,10 +33,6 @@ def place(begun, tmp_path):
     shutil.copytree(begun / "days", tmp_path / "days")  # keeps the files' times, as the fingerprint wants
     shutil.copytree(begun / "store", tmp_path / "store")
     return tmp_path
-
-
-def take_in(place, **options):
-    return ingest(place / "store", source=place / "days", **SERIAL, **options)
 
 
 def list_files(folder):

@@ -6,7 +6,7 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from tests.pipeline.growing import make_day, make_store, read_maps, write_days
+from tests.pipeline.growing import make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store, prune
 from driftmap.pipeline.cli import run_command
@@ -29,10 +29,6 @@ def grown(tmp_path_factory):
 def place(grown, tmp_path):
     shutil.copytree(grown, tmp_path / "p")
     return tmp_path / "p"
-
-
-def take_in(place, **options):
-    return ingest(place / "store", source=place / "days", scheduler="serial", **options)
 
 
 def list_names(place):

@@ -6,12 +6,12 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, write_days
+from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
+from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, take_in, write_days
 
-from driftmap.pipeline import ingest, open_store
+from driftmap.pipeline import open_store
 from driftmap.pipeline.cli import run_command
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.store.attempts import name_group
 from driftmap.pipeline.store.verify import find_damage
 
 
@@ -28,20 +28,6 @@ def begun(tmp_path_factory):
 def place(begun, tmp_path):
     shutil.copytree(begun, tmp_path / "p")
     return tmp_path / "p"
-
-
-def take_in(place, **options):
-    return ingest(place / "store", source=place / "days", scheduler="serial", **options)
-
-
-def damage_map(store, label):
-    """Change a bit of a window's map."""
-    state = next(window for window in store.state() if window.label == label)
-    folder = store.path / name_group(state.index, state.layout_attempt) / "positions" / "c"
-    chunk = next(file for file in sorted(folder.rglob("*")) if file.is_file())
-    content = bytearray(chunk.read_bytes())
-    content[len(content) // 2] ^= 8
-    chunk.write_bytes(content)
 
 
 def test_reopen_goes_back_and_leaves_the_old_generation(place):
@@ -71,7 +57,8 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     write_days(place / "days", range(7, 10))
     take_in(place)
     before = read_maps(open_store(place / "store"))
-    damage_map(open_store(place / "store"), "2024-01-06")
+    window = open_store(place / "store").labels.index("2024-01-06")
+    flip_a_bit(list_chunks(find_group(open_store(place / "store"), window, "positions") / "positions")[0])
     assert run_command(["verify", str(place / "store")]) == 1
     command = capsys.readouterr().out.splitlines()[-1].removeprefix("to make it good: driftmap ").split()
     assert command == ["ingest", str(place / "store"), "--reopen-from", "2024-01-06"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
 
 from driftmap.pipeline import open_store, run
@@ -20,9 +20,6 @@ from driftmap.pipeline.store.commits import CommitLog
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orphans
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 N_WINDOWS, N_ROWS = 8, 40
 OPTIONS = {"by": "year", "id": "entity", "label": "party", "vectors": "v", "n_neighbors": 5, "n_epochs": 8,
@@ -49,22 +46,6 @@ def copy(whole, tmp_path):
 
 def go_on(source, path):
     return run(source, path, scheduler="serial", **OPTIONS)
-
-
-def find_group(store: Store, window: int, array: str) -> Path:
-    state = store.state()[window]
-    attempt = state.layout_attempt if array == "positions" else state.graph_attempt
-    return store.path / name_group(window, attempt)
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 8
-    path.write_bytes(content)
-
-
-def list_chunks(folder: Path) -> list[Path]:
-    return sorted(file for file in (folder / "c").rglob("*") if file.is_file())
 
 
 def read_everything(store: Store) -> dict[tuple[int, str], bytes]:

@@ -208,15 +208,14 @@ class _Ingest:
 
     def _reopen(self, given: int | None) -> None:
         """Go back to before a given window, or the first that misses late rows if that was asked for."""
-        labels = dict(enumerate(self._store.labels))
-        found = {} if given is None else {given: labels[given]}
-        if self._options.reopen:
-            late = [late for late in list_late(self._store, self._slots) if late.slot != BEFORE]
-            found |= {one.index: labels.get(one.index, one.label) for one in reversed(late)}
-        if not found:
+        late = [found for found in list_late(self._store, self._slots) if found.slot != BEFORE]
+        places = [found.index for found in late] if self._options.reopen else []
+        if given is not None:
+            places.append(given)
+        if not places:
             return
-        first = min(found)
-        label = found[first]
+        first = min(places)
+        label = self._store.labels[first] if first < self._store.n_windows else late[0].label
         refuse_pruned(self._store, first)
         growth = self._store.growth
         slots = [

@@ -1,0 +1,31 @@
+"""Damage to files, for tests of what finds and mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.store.attempts import name_group
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from driftmap.pipeline.store import Store
+
+
+def flip_a_bit(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def find_group(store: Store, window: int, array: str) -> Path:
+    """Find the folder of a window's graph or map, whichever has the array."""
+    state = store.state()[window]
+    attempt = state.layout_attempt if array == "positions" else state.graph_attempt
+    return store.path / name_group(window, attempt)
+
+
+def list_chunks(folder: Path) -> list[Path]:
+    """List the files of an array."""
+    return sorted(file for file in (folder / "c").rglob("*") if file.is_file())
