@@ -14,8 +14,9 @@ from tests.memory import needs_proc, run_python
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
-from driftmap.pipeline.estimates import WORKER_BYTES, Estimate, fit_tasks
+from driftmap.pipeline.estimates import SIDE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
 from driftmap.pipeline.execution import WorkerLimit
+from driftmap.pipeline.machine import format_size
 from driftmap.pipeline.sources import as_source
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ def test_what_does_not_fit_a_worker_is_refused_before_any_work(source, tmp_path,
         "plan": lambda: plan(source, **options),
         "run": lambda: run(source, tmp_path / "store", **options),
     }
-    with pytest.raises(PlanError, match=r"window 'rows 0-499' takes 3\d\d MB .* 300 MB .*worker_memory.*smaller"):
+    need = format_size(plan(source, id="id", rows=500, row_stride=200).estimate.worker_bytes)
+    with pytest.raises(PlanError, match=rf"window 'rows 0-499' takes {need} .* 300 MB .*worker_memory.*smaller"):
         calls[call]()
     assert not (tmp_path / "store").exists()
 
@@ -215,15 +217,18 @@ def test_what_does_not_fit_a_worker_is_refused_before_any_work(source, tmp_path,
 def test_a_block_that_does_not_fit_a_worker_is_made_shorter_or_refused(tmp_path):
     source = write_source(tmp_path, "parquet", 60_000, 8)[0]
     options = {"id": "id", "rows": 6_000, "row_stride": 3_000, "workers": 1, "layout": "exchange"}
-    roomy, tight = (plan(source, **options, worker_memory=memory) for memory in ("4GB", "1120MB"))
+    roomy = plan(source, **options, worker_memory="4GB")
+    enough, little = (2 * (SIDE_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
+    tight = plan(source, **options, worker_memory=enough)
     assert roomy.config.block_windows == 8
     assert 1 <= tight.config.block_windows < 8
     assert tight.estimate.block_bytes < roomy.estimate.block_bytes
-    with pytest.raises(PlanError, match=r"largest block takes .* MB in a worker, which has 1.12 GB and may fill 50%"):
-        plan(source, **options, worker_memory="1120MB", block_windows=8)
+    words = f"largest block takes {format_size(roomy.estimate.worker_bytes)} in a worker, which has "
+    with pytest.raises(PlanError, match=words + format_size(enough) + " and may fill 50%"):
+        plan(source, **options, worker_memory=enough, block_windows=8)
     with pytest.raises(PlanError, match=r"lower the windows' rows, or raise worker_memory"):
-        plan(source, **options, worker_memory="1020MB", block_windows=1)
-    in_order = plan(source, **{**options, "layout": "carry"}, worker_memory="1020MB")
+        plan(source, **options, worker_memory=little, block_windows=1)
+    in_order = plan(source, **{**options, "layout": "carry"}, worker_memory=little)
     assert in_order.estimate.block_bytes == 0
 
 

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.windows import WindowPlan
 
-WORKER_BYTES = 360 * 2**20
-"""A worker process that has built small graphs: Python, Dask, Arrow and the kernels."""
-COORDINATOR_BYTES = 480 * 2**20
+WORKER_BYTES = 430 * 2**20
+"""A worker process that has built small graphs: Python, Dask, Arrow and the kernels. 298 MiB, 335 where it compiled
+them; and up to 90 more of libraries, by how their files came into the system's page cache, which Dask counts too."""
+COORDINATOR_BYTES = 570 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
 what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
 SIDE_WORKER_BYTES = COORDINATOR_BYTES
