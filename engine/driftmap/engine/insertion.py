@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.compiling import exact
-from driftmap.engine.selection import gather_candidates, measure_distance
+from driftmap.engine.selection import CHUNK, gather_candidates, has_near, make_room, measure_distance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Lists = tuple[Int32Array, Float32Array]
 
-_CHUNK = 64
 _RELATIVE = 1.0 + 2.0**-20  # two distances that are one float32 number have squares much nearer than this
 
 
@@ -52,15 +51,13 @@ def select_among(
     lists
         indices and distances, (n, k), overwritten in the rows `own`.
     """
-    q = products.shape[1]
     indices, distances = lists
-    candidates = np.empty(q, dtype=np.int32)
-    lows = np.empty(q, dtype=products.dtype)
-    tops = np.empty(indices.shape[1] - 1, dtype=products.dtype)
+    room = make_room(products[0], indices.shape[1])
+    candidates, lows, _, _ = room
     n_summed = 0
     for b in range(len(products)):
         row = own[b]
-        n_candidates, bar = gather_candidates(products[b], bounds, row - first_column, candidates, lows, tops)
+        n_candidates, bar = gather_candidates(products[b], bounds, row - first_column, room)
         indices[row] = -1
         distances[row] = np.inf
         indices[row, 0] = numbers[row]
@@ -110,15 +107,12 @@ def add_columns(
     n_summed = 0
     for b in range(len(products)):
         row = own[b]
-        for start in range(0, q, _CHUNK):
-            stop = min(start + _CHUNK, q)
-            n_near = 0  # a loop without branches first: most chunks hold no near row
-            for j in range(start, stop):
-                n_near += run_least[j] - 2 * products[b, j] <= bars[row]
-            if n_near == 0:
+        for start in range(0, q, CHUNK):
+            stop = min(start + CHUNK, q)
+            if not has_near(run_least[start:stop], products[b, start:stop], bars[row]):
                 continue
             for j in range(start, stop):
-                if run_least[j] - 2 * products[b, j] <= bars[row] and first + j != row:
+                if run_least[j] - (products[b, j] + products[b, j]) <= bars[row] and first + j != row:
                     n_summed += insert_measured(data, numbers, row, first + j, lists)
                     bars[row] = min(bars[row], _find_bar(lists[1][row, -1], least[row], unit))
     return n_summed
@@ -145,18 +139,24 @@ def add_rows(
     n_summed = 0
     for b in range(len(products)):
         j = own[b]
-        for start in range(first, last, _CHUNK):
-            stop = min(start + _CHUNK, last)
-            n_near = 0
-            for row in range(start, stop):
-                n_near += least[j] - 2 * products[b, row] <= bars[row]
-            if n_near == 0:
+        for start in range(first, last, CHUNK):
+            stop = min(start + CHUNK, last)
+            if not _lets_in(bars[start:stop], products[b, start:stop], least[j]):
                 continue
             for row in range(start, stop):
-                if least[j] - 2 * products[b, row] <= bars[row] and j != row:
+                if least[j] - (products[b, row] + products[b, row]) <= bars[row] and j != row:
                     n_summed += insert_measured(data, numbers, row, j, lists)
                     bars[row] = min(bars[row], _find_bar(lists[1][row, -1], least[row], unit))
     return n_summed
+
+
+@exact
+def _lets_in(bars: npt.NDArray[Any], products: npt.NDArray[Any], least: float) -> bool:
+    """Tell whether the bar of any of a chunk of rows lets one row in; as `selection.has_near`, the other way round."""
+    is_any = False
+    for row in range(len(products)):
+        is_any |= least - (products[row] + products[row]) <= bars[row]
+    return is_any
 
 
 @exact

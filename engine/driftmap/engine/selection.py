@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int32Array
 
 Float64Array = npt.NDArray[np.float64]
+Room = tuple[npt.NDArray[np.int32], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+"""Where candidates are gathered, see `make_room`."""
+
+CHUNK = 64
+"""Columns of products that are looked through together, before the near ones among them one by one."""
+
+MIN_GROUPS = 64
+GROUPS_PER_NEIGHBOUR = 4
+"""Into how many groups rows are put to find a first bound: with four a neighbour, 1.2 rows a neighbour pass it."""
+
 Data = tuple[npt.NDArray[np.float32], Float64Array, float]
 
 
@@ -47,15 +57,13 @@ def select_by_bounds(
     indices, distances
         (n, k), filled for the block's rows: ascending, ties by index, the row itself first.
     """
-    n = products.shape[1]
     k = indices.shape[1]
-    candidates = np.empty(n, dtype=np.int32)
-    lows = np.empty(n, dtype=products.dtype)
-    tops = np.empty(k - 1, dtype=products.dtype)
+    room = make_room(products[0], k)
+    candidates, lows, _, _ = room
     n_summed = 0
     for b in range(len(products)):
         row = first_row + b
-        n_candidates, bar = gather_candidates(products[b], bounds, row, candidates, lows, tops)
+        n_candidates, bar = gather_candidates(products[b], bounds, row, room)
         indices[row, 0] = row
         distances[row, 0] = 0.0
         filled = 1
@@ -69,32 +77,82 @@ def select_by_bounds(
 
 
 @exact
+def make_room(products: npt.NDArray[Any], k: int) -> Room:
+    """Give `gather_candidates` room to work in: for rows of products such as these, and k neighbours."""
+    n = len(products)
+    candidates = np.empty(n, dtype=np.int32)
+    lows = np.empty(n, dtype=products.dtype)
+    minima = np.empty(max(MIN_GROUPS, GROUPS_PER_NEIGHBOUR * k), dtype=products.dtype)
+    tops = np.empty(k, dtype=products.dtype)
+    return candidates, lows, minima, tops
+
+
+@exact
 def gather_candidates(
-    products: npt.NDArray[Any],
-    bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
-    row: int,
-    candidates: Int32Array,
-    lows: npt.NDArray[Any],
-    tops: npt.NDArray[Any],
+    products: npt.NDArray[Any], bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]], row: int, room: Room
 ) -> tuple[int, float]:
     """List the rows that can be among one row's nearest; return how many and the bar that their lower bounds must pass.
 
-    `products` is (n,), `bounds` as in `select_by_bounds`; the other arrays are room to work in.
+    `products` is (n,), `bounds` as in `select_by_bounds`, `room` as `make_room` makes it: its first two arrays hold the
+    candidates and their lower bounds.
     """
     least, most = bounds
+    candidates, lows, minima, tops = room
     widest = most[row] - least[row]  # the own row's share of the uncertainty
-    tops[:] = np.inf
-    bar = tops[-1]
+    bar = _bound_nearest(products, most, minima, tops) + widest
+    nearest = tops[:-1]
+    nearest[:] = np.inf
     n_candidates = 0
-    for j in range(len(products)):
-        low = least[j] - 2 * products[j]
-        if low <= bar and j != row:
-            candidates[n_candidates] = j
-            lows[n_candidates] = low
-            n_candidates += 1
-            _push(tops, most[j] - 2 * products[j])
-            bar = tops[-1] + widest
+    for start in range(0, len(products), CHUNK):
+        found = products[start : start + CHUNK]
+        if not has_near(least[start : start + CHUNK], found, bar):
+            continue
+        for place in range(len(found)):
+            j = start + place
+            twice = found[place] + found[place]
+            low = least[j] - twice
+            if low <= bar and j != row:
+                candidates[n_candidates] = j
+                lows[n_candidates] = low
+                n_candidates += 1
+                _push(nearest, most[j] - twice)
+                bar = min(bar, nearest[-1] + widest)
     return n_candidates, bar
+
+
+@exact
+def _bound_nearest(
+    products: npt.NDArray[Any], most: npt.NDArray[Any], minima: npt.NDArray[Any], tops: npt.NDArray[Any]
+) -> float:
+    """Bound the upper bounds of as many nearest rows as `tops` has places, the row itself perhaps among them.
+
+    The least of each of some groups of rows is found at vector speed, and the rows that these are do for a bound.
+    """
+    n_groups = len(minima)
+    minima[:] = np.inf
+    for start in range(0, len(products), n_groups):
+        found, top = products[start : start + n_groups], most[start : start + n_groups]
+        for group in range(len(found)):
+            value = top[group] - (found[group] + found[group])
+            minima[group] = value if value < minima[group] else minima[group]  # noqa: FURB136 - as in kernels
+    tops[:] = np.inf
+    for group in range(n_groups):
+        _push(tops, minima[group])
+    bound: float = tops[-1]
+    return bound
+
+
+@exact
+def has_near(least: npt.NDArray[Any], products: npt.NDArray[Any], bar: float) -> bool:
+    """Tell whether a chunk of rows holds one whose lower bound does not pass the bar.
+
+    Most chunks hold none. Written so that it is vectorised: .35 ns a row instead of 1.3 with a sum in place of the
+    `or`, an index into the whole array in place of a slice, or 2 p, which is float64, in place of p + p.
+    """
+    is_any = False
+    for j in range(len(products)):
+        is_any |= least[j] - (products[j] + products[j]) <= bar
+    return is_any
 
 
 @exact

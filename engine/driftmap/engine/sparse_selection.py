@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.engine.compiling import exact
-from driftmap.engine.selection import gather_candidates, insert_neighbour
+from driftmap.engine.selection import gather_candidates, insert_neighbour, make_room
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int32Array
@@ -50,16 +50,15 @@ def select_sparse(
     by_indptr, by_rows, by_values = turned
     n, k = indices.shape
     products = np.empty(n, dtype=np.float64)
-    candidates = np.empty(n, dtype=np.int32)
-    lows = np.empty(n, dtype=np.float64)
-    tops = np.empty(k - 1, dtype=np.float64)
+    room = make_room(products, k)
+    candidates, lows, _, _ = room
     for row in range(n):
         products[:] = 0.0
         for e in range(indptr[row], indptr[row + 1]):
             value = values[e]
             for other in range(by_indptr[features[e]], by_indptr[features[e] + 1]):
                 products[by_rows[other]] += value * by_values[other]
-        n_candidates, bar = gather_candidates(products, bounds, row, candidates, lows, tops)
+        n_candidates, bar = gather_candidates(products, bounds, row, room)
         indices[row, 0] = row
         distances[row, 0] = 0.0
         filled = 1
