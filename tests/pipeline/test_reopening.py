@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pyarrow.parquet as pq
@@ -60,7 +61,10 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     window = open_store(place / "store").labels.index("2024-01-06")
     flip_a_bit(list_chunks(find_group(open_store(place / "store"), window, "positions") / "positions")[0])
     assert run_command(["verify", str(place / "store")]) == 1
-    command = capsys.readouterr().out.splitlines()[-1].removeprefix("to make it good: driftmap ").split()
+    said = capsys.readouterr().out.splitlines()[-1]
+    command = said.removeprefix("to make it good: driftmap ").split()
+    assert run_command(["verify", str(place / "store"), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["cure"] == said
     assert command == ["ingest", str(place / "store"), "--reopen-from", "2024-01-06"]
     assert run_command([*command, "--source", str(place / "days")]) == 0
     assert "reopened from '2024-01-06' as generation 1" in capsys.readouterr().out
@@ -72,7 +76,8 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     assert run_command(["verify", str(place / "store")]) == 1
     assert "`driftmap prune` removes it" in capsys.readouterr().out
     assert run_command(["prune", str(place / "store")]) == 0
-    assert run_command(["verify", str(place / "store")]) == 0
+    assert run_command(["verify", str(place / "store"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cure"] is None
 
 
 def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):

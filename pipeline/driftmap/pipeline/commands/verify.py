@@ -42,6 +42,7 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         "damaged_commits": log,
         "orphans": _sum(orphans),
         "removed": _sum(removed),
+        "cure": _find_cure(opened, damaged),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -49,8 +50,8 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         for line in [*log, *map(str, damaged)]:
             click.echo(line)
         click.echo(_summarise(report))
-        if (cure := _find_cure(opened, damaged)) is not None:
-            click.echo(cure)
+        if report["cure"] is not None:
+            click.echo(report["cure"])
     context.exit(EXIT_DAMAGED if log or damaged else 0)
 
 
