@@ -76,6 +76,7 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     assert run_command(["verify", str(place / "store")]) == 1
     assert "`driftmap prune` removes it" in capsys.readouterr().out
     assert run_command(["prune", str(place / "store")]) == 0
+    capsys.readouterr()
     assert run_command(["verify", str(place / "store"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cure"] is None
 
