@@ -89,7 +89,8 @@ def compare_threads(say: Callable[[str], None] = print) -> dict[str, Any]:
             one, two = (_finish(_start_threads(files, n)) for n in (1, 2))
             beside = [_finish(process) for process in [_start_threads(files, 1) for _ in range(2)]]
             rounds.append({"1": one, "2": two, "at_once": beside})
-            say(_format_round(len(rounds), _measure_round(rounds[-1])))
+            threads, processes = _measure_round(rounds[-1])
+            say(f"round {len(rounds)}: 2 threads {threads:.2f} times as fast as 1, 2 processes {processes:.2f}")
     ratio, most = (statistics.median(values) for values in zip(*map(_measure_round, rounds), strict=True))
     one, two = (_middle([found[n]["runs"][0] for found in rounds]) for n in ("1", "2"))
     rows = [[name, *(f"{run['parts'][name]:.2f}" for run in (one, two))] for name in NAMES]
@@ -111,10 +112,6 @@ def _measure_round(found: dict[str, Any]) -> tuple[float, float]:
     """Return how many times as fast two threads are as one, and two fits at once as one after the other."""
     one, two, *beside = (run["runs"][0]["wall_seconds"] for run in (found["1"], found["2"], *found["at_once"]))
     return one / two, 2.0 * one / statistics.mean(beside)
-
-
-def _format_round(number: int, measured: tuple[float, float]) -> str:
-    return "round {}: 2 threads {:.2f} times as fast as 1, 2 processes {:.2f}".format(number, *measured)
 
 
 def compare_imports(say: Callable[[str], None] = print) -> dict[str, float]:
@@ -186,7 +183,10 @@ def _start(
 
 
 def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    said, _ = process.communicate(timeout=CHILD_SECONDS)
+    try:
+        said, _ = process.communicate(timeout=CHILD_SECONDS)
+    finally:
+        process.kill()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args)
     return json.loads(said.splitlines()[-1])

@@ -23,7 +23,6 @@ _EPOCHS_A_CALL = 20
 _CHUNKS_A_THREAD = 8
 """A thread with less to do in an epoch costs more than it brings, above all when other work holds the cores."""
 
-
 _CHUNKS_AT_ONCE = 1
 """Chunks that a thread takes at a time. With numba's own setting each takes its whole share at once, and an epoch lasts
 as long as the thread whose core is held up: two threads 1.71 times as fast as one, and 1.91 so (one run, medians)."""
