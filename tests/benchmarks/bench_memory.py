@@ -20,6 +20,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
+from tests.workers import find_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +68,8 @@ def watch_run(source: Path, store: Path, *options: str) -> tuple[int, int, float
         time.sleep(0.2)
         try:
             peaks["coordinator"] = max(peaks["coordinator"], _peak_bytes(coordinator))
-            for child in coordinator.children():
-                peaks["worker"] = max(peaks["worker"], _peak_bytes(child))
+            for worker in find_workers(process.pid):
+                peaks["worker"] = max(peaks["worker"], _peak_bytes(worker))
         except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             continue
     if process.returncode:

@@ -9,14 +9,13 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.workers import find_workers
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.relations import relate_ids
@@ -205,11 +204,6 @@ def test_early_blocks_are_laid_out_while_later_graphs_are_built(source, tmp_path
     )  # the first block and its lookahead
 
 
-def count_children():
-    resource_tracker.ensure_running()  # Python's own, which stays
-    return len(psutil.Process().children(recursive=True))
-
-
 def test_dasks_account_of_a_run_is_written(source, tmp_path):
     pytest.importorskip("bokeh", reason="bokeh is not installed: pip install 'driftmap[dashboard]'")
     store = run(source, tmp_path / "s", workers=2, performance_report=tmp_path / "report.html", **OPTIONS)
@@ -219,22 +213,20 @@ def test_dasks_account_of_a_run_is_written(source, tmp_path):
 
 @pytest.mark.parametrize("is_watched", [False, True])
 def test_workers_end_once_all_graphs_are_there_unless_somebody_watches(source, tmp_path, is_watched):
-    n_before = count_children()
-    n_processes = []
+    counts = []
 
     def look(report):
         # Workers end beside the layout, so it waits for them here.
         if report.stage == "layout" and report.windows_done == N_WINDOWS:
             for _ in range(5 if is_watched else 300):
-                if (n := count_children()) == n_before:
+                if not (workers := find_workers(os.getpid())):
                     break
                 time.sleep(0.1)
-            n_processes.append(n)
+            counts.append(len(workers))
 
     watch = {"on_dashboard": lambda _: None} if is_watched else {}
     run(source, tmp_path / "s", workers=2, progress=look, **watch, **OPTIONS)
-    assert n_processes
-    assert all((n > n_before) is is_watched for n in n_processes)
+    assert counts == [2 if is_watched else 0]
 
 
 def test_changed_settings_are_refused_with_the_difference(undisturbed, source):

@@ -11,10 +11,10 @@ import sys
 import time
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.workers import find_workers
 
 from driftmap.engine import BlockWindow, LayoutSettings, relate_ids
 from driftmap.engine.exchange import lay_out_side_by_side
@@ -182,10 +182,7 @@ def test_a_run_killed_while_its_blocks_move_ends_with_the_same_bytes(undisturbed
     if victim == "all":
         os.killpg(process.pid, signal.SIGKILL)
     else:
-        workers = [
-            child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
-        ]
-        workers[0].kill()
+        find_workers(process.pid)[0].kill()
     process.communicate(timeout=300)
     assert process.returncode == (-signal.SIGKILL if victim == "all" else 0)
     store = run(source, path, scheduler="serial", **OPTIONS)

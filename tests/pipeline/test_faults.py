@@ -22,6 +22,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.workers import find_fork_servers, find_workers
 
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli import run_command
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 N_WINDOWS, N_ROWS = 16, 150
-VICTIMS = ("all", "coordinator", "worker", "workers", "scheduler")
+VICTIMS = ("all", "coordinator", "worker", "workers", "server", "scheduler")
 KILLS = [
     *(pytest.param(victim, 0, marks=pytest.mark.slow, id=victim) for victim in VICTIMS),
     *(
         pytest.param(victim, number, marks=pytest.mark.long, id=f"{victim}-{number}")
-        for number in range(1, 6)  # each kills twice: 50 in all
+        for number in range(1, 6)  # each kills twice: 60 in all
         for victim in VICTIMS
     ),
 ]
@@ -129,13 +130,8 @@ def check_end(path: Path, expected: Store) -> None:
     assert len({file.split("/")[2] for file in files if file.startswith("windows/") and file.count("/") > 2}) <= 20
 
 
-def find_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-
-
 def kill(process: subprocess.Popen[str], victim: str) -> None:
-    """Kill the whole run, its coordinator alone, one of its workers or all of them, where it has not ended yet."""
+    """Kill the whole run, or one kind of its processes, where it has not ended yet."""
     if process.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             if victim == "all":
@@ -143,10 +139,11 @@ def kill(process: subprocess.Popen[str], victim: str) -> None:
             elif victim == "coordinator":
                 process.kill()
             else:
-                for worker in find_workers(process)[: 1 if victim == "worker" else None]:
-                    worker.kill()
+                found = find_fork_servers(process.pid) if victim == "server" else find_workers(process.pid)
+                for one in found[: 1 if victim == "worker" else None]:
+                    one.kill()
     output, _ = process.communicate(timeout=300)
-    if victim == "worker":
+    if victim in {"worker", "server"}:
         assert process.returncode == 0, output
     if process.returncode > 0:  # the run saw the fault itself: then it says so in a line or two
         assert "Traceback" not in output

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,3 +47,8 @@ def fast_inline(function: _Function) -> _Function:
 def fast_parallel(function: _Function) -> _Function:
     """Compile as `fast`, with `prange` loops spread over numba's threads."""
     return cast("_Function", numba.njit(**_FAST, parallel=True)(function))  # type: ignore[call-overload]
+
+
+def load_compiler() -> None:
+    """Load what numba loads with a process's first kernel, .5 s of CPU: for a process that others are forked from."""
+    exact_uncached(lambda values: values[0] + 1.0)(np.zeros(1))

@@ -140,6 +140,7 @@ def run(
     found = _open_again(location, opened, settled) if has_commits(location) else None
     if found is None:
         planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
+        place.prepare()
         prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.execution import WorkerLimit, share_memory
+from driftmap.pipeline.fork_server import start_fork_server
 from driftmap.pipeline.machine import count_cores, read_size
 from driftmap.pipeline.security import settle_scheduler
 
@@ -79,6 +80,11 @@ class Workplace:
         from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
 
         return find_worker_limit(self.scheduler)
+
+    def prepare(self) -> None:
+        """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""
+        if self.scheduler is None:
+            start_fork_server()
 
     def start(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
         """Start, or reach, what runs tasks.

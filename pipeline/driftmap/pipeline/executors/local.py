@@ -8,11 +8,13 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import dask
+import distributed.utils
 from distributed import Client, LocalCluster
 
 from driftmap.pipeline.execution import share_memory
 from driftmap.pipeline.executors.connecting import FEW_MESSAGES
 from driftmap.pipeline.executors.dask_executor import DaskExecutor
+from driftmap.pipeline.fork_server import keep_environment, start_fork_server
 from driftmap.pipeline.machine import count_cores
 from driftmap.pipeline.processes import GUARD, THREAD_VARIABLES, WorkerError, hold_interrupts
 
@@ -51,30 +53,22 @@ def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCl
 def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     settings = {
-        "distributed.worker.multiprocessing-method": "spawn",  # this process has threads, which no fork survives
+        "distributed.worker.multiprocessing-method": start_fork_server(),
         **FEW_MESSAGES,
         # Dask's own setting stays: it has freed memory go back at once.
         "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
     }
-    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    try:
-        with dask.config.set(settings), hold_interrupts():
-            return LocalCluster(
-                n_workers=n_workers,
-                threads_per_worker=1,
-                memory_limit=worker_bytes,
-                processes=True,
-                dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
-                silence_logs=logging.CRITICAL,
-            )
-    finally:
-        _restore_environment(kept)
-
-
-def _restore_environment(kept: dict[str, str | None]) -> None:
-    # Dask sets the workers' variables in this process too, where the layout may use every core.
-    for name, value in kept.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    # The server has what it needs; else Dask would import pandas in this process, to have the server load it too.
+    distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no setting says so
+    environment = {**os.environ, **threads}  # else it would be the one that the fork server was started with
+    # Dask sets the workers' threads in this process too, where the layout may use every core.
+    with keep_environment(THREAD_VARIABLES), dask.config.set(settings), hold_interrupts():
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=worker_bytes,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
+            silence_logs=logging.CRITICAL,
+            env=environment,
+        )
