@@ -1,8 +1,8 @@
 """Nanoseconds of an attraction and of a repulsion on one core, positions in cache.
 
-"engine" is what `run_epochs` calls for each row. "with powf" is the engine's loop with the C library's power function
-in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and negative samples one by
-one, as umap-learn does, written with nothing but numba.
+"engine" is what `run_epochs` calls for each tile of rows. "with powf" is the engine's loop, row by row, with the C
+library's power function in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and
+negative samples one by one, as umap-learn does, written with nothing but numba.
 """
 
 from __future__ import annotations
@@ -34,15 +34,14 @@ POSITIONS = np.random.default_rng(0).normal(scale=5.0, size=(2, N_ROWS)).astype(
 def time_kernels(say: Callable[[str], None] = print) -> dict[str, float]:
     """Time each kernel; the least of some repeats, since all that comes on top is the machine's."""
     block = make_block()
-    starts = np.random.default_rng(1).integers(0, N_ROWS - kernels.N_NEGATIVES, N_ROWS)
     n_attractions, n_repulsions = N_ROWS * N_EDGES, N_ROWS * kernels.N_NEGATIVES
     samples = np.random.default_rng(2).integers(0, N_ROWS, (N_ROWS, kernels.N_NEGATIVES)).astype(np.int32)
     known = block.indices.reshape(N_ROWS, N_EDGES)
     found = {
         "attraction, engine": _measure(attract_all, n_attractions, block),
         "attraction, plain": _measure(attract_plainly, n_attractions, known),
-        "repulsion, engine": _measure(repel_all, n_repulsions, starts),
-        "repulsion, engine with powf": _measure(repel_all_with_powf, n_repulsions, starts),
+        "repulsion, engine": _measure(repel_all, n_repulsions, block),
+        "repulsion, engine with powf": _measure(repel_all_with_powf, n_repulsions, block),
         "repulsion, plain": _measure(repel_plainly, n_repulsions, samples),
     }
     say(format_table(["one core, positions in cache", "ns"], [[name, f"{ns:.1f}"] for name, ns in found.items()]))
@@ -78,45 +77,53 @@ def _measure(work: Callable[..., Any], n_events: int, argument: Any) -> float:
 
 @fast
 def attract_all(positions, block, n_passes):
-    scratch, force, total = np.empty(N_EDGES, np.float32), np.empty(2, np.float32), np.float32(0)
+    window, room = make_window(), kernels.make_room(np.array([0, 0, N_ROWS]), block, 2)
+    total = np.float32(0)
     for _ in range(n_passes):
-        for row in range(N_ROWS):
-            kernels.attract(row, block, positions, A, B, scratch, force)
-            total += force[0] + force[1]
+        for first in range(0, N_ROWS, kernels.TILE_ROWS):
+            kernels.attract((first, first + kernels.TILE_ROWS), block, positions, window, room)
+            total += room.force[0, 0] + room.force[1, 0]
     return total
 
 
 @fast
-def repel_all(positions, starts, n_passes):
-    scratch, force = np.empty(kernels.N_NEGATIVES, np.float32), np.zeros(2, np.float32)
+def repel_all(positions, block, n_passes):
+    window, room = make_window(), kernels.make_room(np.array([0, 0, N_ROWS]), block, 2)
+    room.force[:, :] = np.float32(0)
     for _ in range(n_passes):
-        for row in range(N_ROWS):
-            first = starts[row]
-            kernels.repel(row, first, first + kernels.N_NEGATIVES, positions, A, B, np.float32(1), scratch, force)
-    return force[0] + force[1]
+        for first in range(0, N_ROWS, kernels.TILE_ROWS):
+            kernels.repel((first, first + kernels.TILE_ROWS), block, positions, window, room)
+    return room.force[0, 0] + room.force[1, 0]
+
+
+@fast
+def make_window():
+    return kernels.WindowEpoch(0, N_ROWS, A, B, kernels.N_NEGATIVES, np.float32(1), np.uint64(5))
 
 
 @fast
 def weigh_repulsion_with_powf(squared, a, b):
     for k in range(len(squared)):
         d2 = squared[k] + np.float32(1e-12)
-        coefficient = np.float32(2) * b / ((np.float32(0.001) + d2) * (np.float32(1) + a * d2**b))
-        bound = np.float32(4) / np.sqrt(d2)
-        squared[k] = bound if bound < coefficient else coefficient  # noqa: FURB136 - as in the engine
+        given = (np.float32(0.001) + d2) * (np.float32(1) + a * d2**b) / (np.float32(2) * b)
+        least = np.sqrt(d2) * np.float32(0.25)
+        squared[k] = np.float32(1) / (least if least > given else given)  # noqa: FURB136 - as in the engine
 
 
 @fast
-def repel_all_with_powf(positions, starts, n_passes):
+def repel_all_with_powf(positions, block, n_passes):
+    window = make_window()
     squared, total = np.empty(kernels.N_NEGATIVES, np.float32), np.float32(0)
     for _ in range(n_passes):
         for row in range(N_ROWS):
-            first, last = starts[row], starts[row] + kernels.N_NEGATIVES
+            first, n_head = kernels.draw_run(row, window)
             squared[:] = np.float32(0)
-            for d in range(2):
-                kernels.measure_run(positions[d, first:last], positions[d, row], squared)
+            kernels.measure_run(positions, row, first, squared[:n_head])
+            kernels.measure_run(positions, row, 0, squared[n_head:])
             weigh_repulsion_with_powf(squared, A, B)
             for d in range(2):
-                total += kernels.sum_run(positions[d, first:last], positions[d, row], squared)
+                axis = kernels.Axis(positions[d, first : first + n_head], positions[d, row])
+                total += kernels.sum_ways(axis, squared[:n_head])
     return total
 
 

@@ -65,38 +65,49 @@ def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, 
     return buffers[0].T
 
 
-@pytest.mark.parametrize("distance", [0.05, 0.3, 1.0, 4.0, 20.0])
-@pytest.mark.parametrize("n_components", [1, 2, 5])
-def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
-    direction = np.ones(n_components) / np.sqrt(n_components)
-    here, there = np.zeros(n_components), direction * distance
+def make_pair(n_components, distance):
+    """Two rows with one edge, so far apart, and what the kernels work on."""
     graph = FuzzyGraph(np.array([0, 1, 2]), np.array([1, 0], np.int32), np.ones(2, np.float32))
     shuffle = Shuffle(graph, 0)
     block = flatten_block([graph], {}, [shuffle], [200])
-    positions = np.stack([here, there])[shuffle.rows].T.astype(np.float32).copy()
-    force = np.zeros(n_components, np.float32)
-    kernels.attract(int(shuffle.places[0]), block, positions, A, B, np.empty(8, np.float32), force)
+    places = np.stack([np.zeros(n_components), np.full(n_components, distance / np.sqrt(n_components))])
+    positions = places.T.astype(np.float32).copy()
+    window = kernels.WindowEpoch(0, 2, A, B, n_negatives=2, repulsion=np.float32(1), random=np.uint64(7))
+    room = kernels.make_room(np.array([0, 0, 2]), block, n_components)
+    room.force[:] = 0
+    return block, positions, window, room
+
+
+@pytest.mark.parametrize("distance", [0.05, 0.3, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("n_components", [1, 2, 3, 5])
+def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
+    block, positions, window, room = make_pair(n_components, distance)
+    kernels.attract((0, 2), block, positions, window, room)
+    here, there = positions.T.astype(np.float64)
     expected = 2 * naive_layout.downhill(naive_layout.attraction_loss, here, there, float(A), float(B))
-    assert force == pytest.approx(expected, rel=2e-3)
+    assert room.force[:, 0] == pytest.approx(expected, rel=2e-3)
+    assert room.force[:, 1] == pytest.approx(-expected, rel=2e-3)
 
 
 @pytest.mark.parametrize("distance", [0.6, 1.0, 4.0, 20.0])
-def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(distance):
-    positions = np.array([[0.0, distance], [0.0, 0.0]], np.float32)
-    force = np.zeros(2, np.float32)
-    kernels.repel(0, 1, 2, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
+@pytest.mark.parametrize("n_components", [1, 2, 3, 5])
+def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(distance, n_components):
+    # Each row's negative samples are both rows; a row does not repel itself.
+    block, positions, window, room = make_pair(n_components, distance)
+    kernels.repel((0, 2), block, positions, window, room)
     here, there = positions.T.astype(np.float64)
     expected = naive_layout.downhill(naive_layout.repulsion_loss, here, there, float(A), float(B))
-    assert force == pytest.approx(expected, rel=5e-3, abs=1e-6)
+    assert room.force[:, 0] == pytest.approx(expected, rel=5e-3, abs=1e-6)
+    assert room.force[:, 1] == pytest.approx(-expected, rel=5e-3, abs=1e-6)
 
 
-def test_repulsion_is_bounded_and_a_row_does_not_repel_itself():
-    positions = np.array([[0.0, 1e-3, 0.0], [0.0, 0.0, 0.0]], np.float32)
-    force = np.zeros(2, np.float32)
-    kernels.repel(0, 0, 1, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
-    assert np.array_equal(force, [0, 0])
-    kernels.repel(0, 1, 2, positions, A, B, np.float32(1), np.empty(8, np.float32), force)
-    assert np.linalg.norm(force) <= 4.001
+@pytest.mark.parametrize("distance", [0.0, 1e-6, 1e-3, 0.1])
+def test_repulsion_is_bounded_and_a_row_does_not_repel_itself(distance):
+    block, positions, window, room = make_pair(2, distance)
+    kernels.repel((0, 2), block, positions, window, room)
+    assert np.isfinite(room.force[:, :2]).all()
+    assert np.linalg.norm(room.force[:, 0]) <= 4.001
+    assert (np.linalg.norm(room.force[:, 0]) > 0) == (distance > 0)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3])

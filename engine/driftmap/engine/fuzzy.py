@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.compiling import exact
+from driftmap.engine.compiling import exact, exact_uncounted
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array, KnnGraph
 from driftmap.engine.validation import check_float
@@ -118,7 +118,7 @@ def _check_knn(knn: KnnGraph) -> tuple[Int32Array, Float32Array]:
     return indices, distances
 
 
-@exact
+@exact_uncounted
 def _fit_rows(
     distances: Float32Array, local_connectivity: float, mean_distance: float, sigmas: Float32Array, rhos: Float32Array
 ) -> None:
@@ -131,7 +131,7 @@ def _fit_rows(
         sigmas[row] = max(sigma, np.float32(MIN_SIGMA_SCALE * mean))
 
 
-@exact
+@exact_uncounted
 def _find_rho(distances: Float32Array, local_connectivity: float) -> np.float32:
     """Distance to the `local_connectivity`-th neighbour that is not at distance 0, interpolated; the last if fewer."""
     wanted = math.floor(local_connectivity)
@@ -151,7 +151,7 @@ def _find_rho(distances: Float32Array, local_connectivity: float) -> np.float32:
     return below
 
 
-@exact
+@exact_uncounted
 def _find_sigma(distances: Float32Array, rho: np.float32, target: np.float32) -> np.float32:
     # In float32, as umap-learn does: a stop one bisection earlier or later is 1e-5 of sigma.
     low, high, sigma = np.float32(0.0), np.float32(LARGEST), np.float32(1.0)

@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.compiling import exact
+from driftmap.engine.compiling import exact_uncounted
 from driftmap.engine.selection import CHUNK, gather_candidates, has_near, make_room, measure_distance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.selection import Data
-    from driftmap.engine.types import Float32Array, Int32Array
-
-    Lists = tuple[Int32Array, Float32Array]
+    from driftmap.engine.selection import Data, Lists, Room
+    from driftmap.engine.types import Int32Array
 
 _RELATIVE = 1.0 + 2.0**-20  # two distances that are one float32 number have squares much nearer than this
 
 
-@exact
 def select_among(
     products: npt.NDArray[Any],
     bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
@@ -51,8 +48,23 @@ def select_among(
     lists
         indices and distances, (n, k), overwritten in the rows `own`.
     """
+    room = make_room(products, lists[0].shape[1])
+    n_summed: int = _select_among(products, bounds, own, first_column, (data, numbers), lists, room)
+    return n_summed
+
+
+@exact_uncounted
+def _select_among(
+    products: npt.NDArray[Any],
+    bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    own: Int32Array,
+    first_column: int,
+    named: tuple[Data, Int32Array],
+    lists: Lists,
+    room: Room,
+) -> int:
+    data, numbers = named
     indices, distances = lists
-    room = make_room(products[0], indices.shape[1])
     candidates, lows, _, _ = room
     n_summed = 0
     for b in range(len(products)):
@@ -70,14 +82,14 @@ def select_among(
     return n_summed
 
 
-@exact
+@exact_uncounted
 def set_bars(bars: npt.NDArray[Any], least: npt.NDArray[Any], unit: float, limits: npt.NDArray[Any]) -> None:
     """Set what `least[j] - 2 p` of row j must not pass for j to be within a row's limit, a distance; -inf for none."""
     for row in range(len(bars)):
         bars[row] = _find_bar(limits[row], least[row], unit) if limits[row] >= 0.0 else -np.inf
 
 
-@exact
+@exact_uncounted
 def add_columns(
     products: npt.NDArray[Any],
     columns: tuple[npt.NDArray[Any], int],
@@ -118,7 +130,7 @@ def add_columns(
     return n_summed
 
 
-@exact
+@exact_uncounted
 def add_rows(
     products: npt.NDArray[Any],
     targets: tuple[int, int],
@@ -150,7 +162,7 @@ def add_rows(
     return n_summed
 
 
-@exact
+@exact_uncounted
 def _lets_in(bars: npt.NDArray[Any], products: npt.NDArray[Any], least: float) -> bool:
     """Tell whether the bar of any of a chunk of rows lets one row in; as `selection.has_near`, the other way round."""
     is_any = False
@@ -159,7 +171,7 @@ def _lets_in(bars: npt.NDArray[Any], products: npt.NDArray[Any], least: float) -
     return is_any
 
 
-@exact
+@exact_uncounted
 def insert_measured(data: Data, numbers: Int32Array, row: int, j: int, lists: Lists) -> int:
     """Put row j into the list of another row, unless that is full of nearer ones; return how many distances it took."""
     indices, distances = lists[0][row], lists[1][row]
@@ -182,7 +194,7 @@ def insert_measured(data: Data, numbers: Int32Array, row: int, j: int, lists: Li
     return 1
 
 
-@exact
+@exact_uncounted
 def _find_bar(limit: float, least: float, unit: float) -> float:
     scaled = limit * unit
     return scaled * scaled * _RELATIVE - least

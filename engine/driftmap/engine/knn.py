@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.insertion import Lists
     from driftmap.engine.rows import Rows
     from driftmap.engine.scaling import Centred
-    from driftmap.engine.selection import Data
+    from driftmap.engine.selection import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array
 
     Float64Array = npt.NDArray[np.float64]
@@ -246,7 +245,7 @@ def _compare_with_all(
     first = start + part.start
     found = products[part]
     np.matmul(centred.rows[first : start + part.stop], centred.rows.T, out=found)
-    return select_by_bounds(found, (centred.least, centred.most), first, data, *lists)
+    return select_by_bounds(found, (centred.least, centred.most), first, data, lists)
 
 
 def find_by_descent(rows: Rows, k: int, metric: Any, kwds: Mapping[str, Any], seed: int) -> KnnGraph:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.insertion import Lists
-    from driftmap.engine.selection import Data
+    from driftmap.engine.selection import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph
 
 TARGET_RECALL = 0.96

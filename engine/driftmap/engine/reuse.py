@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.insertion import Lists
     from driftmap.engine.rows import Rows
     from driftmap.engine.scaling import Centred
-    from driftmap.engine.selection import Data
+    from driftmap.engine.selection import Data, Lists
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph, Relation
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.insertion import Lists
     from driftmap.engine.scaling import Centred
+    from driftmap.engine.selection import Lists
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.threads import RowShare
     from driftmap.engine.types import Int32Array, KnnGraph

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.compiling import exact
+from driftmap.engine.compiling import exact_uncounted
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int32Array
@@ -26,17 +26,16 @@ MIN_GROUPS = 64
 GROUPS_PER_NEIGHBOUR = 4
 """Into how many groups rows are put to find a first bound: with four a neighbour, 1.2 rows a neighbour pass it."""
 
+Lists = tuple["Int32Array", "Float32Array"]
 Data = tuple[npt.NDArray[np.float32], Float64Array, float]
 
 
-@exact
 def select_by_bounds(
     products: npt.NDArray[Any],
     bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     first_row: int,
     data: Data,
-    indices: Int32Array,
-    distances: Float32Array,
+    lists: Lists,
 ) -> int:
     """Find the exact k nearest rows of a block's rows from inexact products; return how many distances that took.
 
@@ -54,11 +53,23 @@ def select_by_bounds(
         Number of the block's first row.
     data
         Rows, scales and tiny, as in `measure_distance`.
-    indices, distances
-        (n, k), filled for the block's rows: ascending, ties by index, the row itself first.
+    lists
+        indices and distances, (n, k), filled for the block's rows: ascending, ties by index, the row itself first.
     """
-    k = indices.shape[1]
-    room = make_room(products[0], k)
+    found: int = _select_by_bounds(products, bounds, first_row, data, lists, make_room(products, lists[0].shape[1]))
+    return found
+
+
+@exact_uncounted
+def _select_by_bounds(
+    products: npt.NDArray[Any],
+    bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    first_row: int,
+    data: Data,
+    lists: Lists,
+    room: Room,
+) -> int:
+    indices, distances = lists
     candidates, lows, _, _ = room
     n_summed = 0
     for b in range(len(products)):
@@ -76,18 +87,14 @@ def select_by_bounds(
     return n_summed
 
 
-@exact
 def make_room(products: npt.NDArray[Any], k: int) -> Room:
-    """Give `gather_candidates` room to work in: for rows of products such as these, and k neighbours."""
-    n = len(products)
-    candidates = np.empty(n, dtype=np.int32)
-    lows = np.empty(n, dtype=products.dtype)
-    minima = np.empty(max(MIN_GROUPS, GROUPS_PER_NEIGHBOUR * k), dtype=products.dtype)
-    tops = np.empty(k, dtype=products.dtype)
-    return candidates, lows, minima, tops
+    """Give the kernels room to find k neighbours in, by (b, n) products such as these."""
+    n, dtype = products.shape[-1], products.dtype
+    n_groups = max(MIN_GROUPS, GROUPS_PER_NEIGHBOUR * k)
+    return np.empty(n, np.int32), np.empty(n, dtype), np.empty(n_groups, dtype), np.empty(k, dtype)
 
 
-@exact
+@exact_uncounted
 def gather_candidates(
     products: npt.NDArray[Any], bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]], row: int, room: Room
 ) -> tuple[int, float]:
@@ -120,7 +127,7 @@ def gather_candidates(
     return n_candidates, bar
 
 
-@exact
+@exact_uncounted
 def _bound_nearest(
     products: npt.NDArray[Any], most: npt.NDArray[Any], minima: npt.NDArray[Any], tops: npt.NDArray[Any]
 ) -> float:
@@ -142,7 +149,7 @@ def _bound_nearest(
     return bound
 
 
-@exact
+@exact_uncounted
 def has_near(least: npt.NDArray[Any], products: npt.NDArray[Any], bar: float) -> bool:
     """Tell whether a chunk of rows holds one whose lower bound does not pass the bar.
 
@@ -155,7 +162,7 @@ def has_near(least: npt.NDArray[Any], products: npt.NDArray[Any], bar: float) ->
     return is_any
 
 
-@exact
+@exact_uncounted
 def measure_neighbours(found: Int32Array, data: Data, indices: Int32Array, distances: Float32Array) -> None:
     """Give known neighbours, (n, k) with every row's in ascending order, exact distances and put them in order."""
     for row in range(len(found)):
@@ -167,7 +174,7 @@ def measure_neighbours(found: Int32Array, data: Data, indices: Int32Array, dista
                 filled = insert_neighbour(indices[row], distances[row], filled, j, measure_distance(data, row, j))
 
 
-@exact
+@exact_uncounted
 def select_smallest(block: Float64Array, first_row: int, indices: Int32Array, distances: Float32Array) -> None:
     """Find the k nearest rows in (b, n) distances; ties by index, the row itself first; none at distance inf."""
     for b in range(len(block)):
@@ -180,7 +187,7 @@ def select_smallest(block: Float64Array, first_row: int, indices: Int32Array, di
                 filled = insert_neighbour(indices[row], distances[row], filled, j, np.float32(block[b, j]))
 
 
-@exact
+@exact_uncounted
 def measure_distance(data: Data, i: int, j: int) -> np.float32:
     """Euclidean distance of two scaled rows, summed in float64.
 
@@ -197,7 +204,7 @@ def measure_distance(data: Data, i: int, j: int) -> np.float32:
     return np.float32(np.sqrt(total)) if total >= tiny else np.float32(0.0)
 
 
-@exact
+@exact_uncounted
 def _push(tops: npt.NDArray[Any], value: float) -> None:
     """Keep the smallest values in ascending order."""
     if not value < tops[-1]:
@@ -209,7 +216,7 @@ def _push(tops: npt.NDArray[Any], value: float) -> None:
     tops[place] = value
 
 
-@exact
+@exact_uncounted
 def insert_neighbour(
     indices: Int32Array, distances: Float32Array, filled: int, index: int, distance: np.float32
 ) -> int:

@@ -33,6 +33,7 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     `tiny` is the squared distance of the scaled rows that counts as 0. The same neighbours and distances as the dense
     search finds, ties included: products only bound which rows can be near, see `sparse_selection`.
     """
+    from driftmap.engine.selection import make_room
     from driftmap.engine.sparse_selection import select_sparse
 
     scaled = scale_sparse_rows(rows, metric)
@@ -43,7 +44,9 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     slack = (2 * n_terms + 32) * float(np.finfo(np.float64).eps) / 2.0
     bounds = (norms * (1.0 - slack) - tiny, norms * (1.0 + slack) + tiny)
     indices, distances = np.full((n, k), -1, dtype=np.int32), np.full((n, k), np.inf, dtype=np.float32)
-    select_sparse(_unpack(scaled), _unpack(scaled.T.tocsr()), bounds, tiny, indices, distances)
+    products = np.empty(n, dtype=np.float64)
+    work = products, make_room(products, k)
+    select_sparse(_unpack(scaled), _unpack(scaled.T.tocsr()), bounds, tiny, (indices, distances), work)
     return KnnGraph(indices, distances)
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.compiling import exact
-from driftmap.engine.selection import gather_candidates, insert_neighbour, make_room
+from driftmap.engine.compiling import exact_uncounted
+from driftmap.engine.selection import gather_candidates, insert_neighbour
 
 if TYPE_CHECKING:
+    from driftmap.engine.selection import Lists, Room
     from driftmap.engine.types import Float32Array, Int32Array
 
 Float64Array = npt.NDArray[np.float64]
@@ -21,14 +22,14 @@ Compressed = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Float64Array]
 """indptr, indices, data of a matrix in compressed rows, each sorted by column."""
 
 
-@exact
+@exact_uncounted
 def select_sparse(
     rows: Compressed,
     turned: Compressed,
     bounds: tuple[Float64Array, Float64Array],
     tiny: float,
-    indices: Int32Array,
-    distances: Float32Array,
+    lists: Lists,
+    work: tuple[Float64Array, Room],
 ) -> None:
     """Find the exact k nearest rows of every row.
 
@@ -43,16 +44,17 @@ def select_sparse(
         `least` and `most`, (n,) each, of the squared norms.
     tiny
         Squared distance that counts as 0.
-    indices, distances
-        (n, k), filled: ascending, ties by index, the row itself first.
+    lists
+        indices and distances, (n, k), filled: ascending, ties by index, the row itself first.
+    work
+        (n,) for a row's products, and what `selection.make_room` makes.
     """
     indptr, features, values = rows
     by_indptr, by_rows, by_values = turned
-    n, k = indices.shape
-    products = np.empty(n, dtype=np.float64)
-    room = make_room(products, k)
+    indices, distances = lists
+    products, room = work
     candidates, lows, _, _ = room
-    for row in range(n):
+    for row in range(len(indices)):
         products[:] = 0.0
         for e in range(indptr[row], indptr[row + 1]):
             value = values[e]
@@ -68,7 +70,7 @@ def select_sparse(
                 filled = insert_neighbour(indices[row], distances[row], filled, candidates[c], distance)
 
 
-@exact
+@exact_uncounted
 def measure_sparse_neighbours(
     found: Int32Array, rows: Compressed, tiny: float, indices: Int32Array, distances: Float32Array
 ) -> None:
@@ -83,7 +85,7 @@ def measure_sparse_neighbours(
                 filled = insert_neighbour(indices[row], distances[row], filled, j, distance)
 
 
-@exact
+@exact_uncounted
 def measure_sparse_distance(rows: Compressed, tiny: float, i: int, j: int) -> np.float32:
     """Euclidean distance of two rows, summed in float64 over the features that either has, in their order."""
     indptr, features, values = rows
