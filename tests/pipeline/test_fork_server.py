@@ -16,8 +16,10 @@ from driftmap.pipeline.executors import make_executor
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
 
 NO_KERNELS = """
-import sys
-import driftmap.pipeline.executors.loaded_ahead
+import importlib, sys
+from driftmap.pipeline.fork_server import LOADED_AHEAD
+for name in LOADED_AHEAD:
+    importlib.import_module(name)
 from numba.core.dispatcher import Dispatcher
 ours = [module for name, module in sys.modules.items() if name.startswith("driftmap")]
 assert len(ours) > 20

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 N_NEGATIVES = 64
 """Negative samples a row looks at in one epoch, whatever the rate; their sum is scaled to the rate. At the same drift,
-more of them keep more neighbours, up to 128; against 32, a fit takes 5 % more time, with 96 15 %."""
+64 keep more neighbours than 32; 96 and 128 no more than that, and 32 more of them take a fifth of an epoch's time."""
 CHUNK_ROWS = 128
 """Rows that one thread takes at a time."""
 TILE_ROWS = 16

@@ -17,7 +17,12 @@ from driftmap.pipeline.processes import THREAD_VARIABLES, hold_interrupts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LOADED_AHEAD = "driftmap.pipeline.executors.loaded_ahead"
+LOADED_AHEAD = [
+    "driftmap.pipeline.executors.loaded_ahead",
+    # Every worker runs the user's script up to its guard first, or the command's: what they import is there then.
+    "driftmap.pipeline.coordinator",
+    "driftmap.pipeline.cli",
+]
 
 _ENVIRONMENT = {
     # Dask's own settings for what it spawns: freed memory goes back at once, and hashes are the same in all workers.
@@ -45,7 +50,7 @@ def start_fork_server() -> str:
         with hold_interrupts(), keep_environment((*_ENVIRONMENT, *THREAD_VARIABLES)):
             # Every worker is told how many threads it has as it is prepared.
             os.environ.update({**_ENVIRONMENT, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")})
-            forkserver.set_forkserver_preload([LOADED_AHEAD])
+            forkserver.set_forkserver_preload(LOADED_AHEAD)
             forkserver.ensure_running()
     except OSError:  # no room for its socket in the folder for temporary files, or a path too long for one
         return "spawn"

@@ -7,6 +7,10 @@ import distributed.nanny  # noqa: F401
 import pyarrow.compute
 import pyarrow.fs  # noqa: F401
 
+import driftmap.engine.threads
+import driftmap.pipeline.executors.worker
+import driftmap.pipeline.sources
+import driftmap.pipeline.store  # noqa: F401
 from driftmap.engine.compiling import load_compiler
 
 load_compiler()
