@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.workers import find_fork_servers, find_workers
 
@@ -48,6 +51,16 @@ def test_workers_are_forked_from_a_process_without_threads(tmp_path, monkeypatch
         assert [process.pid for process in find_workers(os.getpid())] == [worker]
         assert (said, folder) == ("yes", tmp_path)
         assert find_fork_servers(os.getpid()) == [server]
+
+
+def test_a_run_by_the_command_says_nothing_on_standard_error(tmp_path):
+    years = np.repeat([2001, 2002], 40)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.random.default_rng(0).normal(size=80 * 4)), 4)
+    pq.write_table(pa.table({"year": years, "id": np.tile(np.arange(40), 2), "v": vectors}), tmp_path / "p.parquet")
+    command = [sys.executable, "-m", "driftmap.pipeline.cli", "run", "p.parquet", "--store", "s", "--by", "year"]
+    command += ["--id", "id", "--vectors", "v", "--n-epochs", "5", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_is_loaded_ahead_has_no_kernels():

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 LOADED_AHEAD = [
     "driftmap.pipeline.executors.loaded_ahead",
-    # Every worker runs the user's script up to its guard first, or the command's: what they import is there then.
+    # Every worker runs the user's script up to its guard first, or the command's: what they import is there then. Not
+    # the command itself, of which Python would warn under `python -m`.
     "driftmap.pipeline.coordinator",
-    "driftmap.pipeline.cli",
+    "driftmap.pipeline.options",
 ]
 
 _ENVIRONMENT = {
