@@ -139,6 +139,14 @@ def test_windows_without_a_place_pull_nothing_and_windows_at_rest_stay():
     assert np.abs(pulled[:20]).max() > 1e3
 
 
+def test_a_pull_of_no_strength_moves_nothing():
+    block, _ = make_block([20, 30])
+    apart = block._replace(related_indptr=np.zeros_like(block.related_indptr))
+    positions = np.random.default_rng(1).normal(size=(50, 2)).astype(np.float32)
+    forces = make_forces(2, alignment_regularisation=0.0)
+    assert np.array_equal(run(block, forces, positions, [[1, 1]] * 9), run(apart, forces, positions, [[1, 1]] * 9))
+
+
 def test_no_row_moves_farther_than_the_learning_rate_when_nothing_pulls():
     block, _ = make_block([30])
     positions = np.random.default_rng(1).normal(scale=1e-4, size=(30, 2)).astype(np.float32)

@@ -86,18 +86,12 @@ def power(x: np.float32, exponent: np.float32) -> np.float32:
     whole = np.float32(np.int32(bits >> _MANTISSA_BITS) - _BIAS)
     part = bits_float(np.int32((bits & _MANTISSA) | _EXPONENT_OF_ONE)) - ONE
     log2 = whole + part * (_L0 + part * (_L1 + part * (_L2 + part * (_L3 + part * (_L4 + part * (_L5 + part * _L6))))))
-    raised: np.float32 = exp2(exponent * log2)
-    return raised
-
-
-@fast_inline
-def exp2(x: np.float32) -> np.float32:
-    """Return 2 ** x for x between -100 and 100, within 1e-6 (relative)."""
-    floor = np.floor(x)
-    rest = x - floor
+    raised = exponent * log2
+    floor = np.floor(raised)
+    rest = raised - floor
     scale = bits_float(np.int32((np.int32(floor) + _BIAS) << _MANTISSA_BITS))
-    found: np.float32 = scale * (_E0 + rest * (_E1 + rest * (_E2 + rest * (_E3 + rest * (_E4 + rest * _E5)))))
-    return found
+    exp2: np.float32 = scale * (_E0 + rest * (_E1 + rest * (_E2 + rest * (_E3 + rest * (_E4 + rest * _E5)))))
+    return exp2
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

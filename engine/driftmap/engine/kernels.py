@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.arithmetic import HALF, ONE, TWO, ZERO, below, exp2, mix, power
+from driftmap.engine.arithmetic import HALF, ONE, TWO, ZERO, below, mix, power
 from driftmap.engine.compiling import fast, fast_parallel, fast_uncounted
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ samples 111 and 80 (8 to 64 rows do equally well)."""
 _TINY = np.float32(1e-12)
 _SOFTENING = np.float32(0.001)
 _INVERSE_CLIP = np.float32(0.25)
-_LOG2_E = np.float32(np.log2(np.e))
-_LEAST_EXPONENT = np.float32(-100)
-
 
 Tile = tuple[int, int]
 """First row, and last + 1, of TILE_ROWS rows or fewer of one window."""
@@ -309,7 +306,7 @@ def pull(
             total += block.related_weights[k]
     if total <= ZERO:
         return
-    share = (ONE - exp2(max(_LEAST_EXPONENT, -_LOG2_E * strength * total))) / total
+    share = (ONE - np.exp(-strength * total)) / total
     for d in range(len(positions)):
         here = moved[d, row]
         way = ZERO
