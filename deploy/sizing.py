@@ -22,14 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.footprint import graph_bytes
-from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.knn import EXACT_WORK
+from driftmap.engine import EXACT_WORK, build_window_graph, graph_bytes, limit_threads
 from driftmap.engine.settings import GraphSettings
-from driftmap.engine.threads import limit_threads
 from driftmap.pipeline import run
-from driftmap.pipeline.blocks import row_bytes
-from driftmap.pipeline.estimates import COORDINATOR_BYTES, WORKER_BYTES
+from driftmap.pipeline.planning.blocks import row_bytes
+from driftmap.pipeline.planning.memory import COORDINATOR_BYTES, WORKER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.pipeline.small_stores import read_page_header
 
 from driftmap.pipeline import open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

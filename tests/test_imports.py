@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,12 +25,13 @@ import json, sys, time
 print(json.dumps({{"seconds": time.process_time(), "modules": sorted(m.partition(".")[0] for m in sys.modules)}}))
 """
 STATEMENTS = {
+    "import driftmap; driftmap.__version__": (*SLOW, *OUTSIDE, "driftmap.engine", "driftmap.pipeline"),
     "import driftmap.engine": (*SLOW, *OUTSIDE, "driftmap.pipeline"),
     "import driftmap.pipeline": (*SLOW, *OUTSIDE),
-    "from driftmap.pipeline.cli import run_command; assert run_command(['--help']) == 0": (*SLOW, *OUTSIDE),
-    "from driftmap.pipeline.cli import run_command; assert run_command(['run', '--help']) == 0": (*SLOW, *OUTSIDE),
-    "from driftmap.pipeline.cli import run_command; assert run_command(['--version']) == 0": (*SLOW, *OUTSIDE),
-    "from driftmap.pipeline.cli import run_command; assert run_command(['plot', '--help']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli.app import run_command; assert run_command(['--help']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli.app import run_command; assert run_command(['run', '--help']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli.app import run_command; assert run_command(['--version']) == 0": (*SLOW, *OUTSIDE),
+    "from driftmap.pipeline.cli.app import run_command; assert run_command(['plot', '--help']) == 0": (*SLOW, *OUTSIDE),
     "import driftmap.pipeline.look": (*SLOW, *OUTSIDE, "plotly", "PIL"),
 }
 
@@ -93,28 +95,37 @@ def test_engine_knows_no_pipeline_and_only_the_libraries_it_may():
     allowed = {*libraries, *sys.stdlib_module_names, "driftmap", "__future__"}
     for path in ENGINE.rglob("*.py"):
         names = imported(path)
-        bar = {"rich"} if path.name == "progress.py" else set()  # verbose=True draws a bar
+        bar = {"rich"} if path.name == "progress_bar.py" else set()  # verbose=True draws a bar
         assert {name.partition(".")[0] for name in names} <= allowed | bar, path
         assert not [name for name in names if name.startswith("driftmap.pipeline")], path
 
 
 def test_look_reads_the_store_only():
-    assert importers(PIPELINE / "look", "dask", "distributed", "zarr", "driftmap.pipeline.coordinator") == set()
+    assert importers(PIPELINE / "look", "dask", "distributed", "zarr", "driftmap.pipeline.orchestration.run") == set()
 
 
 def test_no_module_takes_a_general_name():
     for folder in (ROOT / "engine", ROOT / "pipeline"):
         assert [path.name for path in folder.iterdir() if not path.name.startswith(("_", "."))] == ["driftmap"]
-        assert not (folder / "driftmap" / "__init__.py").exists()
+    assert not (ROOT / "engine/driftmap/__init__.py").exists()  # pipeline's carries the short names for both
+
+
+def test_kernels_import_numpy_numba_and_what_they_are_compiled_with():
+    files = [path for path in ENGINE.rglob("*.py") if re.search(r"(^|_)kernels?$", path.stem)]
+    assert len(files) >= 7
+    own = re.compile(r"driftmap\.engine\.(core\.jit|types|\w+\.\w*kernels?)$")
+    for path in files:
+        for name in imported(path):
+            library = name.partition(".")[0]
+            assert library in {"numpy", "numba", "llvmlite", "typing", "__future__"} or own.match(name), (path, name)
 
 
 def test_nothing_that_is_read_from_a_store_or_a_source_is_unpickled_or_executed():
     """Pickles come from the client alone, over Dask: no other file can open one."""
     unsafe = ("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "distributed.protocol.pickle")
     assert importers(PIPELINE, *unsafe) == {
-        *(f"executors/{name}.py" for name in ("dask_executor", "results", "worker")),
-        "preload.py",
-        "processes.py",
+        *(f"executors/{name}.py" for name in ("dask_executor", "dask_worker", "worker_process")),
+        "orchestration/worker_preload.py",
     }
     for path in [*ENGINE.rglob("*.py"), *PIPELINE.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

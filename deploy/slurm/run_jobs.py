@@ -15,8 +15,8 @@ from dask_jobqueue import SLURMCluster
 from distributed import Client, Security
 
 from driftmap.pipeline import run
-from driftmap.pipeline.certificates import make_certificates
-from driftmap.pipeline.config import load_toml
+from driftmap.pipeline.config.run_config import load_toml
+from driftmap.pipeline.executors.certificates import make_certificates
 
 
 def read_arguments() -> argparse.Namespace:
@@ -64,7 +64,12 @@ def main() -> None:
             protocol="tls://",
             scheduler_options={"dashboard_address": "127.0.0.1:0"},
             # A worker leaves a little before its job's end, so that its tasks go to others in time.
-            worker_extra_args=["--preload", "driftmap.pipeline.preload", "--dashboard-address", "127.0.0.1:0"],
+            worker_extra_args=[
+                "--preload",
+                "driftmap.pipeline.orchestration.worker_preload",
+                "--dashboard-address",
+                "127.0.0.1:0",
+            ],
             job_script_prologue=[f"export NUMBA_CACHE_DIR={given.scratch}/driftmap-$(id -un)/numba"],
         ) as cluster,
     ):

@@ -12,8 +12,8 @@ from tests.benchmarks.measures import measure
 from tests.benchmarks.tables import figure, format_table
 
 from driftmap.engine import BlockWindow, GraphSettings, LayoutSettings, build_window_graph, lay_out_block
-from driftmap.engine.exchange import lay_out_side_by_side
-from driftmap.engine.ties import Ties
+from driftmap.engine.estimator.window_relations import Ties
+from driftmap.engine.layout.exchange import lay_out_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

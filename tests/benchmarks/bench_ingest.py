@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.data_sets import DataSet, is_available, load
 
-from driftmap.engine.quality import trustworthiness
-from driftmap.engine.register import fit_similarity
-from driftmap.engine.relations import relate_ids
+from driftmap.engine.layout.procrustes import fit_similarity
+from driftmap.engine.quality.measures import trustworthiness
+from driftmap.engine.relations.relations import relate_ids
 from driftmap.pipeline import ingest, open_store, run
 
 SETS = ("baseball_batters", "numpy_commits", "house_votes")
@@ -200,7 +200,7 @@ def _time_ingest(store: Path) -> tuple[float, float]:
     """Processor seconds and peak MB of one `driftmap ingest`."""
     # Not ru_maxrss, which a process begins with what its parent has.
     code = (
-        "import re, sys; from pathlib import Path; from driftmap.pipeline.cli import run_command; "
+        "import re, sys; from pathlib import Path; from driftmap.pipeline.cli.app import run_command; "
         f"code = run_command(['ingest', {str(store)!r}, '--complete']); "
         "print(re.search('VmHWM:\\\\s+(.*) kB', Path('/proc/self/status').read_text())[1]); sys.exit(code)"
     )

@@ -14,9 +14,9 @@ import numba
 import numpy as np
 from tests.benchmarks.tables import format_table
 
-from driftmap.engine import kernels
-from driftmap.engine.compiling import fast
-from driftmap.engine.curve import fit_curve
+from driftmap.engine.core.jit import fast
+from driftmap.engine.layout import kernels
+from driftmap.engine.layout.curve import fit_curve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

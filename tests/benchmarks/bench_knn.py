@@ -21,7 +21,8 @@ SIZES = ("2000x64", "20000x64", "70000x64", "2000x784", "14000x784", "36000x784"
 COMPARE = """
 import time
 import numpy as np
-from driftmap.engine import knn, partitions
+from driftmap.engine.neighbours import search as knn
+from driftmap.engine.neighbours import inverted_file as partitions
 
 n, d = {n}, {d}
 rng = np.random.default_rng(0)
@@ -52,7 +53,7 @@ print(f"{{n:>7}} {{d:>5}} {{work:>7.3f}} {{seconds}} {{recalls[0]:>8.3f}} {{reca
 SETUP = """
 import time
 import numpy as np
-from driftmap.engine import compiling
+from driftmap.engine.core import jit as compiling
 from driftmap.engine.types import FuzzyGraph, KnnGraph
 n, k = 60, 8
 rows = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
@@ -63,13 +64,16 @@ fuzzy = FuzzyGraph(np.arange(n + 1) * (k - 1), columns, np.ones(n * (k - 1), np.
 """
 
 MODULES = {
-    "selection (exact kNN)": ("driftmap.engine.knn", "build_knn_graph(rows, k)"),
-    "fuzzy": ("driftmap.engine.fuzzy", "build_fuzzy_graph(graph)"),
+    "selection (exact kNN)": ("driftmap.engine.neighbours.search", "build_knn_graph(rows, k)"),
+    "fuzzy": ("driftmap.engine.graph.fuzzy", "build_fuzzy_graph(graph)"),
     "overlap (alignment weights)": (
-        "driftmap.engine.relations",
+        "driftmap.engine.relations.relations",
         "alignment_weights(fuzzy, fuzzy, np.arange(n, dtype=np.int32))",
     ),
-    "ranks (trustworthiness; with selection)": ("driftmap.engine.quality", "trustworthiness(rows, rows[:, :2], k)"),
+    "ranks (trustworthiness; with selection)": (
+        "driftmap.engine.quality.measures",
+        "trustworthiness(rows, rows[:, :2], k)",
+    ),
 }
 
 

@@ -59,7 +59,17 @@ def _make_windows(n_windows: int, n_rows: int, n_features: int) -> Iterator[np.n
 
 def watch_run(source: Path, store: Path, *options: str) -> tuple[int, int, float]:
     """Run the command line; returns the peak of the coordinator, of any worker, and seconds."""
-    command = [sys.executable, "-m", "driftmap.pipeline.cli", "run", str(source), "--store", str(store), "--id", "id"]
+    command = [
+        sys.executable,
+        "-m",
+        "driftmap",
+        "run",
+        str(source),
+        "--store",
+        str(store),
+        "--id",
+        "id",
+    ]
     started = time.perf_counter()
     process = subprocess.Popen([*command, *options], cwd=ROOT)
     coordinator = psutil.Process(process.pid)

@@ -11,7 +11,8 @@ import numpy as np
 from tests.benchmarks.data_sets import make_stream
 from tests.benchmarks.tables import format_table
 
-from driftmap.engine import GraphSettings, build_knn_graph, relate_ids, reuse
+from driftmap.engine import GraphSettings, build_knn_graph, relate_ids
+from driftmap.engine.neighbours import incremental as reuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from tests.benchmarks.data_sets import make_stream
 from tests.benchmarks.schedule import Costs, forecast
 from tests.benchmarks.tables import format_table
 
-from driftmap.engine.exchange import N_EXCHANGES
-from driftmap.pipeline.blocks import MAX_SIDE_CORE_WINDOWS
+from driftmap.engine.layout.exchange import N_EXCHANGES
+from driftmap.pipeline.planning.blocks import MAX_SIDE_CORE_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,7 +117,7 @@ def time_layout(n_windows: int, n_workers: int, folder: Path) -> Layout:
 
 def time_dask() -> tuple[float, float]:
     """Return the seconds of a hop between two workers, and of the scheduler for each task, measured on empty tasks."""
-    from driftmap.pipeline.execution import LinkedTask
+    from driftmap.pipeline.executors.base import LinkedTask
 
     chain = [LinkedTask(f"link {n}", (), (n - 1,) if n else (), n) for n in range(N_EMPTY)]
     apart = [LinkedTask(f"task {n}", (), (), n) for n in range(N_EMPTY)]
@@ -141,7 +141,7 @@ def _start(n_workers: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     from driftmap.pipeline.executors import DaskExecutor
-    from driftmap.pipeline.side_block import warm_up
+    from driftmap.pipeline.layout.exchange_task import warm_up
 
     with (
         LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
-from driftmap.pipeline.blocks import plan_side_blocks
-from driftmap.pipeline.steps import plan_steps
+from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.planning.exchange_schedule import plan_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from driftmap.pipeline.blocks import Block
-    from driftmap.pipeline.steps import Step
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.exchange_schedule import Step
 
 
 class Costs(NamedTuple):

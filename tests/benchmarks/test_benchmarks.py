@@ -17,7 +17,9 @@ from tests.benchmarks.parts import NAMES, time_parts
 from tests.benchmarks.schedule import Costs, forecast, play
 from tests.benchmarks.timed_fit import read_windows, save_windows
 
-from driftmap.engine import AlignedUMAP, initialise, knn
+from driftmap.engine import AlignedUMAP
+from driftmap.engine.layout import initialise
+from driftmap.engine.neighbours import search as knn
 
 
 @pytest.fixture

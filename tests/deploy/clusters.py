@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftmap.pipeline.processes import find_cache_folder
+from driftmap.pipeline.executors.worker_process import find_cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import pytest
 from tests.deploy.clusters import Processes, start_hosts
 from tests.pipeline.conftest import s3  # noqa: F401 - a fixture
 
-from driftmap.pipeline.certificates import make_certificates
+from driftmap.pipeline.executors.certificates import make_certificates
 
 
 @pytest.fixture(scope="session")

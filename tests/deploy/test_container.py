@@ -17,7 +17,7 @@ from distributed.cli.dask_scheduler import main as dask_scheduler
 from distributed.cli.dask_worker import main as dask_worker
 from tests.deploy.build_steps import Build, read_instructions
 
-from driftmap.pipeline.cli import cli
+from driftmap.pipeline.cli.app import cli
 
 yaml = pytest.importorskip("yaml", reason="pyyaml comes with driftmap[dev]")
 

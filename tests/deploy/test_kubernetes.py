@@ -22,8 +22,8 @@ from distributed.cli.dask_worker import main as dask_worker
 from tests.deploy import manifests
 from tests.deploy.manifests import FOLDER, OVERLAYS, check, containers, find, pod_specs, render
 
-from driftmap.pipeline.cli import cli
-from driftmap.pipeline.config import OPTION_NAMES
+from driftmap.pipeline.cli.app import cli
+from driftmap.pipeline.config.run_config import OPTION_NAMES
 
 MADE_BY_HAND = {"driftmap-tls-scheduler", "driftmap-tls-worker", "driftmap-tls-client", "driftmap-s3"}
 """Secrets that README.md has a user make."""

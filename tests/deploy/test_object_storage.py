@@ -11,7 +11,7 @@ from tests.pipeline.conftest import SECRET
 from tests.pipeline.growing import OPTIONS, read_maps, write_days
 
 from driftmap.pipeline import ingest, open_store, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.store.location import Location
 
 

@@ -92,7 +92,7 @@ def check_bytes(store, alone):
 def test_a_host_that_is_cut_off_costs_only_its_unfinished_windows(hosts, three_hosts, certs, source, tmp_path):
     alone = run(source, tmp_path / "alone", scheduler="serial", **OPTIONS)
     place = ["--store", str(tmp_path / "maps"), "--scheduler", three_hosts, "--tls", str(certs)]
-    command = [*hosts.enter(0), sys.executable, "-m", "driftmap.pipeline.cli", "run", str(source), *FLAGS, *place]
+    command = [*hosts.enter(0), sys.executable, "-m", "driftmap.pipeline.cli.app", "run", str(source), *FLAGS, *place]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         while count_graphs(tmp_path / "maps") < 4:

@@ -21,7 +21,7 @@ from tests.deploy.clusters import write_walk
 from tests.deploy.slurm_node import find_missing, run_node
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.processes import find_cache_folder
+from driftmap.pipeline.executors.worker_process import find_cache_folder
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.location import Location
 
@@ -52,7 +52,7 @@ def programs(folder):
     """`driftmap` and `dask` of this Python, whether or not driftmap is installed in it."""
     place = folder / "bin"
     place.mkdir()
-    for name, module in (("driftmap", "driftmap.pipeline.cli"), ("dask", "dask")):
+    for name, module in (("driftmap", "driftmap.pipeline.cli.app"), ("dask", "dask")):
         (place / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
         (place / name).chmod(0o755)
     return place

@@ -13,11 +13,12 @@ from tests.deploy.clusters import WALK_OPTIONS, start_workers, wait_for_line, wr
 
 import driftmap.engine
 import driftmap.pipeline
-from driftmap.pipeline import certificates, run
-from driftmap.pipeline.certificates import make_certificates
+from driftmap.pipeline import run
 from driftmap.pipeline.errors import SecurityError
-from driftmap.pipeline.processes import WorkerError
-from driftmap.pipeline.security import SecureAddress, find_tls_files, settle_scheduler, try_handshake
+from driftmap.pipeline.executors import certificates
+from driftmap.pipeline.executors.certificates import make_certificates
+from driftmap.pipeline.executors.tls import SecureAddress, find_tls_files, settle_scheduler, try_handshake
+from driftmap.pipeline.executors.worker_process import WorkerError
 
 
 @pytest.fixture(scope="module")

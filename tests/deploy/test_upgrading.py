@@ -14,7 +14,7 @@ import pytest
 from tests.pipeline.growing import write_days
 
 from driftmap.pipeline import ingest, open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 
 FIRST = Path(__file__).parent / "stores" / "first.tar.xz"
 

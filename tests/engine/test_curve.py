@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from driftmap.engine.curve import fit_curve
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.layout.curve import fit_curve
 
 SETTINGS = [(0.1, 1.0), (0.0, 1.0), (0.001, 1.0), (0.5, 1.0), (0.99, 1.0), (1.0, 1.0), (0.25, 2.5), (0.01, 0.3)]
 

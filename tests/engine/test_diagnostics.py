@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmap.engine.diagnostics import find_movers, measure_alignment, measure_loss
-from driftmap.engine.relations import alignment_weights
+from driftmap.engine.quality.diagnostics import find_movers, measure_alignment, measure_loss
+from driftmap.engine.relations.relations import alignment_weights
 from driftmap.engine.types import FuzzyGraph
 
 A, B = 1.577, 0.895

@@ -19,8 +19,8 @@ from driftmap.engine import (
     relate_ids,
     trustworthiness,
 )
-from driftmap.engine.exchange import SideBlock, add_halo, as_halo, cut_rounds, pick_relations
-from driftmap.engine.schedule import PACE
+from driftmap.engine.layout.exchange import SideBlock, add_halo, as_halo, cut_rounds, pick_relations
+from driftmap.engine.layout.schedule import PACE
 
 N_WINDOWS, N_ROWS, REACH = 7, 60, 2
 N_EPOCHS = 20

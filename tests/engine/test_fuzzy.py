@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests import naive
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.fuzzy import build_fuzzy_graph, smooth_knn_distances
-from driftmap.engine.knn import build_knn_graph
+from driftmap.engine.graph.fuzzy import build_fuzzy_graph, smooth_knn_distances
+from driftmap.engine.neighbours.search import build_knn_graph
 from driftmap.engine.types import KnnGraph
 
 CONNECTIVITIES = (1.0, 1.5, 2.0)

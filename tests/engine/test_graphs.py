@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.fuzzy import build_fuzzy_graph
-from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.knn import build_knn_graph
+from driftmap.engine.graph.fuzzy import build_fuzzy_graph
+from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.neighbours.search import build_knn_graph
 from driftmap.engine.settings import GraphSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftmap.engine.initialise import jitter, random_start, spectral_start, start_from_previous
+from driftmap.engine.layout.initialise import jitter, random_start, spectral_start, start_from_previous
 from driftmap.engine.types import FuzzyGraph
 
 

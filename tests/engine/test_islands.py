@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftmap.engine.islands import compare_islands, find_islands
+from driftmap.engine.quality.clusters import compare_islands, find_islands
 
 
 def make_heaps(*middles, n=40):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tests import naive_layout
 
-from driftmap.engine import kernels
-from driftmap.engine.curve import fit_curve
-from driftmap.engine.flatten import Shuffle, flatten_block
-from driftmap.engine.relations import relate_ids
+from driftmap.engine.layout import kernels
+from driftmap.engine.layout.curve import fit_curve
+from driftmap.engine.layout.flatten import Shuffle, flatten_block
+from driftmap.engine.relations.relations import relate_ids
 from driftmap.engine.types import FuzzyGraph
 
 A, B = (np.float32(value) for value in fit_curve(0.1, 1.0))

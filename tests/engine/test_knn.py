@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests import naive
 
-from driftmap.engine import knn as knn_module
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.knn import build_knn_graph
+from driftmap.engine.neighbours import search as knn_module
+from driftmap.engine.neighbours.search import build_knn_graph
 
 METRICS = ("euclidean", "cosine", "correlation")
 
@@ -145,7 +145,7 @@ def test_types_are_converted(dtype):
 def test_same_bytes_on_any_threads_and_blocks(monkeypatch):
     from threadpoolctl import threadpool_limits
 
-    from driftmap.engine.threads import limit_threads
+    from driftmap.engine.core.threads import limit_threads
 
     rows = np.random.default_rng(7).normal(size=(700, 33)).astype(np.float32)
     found = set()

@@ -11,9 +11,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from tests import naive
 
-from driftmap.engine import knn as knn_module
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.knn import build_knn_graph
+from driftmap.engine.neighbours import search as knn_module
+from driftmap.engine.neighbours.search import build_knn_graph
 
 ROWS = np.random.default_rng(0).uniform(0.1, 1, size=(50, 4)).astype(np.float32)
 

@@ -7,8 +7,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from driftmap.engine import build_knn_graph
-from driftmap.engine import knn as knn_module
-from driftmap.engine.partitions import find_in_partitions
+from driftmap.engine.neighbours import search as knn_module
+from driftmap.engine.neighbours.inverted_file import find_in_partitions
 
 
 def make_sheet(n, d=24, seed=0):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.paths import smooth_paths
+from driftmap.engine.quality.trajectories import smooth_paths
 
 places = hnp.arrays(
     np.float32,

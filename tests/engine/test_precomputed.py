@@ -7,8 +7,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.knn import build_knn_graph
-from driftmap.engine.precomputed import read_knn, read_knns
+from driftmap.engine.neighbours.precomputed import read_knn, read_knns
+from driftmap.engine.neighbours.search import build_knn_graph
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
 GRAPH = build_knn_graph(ROWS, 8)

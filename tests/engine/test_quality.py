@@ -9,10 +9,10 @@ import pytest
 from scipy.sparse import csr_matrix
 from tests import naive
 
-from driftmap.engine import quality
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.knn import build_knn_graph
-from driftmap.engine.quality import (
+from driftmap.engine.neighbours.search import build_knn_graph
+from driftmap.engine.quality import measures as quality
+from driftmap.engine.quality.measures import (
     choose_rank_metric,
     count_bad_rows,
     drift,
@@ -21,7 +21,7 @@ from driftmap.engine.quality import (
     neighbour_preservation_from_graph,
     trustworthiness,
 )
-from driftmap.engine.relations import relate_ids
+from driftmap.engine.relations.relations import relate_ids
 
 
 def make_map(seed=0, n=70, noise=0.5):
@@ -173,7 +173,7 @@ def test_drift_where_nothing_can_be_followed():
 
 
 def test_drift_on_real_data_equals_the_loop(load_shared):
-    from driftmap.engine.relations import as_relation
+    from driftmap.engine.relations.relations import as_relation
 
     rows, _, _, given_relations = load_shared("baseball_batters")
     rng = np.random.default_rng(3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmap.engine.register import fit_similarity, register_maps
+from driftmap.engine.layout.procrustes import fit_similarity, register_maps
 
 
 @settings(max_examples=30, deadline=None)

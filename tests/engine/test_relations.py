@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 from tests import naive
 
 from driftmap.engine.errors import InvalidInputError, InvalidRelationError
-from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.relations import alignment_weights, as_relation, compose_relations, invert_relation, relate_ids
+from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.relations.relations import (
+    alignment_weights,
+    as_relation,
+    compose_relations,
+    invert_relation,
+    relate_ids,
+)
 from driftmap.engine.settings import GraphSettings
 
 

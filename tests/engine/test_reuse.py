@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from driftmap.engine import AlignedUMAP, GraphSettings, build_knn_graph, relate_ids, reuse
+from driftmap.engine import AlignedUMAP, GraphSettings, build_knn_graph, relate_ids
+from driftmap.engine.neighbours import incremental as reuse
 
 SETTINGS = GraphSettings(n_neighbors=8)
 

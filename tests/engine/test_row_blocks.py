@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from driftmap.engine import row_blocks
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.footprint import blocked_graph_bytes, choose_block_rows
-from driftmap.engine.graphs import build_window_graph, build_window_graph_from_blocks
-from driftmap.engine.knn import BLAS_METRICS, find_exact
-from driftmap.engine.row_blocks import find_in_row_blocks
+from driftmap.engine.graph.memory import blocked_graph_bytes, choose_block_rows
+from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
+from driftmap.engine.neighbours import blocked as row_blocks
+from driftmap.engine.neighbours.blocked import find_in_row_blocks
+from driftmap.engine.neighbours.search import BLAS_METRICS, find_exact
 from driftmap.engine.settings import GraphSettings
 
 N = 700

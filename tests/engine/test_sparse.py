@@ -8,11 +8,11 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from tests import naive
 
-from driftmap.engine import knn as knn_module
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.knn import build_knn_graph
-from driftmap.engine.rows import measure_pairs, read_new_rows, read_rows
+from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.neighbours import search as knn_module
+from driftmap.engine.neighbours.rows import measure_pairs, read_new_rows, read_rows
+from driftmap.engine.neighbours.search import build_knn_graph
 from driftmap.engine.settings import GraphSettings
 
 

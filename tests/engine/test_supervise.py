@@ -11,11 +11,8 @@ from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.metrics import pairwise_distances
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.fuzzy import build_fuzzy_graph
-from driftmap.engine.graphs import build_window_graph
-from driftmap.engine.knn import build_knn_graph
-from driftmap.engine.settings import GraphSettings, TargetSettings
-from driftmap.engine.supervise import (
+from driftmap.engine.graph.fuzzy import build_fuzzy_graph
+from driftmap.engine.graph.supervise import (
     intersect_graphs,
     intersect_with_labels,
     read_target,
@@ -23,6 +20,9 @@ from driftmap.engine.supervise import (
     reset_local_connectivity,
     supervise_graph,
 )
+from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.neighbours.search import build_knn_graph
+from driftmap.engine.settings import GraphSettings, TargetSettings
 from driftmap.engine.types import FuzzyGraph
 
 

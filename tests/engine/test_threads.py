@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from driftmap.engine import threads
+from driftmap.engine.core import threads
 
 
 @pytest.mark.parametrize(

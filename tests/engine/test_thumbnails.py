@@ -10,7 +10,7 @@ import pytest
 import sklearn
 
 from driftmap.engine import AlignedUMAP
-from driftmap.engine.thumbnails import MAX_MAPS, MAX_ROWS, choose_maps, draw_thumbnails
+from driftmap.engine.estimator.repr_html import MAX_MAPS, MAX_ROWS, choose_maps, draw_thumbnails
 
 SVG = "{http://www.w3.org/2000/svg}"
 

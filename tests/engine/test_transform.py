@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from driftmap.engine.layout.transform import find_nearest_rows
 from driftmap.engine.settings import GraphSettings
-from driftmap.engine.transform import find_nearest_rows
 
 
 @pytest.mark.parametrize("n_neighbors", [2, 7, 40])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftmap.pipeline.blocks import (
+from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.planning.blocks import (
     MAX_CORE_WINDOWS,
     Block,
     choose_block_windows,
@@ -16,7 +17,6 @@ from driftmap.pipeline.blocks import (
     plan_blocks,
     row_bytes,
 )
-from driftmap.pipeline.errors import PlanError
 
 plans = st.tuples(st.integers(0, 200), st.integers(1, 30), st.integers(0, 8), st.integers(0, 8))
 

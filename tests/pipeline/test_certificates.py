@@ -11,11 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from driftmap.pipeline import certificates
-from driftmap.pipeline.certificates import ROLES, make_certificates
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SecurityError
-from driftmap.pipeline.security import SecureAddress, find_tls_files
+from driftmap.pipeline.executors import certificates
+from driftmap.pipeline.executors.certificates import ROLES, make_certificates
+from driftmap.pipeline.executors.tls import SecureAddress, find_tls_files
 
 
 def read_certificate(folder):

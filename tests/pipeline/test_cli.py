@@ -21,9 +21,9 @@ from tests.pipeline.small_stores import read_page_header
 
 from driftmap.engine.settings import GraphSettings, LayoutSettings
 from driftmap.pipeline import open_store
-from driftmap.pipeline.cli import cli, run_command
-from driftmap.pipeline.commands.plan import plan
-from driftmap.pipeline.options import ENGINE_OPTIONS
+from driftmap.pipeline.cli.app import cli, run_command
+from driftmap.pipeline.cli.commands.plan import plan
+from driftmap.pipeline.cli.options import ENGINE_OPTIONS
 
 N_WINDOWS, N_ROWS = 4, 60
 OPTIONS = ["--by", "year", "--id", "who", "--label", "team", "--vectors", "x", "--scheduler", "serial"]
@@ -256,7 +256,7 @@ def test_help_names_every_command_and_every_setting(capsys):
 
 
 def start(*arguments: str, **streams) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "driftmap.pipeline.cli", *arguments], **streams)
+    return subprocess.Popen([sys.executable, "-m", "driftmap.pipeline.cli.app", *arguments], **streams)
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(data, here):

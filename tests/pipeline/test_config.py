@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from driftmap.engine.settings import GraphSettings, LayoutSettings
-from driftmap.pipeline.config import (
+from driftmap.pipeline.config.run_config import (
     OPTION_NAMES,
     GraphConfig,
     LayoutConfig,
@@ -21,7 +21,7 @@ from driftmap.pipeline.config import (
     load_toml,
     validate,
 )
-from driftmap.pipeline.durations import (
+from driftmap.pipeline.config.time_spans import (
     Duration,
     count_steps,
     floor_to_border,

@@ -18,10 +18,10 @@ import pytest
 from tests.workers import find_workers
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.relations import relate_ids
+from driftmap.engine.relations.relations import relate_ids
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError, SourceError, StoreBusyError, StoreError
-from driftmap.pipeline.layout import relate_windows
+from driftmap.pipeline.layout.sequential import relate_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_every_window_has_a_map_and_the_last_ones_may_still_move(undisturbed):
 
 
 def test_graphs_are_the_engines(undisturbed, source):
-    from driftmap.engine.graphs import build_window_graph
+    from driftmap.engine.graph.window_graph import build_window_graph
     from driftmap.engine.settings import GraphSettings
 
     vectors = np.stack(pq.read_table(source)["v"].to_pylist())[:N_ROWS].astype(np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from driftmap.pipeline import demo
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli import demo
+from driftmap.pipeline.cli.app import run_command
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from tests.memory import needs_proc, run_python
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
-from driftmap.pipeline.estimates import SIDE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
-from driftmap.pipeline.execution import WorkerLimit
-from driftmap.pipeline.machine import format_size
+from driftmap.pipeline.executors.base import WorkerLimit
+from driftmap.pipeline.executors.machine import format_size
+from driftmap.pipeline.planning.memory import SIDE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
 from driftmap.pipeline.sources import as_source
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ import json
 import numpy as np
 import distributed  # as a worker has it
 from types import SimpleNamespace
-from driftmap.engine.graphs import build_window_graph_from_blocks
+from driftmap.engine.graph.window_graph import build_window_graph_from_blocks
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import plan
-from driftmap.pipeline.graphs import make_tasks
-from driftmap.pipeline.row_blocks import size_task
+from driftmap.pipeline.graphs.stage import make_tasks
+from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.tasks import build_graph_task, warm_up
-from driftmap.pipeline.windows import WindowPlan
+from driftmap.pipeline.graphs.build_graph import build_graph_task, warm_up
+from driftmap.pipeline.planning.windows import WindowPlan
 from tests.memory import peak_bytes_of, read_status
 
 warm_up()

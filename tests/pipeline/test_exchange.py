@@ -17,14 +17,14 @@ import pytest
 from tests.workers import find_workers
 
 from driftmap.engine import BlockWindow, LayoutSettings, relate_ids
-from driftmap.engine.exchange import lay_out_side_by_side
+from driftmap.engine.layout.exchange import lay_out_side_by_side
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.errors import PlanError
-from driftmap.pipeline.execution import LinkedTask, SerialExecutor
 from driftmap.pipeline.executors import make_executor
-from driftmap.pipeline.machine import format_size
-from driftmap.pipeline.side_block import Job, run_step
-from driftmap.pipeline.steps import Step
+from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor
+from driftmap.pipeline.executors.machine import format_size
+from driftmap.pipeline.layout.exchange_task import Job, run_step
+from driftmap.pipeline.planning.exchange_schedule import Step
 
 N_WINDOWS, N_ROWS, REACH = 9, 40, 2
 OPTIONS = {"by": "year", "id": "entity", "vectors": "v", "n_neighbors": 5, "n_epochs": 8, "lookahead": 2,
@@ -93,7 +93,7 @@ def test_a_worker_without_room_reads_its_blocks_anew(undisturbed, source, tmp_pa
 
 
 def test_a_worker_keeps_what_fits(undisturbed):
-    from driftmap.pipeline.side_block import _open_run
+    from driftmap.pipeline.layout.exchange_task import _open_run
 
     job = Job(undisturbed.location, "some run", kept_bytes=0)
     run_step(job, Step("read", 0))
@@ -164,7 +164,7 @@ def test_a_run_killed_while_its_blocks_move_ends_with_the_same_bytes(undisturbed
     command = [
         sys.executable,
         "-m",
-        "driftmap.pipeline.cli",
+        "driftmap.pipeline.cli.app",
         "run",
         str(source),
         "--store",

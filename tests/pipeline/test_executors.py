@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.pipeline.execution import SerialExecutor, Task
 from driftmap.pipeline.executors import DaskExecutor, make_executor
-from driftmap.pipeline.machine import count_cores
-from driftmap.pipeline.processes import WorkerError
+from driftmap.pipeline.executors.base import SerialExecutor, Task
+from driftmap.pipeline.executors.machine import count_cores
+from driftmap.pipeline.executors.worker_process import WorkerError
 
 # Functions are sent by value: no worker can import a test file.
 
@@ -201,7 +201,7 @@ def test_a_client_and_an_address_reach_the_same_workers(cluster):
 
 
 def test_an_address_where_nobody_answers_is_named(monkeypatch):
-    monkeypatch.setattr("driftmap.pipeline.executors.connecting.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.dask_client.CONNECT_SECONDS", 0.5)
     with (
         pytest.raises(WorkerError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"),
         make_executor("tcp://127.0.0.1:9"),
@@ -214,7 +214,7 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr("driftmap.pipeline.executors.connecting.FIRST_WORKER_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.dask_client.FIRST_WORKER_SECONDS", 0.5)
     with (
         LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
         pytest.raises(WorkerError, match="has no workers"),
@@ -237,7 +237,7 @@ def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():
 
 
 def test_dashboard_and_account_need_bokeh(cluster, monkeypatch, tmp_path):
-    monkeypatch.setattr("driftmap.pipeline.executors.making.find_spec", lambda _: None)
+    monkeypatch.setattr("driftmap.pipeline.executors.connect_or_start.find_spec", lambda _: None)
     for wish in ({"on_dashboard": print}, {"performance_report": tmp_path / "report.html"}):
         with (
             pytest.raises(WorkerError, match=r"needs bokeh: pip install 'driftmap\[dashboard\]'"),

@@ -25,7 +25,7 @@ import pytest
 from tests.workers import find_fork_servers, find_workers
 
 from driftmap.pipeline import open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.verify import find_orphans
 
@@ -49,7 +49,7 @@ PLACES = {"local": ("--workers", "2"), "serial": ("--scheduler", "serial")}
 
 
 def start_run(source: Path, store: Path, *place: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "driftmap.pipeline.cli", "run", str(source), "--store", str(store)]
+    command = [sys.executable, "-m", "driftmap.pipeline.cli.app", "run", str(source), "--store", str(store)]
     options = {"by": "year", "id": "entity", "vectors": "v", "n-epochs": 60, "block-windows": 4}
     for name, value in options.items():
         command += [f"--{name}", str(value)]

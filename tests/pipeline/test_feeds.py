@@ -15,7 +15,7 @@ from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_m
 
 from driftmap.pipeline import ingest, open_store, place, run
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.ingestion.coordinator import BadRowsError
+from driftmap.pipeline.ingestion.ingest import BadRowsError
 
 SERIAL = {"scheduler": "serial"}
 

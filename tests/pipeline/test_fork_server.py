@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from tests.workers import find_fork_servers, find_workers
 
-from driftmap.pipeline.execution import Task
 from driftmap.pipeline.executors import make_executor
+from driftmap.pipeline.executors.base import Task
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are spawned elsewhere")
 
 NO_KERNELS = """
 import importlib, sys
-from driftmap.pipeline.fork_server import LOADED_AHEAD
+from driftmap.pipeline.executors.fork_server import LOADED_AHEAD
 for name in LOADED_AHEAD:
     importlib.import_module(name)
 from numba.core.dispatcher import Dispatcher
@@ -57,7 +57,7 @@ def test_a_run_by_the_command_says_nothing_on_standard_error(tmp_path):
     years = np.repeat([2001, 2002], 40)
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.random.default_rng(0).normal(size=80 * 4)), 4)
     pq.write_table(pa.table({"year": years, "id": np.tile(np.arange(40), 2), "v": vectors}), tmp_path / "p.parquet")
-    command = [sys.executable, "-m", "driftmap.pipeline.cli", "run", "p.parquet", "--store", "s", "--by", "year"]
+    command = [sys.executable, "-m", "driftmap.pipeline.cli.app", "run", "p.parquet", "--store", "s", "--by", "year"]
     command += ["--id", "id", "--vectors", "v", "--n-epochs", "5", "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,7 +73,7 @@ def test_workers_are_spawned_where_the_server_has_no_room_for_its_socket(tmp_pat
     # A socket's path has 107 characters at most.
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
-    code = "from driftmap.pipeline.fork_server import start_fork_server as start; print(start())"
+    code = "from driftmap.pipeline.executors.fork_server import start_fork_server as start; print(start())"
     for place, expected in ((folder, "spawn"), (tmp_path, "forkserver")):
         environment = {**os.environ, "TMPDIR": str(place)}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

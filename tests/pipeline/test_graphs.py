@@ -7,8 +7,8 @@ import pytest
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline import plan
-from driftmap.pipeline.execution import SerialExecutor
-from driftmap.pipeline.graphs import GraphWork, build_graphs
+from driftmap.pipeline.executors.base import SerialExecutor
+from driftmap.pipeline.graphs.stage import GraphWork, build_graphs
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 

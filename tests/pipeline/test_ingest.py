@@ -11,9 +11,9 @@ import pytest
 from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, PlanError, StoreError
-from driftmap.pipeline.ingestion.coordinator import BadRowsError
+from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.store.lock import hold_lock
 
 SERIAL = {"scheduler": "serial"}

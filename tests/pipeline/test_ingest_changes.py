@@ -9,8 +9,8 @@ import pytest
 from tests.pipeline.growing import make_day, make_store, read_maps, write_days
 
 from driftmap.pipeline import ingest, open_store
-from driftmap.pipeline.digests import digest_rows
-from driftmap.pipeline.ingestion.coordinator import BadRowsError
+from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.sources.row_digest import digest_rows
 
 SERIAL = {"scheduler": "serial"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from driftmap.engine.settings import LayoutSettings
-from driftmap.pipeline.ingestion.step import MIN_PINS, extend_settings, pin_to_halo
+from driftmap.pipeline.layout.extend import MIN_PINS, extend_settings, pin_to_halo
 
 
 def turn(degrees):

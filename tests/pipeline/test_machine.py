@@ -8,8 +8,8 @@ import platform
 import psutil
 import pytest
 
-from driftmap.pipeline import machine
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors import machine
 
 
 @pytest.mark.parametrize(

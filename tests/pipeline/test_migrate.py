@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from driftmap.pipeline import open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import Store, state
 from driftmap.pipeline.store.arrays import read_array, write_arrays

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.pipeline.small_stores import N_NEIGHBORS, SmallWindow, make_store
 
-from driftmap.engine.relations import relate_ids
+from driftmap.engine.relations.relations import relate_ids
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.page_codec import StreamWriter, decode_page
 from driftmap.pipeline.look.page_data import measure_frame, read_page

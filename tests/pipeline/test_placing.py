@@ -11,7 +11,7 @@ from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_m
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline import Placer, ingest, open_store, place, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import SourceError, StoreError
 
 

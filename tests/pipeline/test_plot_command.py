@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.pipeline.pictured import make_maps, write_maps
 
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 
 
 @pytest.fixture(scope="module")

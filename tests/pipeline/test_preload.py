@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from driftmap.pipeline.processes import seed_kernels
+from driftmap.pipeline.executors.worker_process import seed_kernels
 
 
 def run_code(code, **environment):
@@ -30,12 +30,12 @@ def run_code(code, **environment):
 def test_a_worker_is_prepared_before_any_client_comes(tmp_path):
     code = """
         import os, threading
-        from driftmap.pipeline.preload import dask_setup
+        from driftmap.pipeline.orchestration.worker_preload import dask_setup
         dask_setup(None)
         for thread in threading.enumerate():
             if thread.name == "driftmap-load":
                 thread.join()
-        import numba, driftmap.engine.graphs
+        import numba, driftmap.engine.graph.window_graph
         print(os.environ["NUMBA_CACHE_DIR"], numba.config.CACHE_DIR, os.environ["OMP_NUM_THREADS"])
     """
     folder = str(tmp_path / socket.gethostname() / "worker-0")
@@ -49,7 +49,7 @@ def test_kernels_are_compiled_also_where_numba_was_loaded_before(tmp_path, is_la
         import numba
         if {is_launched}:
             numba.get_num_threads()
-        from driftmap.pipeline.processes import prepare_worker
+        from driftmap.pipeline.executors.worker_process import prepare_worker
         prepare_worker(1, pickle.dumps(None)).join()
         numba.get_num_threads()
         assert numba.njit(lambda x: x + 1)(1) == 2

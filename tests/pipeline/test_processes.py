@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from driftmap.pipeline import processes
-from driftmap.pipeline.execution import Task
 from driftmap.pipeline.executors import make_executor
-from driftmap.pipeline.processes import WorkerError
+from driftmap.pipeline.executors import worker_process as processes
+from driftmap.pipeline.executors.base import Task
+from driftmap.pipeline.executors.worker_process import WorkerError
 
 # Functions are sent by value: no worker can import a test file.
 
@@ -128,7 +128,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path):
         tmp_path,
         """
         from driftmap.pipeline.executors import make_executor
-        from driftmap.pipeline.processes import refuse_unguarded_call
+        from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 
         refuse_unguarded_call()
         with make_executor(workers=1):
@@ -148,7 +148,7 @@ def test_ctrl_c_stops_the_workers_without_a_storm(tmp_path, moment):
         tmp_path,
         """
         import time
-        from driftmap.pipeline.execution import Task
+        from driftmap.pipeline.executors.base import Task
         from driftmap.pipeline.executors import make_executor
 
         if __name__ == "__main__":

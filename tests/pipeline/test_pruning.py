@@ -9,7 +9,7 @@ import pytest
 from tests.pipeline.growing import make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store, prune
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS
 

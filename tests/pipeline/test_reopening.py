@@ -11,7 +11,7 @@ from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.store.verify import find_damage
 

@@ -11,7 +11,7 @@ from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.arrays import read_array
@@ -149,7 +149,7 @@ def test_a_run_that_was_cut_off_and_damaged_is_mended_and_goes_on(copy, whole, s
 
 
 def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
-    from driftmap.pipeline import repair
+    from driftmap.pipeline.orchestration import repair
 
     lay_out = repair.lay_out_one
     monkeypatch.setattr(repair, "lay_out_one", lambda *a: {i: p + np.float32(1e-3) for i, p in lay_out(*a).items()})
@@ -161,7 +161,7 @@ def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monke
 
 
 def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
-    from driftmap.pipeline import tasks
+    from driftmap.pipeline.graphs import build_graph as tasks
 
     build = tasks.build_window_graph
     monkeypatch.setattr(tasks, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))

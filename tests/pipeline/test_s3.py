@@ -16,7 +16,7 @@ import pytest
 from tests.pipeline.years import write_years
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.store.location import Location
 
@@ -118,7 +118,17 @@ def test_a_flipped_bit_is_found_and_named(source, s3):
 @pytest.mark.slow
 def test_a_run_on_workers_that_is_killed_goes_on(in_a_folder, source, s3):
     url = s3() + "/maps"
-    command = [sys.executable, "-m", "driftmap.pipeline.cli", "run", str(source), "--store", url, "--workers=2", *FLAGS]
+    command = [
+        sys.executable,
+        "-m",
+        "driftmap",
+        "run",
+        str(source),
+        "--store",
+        url,
+        "--workers=2",
+        *FLAGS,
+    ]
     for n_commits in (2, 5, 9):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

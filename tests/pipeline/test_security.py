@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from driftmap.pipeline import run
-from driftmap.pipeline.certificates import make_certificates
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SecurityError
-from driftmap.pipeline.security import (
+from driftmap.pipeline.executors.certificates import make_certificates
+from driftmap.pipeline.executors.tls import (
     InsecureSchedulerWarning,
     SecureAddress,
     find_tls_files,

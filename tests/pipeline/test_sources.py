@@ -19,10 +19,10 @@ from tests.memory import needs_proc, run_python
 from tests.pipeline.small_sources import N_ROWS, ROLES, make_table, spread_vectors, write_folder, write_zarr
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources import Source, WindowArrays, as_source, open_source
 from driftmap.pipeline.sources import parquet as parquet_module
-from driftmap.pipeline.sources.places import SourcePlace
+from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 
 row_sets = st.sets(st.integers(0, N_ROWS - 1), min_size=1).map(lambda rows: np.array(sorted(rows)))
 

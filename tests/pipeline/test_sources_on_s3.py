@@ -11,11 +11,11 @@ import pytest
 import zarr
 
 from driftmap.pipeline import ingest, open_store, run
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
-from driftmap.pipeline.placing import place
+from driftmap.pipeline.ingestion.placing import place
 from driftmap.pipeline.sources import as_source, open_source
-from driftmap.pipeline.sources.places import SourcePlace
+from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.location import Location
 
 from .conftest import SECRET

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from driftmap.pipeline.blocks import plan_side_blocks
-from driftmap.pipeline.steps import Step, plan_steps
+from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.planning.exchange_schedule import Step, plan_steps
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from driftmap.pipeline.processes import WorkerError
-from driftmap.pipeline.versions import (
+from driftmap.pipeline.executors.versions import (
     MISSING,
     PACKAGES,
     describe_scheduler,
@@ -15,6 +14,7 @@ from driftmap.pipeline.versions import (
     describe_worker,
     refuse_differences,
 )
+from driftmap.pipeline.executors.worker_process import WorkerError
 
 HERE = {"driftmap": "1.0 (aa)", "python": "3.11", "dask": "1", "distributed": "1", "numba": "1", "numpy": "2"}
 

@@ -13,9 +13,9 @@ import pytest
 from tests.pipeline.growing import make_day, make_store, write_days
 
 from driftmap.pipeline import ingest, open_store
-from driftmap.pipeline.cli import run_command
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.watching import compare_newest, describe_growth, find_alarms, to_prometheus
+from driftmap.pipeline.ingestion.monitoring import compare_newest, describe_growth, find_alarms, to_prometheus
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from driftmap.pipeline.config import WindowRule
+from driftmap.pipeline.config.run_config import WindowRule
 from driftmap.pipeline.errors import PlanError, SourceError
-from driftmap.pipeline.runs import runs_to_rows
+from driftmap.pipeline.planning.windows import encode_keys, plan_windows
 from driftmap.pipeline.sources import WindowArrays, as_source
-from driftmap.pipeline.windows import encode_keys, plan_windows
+from driftmap.pipeline.sources.row_ranges import runs_to_rows
 
 START = np.datetime64("2024-01-10T06:00", "us")  # a Wednesday
 

@@ -7,8 +7,8 @@ import pytest
 import zarr
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import runs_to_rows
 from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.sources.zarr_group import read_runs
 
 

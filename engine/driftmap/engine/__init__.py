@@ -9,32 +9,59 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from driftmap.engine.block import BlockWindow, lay_out_block
-    from driftmap.engine.curve import fit_curve
+    from driftmap.engine.core.jit import load_compiler
+    from driftmap.engine.core.seeds import START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
+    from driftmap.engine.core.threads import limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
-    from driftmap.engine.estimator import AlignedUMAP
-    from driftmap.engine.exchange import lay_out_side_by_side
-    from driftmap.engine.fuzzy import build_fuzzy_graph, smooth_knn_distances
-    from driftmap.engine.graphs import build_window_graph, build_window_graph_from_blocks
-    from driftmap.engine.knn import build_knn_graph
-    from driftmap.engine.quality import (
+    from driftmap.engine.estimator.aligned_umap import AlignedUMAP
+    from driftmap.engine.estimator.repr_html import choose_maps, draw_thumbnails
+    from driftmap.engine.graph.fuzzy import build_fuzzy_graph, smooth_knn_distances
+    from driftmap.engine.graph.memory import LEAST_BLOCK_ROWS, blocked_graph_bytes, choose_block_rows, graph_bytes
+    from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
+    from driftmap.engine.layout.block import BlockWindow, lay_out_block, window_values
+    from driftmap.engine.layout.curve import fit_curve
+    from driftmap.engine.layout.exchange import SideBlock, as_halo, lay_out_side_by_side, plan_rounds
+    from driftmap.engine.layout.initialise import start_from_previous
+    from driftmap.engine.layout.procrustes import fit_similarity
+    from driftmap.engine.layout.schedule import PACE
+    from driftmap.engine.layout.transform import find_nearest_rows, place_rows
+    from driftmap.engine.neighbours.blocked import can_search_blocks
+    from driftmap.engine.neighbours.search import (
+        BLAS_METRICS,
+        BOOLEAN_METRICS,
+        EXACT_WORK,
+        PAIRWISE_METRICS,
+        build_knn_graph,
+    )
+    from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
+    from driftmap.engine.quality.diagnostics import find_movers
+    from driftmap.engine.quality.measures import (
         count_bad_rows,
         drift,
         neighbour_preservation,
         neighbour_preservation_from_graph,
         trustworthiness,
     )
-    from driftmap.engine.relations import (
+    from driftmap.engine.quality.trajectories import smooth_paths
+    from driftmap.engine.relations.relations import (
         alignment_weights,
         as_relation,
         compose_relations,
         invert_relation,
         relate_ids,
     )
-    from driftmap.engine.settings import GraphSettings, LayoutSettings
+    from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
     from driftmap.engine.types import FuzzyGraph, KnnGraph, Relation, WindowGraph
 
 __all__ = [
+    "BLAS_METRICS",
+    "BOOLEAN_METRICS",
+    "EXACT_WORK",
+    "LEAST_BLOCK_ROWS",
+    "PACE",
+    "PAIRWISE_METRICS",
+    "START_STREAM",
+    "TRANSFORM_STREAM",
     "AlignedUMAP",
     "BlockWindow",
     "DriftmapError",
@@ -42,49 +69,146 @@ __all__ = [
     "GraphSettings",
     "InvalidInputError",
     "InvalidRelationError",
+    "Islands",
     "KnnGraph",
     "LayoutSettings",
     "Relation",
+    "SideBlock",
+    "TargetSettings",
     "WindowGraph",
     "alignment_weights",
+    "as_halo",
     "as_relation",
+    "blocked_graph_bytes",
     "build_fuzzy_graph",
     "build_knn_graph",
     "build_window_graph",
     "build_window_graph_from_blocks",
+    "can_search_blocks",
+    "choose_block_rows",
+    "choose_maps",
+    "compare_islands",
     "compose_relations",
     "count_bad_rows",
+    "draw_thumbnails",
     "drift",
+    "find_islands",
+    "find_movers",
+    "find_nearest_rows",
     "fit_curve",
+    "fit_similarity",
+    "graph_bytes",
     "invert_relation",
     "lay_out_block",
     "lay_out_side_by_side",
+    "limit_threads",
+    "load_compiler",
+    "make_graph_seed",
+    "make_seed",
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
+    "place_rows",
+    "plan_rounds",
     "relate_ids",
     "smooth_knn_distances",
+    "smooth_paths",
+    "start_from_previous",
     "trustworthiness",
+    "window_values",
 ]
 
 _ROOMS = {
-    "block": ("BlockWindow", "lay_out_block"),
-    "curve": ("fit_curve",),
-    "errors": ("DriftmapError", "InvalidInputError", "InvalidRelationError"),
-    "estimator": ("AlignedUMAP",),
-    "exchange": ("lay_out_side_by_side",),
-    "fuzzy": ("build_fuzzy_graph", "smooth_knn_distances"),
-    "graphs": ("build_window_graph", "build_window_graph_from_blocks"),
-    "knn": ("build_knn_graph",),
-    "quality": (
+    "core.jit": ("load_compiler",),
+    "core.seeds": (
+        "START_STREAM",
+        "TRANSFORM_STREAM",
+        "make_graph_seed",
+        "make_seed",
+    ),
+    "core.threads": ("limit_threads",),
+    "errors": (
+        "DriftmapError",
+        "InvalidInputError",
+        "InvalidRelationError",
+    ),
+    "estimator.aligned_umap": ("AlignedUMAP",),
+    "estimator.repr_html": (
+        "choose_maps",
+        "draw_thumbnails",
+    ),
+    "graph.fuzzy": (
+        "build_fuzzy_graph",
+        "smooth_knn_distances",
+    ),
+    "graph.memory": (
+        "LEAST_BLOCK_ROWS",
+        "blocked_graph_bytes",
+        "choose_block_rows",
+        "graph_bytes",
+    ),
+    "graph.window_graph": (
+        "build_window_graph",
+        "build_window_graph_from_blocks",
+    ),
+    "layout.block": (
+        "BlockWindow",
+        "lay_out_block",
+        "window_values",
+    ),
+    "layout.curve": ("fit_curve",),
+    "layout.exchange": (
+        "SideBlock",
+        "as_halo",
+        "lay_out_side_by_side",
+        "plan_rounds",
+    ),
+    "layout.initialise": ("start_from_previous",),
+    "layout.procrustes": ("fit_similarity",),
+    "layout.schedule": ("PACE",),
+    "layout.transform": (
+        "find_nearest_rows",
+        "place_rows",
+    ),
+    "neighbours.blocked": ("can_search_blocks",),
+    "neighbours.search": (
+        "BLAS_METRICS",
+        "BOOLEAN_METRICS",
+        "EXACT_WORK",
+        "PAIRWISE_METRICS",
+        "build_knn_graph",
+    ),
+    "quality.clusters": (
+        "Islands",
+        "compare_islands",
+        "find_islands",
+    ),
+    "quality.diagnostics": ("find_movers",),
+    "quality.measures": (
         "count_bad_rows",
         "drift",
         "neighbour_preservation",
         "neighbour_preservation_from_graph",
         "trustworthiness",
     ),
-    "relations": ("alignment_weights", "as_relation", "compose_relations", "invert_relation", "relate_ids"),
-    "settings": ("GraphSettings", "LayoutSettings"),
-    "types": ("FuzzyGraph", "KnnGraph", "Relation", "WindowGraph"),
+    "quality.trajectories": ("smooth_paths",),
+    "relations.relations": (
+        "alignment_weights",
+        "as_relation",
+        "compose_relations",
+        "invert_relation",
+        "relate_ids",
+    ),
+    "settings": (
+        "GraphSettings",
+        "LayoutSettings",
+        "TargetSettings",
+    ),
+    "types": (
+        "FuzzyGraph",
+        "KnnGraph",
+        "Relation",
+        "WindowGraph",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

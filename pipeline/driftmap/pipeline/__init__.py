@@ -10,14 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.coordinator import plan, run
-    from driftmap.pipeline.ingestion.coordinator import ingest
+    from pathlib import Path
+
+    from driftmap.pipeline.ingestion.ingest import ingest
     from driftmap.pipeline.ingestion.options import IngestReport
-    from driftmap.pipeline.placing import Placer, place
-    from driftmap.pipeline.pruning import prune
-    from driftmap.pipeline.run_plan import Plan
+    from driftmap.pipeline.ingestion.placing import Placer, place
+    from driftmap.pipeline.orchestration.run import plan, run
+    from driftmap.pipeline.orchestration.stages import Progress
+    from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.store import Store, open_store
-    from driftmap.pipeline.work import Progress
+    from driftmap.pipeline.store.pruning import prune
 
 __all__ = [
     "IngestReport",
@@ -34,25 +36,43 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Plan": "driftmap.pipeline.run_plan",
-    "Progress": "driftmap.pipeline.work",
-    "plan": "driftmap.pipeline.coordinator",
-    "run": "driftmap.pipeline.coordinator",
+    "Plan": "driftmap.pipeline.planning.plan",
+    "Progress": "driftmap.pipeline.orchestration.stages",
+    "plan": "driftmap.pipeline.orchestration.run",
+    "run": "driftmap.pipeline.orchestration.run",
     "IngestReport": "driftmap.pipeline.ingestion.options",
-    "Placer": "driftmap.pipeline.placing",
-    "place": "driftmap.pipeline.placing",
-    "prune": "driftmap.pipeline.pruning",
-    "ingest": "driftmap.pipeline.ingestion.coordinator",
+    "Placer": "driftmap.pipeline.ingestion.placing",
+    "place": "driftmap.pipeline.ingestion.placing",
+    "prune": "driftmap.pipeline.store.pruning",
+    "ingest": "driftmap.pipeline.ingestion.ingest",
     "Store": "driftmap.pipeline.store",
     "open_store": "driftmap.pipeline.store",
 }
+
+
+class _Viewer:
+    """Shows stores with the room that pictures are made in; it is loaded when something is to be shown."""
+
+    def describe(self, store: Store) -> str:
+        from driftmap.pipeline.look.notebook import describe_store
+
+        return describe_store(store)
+
+    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path:
+        from driftmap.pipeline.look.notebook import open_report
+
+        return open_report(store, path, title)
 
 
 def __getattr__(name: str) -> object:
     """Import what is asked for only now: the command line needs little of it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found: object = getattr(import_module(_HOMES[name]), name)
+    store = import_module("driftmap.pipeline.store.store").Store
+    if store.viewer is None:
+        store.viewer = _Viewer()
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,9 @@
 """Where tasks run on other processes: the one folder that imports Dask."""
 
-from driftmap.pipeline.executors.connecting import find_worker_limit
-from driftmap.pipeline.executors.dask_executor import DaskExecutor
-from driftmap.pipeline.executors.making import make_executor
+from distributed import Client, Worker
 
-__all__ = ["DaskExecutor", "find_worker_limit", "make_executor"]
+from driftmap.pipeline.executors.connect_or_start import make_executor
+from driftmap.pipeline.executors.dask_client import find_worker_limit
+from driftmap.pipeline.executors.dask_executor import DaskExecutor
+
+__all__ = ["Client", "DaskExecutor", "Worker", "find_worker_limit", "make_executor"]

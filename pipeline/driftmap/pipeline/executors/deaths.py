@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.machine import format_size
-from driftmap.pipeline.runs import name_some
+from driftmap.pipeline.executors.machine import format_size
+from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
     from distributed import Client, KilledWorker

@@ -6,16 +6,16 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.config import COLUMN_OPTIONS
+from driftmap.pipeline.config.run_config import COLUMN_OPTIONS
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.ingestion.parts import INBOX_FOLDER
+from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.arrays import MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
     from driftmap.pipeline.store import Store
 
 _N_DIGITS = 8

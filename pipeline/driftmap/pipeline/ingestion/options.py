@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from driftmap.pipeline.durations import parse_duration, read_duration, shift_times, step_back
+from driftmap.pipeline.config.time_spans import parse_duration, read_duration, shift_times, step_back
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.ingestion.batch import BadWindow
     from driftmap.pipeline.ingestion.late import Late
+    from driftmap.pipeline.ingestion.plan_batch import BadWindow
     from driftmap.pipeline.store import Store
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError, SourceError
-from driftmap.pipeline.ingestion.parts import INBOX_FOLDER, read_pieces
+from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER, read_pieces
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.config import SourceSpec
-    from driftmap.pipeline.ingestion.parts import PartRef, Selection
+    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.ingestion.source_parts import PartRef, Selection
 
 
 class Quarantine:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from driftmap.pipeline.durations import (
+from driftmap.pipeline.config.time_spans import (
     CALENDAR_UNITS,
     FIXED_UNITS,
     MICROSECONDS,
@@ -19,15 +19,15 @@ from driftmap.pipeline.durations import (
     shift_times,
 )
 from driftmap.pipeline.errors import PlanError
-from driftmap.pipeline.runs import name_some
-from driftmap.pipeline.windows import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
+from driftmap.pipeline.planning.windows import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
+from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from driftmap.pipeline.config import RunConfig
+    from driftmap.pipeline.config.run_config import RunConfig
 
     Keys = np.ndarray[Any, Any]
 

@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driftmap.engine import build_window_graph
 from driftmap.engine.errors import DriftmapError
-from driftmap.engine.graphs import build_window_graph
-from driftmap.pipeline.digests import digest_rows
-from driftmap.pipeline.ingestion.parts import read_pieces
+from driftmap.pipeline.ingestion.source_parts import read_pieces
+from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings
-    from driftmap.pipeline.ingestion.parts import Piece
+    from driftmap.pipeline.ingestion.source_parts import Piece
     from driftmap.pipeline.store.location import Location
 
 

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.diagnostics import find_movers
-from driftmap.engine.islands import compare_islands, find_islands
-from driftmap.engine.relations import relate_ids
+from driftmap.engine import compare_islands, find_islands, find_movers, relate_ids
 
 if TYPE_CHECKING:
-    from driftmap.engine.islands import Islands
+    from driftmap.engine import Islands
     from driftmap.pipeline.look.run_codes import Column, Int32Array, Run
     from driftmap.pipeline.store import Store
 

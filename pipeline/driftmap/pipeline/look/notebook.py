@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.engine.thumbnails import choose_maps, draw_thumbnails
+from driftmap.engine import choose_maps, draw_thumbnails
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.look.colours import OTHER, Colouring, blend_ramp
 from driftmap.pipeline.look.report import write_report

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.quality import drift, neighbour_preservation_from_graph
-from driftmap.engine.relations import relate_ids
+from driftmap.engine import drift, neighbour_preservation_from_graph, relate_ids
 
 if TYPE_CHECKING:
     import numpy.typing as npt

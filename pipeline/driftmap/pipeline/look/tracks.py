@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.paths import smooth_paths
+from driftmap.engine import smooth_paths
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.run_codes import as_text
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
     find_vectors,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
 
     Column = np.ndarray[Any, Any]
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from driftmap.pipeline.durations import MICROSECONDS
+from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import name_rows
+from driftmap.pipeline.sources.row_ranges import name_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
 
     Column = np.ndarray[Any, Any]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
-from driftmap.pipeline.config import SourceSpec, validate
+from driftmap.pipeline.config.run_config import SourceSpec, validate
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import arrays
 from driftmap.pipeline.sources.arrays import WindowArrays
-from driftmap.pipeline.sources.places import SourcePlace
+from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
 
 if TYPE_CHECKING:

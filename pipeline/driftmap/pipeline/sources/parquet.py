@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
 from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
-from driftmap.pipeline.sources.places import SourcePlace
+from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
     from driftmap.pipeline.sources.stamps import FileStamp
 
 BATCH_BYTES = 4 * 2**20

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.pipeline.runs import name_some
+from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

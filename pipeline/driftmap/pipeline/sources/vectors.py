@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import name_rows, name_some
+from driftmap.pipeline.sources.row_ranges import name_rows, name_some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
 
 
 class VectorColumns(NamedTuple):

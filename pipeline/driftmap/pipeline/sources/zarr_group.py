@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.runs import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
-from driftmap.pipeline.sources.places import SourcePlace
+from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.zarr_arrays import is_array, list_arrays, open_array
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config import SourceSpec
+    from driftmap.pipeline.config.run_config import SourceSpec
     from driftmap.pipeline.sources.stamps import FileStamp
     from driftmap.pipeline.sources.zarr_arrays import ArrayLike
 

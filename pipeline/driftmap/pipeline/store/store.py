@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import html
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.making import prepare_location
 from driftmap.pipeline.store.state import make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.growth import Growth
     from driftmap.pipeline.store.lock import StoreLock
     from driftmap.pipeline.store.windows import WindowState
+
+
+class Viewer(Protocol):
+    """What shows a store: in a notebook, and as a page."""
+
+    def describe(self, store: Store) -> str:
+        """Show a store as HTML."""
+
+    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path:
+        """Write the page of a store, and open it in the browser where there is one."""
 
 
 class Store:
@@ -43,6 +54,9 @@ class Store:
     is_migrating
         Take a store of an older format for writing.
     """
+
+    viewer: ClassVar[Viewer | None] = None
+    """Given by `driftmap.pipeline` to every store: the store itself knows no page."""
 
     def __init__(
         self,
@@ -121,9 +135,7 @@ class Store:
         return f"<Store {self.path}: {self.n_windows} windows ({shown})>"
 
     def _repr_html_(self) -> str:
-        from driftmap.pipeline.look.notebook import describe_store  # late: only notebooks ask
-
-        return describe_store(self)
+        return html.escape(repr(self)) if self.viewer is None else self.viewer.describe(self)
 
     def report(self, path: str | Path | None = None, *, title: str | None = None) -> Path:
         """Write the page with the maps, and open it in the browser where there is one.
@@ -139,9 +151,9 @@ class Store:
         -------
         The path of the file.
         """
-        from driftmap.pipeline.look.notebook import open_report  # late: a store is opened without it
-
-        return open_report(self, path, title)
+        if self.viewer is None:
+            raise StoreError("no viewer is at hand for the page; open the store with `driftmap.open_store`")
+        return self.viewer.open_report(self, path, title)
 
     @property
     def path(self) -> Path | str:
@@ -264,7 +276,10 @@ class Store:
 
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
         chosen = there if windows is None else windows
-        parts = [tabulate_window(self, self._find(window)) for window in chosen]
+        parts = [
+            tabulate_window(state, *self.embedding(state.index), self.window_labels(state.index))
+            for state in map(self._find, chosen)
+        ]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
     def commit_graph(self, receipt: GraphReceipt) -> bool:

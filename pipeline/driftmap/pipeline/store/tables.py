@@ -8,14 +8,18 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
     from driftmap.engine.types import Float32Array
-    from driftmap.pipeline.store.store import Store
     from driftmap.pipeline.store.windows import WindowState
 
 
-def tabulate_window(store: Store, state: WindowState) -> pa.Table:
+def tabulate_window(
+    state: WindowState, ids: npt.NDArray[Any], positions: Float32Array, labels: Mapping[str, npt.NDArray[Any]]
+) -> pa.Table:
     """Give a window's map as a table; see `Store.to_table`."""
-    ids, positions = store.embedding(state.index)
     n_rows = len(positions)
     columns: dict[str, Any] = {
         "window": pa.array([state.label] * n_rows, pa.string()),
@@ -24,7 +28,7 @@ def tabulate_window(store: Store, state: WindowState) -> pa.Table:
         **as_coordinates(positions),
         "status": pa.array([state.status] * n_rows, pa.string()),
     }
-    for name, values in store.window_labels(state.index).items():
+    for name, values in labels.items():
         columns[f"label_{name}" if name in columns else name] = pa.array(values)
     return pa.table(columns)
 

@@ -1,0 +1,1 @@
+"""Shared by the whole engine: numba flags, threads, seeds, argument checks."""

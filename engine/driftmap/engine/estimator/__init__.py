@@ -1,0 +1,1 @@
+"""AlignedUMAP, a scikit-learn estimator."""

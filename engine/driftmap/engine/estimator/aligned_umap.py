@@ -1,0 +1,363 @@
+"""AlignedUMAP: the engine as a scikit-learn estimator, with umap-learn's parameter names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from driftmap.engine.core.seeds import TRANSFORM_STREAM, make_seed
+from driftmap.engine.core.validation import check_int
+from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
+from driftmap.engine.estimator.parameters import (
+    check_own_values,
+    extend_parameters,
+    read_graph_settings,
+    read_layout_settings,
+)
+from driftmap.engine.estimator.progress_bar import show_epochs
+from driftmap.engine.estimator.repr_html import describe_maps
+from driftmap.engine.layout.block import lay_out_block, window_values
+from driftmap.engine.layout.procrustes import register_maps
+from driftmap.engine.layout.transform import find_nearest_rows, place_rows
+from driftmap.engine.quality.diagnostics import Move, find_movers, measure_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from driftmap.engine.estimator.fit_inputs import Model, Prepared
+    from driftmap.engine.layout.optimiser import EpochCallback
+    from driftmap.engine.types import Float32Array, FuzzyGraph
+
+
+class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
+    """Aligned maps of a sequence of windows.
+
+    Each window gets a UMAP map of its own, and all maps are laid out together so that a row which did not change
+    between windows stays where it was. A parameter marked * takes one value, or a sequence with one value per window;
+    windows that come by `update` take the last value.
+
+    Parameters
+    ----------
+    n_neighbors : int or sequence, default 15
+        * Neighbours of a row, the row itself included; cut down, with a warning, to the rows of a smaller window.
+    n_components : int, default 2
+        Axes of the maps, 1 to 10.
+    metric : str, function or sequence, default "euclidean"
+        * Distance between rows: a name that pynndescent knows; "precomputed" for windows that are (n_t, n_t) matrices
+        of distances; or a function of two rows that numba has compiled or can compile.
+    metric_kwds : dict or sequence, default None
+        * Arguments of the metric.
+    n_epochs : int or sequence, default None
+        * Length of the optimisation; None is 200. A window is carried for a tenth of these epochs and then optimised
+        together with the others for nearly twice as many; see `schedule.Pace`.
+    learning_rate : float or sequence, default 1.0
+        * Step of the carry pass at its start; the joint pass starts at .3 of it.
+    alignment_regularisation : float or sequence, default 0.035
+        * Weight of the alignment term: how strongly related rows pull on each other.
+    alignment_window_size : int, default 3
+        Alignment reach: how many windows before and after are tied.
+    min_dist, spread : float or sequence, default 0.1 and 1.0
+        * How tightly rows are packed; together they give the curve's a and b.
+    a, b : float, default None
+        The curve 1 / (1 + a d^2b) itself, instead of min_dist and spread.
+    set_op_mix_ratio : float or sequence, default 1.0
+        * From fuzzy union (1) to fuzzy intersection (0).
+    local_connectivity : float or sequence, default 1.0
+        * Nearest neighbours that count as fully connected.
+    repulsion_strength : float or sequence, default 1.0
+        * Weight of repulsion.
+    negative_sample_rate : int or sequence, default 5
+        * Weight of repulsion in negative samples per attraction.
+    init : str or list of arrays, default "previous"
+        Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
+        spectrum); "spectral", "pca", "random", or one (n_t, n_components) array per window, each registered to the
+        windows before it. Windows that come by `update` start from those before them.
+    target_metric : str or sequence, default "categorical"
+        * What `y` holds: "categorical" labels, or values between which this metric measures.
+    target_weight : float or sequence, default 0.5
+        * From the rows alone, nearly (0), to the target alone (1).
+    target_n_neighbors : int or sequence, default -1
+        * Neighbours of a row in a target of values, itself included; -1 is n_neighbors.
+    random_state : int, numpy generator or None, default None
+        Same seed, same bytes, on any number of threads.
+    verbose : bool, default False
+        Whether to show a progress bar on standard error.
+
+    Attributes
+    ----------
+    embeddings_ : list of float32 (n_t, n_components)
+        The map of each window. A row without neighbours is NaN.
+    graphs_ : list of FuzzyGraph
+        The fuzzy graph of each window.
+    n_windows_ : int
+        How many windows the model holds.
+
+    Notes
+    -----
+    McInnes et al. 2018 (arXiv 1802.03426) for each map; the alignment term is that of umap-learn's AlignedUMAP in both
+    directions and over all offsets up to the reach. Relations and ids run one way, from old row to new row, in `fit`
+    and in `update` alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from driftmap.engine import AlignedUMAP
+    >>> rows = np.random.default_rng(0).normal(size=(300, 8))
+    >>> windows, ids = [rows[:200], rows[100:]], [np.arange(200), np.arange(100, 300)]
+    >>> maps = AlignedUMAP(random_state=0).fit(windows, ids=ids).embeddings_
+    >>> [m.shape for m in maps]
+    [(200, 2), (200, 2)]
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn reads parameters from the signature, and the names are umap-learn's
+        self,
+        n_neighbors: Any = 15,
+        n_components: int = 2,
+        metric: Any = "euclidean",
+        metric_kwds: Any = None,
+        n_epochs: Any = None,
+        learning_rate: Any = 1.0,
+        alignment_regularisation: Any = 0.035,
+        alignment_window_size: int = 3,
+        min_dist: Any = 0.1,
+        spread: Any = 1.0,
+        set_op_mix_ratio: Any = 1.0,
+        local_connectivity: Any = 1.0,
+        repulsion_strength: Any = 1.0,
+        negative_sample_rate: Any = 5,
+        a: float | None = None,
+        b: float | None = None,
+        init: Any = "previous",
+        target_metric: Any = "categorical",
+        target_weight: Any = 0.5,
+        target_n_neighbors: Any = -1,
+        random_state: Any = None,
+        verbose: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.n_components = n_components
+        self.metric = metric
+        self.metric_kwds = metric_kwds
+        self.n_epochs = n_epochs
+        self.learning_rate = learning_rate
+        self.alignment_regularisation = alignment_regularisation
+        self.alignment_window_size = alignment_window_size
+        self.min_dist = min_dist
+        self.spread = spread
+        self.set_op_mix_ratio = set_op_mix_ratio
+        self.local_connectivity = local_connectivity
+        self.repulsion_strength = repulsion_strength
+        self.negative_sample_rate = negative_sample_rate
+        self.a = a
+        self.b = b
+        self.init = init
+        self.target_metric = target_metric
+        self.target_weight = target_weight
+        self.target_n_neighbors = target_n_neighbors
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Sequence[Any],
+        y: Sequence[npt.ArrayLike | None] | None = None,
+        *,
+        relations: Sequence[Any] | None = None,
+        ids: Sequence[npt.ArrayLike] | None = None,
+        knn: Sequence[Any] | None = None,
+        reference: Sequence[npt.ArrayLike | None] | None = None,
+        callback: EpochCallback | None = None,
+    ) -> Self:
+        """Lay out a sequence of windows.
+
+        Parameters
+        ----------
+        X
+            One (n_t, d_t) array or scipy sparse matrix per window; the number of columns may differ between windows.
+            With `metric="precomputed"`: one (n_t, n_t) matrix of distances.
+        y
+            Supervision: one target or None per window. (n_t,) labels, integers with -1 for unknown, or strings; with
+            another `target_metric`, (n_t,) or (n_t, q) values.
+        relations
+            One per pair of consecutive windows, old row -> new row: a dict, an (m, 2) array of pairs, or an (n_t,)
+            array with -1 for none.
+        ids
+            Instead of relations: one array of entity ids per window. An entity that skips windows within the
+            alignment reach is still tied.
+        knn
+            kNN graphs in place of a search: one (indices, distances) or None per window, each (n_t, m). A row may be in
+            its own list, as with umap-learn's `nearest_neighbors`, or not; with it, m is at least n_neighbors. X then
+            serves only for its number of rows, `init="pca"`, `transform` and `quality_`.
+        reference
+            Positions from an earlier run or another tool, one (n_t, n_components) array or None per window, NaN in rows
+            that have none: the whole layout is turned, scaled and shifted to lie as near to them as it can.
+        callback
+            Called after every epoch with (epochs done, epochs in all). An exception from it, or Ctrl-C, ends the
+            fit and leaves the model as it was.
+
+        Raises
+        ------
+        InvalidInputError
+            When windows, parameters, relations or ids cannot be used; the message names which.
+        """
+        prepared = prepare_fit(
+            self.get_params(deep=False), X, y, relations=relations, ids=ids, knn=knn, reference=reference
+        )
+        maps = self._lay_out(prepared, callback)
+        shown, similarity = maps, None
+        if prepared.reference is not None:
+            shown, similarity = register_maps(maps, prepared.reference)
+        self._similarity = similarity
+        self._own_values: dict[int, dict[str, Any]] = {}
+        self._keep(prepared.model._replace(maps=maps), shown)
+        return self
+
+    def fit_transform(
+        self,
+        X: Sequence[Any],
+        y: Sequence[npt.ArrayLike | None] | None = None,
+        *,
+        relations: Sequence[Any] | None = None,
+        ids: Sequence[npt.ArrayLike] | None = None,
+        knn: Sequence[Any] | None = None,
+        reference: Sequence[npt.ArrayLike | None] | None = None,
+        callback: EpochCallback | None = None,
+    ) -> list[Float32Array]:
+        """Lay out a sequence of windows and return `embeddings_`; arguments as in `fit`."""
+        fitted = self.fit(X, y, relations=relations, ids=ids, knn=knn, reference=reference, callback=callback)
+        return fitted.embeddings_
+
+    def update(
+        self,
+        X: Any,
+        relations: Any = None,
+        ids: npt.ArrayLike | None = None,
+        *,
+        y: npt.ArrayLike | None = None,
+        knn: Any = None,
+        lookahead: int = 0,
+        callback: EpochCallback | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Add one window to the model.
+
+        Parameters
+        ----------
+        X
+            (n, d) rows of the new window, dense or sparse, or their distances, as in `fit`.
+        relations
+            Newest window's row -> new row, as in `fit`: dict, an (m, 2) array, or an (n_newest,) array with -1.
+        ids
+            Instead of relations: entity ids of the new rows, for a model that was fitted with ids.
+        y, knn
+            The new window's target and kNN graph, as each entry in `fit`.
+        lookahead
+            How many of the newest windows may still move together with the new one; older ones stay as they are.
+        callback
+            As in `fit`.
+        **parameters
+            Values of parameters marked * for this window alone, such as `n_neighbors=10`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InvalidInputError
+            When rows, relations, ids or parameters cannot be used.
+        """
+        check_is_fitted(self)
+        lookahead = check_int(lookahead, "lookahead", minimum=0)
+        index = self.n_windows_
+        own = {**self._own_values, index: check_own_values(parameters)}
+        values = extend_parameters(self.get_params(deep=False), own, index + 1)
+        given = {"relations": relations, "ids": ids, "y": y, "knn": knn}
+        prepared = prepare_update(self._model, values, X, **given, lookahead=lookahead)
+        placed = self._lay_out(prepared, callback)
+        moved = placed
+        if self._similarity is not None:
+            moved = [self._similarity.apply(m) for m in placed[max(index - lookahead, 0) - prepared.first :]]
+        maps = [*self._model.maps[: prepared.first], *placed]
+        self._own_values = own
+        self._keep(prepared.model._replace(maps=maps), [*self.embeddings_[: index + 1 - len(moved)], *moved])
+        return self
+
+    def transform(self, X: Any, window: int = -1) -> Float32Array:
+        """Place new rows into the map of a window, which stays as it is.
+
+        Parameters
+        ----------
+        X
+            (m, d) rows, with the columns of that window; with `metric="precomputed"` their distances to its rows.
+        window
+            Which window; -1 is the newest.
+
+        Returns
+        -------
+        float32 (m, n_components). A row of the window itself comes out near its place, not on it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InvalidInputError
+            When rows or window cannot be used.
+        """
+        check_is_fitted(self)
+        index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
+        parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
+        settings = read_graph_settings(parameters, index, self.n_windows_)
+        values = window_values(read_layout_settings(parameters, self.n_windows_), index)
+        near = find_nearest_rows(X, self._model.rows[index], settings)
+        seed = make_seed(self._model.seed, index, TRANSFORM_STREAM)
+        connectivity = settings.local_connectivity
+        placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
+        return placed if self._similarity is None else self._similarity.apply(placed)
+
+    def _lay_out(self, prepared: Prepared, callback: EpochCallback | None) -> list[Float32Array]:
+        with show_epochs(callback, verbose=self.verbose) as watch:
+            return lay_out_block(prepared.block, prepared.relations, prepared.layout, prepared.model.seed, watch)
+
+    def _keep(self, model: Model, shown: list[Float32Array]) -> None:
+        self._model = model
+        self.embeddings_ = shown
+        self.graphs_: list[FuzzyGraph] = model.graphs
+        self.n_windows_ = len(model.graphs)
+
+    def _repr_html_inner(self) -> str:
+        """In notebooks: the maps once there are some; before, what scikit-learn shows."""
+        if not hasattr(self, "embeddings_"):
+            return str(super()._repr_html_inner())
+        return describe_maps(repr(self), self.embeddings_)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
+
+    @property
+    def quality_(self) -> list[dict[str, float]]:
+        """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
+        check_is_fitted(self)
+        parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
+        layout = read_layout_settings(parameters, self.n_windows_)
+        metrics = [read_graph_settings(parameters, t, self.n_windows_).metric for t in range(self.n_windows_)]
+        rows, steps = self._model.rows, self._model.ties.steps()
+        return measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
+
+    def movers(self, window: int, n: int = 20) -> list[Move]:
+        """List the rows that moved most from a window to the next, less what their neighbours moved.
+
+        Parameters
+        ----------
+        window
+            The older of the two windows.
+        n
+            How many rows at most.
+        """
+        check_is_fitted(self)
+        old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
+        maps = self.embeddings_
+        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.ties.relate(old, old + 1), n)

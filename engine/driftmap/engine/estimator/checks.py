@@ -1,0 +1,165 @@
+"""What a caller hands to the estimator, checked and turned into graphs and relations."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.core.seeds import START_STREAM, make_graph_seed, make_seed
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, measure_pairs, read_rows
+from driftmap.engine.relations.relations import invert_relation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine.estimator.window_relations import Ties
+    from driftmap.engine.graph.supervise import Target
+    from driftmap.engine.neighbours.rows import Rows
+    from driftmap.engine.settings import GraphSettings
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation
+
+
+def build_graph(
+    rows: Rows, index: int, settings: GraphSettings, seed: int, knn: KnnGraph | None, target: Target | None
+) -> FuzzyGraph:
+    """Build the fuzzy graph of a window; one with too few rows has all its rows as neighbours, as in umap-learn."""
+    n = rows.shape[0]
+    if settings.n_neighbors > n:
+        message = f"window {index} has {n} rows, fewer than n_neighbors={settings.n_neighbors}: {n} are used."
+        warnings.warn(message, UserWarning, stacklevel=4)
+        settings = dataclasses.replace(settings, n_neighbors=n)
+    return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target).fuzzy
+
+
+def check_list(X: Any) -> int:
+    """Return how many windows X holds; refuse what is no list of at least one window."""
+    if is_sparse(X):
+        msg = f"X must be a list of windows, one (rows, features) matrix each, got one sparse matrix {X.shape}."
+        raise InvalidInputError(msg)
+    if isinstance(X, np.ndarray) and X.ndim != 3:
+        msg = f"X must be a list of windows, one (rows, features) array each, got one array of shape {X.shape}."
+        raise InvalidInputError(msg)
+    if not hasattr(X, "__len__") or isinstance(X, str | bytes | dict):
+        msg = f"X must be a list of windows, one (rows, features) array each, got {type(X).__name__}."
+        raise InvalidInputError(msg)
+    if not len(X):
+        msg = "X holds no windows; give at least one."
+        raise InvalidInputError(msg)
+    return len(X)
+
+
+def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
+    """Return the windows as `read_rows` makes them; refuse one of fewer than two rows."""
+    windows = [read_rows(rows, settings[index].metric, f"X[{index}]") for index, rows in enumerate(X)]
+    for index, rows in enumerate(windows):
+        if rows.shape[0] < 2:
+            msg = f"X[{index}] has {rows.shape[0]} rows; a window needs at least 2 (and better n_neighbors)."
+            raise InvalidInputError(msg)
+    return windows
+
+
+def relate_pairs(ties: Ties, first: int, last: int, reach: int) -> dict[tuple[int, int], Relation]:
+    """Relations of all pairs within reach of the windows [first, last), by their places from `first` on."""
+    return {
+        (i - first, j - first): ties.relate(i, j)
+        for i in range(first, last)
+        for j in range(i + 1, min(i + reach, last - 1) + 1)
+    }
+
+
+def warn_of_inverse(old_rows: Rows, new_rows: Rows, relation: Relation, metric: Any) -> None:
+    """Warn when the rows say that a relation was given new -> old: turned round it joins far more alike rows."""
+    if old_rows.shape[1] != new_rows.shape[1] or (isinstance(metric, str) and metric == PRECOMPUTED):
+        return
+    old = np.flatnonzero(relation >= 0)
+    inverse = invert_relation(relation, new_rows.shape[0])[: old_rows.shape[0]]
+    turned = np.flatnonzero(inverse >= 0)
+    if not len(old) or not len(turned):
+        return
+    given = measure_pairs(old_rows[old], new_rows[relation[old]]).mean()
+    if len(turned) == len(old) and measure_pairs(old_rows[turned], new_rows[inverse[turned]]).mean() < given / 2:
+        message = (
+            "relations seem to run from new row to old row: turned round they join rows that are much more alike."
+            " driftmap takes old row -> new row in fit and update alike; pass {old: new}."
+        )
+        warnings.warn(message, UserWarning, stacklevel=4)
+
+
+INITS = ("previous", "spectral", "pca", "random")
+
+
+def find_starts(
+    init: Any,
+    windows: list[Rows],
+    graphs: list[FuzzyGraph],
+    n_components: int,
+    random_state: int,
+    metrics: Sequence[Any],
+) -> list[Float32Array | None]:
+    """Return each window's own start by the `init` parameter; None where it starts from the window before it.
+
+    Raises
+    ------
+    InvalidInputError
+        When `init` is none of the names and no list of one (n_t, c) array per window.
+    """
+    from driftmap.engine.layout.initialise import pca_start, random_start, spectral_start
+
+    seeds = [make_seed(random_state, index, START_STREAM) for index in range(len(windows))]
+    if isinstance(init, str):
+        if init == "previous":
+            return [None] * len(windows)
+        if init == "spectral":
+            return [spectral_start(graph, n_components, seed) for graph, seed in zip(graphs, seeds, strict=True)]
+        if init == "pca":
+            _check_features(windows, metrics)
+            return [pca_start(rows, n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
+        if init == "random":
+            return [random_start(rows.shape[0], n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
+    if isinstance(init, str) or not hasattr(init, "__len__") or len(init) != len(windows):
+        what = repr(init) if isinstance(init, str) else f"{type(init).__name__}"
+        msg = f"init must be one of {', '.join(INITS)}, or a list of {len(windows)} arrays, one per window; got {what}."
+        raise InvalidInputError(msg)
+    return [
+        _check_positions(start, rows.shape[0], n_components, f"init[{t}]")
+        for t, (start, rows) in enumerate(zip(init, windows, strict=True))
+    ]
+
+
+def _check_features(windows: list[Rows], metrics: Sequence[Any]) -> None:
+    for index, (rows, metric) in enumerate(zip(windows, metrics, strict=True)):
+        if is_sparse(rows) or (isinstance(metric, str) and metric == PRECOMPUTED):
+            what = "is sparse" if is_sparse(rows) else "holds distances"
+            msg = f"init='pca' needs dense rows of features, X[{index}] {what}; take init='spectral' or 'previous'."
+            raise InvalidInputError(msg)
+
+
+def check_reference(reference: Any, sizes: list[int], n_components: int) -> list[Float32Array | None]:
+    """Return the `reference` argument as one (n_t, c) array or None per window; NaN where nothing is known."""
+    if not isinstance(reference, list | tuple) or len(reference) != len(sizes):
+        msg = f"reference must be a list of {len(sizes)} entries, one (rows, components) array or None per window."
+        raise InvalidInputError(msg)
+    return [
+        None if given is None else _check_positions(given, n, n_components, f"reference[{t}]", allow_nan=True)
+        for t, (given, n) in enumerate(zip(reference, sizes, strict=True))
+    ]
+
+
+def _check_positions(given: Any, n_rows: int, n_components: int, name: str, *, allow_nan: bool = False) -> Float32Array:
+    try:
+        positions = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        msg = f"{name} must be an array of positions: {error}"
+        raise InvalidInputError(msg) from error
+    if positions.shape != (n_rows, n_components):
+        msg = f"{name} must have shape {(n_rows, n_components)}, one position per row, got {positions.shape}."
+        raise InvalidInputError(msg)
+    if not allow_nan and not np.isfinite(positions).all():
+        msg = f"{name} holds NaN or infinity; give a finite position for every row."
+        raise InvalidInputError(msg)
+    return positions

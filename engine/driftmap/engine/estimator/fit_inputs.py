@@ -1,0 +1,137 @@
+"""What `fit` and `update` are given: checked, and made ready to be laid out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from driftmap.engine.estimator.checks import (
+    build_graph,
+    check_list,
+    check_reference,
+    check_windows,
+    find_starts,
+    relate_pairs,
+    warn_of_inverse,
+)
+from driftmap.engine.estimator.parameters import (
+    read_graph_settings,
+    read_layout_settings,
+    read_random_state,
+    read_target_settings,
+)
+from driftmap.engine.estimator.window_relations import Ties
+from driftmap.engine.graph.supervise import read_target, read_targets
+from driftmap.engine.layout.block import BlockWindow
+from driftmap.engine.neighbours.incremental import find_in_sequence
+from driftmap.engine.neighbours.precomputed import read_knn, read_knns
+from driftmap.engine.neighbours.rows import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from driftmap.engine.layout.flatten import RelationMap
+    from driftmap.engine.neighbours.rows import Rows
+    from driftmap.engine.settings import LayoutSettings
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
+
+
+class Model(NamedTuple):
+    """The windows of a model; `maps` as the layout has them, before they are turned to a reference."""
+
+    rows: list[Rows]
+    graphs: list[FuzzyGraph]
+    maps: list[Float32Array]
+    ties: Ties
+    seed: int
+
+
+class Prepared(NamedTuple):
+    """Windows that are ready to be laid out together."""
+
+    model: Model
+    """With the new windows, which have no maps yet."""
+    block: list[BlockWindow]
+    relations: RelationMap
+    """By places in the block."""
+    layout: LayoutSettings
+    first: int
+    """Number of the block's first window."""
+    reference: list[Float32Array | None] | None = None
+    """What the maps are turned to."""
+
+
+def prepare_fit(
+    parameters: dict[str, Any],
+    X: Sequence[Any],
+    y: Sequence[npt.ArrayLike | None] | None,
+    *,
+    relations: Sequence[Any] | None,
+    ids: Sequence[npt.ArrayLike] | None,
+    knn: Sequence[Any] | None,
+    reference: Sequence[npt.ArrayLike | None] | None,
+) -> Prepared:
+    """Prepare a sequence of windows; see `AlignedUMAP.fit`."""
+    n_windows = check_list(X)
+    layout = read_layout_settings(parameters, n_windows)
+    settings = [read_graph_settings(parameters, index, n_windows) for index in range(n_windows)]
+    rows = check_windows(X, settings)
+    seed = read_random_state(parameters["random_state"])
+    sizes = [window.shape[0] for window in rows]
+    ties = Ties.of(sizes, relations, ids)
+    turned_to = None if reference is None else check_reference(reference, sizes, layout.n_components)
+    known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
+    targets = read_targets(y, sizes, [read_target_settings(parameters, t, n_windows) for t in range(n_windows)])
+    if knn is None:
+        known = find_in_sequence(rows, ties.steps(), settings)
+    graphs: list[FuzzyGraph] = []
+    for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
+        graphs.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
+    starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
+    block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
+    pairs = relate_pairs(ties, 0, n_windows, layout.alignment_window_size)
+    return Prepared(Model(rows, graphs, [], ties, seed), block, pairs, layout, 0, turned_to)
+
+
+def prepare_update(
+    model: Model,
+    parameters: dict[str, Any],
+    X: Any,
+    *,
+    relations: Any,
+    ids: npt.ArrayLike | None,
+    y: npt.ArrayLike | None,
+    knn: Any,
+    lookahead: int,
+) -> Prepared:
+    """Prepare one window more, with those before it that it is tied to; see `AlignedUMAP.update`.
+
+    Parameters
+    ----------
+    model
+        Windows so far; it stays as it is.
+    parameters
+        With a value for the new window where there is one for each.
+    X, relations, ids, y, knn, lookahead
+        As `update` has them.
+    """
+    index = len(model.graphs)
+    layout = read_layout_settings(parameters, index + 1)
+    settings = read_graph_settings(parameters, index, index + 1)
+    rows = read_rows(X, settings.metric, "X")
+    n = rows.shape[0]
+    ties = model.ties.copy()
+    ties.add(n, relations, ids)
+    known = read_knn(knn, n, min(settings.n_neighbors, n))
+    target = read_target(y, n, read_target_settings(parameters, index, index + 1), "y")
+    if relations is not None:
+        warn_of_inverse(model.rows[-1], rows, ties.relate(index - 1, index), settings.metric)
+    graph = build_graph(rows, index, settings, model.seed, known, target)
+    reach = layout.alignment_window_size
+    first_free = max(index - lookahead, 0)
+    first = max(first_free - reach, 0)
+    before = [BlockWindow(model.graphs[t], t, model.maps[t], is_fixed=t < first_free) for t in range(first, index)]
+    extended = Model([*model.rows, rows], [*model.graphs, graph], model.maps, ties, model.seed)
+    pairs = relate_pairs(ties, first, index + 1, reach)
+    return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)

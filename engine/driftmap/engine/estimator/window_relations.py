@@ -1,0 +1,104 @@
+"""What ties the windows of a model to each other: entity ids, or a relation per pair of consecutive windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.relations.relations import as_relation, check_ids, compose_relations, relate_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine.types import Relation
+
+
+class Ties:
+    """Relations of any two windows of a model.
+
+    With ids an entity that skips a window is still tied to the windows before; relations of consecutive windows are
+    followed through every window between.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []
+        self._ids: list[Any] | None = []
+        self._steps: list[Relation] = []
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], relations: Any, ids: Any) -> Ties:
+        """Read the `relations` or `ids` arguments of `fit` for windows of these sizes; every mistake is named."""
+        ties = cls()
+        given = _as_list(relations, "relations", len(sizes) - 1, "one per pair of consecutive windows")
+        names = _as_list(ids, "ids", len(sizes), "one array per window")
+        if given is None and names is None and len(sizes) > 1:
+            msg = (
+                f"got {len(sizes)} windows and neither relations nor ids: nothing would tie their maps. Give relations,"
+                " one per pair of consecutive windows (old row -> new row), or ids, one array per window."
+            )
+            raise InvalidInputError(msg)
+        for index, size in enumerate(sizes):
+            relation = None if given is None or index == 0 else given[index - 1]
+            label = f"relations[{index - 1}]"
+            ties.add(size, relation, None if names is None else names[index], label, f"ids[{index}]")
+        return ties
+
+    def add(self, size: int, relation: Any, ids: Any, relation_name: str = "relations", ids_name: str = "ids") -> None:
+        """Add a window of `size` rows, tied to the newest one by a relation, old row -> new row, or by its ids."""
+        if ids is not None:
+            ids = check_ids(ids, ids_name)
+            if len(ids) != size:
+                msg = f"{ids_name} has {len(ids)} ids for a window of {size} rows; give one id per row."
+                raise InvalidInputError(msg)
+        step = None
+        if self._sizes:
+            if relation is not None:
+                step = as_relation(relation, self._sizes[-1], size, relation_name)
+            elif ids is not None and self._ids is not None:
+                step = relate_ids(self._ids[-1], ids)
+            else:
+                wanted = "relations" if self._ids is None else "relations or ids"
+                msg = f"window {len(self._sizes)} came without {wanted}; give what ties it to the window before."
+                raise InvalidInputError(msg)
+        if relation is not None or ids is None:
+            self._ids = None
+        if self._ids is not None:
+            self._ids.append(ids)
+        if step is not None:
+            self._steps.append(step)
+        self._sizes.append(size)
+
+    def copy(self) -> Ties:
+        """Return ties that can grow without changing these."""
+        other = Ties()
+        other._sizes = list(self._sizes)
+        other._ids = None if self._ids is None else list(self._ids)
+        other._steps = list(self._steps)
+        return other
+
+    def relate(self, old: int, new: int) -> Relation:
+        """Return the relation of two windows, old < new: int32 (n_old,), -1 where a row has no partner."""
+        if self._ids is not None:
+            return relate_ids(self._ids[old], self._ids[new])
+        relation = self._steps[old]
+        for step in self._steps[old + 1 : new]:
+            relation = compose_relations(relation, step)
+        return relation
+
+    def steps(self) -> list[Relation]:
+        """Return the relations of consecutive windows."""
+        return list(self._steps)
+
+
+def _as_list(given: Any, name: str, expected: int, what: str) -> list[Any] | None:
+    if given is None:
+        return None
+    if isinstance(given, dict) or (isinstance(given, np.ndarray) and given.ndim < 2) or not hasattr(given, "__len__"):
+        msg = f"{name} must be a list, {what}, got {type(given).__name__}."
+        raise InvalidInputError(msg)
+    if len(given) != expected:
+        msg = f"{name} must hold {expected} entries, {what}, got {len(given)}."
+        raise InvalidInputError(msg)
+    return list(given)

@@ -1,0 +1,1 @@
+"""From a kNN graph to a fuzzy graph."""

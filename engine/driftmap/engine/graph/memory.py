@@ -1,0 +1,117 @@
+"""Memory that building a window's graph takes at its peak, known before it is built.
+
+Bounds from above of what was measured (tests/pipeline/test_estimates.py), at most twice as much.
+Dimensions: n rows; d features; k neighbours, the row itself included.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
+from driftmap.engine.neighbours.normalise import CENTRING_BYTES
+from driftmap.engine.neighbours.search import BLAS_METRICS, BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from driftmap.engine.settings import GraphSettings
+
+_FUZZY_BYTES = 46
+"""Per row and neighbour: edges one way, the other way and mixed, the last with room for twice as many."""
+_LIST_BYTES = 8
+_ROW_BYTES = 40
+"""Scales, norms and bounds of a row, in float64 and float32."""
+_DESCENT_BYTES = 40
+"""Per row and neighbour, of pynndescent: its graph, candidates old and new, and trees."""
+_COMPILING_BYTES = 400 * 2**20
+"""What pynndescent's compilation leaves in a process."""
+_SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
+"""What the allocators keep."""
+
+LEAST_BLOCK_ROWS = 1_000
+"""Smaller blocks are not chosen: a window of 100,000 rows would be read a hundred times."""
+
+
+def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
+    """Bound the memory that `build_window_graph` takes, the rows themselves (dense, float32) included."""
+    rows = 4 * n_rows * n_features
+    neighbours = n_rows * settings.n_neighbors
+    is_blas = isinstance(settings.metric, str) and settings.metric in BLAS_METRICS
+    width, work = (180.0, EXACT_WORK) if is_blas else (20.0, EXACT_FUNCTION_WORK)
+    if n_rows * n_rows * (n_features + width) > work:
+        search = rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES
+    elif is_blas:
+        # The rows about their middle; before the products, two float64 copies of one block of rows.
+        copies = rows if settings.metric in ("euclidean", "l2") else 2 * rows
+        products = max(min(BLOCK_BYTES, 4 * n_rows * n_rows), 4 * n_rows)
+        search = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
+    else:
+        search = 4 * BLOCK_BYTES + 2 * rows + neighbours * _LIST_BYTES
+    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
+    peak = rows + n_rows * _ROW_BYTES + max(search, fuzzy)
+    return int(_SLACK_SHARE * peak) + _SLACK_BYTES
+
+
+def blocked_graph_bytes(
+    n_rows: int,
+    n_features: int,
+    settings: GraphSettings,
+    block_rows: int,
+    read_bytes: Callable[[int], int] | None = None,
+) -> int:
+    """Bound the memory that `build_window_graph_from_blocks` takes.
+
+    Parameters
+    ----------
+    n_rows, n_features, settings
+        Of the window.
+    block_rows
+        Rows of a block.
+    read_bytes
+        What reading so many rows takes, they themselves included; when left out, what they take in float32.
+    """
+    block_rows = min(block_rows, n_rows)
+    n_kept = n_rows if block_rows == n_rows else 2 * block_rows
+    reading = 4 * n_features * block_rows if read_bytes is None else read_bytes(block_rows)
+    neighbours = n_rows * settings.n_neighbors
+    buffer = n_kept * (4 * (n_features + 1) + _ROW_BYTES) + block_rows * settings.n_neighbors * _LIST_BYTES
+    search = neighbours * _LIST_BYTES + buffer + max(reading, working_bytes(n_features))
+    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES) + n_rows * _ROW_BYTES
+    return int(_SLACK_SHARE * max(search, fuzzy)) + _SLACK_BYTES
+
+
+def choose_block_rows(
+    n_rows: int,
+    n_features: int,
+    settings: GraphSettings,
+    max_bytes: int,
+    read_bytes: Callable[[int], int] | None = None,
+) -> int | None:
+    """Choose the largest blocks with which a window's graph is built within so many bytes.
+
+    Parameters
+    ----------
+    n_rows, n_features, settings, read_bytes
+        As for `blocked_graph_bytes`.
+    max_bytes
+        What the work may take.
+
+    Returns
+    -------
+    Rows of a block, of which all but the last are equally large; None where not even `LEAST_BLOCK_ROWS` fit, or the
+    metric cannot be searched in blocks.
+    """
+
+    def fits(n_blocks: int) -> bool:
+        block_rows = math.ceil(n_rows / n_blocks)
+        return blocked_graph_bytes(n_rows, n_features, settings, block_rows, read_bytes) <= max_bytes
+
+    least, most = 1, max(1, n_rows // LEAST_BLOCK_ROWS)
+    if not can_search_blocks(settings) or not fits(most):
+        return None
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if fits(middle) else (middle + 1, most)
+    return math.ceil(n_rows / least)

@@ -1,0 +1,208 @@
+"""Labels or values of a window's rows, and what they do to its fuzzy graph.
+
+Dimensions: n rows; q values per row; e edges.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.graph.fuzzy import build_fuzzy_graph, merge_directions
+from driftmap.engine.neighbours.search import build_knn_graph
+from driftmap.engine.types import Float32Array, FuzzyGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine.settings import TargetSettings
+
+UNKNOWN = -1
+"""The label of a row that has none."""
+UNKNOWN_DISTANCE = 1.0
+"""How far a row without a label is taken to be from every other; an edge's strength falls by exp of it."""
+FAR_DISTANCE = 2.5
+"""How far different labels are apart at target weight 0, and `1 / (1 - weight)` times as much above."""
+# Strengths that stand for "no edge" where only one of two graphs has it: half the graph's least, within these bounds.
+LEAST_STRENGTH = 1e-8
+MOST_TARGET_STRENGTH = 1e-4
+SHIFTABLE = ("euclidean", "l2", "sqeuclidean", "manhattan", "taxicab", "l1", "chebyshev", "linfinity", "linfty", "linf")
+"""Metrics that do not change when all values are moved."""
+
+
+class Target(NamedTuple):
+    """A checked target of one window."""
+
+    values: npt.NDArray[Any]
+    """int64 (n,) labels, -1 unknown; or float32 (n, q) values."""
+    settings: TargetSettings
+
+
+def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Target | None:
+    """Check a window's target.
+
+    Parameters
+    ----------
+    y
+        None for a window without a target. With `metric="categorical"`, (n,) labels: integers with -1 for unknown, or
+        bools or strings, all known. With any other metric, (n,) or (n, q) finite numbers.
+    n_rows
+        Rows of the window.
+    settings
+        How it will be used.
+    name
+        How messages call it.
+
+    Raises
+    ------
+    InvalidInputError
+        When `y` has another length, or holds what the metric cannot compare.
+    """
+    if y is None:
+        return None
+    try:
+        given = np.asarray(y)
+    except ValueError as error:
+        msg = f"{name} must be an array with one label or value per row, got rows of unequal length: {error}"
+        raise InvalidInputError(msg) from error
+    if given.ndim == 0 or len(given) != n_rows:
+        got = f"one {type(y).__name__}" if given.ndim == 0 else f"{len(given)} entries"
+        msg = f"{name} must hold one label or value for each of the window's {n_rows} rows, got {got}."
+        raise InvalidInputError(msg)
+    if settings.metric == "categorical":
+        return Target(_read_labels(given, name), settings)
+    return Target(_read_values(given, settings.metric, name), settings)
+
+
+def read_targets(
+    y: Any, sizes: Sequence[int], settings: Sequence[TargetSettings], name: str = "y"
+) -> list[Target | None]:
+    """Check the `y` of `fit`: None, or one entry per window; errors as in `read_target`."""
+    if y is None:
+        return [None] * len(sizes)
+    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__") or len(y) != len(sizes):
+        got = f"{len(y)} entries" if hasattr(y, "__len__") else type(y).__name__
+        msg = f"{name} must be a list of {len(sizes)} entries, an array of labels or None for each window; got {got}."
+        raise InvalidInputError(msg)
+    return [
+        read_target(each, size, how, f"{name}[{index}]")
+        for index, (each, size, how) in enumerate(zip(y, sizes, settings, strict=True))
+    ]
+
+
+def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: int = 0) -> FuzzyGraph:
+    """Draw a window's fuzzy graph towards its target.
+
+    Parameters
+    ----------
+    graph
+        Of the rows alone.
+    target
+        Of the same rows.
+    n_neighbors
+        Of the rows' graph, for a target that asks for as many.
+    seed
+        Of the approximate neighbour search that a large continuous target uses.
+
+    Returns
+    -------
+    The intersection of both, each row's strongest edge back at 1. An edge that the target makes 0 is gone.
+
+    Notes
+    -----
+    McInnes, Healy, Melville 2018 (arXiv 1802.03426), section 6; constants and weights are umap-learn's, with which
+    tests/engine/test_supervise.py compares.
+    """
+    settings = target.settings
+    if settings.metric == "categorical":
+        far = FAR_DISTANCE / (1.0 - settings.weight) if settings.weight < 1.0 else math.inf
+        return reset_local_connectivity(intersect_with_labels(graph, target.values, far))
+    wanted = n_neighbors if settings.n_neighbors == -1 else settings.n_neighbors
+    knn = build_knn_graph(target.values, min(wanted, graph.n_rows), settings.metric, seed=seed)
+    return reset_local_connectivity(intersect_graphs(graph, build_fuzzy_graph(knn), settings.weight))
+
+
+def intersect_with_labels(graph: FuzzyGraph, labels: npt.NDArray[Any], far_distance: float) -> FuzzyGraph:
+    """Weaken edges between different labels, and, less, those with an unknown end."""
+    one = np.repeat(labels, np.diff(graph.indptr))
+    two = labels[graph.indices]
+    is_unknown = (one == UNKNOWN) | (two == UNKNOWN)
+    factors = np.where(is_unknown, math.exp(-UNKNOWN_DISTANCE), np.where(one == two, 1.0, math.exp(-far_distance)))
+    return FuzzyGraph(graph.indptr, graph.indices, (graph.data * factors).astype(np.float32))
+
+
+def intersect_graphs(graph: FuzzyGraph, other: FuzzyGraph, weight: float) -> FuzzyGraph:
+    """Multiply the strengths of two graphs, the one that `weight` disfavours brought nearer to 1 by a power.
+
+    An edge that only one of them has counts in the other with half its least strength.
+    """
+    n = graph.n_rows
+    keys, other_keys = _number_edges(graph), _number_edges(other)
+    union = np.union1d(keys, other_keys)
+    left = np.full(len(union), _least_strength(graph), dtype=np.float64)
+    right = np.full(len(union), min(_least_strength(other), MOST_TARGET_STRENGTH), dtype=np.float64)
+    left[np.searchsorted(union, keys)] = graph.data
+    right[np.searchsorted(union, other_keys)] = other.data
+    with np.errstate(under="ignore"):
+        data = left * right ** (weight / (1.0 - weight)) if weight < 0.5 else left ** ((1.0 - weight) / weight) * right
+    indptr = np.searchsorted(union, np.arange(n + 1, dtype=np.int64) * n).astype(np.int64)
+    return FuzzyGraph(indptr, (union % max(n, 1)).astype(np.int32), data.astype(np.float32))
+
+
+def reset_local_connectivity(graph: FuzzyGraph) -> FuzzyGraph:
+    """Scale every row so that its strongest edge is 1, and unite both directions again."""
+    degrees = np.diff(graph.indptr)
+    has_edges = degrees > 0
+    strongest = np.ones(graph.n_rows, dtype=np.float32)
+    if has_edges.any():
+        strongest[has_edges] = np.maximum.reduceat(graph.data, graph.indptr[:-1][has_edges])
+    strongest[strongest == 0.0] = 1.0
+    strengths = (graph.data / np.repeat(strongest, degrees)).astype(np.float32)
+    return merge_directions(graph.indptr, graph.indices, strengths, 1.0)
+
+
+def _number_edges(graph: FuzzyGraph) -> npt.NDArray[np.int64]:
+    rows = np.repeat(np.arange(graph.n_rows, dtype=np.int64), np.diff(graph.indptr))
+    return rows * graph.n_rows + graph.indices
+
+
+def _least_strength(graph: FuzzyGraph) -> float:
+    return max(float(graph.data.min()) / 2.0, LEAST_STRENGTH) if len(graph.data) else LEAST_STRENGTH
+
+
+def _read_labels(given: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1:
+        msg = f"{name} must be a 1-D array of labels, got shape {given.shape}; give one label per row."
+        raise InvalidInputError(msg)
+    if given.dtype.kind in "US" or (given.dtype == object and all(isinstance(each, str) for each in given)):
+        return np.unique(given.astype(str), return_inverse=True)[1].astype(np.int64)
+    if given.dtype.kind not in "iubf":
+        msg = f"{name} must hold integer labels (-1 for unknown) or strings, got dtype {given.dtype}."
+        raise InvalidInputError(msg)
+    labels: npt.NDArray[np.int64]
+    with np.errstate(invalid="ignore"):
+        labels = given.astype(np.int64)
+    bad = np.flatnonzero(labels != given)
+    if len(bad):
+        msg = (
+            f"{name} holds {given[bad[0]]!r} in {describe_rows(bad)}, which is no label: give integers, -1 for unknown,"
+            " or set target_metric='euclidean' for continuous values."
+        )
+        raise InvalidInputError(msg)
+    return labels
+
+
+def _read_values(given: npt.NDArray[Any], metric: str, name: str) -> Float32Array:
+    values = check_matrix(given[:, None] if given.ndim == 1 else given, name)
+    if metric in SHIFTABLE and len(values):
+        # float32 would not tell the days of a date in seconds apart
+        finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
+        values = values.astype(np.float64) - np.median(finite, axis=0)
+    return check_rows(values, name)

@@ -1,0 +1,1 @@
+"""From fuzzy graphs and relations to aligned maps."""

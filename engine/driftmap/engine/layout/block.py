@@ -1,0 +1,242 @@
+"""Lay out one block of windows: carry the new ones from those before, then all together at a lower learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.layout.curve import fit_curve
+from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
+from driftmap.engine.layout.initialise import spectral_start, start_from_previous
+from driftmap.engine.layout.kernels import WindowForces
+from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
+from driftmap.engine.layout.procrustes import fit_similarity
+from driftmap.engine.layout.schedule import PACE, Pace, Schedule
+from driftmap.engine.relations.relations import invert_relation
+from driftmap.engine.settings import DEFAULT_N_EPOCHS, LayoutSettings
+
+if TYPE_CHECKING:
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+
+
+@dataclass(frozen=True, eq=False)
+class BlockWindow:
+    """One window of a block."""
+
+    graph: FuzzyGraph
+    index: int
+    """The window's number in the whole run; with random_state it alone decides on the window's random numbers."""
+    positions: Float32Array | None = None
+    """float32 (n, c) where the window lies so far; None where it has yet to be placed."""
+    is_fixed: bool = False
+    """True for a halo window: read by the alignment, never moved."""
+    start: Float32Array | None = None
+    """float32 (n, c) where a window without positions should start, registered to those before it; None: from them."""
+
+
+def lay_out_block(
+    windows: Sequence[BlockWindow],
+    relations: RelationMap,
+    settings: LayoutSettings,
+    random_state: int,
+    on_epoch: EpochCallback | None = None,
+    pace: Pace = PACE,
+) -> list[Float32Array]:
+    """Lay out the windows of one block.
+
+    Windows without positions are carried first, in order: each starts from the windows before it and settles while they
+    stand still. Then every window that is not fixed moves at once, at a low learning rate.
+
+    Parameters
+    ----------
+    windows
+        The block's windows in order of time: halo, provisional and new ones. Every fixed window has positions.
+    relations
+        Relations by pairs of places (i, j) in `windows`, i < j, no farther apart than the alignment reach: rows of i to
+        rows of j, int32 (n_i,) with -1.
+    settings
+        What the layout is told. A sequence holds one value per window of the run.
+    random_state
+        Seed of the run.
+    on_epoch
+        Called after every epoch with (epochs done, epochs in all).
+    pace
+        How long both passes are, and how fast.
+
+    Returns
+    -------
+    One float32 (n, c) per window. Fixed windows come back as they were given. Rows without an edge are NaN.
+
+    Raises
+    ------
+    InvalidInputError
+        When a fixed window has no positions, or positions do not fit their graph.
+
+    Notes
+    -----
+    Same input, same bytes on any number of threads of one kind of processor.
+    """
+    check_block(windows, settings.n_components)
+    if not windows:
+        return []
+    layout = BlockLayout(windows, relations, settings, random_state, pace)
+    n = layout.n_joint_epochs
+    watch = count_epochs(on_epoch, layout.n_carry_epochs + n)
+    layout.carry(watch)
+    layout.move(n, range(n), watch)
+    return [layout.read(place) for place in range(len(windows))]
+
+
+def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
+    """Return the layout values of one window of the run: n_epochs, learning_rate, and the fields of WindowForces."""
+
+    def of(value: Any) -> Any:
+        return value[index] if isinstance(value, Sequence | np.ndarray) else value
+
+    if settings.a is not None and settings.b is not None:
+        a, b = settings.a, settings.b
+    else:
+        a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
+    n_epochs = of(settings.n_epochs)
+    return {
+        "n_epochs": DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
+        "learning_rate": float(of(settings.learning_rate)),
+        "a": a,
+        "b": b,
+        "repulsion_strength": float(of(settings.repulsion_strength)),
+        "negative_sample_rate": float(of(settings.negative_sample_rate)),
+        "alignment_regularisation": float(of(settings.alignment_regularisation)),
+    }
+
+
+class BlockLayout:
+    """The windows of a block while they are laid out: carried, moved, stopped at any epoch and moved on.
+
+    Parameters
+    ----------
+    windows, relations, settings, random_state, pace
+        As for `lay_out_block`. A fixed window's positions may also come later, by `place`.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[BlockWindow],
+        relations: RelationMap,
+        settings: LayoutSettings,
+        random_state: int,
+        pace: Pace = PACE,
+    ) -> None:
+        self._windows = windows
+        self._relations = relations
+        self._random_state = random_state
+        self._is_placed = [False] * len(windows)
+        values = [window_values(settings, window.index) for window in windows]
+        n_epochs = [int(value["n_epochs"]) for value in values]
+        is_fixed = [window.is_fixed for window in windows]
+        is_new = [window.positions is None and not window.is_fixed for window in windows]
+        rates = [float(value["learning_rate"]) for value in values]
+        self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, pace)
+        self.n_carry_epochs = self._schedule.n_carry_epochs
+        self.n_joint_epochs = self._schedule.n_joint_epochs
+        seeds = [make_seed(random_state, window.index, SHUFFLE_STREAM) for window in windows]
+        self._shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
+        # A fixed window moves in no epoch, so none of its edges is kept.
+        n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
+        arrays = flatten_block([window.graph for window in windows], relations, self._shuffles, n_moves)
+        forces = WindowForces(
+            **{name: np.array([value[name] for value in values], dtype=np.float32) for name in WindowForces._fields}
+        )
+        epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
+        self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
+        held = [*arrays, *(array for window in windows for array in window.graph)]
+        self.n_bytes = self._optimiser.n_bytes + sum(array.nbytes for array in held)
+        """Memory that the block takes."""
+
+    def carry(self, on_epoch: Callable[[int], None] | None = None) -> None:
+        """Place the windows that have positions, and carry the new ones from those before them, in order."""
+        for place, window in enumerate(self._windows):
+            if window.positions is not None:
+                self.place(place, window.positions)
+            elif not window.is_fixed:
+                self._start(place, make_seed(self._random_state, window.index, START_STREAM))
+                self._optimiser.run(self._schedule.carry(place), on_epoch)
+
+    def move(self, n_epochs: int, epochs: range, on_epoch: Callable[[int], None] | None = None) -> None:
+        """Move all windows that are not fixed in some of the `n_epochs` epochs of a joint pass."""
+        self._optimiser.run(self._schedule.joint(n_epochs, epochs), on_epoch)
+
+    def place(self, place: int, positions: Float32Array) -> None:
+        """Place a window, its rows in their own order."""
+        self._optimiser.set_positions(place, positions[self._shuffles[place].rows])
+        self._is_placed[place] = True
+
+    def read(self, place: int) -> Float32Array:
+        """Return a window's positions; rows without an edge are NaN, fixed windows are as they were given."""
+        window, shuffle = self._windows[place], self._shuffles[place]
+        if window.is_fixed and window.positions is not None:
+            return window.positions
+        positions = self._optimiser.get_positions(place)[shuffle.places]
+        positions[shuffle.places >= shuffle.n_active] = np.nan
+        return positions
+
+    def _start(self, place: int, seed: int) -> None:
+        """Start a new window from related rows of the windows before it, or by its own spectrum if they have none."""
+        graph, n_components = self._windows[place].graph, self._optimiser.n_components
+        known = np.full((graph.n_rows, n_components), np.nan, dtype=np.float32)
+        fallback = None
+        for earlier in range(place - 1, -1, -1):
+            relation = self._relations.get((earlier, place))
+            if relation is None or not self._is_placed[earlier]:
+                continue
+            positions = self.read(earlier)
+            _fill_known(known, positions, relation)
+            if fallback is None:
+                fallback = positions[np.isfinite(positions).all(axis=1)]
+        known[np.diff(graph.indptr) == 0] = np.nan
+        n_known = int(np.isfinite(known[:, 0]).sum())
+        own = self._windows[place].start
+        if own is not None:
+            self.place(place, fit_similarity(own, known, with_scale=False).apply(own))
+        elif fallback is None or not len(fallback) or n_known <= n_components:
+            self.place(place, spectral_start(graph, n_components, seed))
+        else:
+            self.place(place, start_from_previous(graph, known, fallback, seed))
+
+
+def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation) -> None:
+    """Take over positions of related rows of an earlier window where none is known yet."""
+    back = invert_relation(relation, len(known))
+    rows = np.flatnonzero((back >= 0) & np.isnan(known[:, 0]))
+    known[rows] = positions[back[rows]]
+
+
+def count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int], None] | None:
+    """Turn a callback on (done, total) into one on the epochs of a call."""
+    if on_epoch is None:
+        return None
+    done = 0
+
+    def watch(n: int) -> None:
+        nonlocal done
+        done += n
+        on_epoch(done, total)
+
+    return watch
+
+
+def check_block(windows: Sequence[BlockWindow], n_components: int) -> None:
+    """Refuse fixed windows without positions, and positions or starts that do not fit their graph."""
+    for place, window in enumerate(windows):
+        if window.positions is None and window.is_fixed:
+            msg = f"windows[{place}] is fixed but has no positions; give the positions it stands at."
+            raise InvalidInputError(msg)
+        expected = (window.graph.n_rows, n_components)
+        for name, given in (("positions", window.positions), ("start", window.start)):
+            if given is not None and given.shape != expected:
+                msg = f"windows[{place}].{name} must have shape {expected} by its graph, got {given.shape}."
+                raise InvalidInputError(msg)

@@ -1,0 +1,227 @@
+"""Lay out blocks of windows side by side: each moves by itself for a round of epochs, then sees its neighbours anew.
+
+A carry pass, short since nothing can run beside it, gives the start: every window from those before it. The joint pass
+is then cut into rounds. In a round a block moves its own windows and reads those around it, the halo, where they stood
+when the round began; so all blocks of a round can run at once, and where they run changes no byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, window_values
+from driftmap.engine.layout.schedule import PACE, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from driftmap.engine.layout.block import BlockWindow
+    from driftmap.engine.layout.flatten import RelationMap
+    from driftmap.engine.layout.optimiser import EpochCallback
+    from driftmap.engine.settings import LayoutSettings
+    from driftmap.engine.types import Float32Array
+
+N_EXCHANGES = 40
+"""Rounds of the joint pass. With 5, 10, 20, 40 and 80 of them house_votes in blocks of 4 windows drifts 2.5, 1.6, 1.0,
+.7 and .3 % more over one window than one joint layout, and gapminder keeps 1.0, .7, .4, .2 and .1 % fewer neighbours
+(means of 5 seeds, `tests.benchmarks exchange`); with more, rounds become short tasks."""
+
+
+class SideBlock:
+    """One of several blocks that are laid out side by side.
+
+    Parameters
+    ----------
+    windows
+        The windows it moves, its core, and the halo on both sides: fixed, and without positions.
+    relations, settings, random_state
+        As for `lay_out_block`.
+    rounds
+        Epochs of each round; the same for all blocks of a run.
+    pace
+        As for `lay_out_block`.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[BlockWindow],
+        relations: RelationMap,
+        settings: LayoutSettings,
+        random_state: int,
+        rounds: Sequence[range],
+        pace: Pace = PACE,
+    ) -> None:
+        self._layout = BlockLayout(windows, relations, settings, random_state, pace)
+        self._core = [place for place, window in enumerate(windows) if not _is_halo(window)]
+        self._rounds = rounds
+        self.n_carry_epochs = self._layout.n_carry_epochs
+        self.n_bytes = self._layout.n_bytes
+
+    def carry(
+        self, before: Mapping[int, Float32Array], on_epoch: Callable[[int], None] | None = None
+    ) -> list[Float32Array]:
+        """Carry the core from the windows before it.
+
+        Parameters
+        ----------
+        before
+            Positions of the halo before the core, by places in the block.
+        on_epoch
+            Called with the number of epochs just done.
+
+        Returns
+        -------
+        Positions of the core's windows.
+        """
+        self._place(before)
+        self._layout.carry(on_epoch)
+        return self._read()
+
+    def move(
+        self, number: int, positions: Mapping[int, Float32Array], on_epoch: Callable[[int], None] | None = None
+    ) -> list[Float32Array]:
+        """Move the core by one round.
+
+        Parameters
+        ----------
+        number
+            Of the round.
+        positions
+            Of all windows of the block as the round begins, by their places in it.
+        on_epoch
+            Called with the number of epochs just done.
+
+        Returns
+        -------
+        Positions of the core's windows.
+        """
+        self._place(positions)
+        self._layout.move(self._rounds[-1].stop, self._rounds[number], on_epoch)
+        return self._read()
+
+    def _place(self, positions: Mapping[int, Float32Array]) -> None:
+        for place, there in positions.items():
+            self._layout.place(place, there)
+
+    def _read(self) -> list[Float32Array]:
+        return [self._layout.read(place) for place in self._core]
+
+
+def lay_out_side_by_side(
+    windows: Sequence[BlockWindow],
+    relations: RelationMap,
+    settings: LayoutSettings,
+    random_state: int,
+    cores: Sequence[range],
+    n_exchanges: int = N_EXCHANGES,
+    on_epoch: EpochCallback | None = None,
+    pace: Pace = PACE,
+) -> list[Float32Array]:
+    """Lay out blocks of windows as if side by side, here one after the other: the serial twin of a cluster.
+
+    Parameters
+    ----------
+    windows, relations, settings, random_state, on_epoch, pace
+        As for `lay_out_block`; an epoch of one block counts as one.
+    cores
+        Windows of each block; together all windows, in order.
+    n_exchanges
+        Rounds of the joint pass.
+
+    Returns
+    -------
+    As `lay_out_block`; with as many rounds as epochs also its bytes, at the same pace.
+
+    Raises
+    ------
+    InvalidInputError
+        When windows or cores cannot be used.
+    """
+    check_block(windows, settings.n_components)
+    _check_cores(cores, len(windows))
+    if not windows:
+        return []
+    rounds = plan_rounds(settings, [window.index for window in windows if not window.is_fixed], n_exchanges, pace)
+    spans = [add_halo(core, len(windows), settings.alignment_window_size) for core in cores]
+    blocks = [
+        SideBlock(
+            [windows[t] if t in core else as_halo(windows[t]) for t in span],
+            pick_relations(relations, core, span),
+            settings,
+            random_state,
+            rounds,
+            pace,
+        )
+        for core, span in zip(cores, spans, strict=True)
+    ]
+    total = sum(block.n_carry_epochs for block in blocks) + len(blocks) * rounds[-1].stop
+    watch = count_epochs(on_epoch, total)
+    maps: list[Float32Array] = []
+    for core, span, block in zip(cores, spans, blocks, strict=True):
+        maps += block.carry({t - span.start: maps[t] for t in range(span.start, core.start)}, watch)
+    for number in range(len(rounds)):
+        maps = [
+            positions
+            for span, block in zip(spans, blocks, strict=True)
+            for positions in block.move(number, {t - span.start: maps[t] for t in span}, watch)
+        ]
+    return maps
+
+
+def plan_rounds(
+    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = PACE
+) -> list[range]:
+    """Cut the joint pass of a run into rounds.
+
+    Parameters
+    ----------
+    settings
+        What the layout is told.
+    indices
+        Numbers of the windows that move, of all blocks.
+    n_exchanges, pace
+        As for `lay_out_side_by_side`.
+    """
+    n_epochs = [int(window_values(settings, index)["n_epochs"]) for index in indices]
+    return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
+
+
+def cut_rounds(n_epochs: int, n_rounds: int) -> list[range]:
+    """Cut epochs into consecutive rounds of even length, one at least; no more rounds than epochs."""
+    wanted = max(1, min(n_rounds, n_epochs))
+    bounds = np.linspace(0, n_epochs, wanted + 1).round().astype(int).tolist()
+    return [range(first, last) for first, last in pairwise(bounds)]
+
+
+def add_halo(core: range, n_windows: int, reach: int) -> range:
+    """Return a block's windows: its core, and the halo of those within the alignment reach on both sides."""
+    return range(max(0, core.start - reach), min(n_windows, core.stop + reach))
+
+
+def as_halo(window: BlockWindow) -> BlockWindow:
+    """Return a window as a block's halo has it: read where it stands at the time, never moved."""
+    return replace(window, positions=None, is_fixed=True, start=None)
+
+
+def pick_relations(relations: RelationMap, core: range, span: range) -> RelationMap:
+    """Return the relations that a block reads, by places in the block: of its core with all its windows."""
+    return {
+        (i - span.start, j - span.start): relation
+        for (i, j), relation in relations.items()
+        if (i in core and j in span) or (j in core and i in span)
+    }
+
+
+def _is_halo(window: BlockWindow) -> bool:
+    return window.is_fixed and window.positions is None
+
+
+def _check_cores(cores: Sequence[range], n_windows: int) -> None:
+    if [t for core in cores for t in core] != list(range(n_windows)):
+        msg = f"cores must hold the {n_windows} windows once each, in order, got {list(cores)}."
+        raise InvalidInputError(msg)

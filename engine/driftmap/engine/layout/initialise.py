@@ -1,0 +1,242 @@
+"""Start positions: spectral for a window that stands alone, from related rows for one that follows others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftmap.engine.core.jit import exact
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array
+
+START_RADIUS = 8.0
+"""Half width of a start. umap-learn takes 10 for the farthest row, this is for 95 % of them: a map of like extent."""
+_FARTHEST = 1.25
+"""Where the other rows are clipped, times the half width."""
+_LARGE_PART = 0.1
+"""Share of a window's rows from which a part that nothing ties to the others is a group to be put beside them."""
+_GAP = 0.25
+"""Room left between such a part and the others, as a share of their extent."""
+_DENSE_ROWS = 600
+"""Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
+_GRID = 1024.0
+_JITTER = 0.01
+
+
+def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
+    """Place rows by the first eigenvectors of the graph's normalised Laplacian.
+
+    Each connected component is laid out by itself, and the components are put side by side on a spiral. Axes are
+    centred on their medians and scaled so that 95 % of the rows lie within 8; the rest are clipped at 10, since a few
+    rows that hardly hang together with the others would otherwise squeeze those into a point.
+
+    Parameters
+    ----------
+    graph
+        Fuzzy graph of the window, (n, n).
+    n_components
+        Number of axes, c.
+    seed
+        Seed of the jitter that parts rows with equal eigenvectors.
+
+    Returns
+    -------
+    float32 (n, c). Values are rounded to 1/1024 before the jitter, so that the last bits of a linear algebra library,
+    which may depend on its threads, do not reach the layout.
+
+    Notes
+    -----
+    Belkin and Niyogi 2003, Laplacian eigenmaps; used by UMAP (arXiv 1802.03426, section 4.1).
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = graph.n_rows
+    matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
+    n_parts, part_of = connected_components(matrix, directed=False)
+    positions = np.zeros((n, n_components))
+    sizes = np.bincount(part_of, minlength=n_parts)
+    order = np.argsort(-sizes, kind="stable")
+    reach = 0.0
+    for rank, part in enumerate(order):
+        rows = np.flatnonzero(part_of == part)
+        share = np.sqrt(len(rows) / n)
+        local = _spread_out(_eigenvectors(matrix[rows][:, rows], n_components)) * share
+        radius = START_RADIUS * share
+        centre = np.zeros(n_components)
+        if rank:
+            angle = rank * np.pi * (3 - np.sqrt(5))
+            centre[: min(2, n_components)] = (reach + radius) * np.array([np.cos(angle), np.sin(angle)])[:n_components]
+        positions[rows] = local + centre
+        reach = max(reach, radius if not rank else reach + radius * share)
+    rounded = np.round(positions * _GRID) / _GRID
+    return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
+
+
+def random_start(n_rows: int, n_components: int, seed: int) -> Float32Array:
+    """Place rows evenly at random in [-8, 8] on every axis; float32 (n, c)."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-START_RADIUS, START_RADIUS, size=(n_rows, n_components)).astype(np.float32)
+
+
+def pca_start(rows: Float32Array, n_components: int, seed: int) -> Float32Array:
+    """Place rows by their first principal components, each scaled like a spectral start; float32 (n, c)."""
+    from scipy.linalg import svd
+
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    left, strengths, _ = svd(centred, full_matrices=False)
+    wanted = min(n_components, len(strengths))
+    scores = np.zeros((len(rows), n_components))
+    scores[:, :wanted] = left[:, :wanted] * strengths[:wanted]
+    scores *= np.sign(scores[np.abs(scores).argmax(axis=0), np.arange(n_components)])
+    rounded = np.round(_spread_out(scores) * _GRID) / _GRID
+    return jitter(rounded.astype(np.float32), np.ones(len(rows), dtype=np.bool_), seed)
+
+
+def start_from_previous(graph: FuzzyGraph, known: Float32Array, fallback: Float32Array, seed: int) -> Float32Array:
+    """Place a window's rows where related rows lie, and new rows at the weighted mean of their placed neighbours.
+
+    Parameters
+    ----------
+    graph
+        Fuzzy graph of the window, (n, n).
+    known
+        float32 (n, c): position of each row's related row in an earlier window; NaN where there is none.
+    fallback
+        float32 (m, c): finite positions of the previous window. Of the rows that no path joins to a placed row, a large
+        connected part is put beside the placed rows, a small one on one of these.
+    seed
+        Seed of that choice and of the jitter of new rows.
+
+    Returns
+    -------
+    float32 (n, c).
+    """
+    positions = known.copy()
+    is_new = np.isnan(known[:, 0])
+    rng = np.random.default_rng(seed)
+    _place_by_neighbours(graph.indptr, graph.indices, graph.data, positions)
+    if np.isnan(positions[:, 0]).any():
+        _place_large_parts(graph, positions)
+    while len(left := np.flatnonzero(np.isnan(positions[:, 0]))):
+        positions[left[0]] = fallback[rng.integers(len(fallback))]
+        _place_by_neighbours(graph.indptr, graph.indices, graph.data, positions)
+    return jitter(positions, is_new, seed)
+
+
+def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
+    """Put each large connected part without a place beside the placed rows, laid out by its own spectrum.
+
+    Begun on top of other rows, a new group would still lie among them at the end: a carry pass is too short and too
+    cool to part them (tests/engine/test_iris_slices.py: clusters score .57 for one seed of eleven, else 1).
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, n_components = positions.shape
+    matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
+    _, part_of = connected_components(matrix, directed=False)
+    is_left = np.isnan(positions[:, 0])
+    sizes = np.bincount(part_of[is_left])
+    for part in np.argsort(-sizes, kind="stable"):
+        if sizes[part] < max(_LARGE_PART * n, n_components + 1):
+            break
+        rows = np.flatnonzero(part_of == part)
+        placed = positions[~np.isnan(positions[:, 0])].astype(np.float64)
+        local = _spread_out(_eigenvectors(matrix[rows][:, rows], n_components)) / START_RADIUS
+        rounded = np.round(_put_beside(placed, local * np.sqrt(len(rows) / len(placed))) * _GRID) / _GRID
+        positions[rows] = rounded.astype(np.float32)
+
+
+def _put_beside(placed: npt.NDArray[np.float64], local: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scale a part by the extent of the placed rows and put it on that side of them where the map grows least."""
+    centred = placed - np.median(placed, axis=0)
+    extent = max(float(np.quantile(np.abs(centred), 0.95)), _JITTER)
+    part = local * extent
+    sides = np.concatenate([np.eye(placed.shape[1]), -np.eye(placed.shape[1])])
+    ways = (centred @ sides.T).max(axis=0) + (-part @ sides.T).max(axis=0) + _GAP * extent
+    side = int(ways.argmin())
+    moved: npt.NDArray[np.float64] = np.median(placed, axis=0) + part + ways[side] * sides[side]
+    return moved
+
+
+def jitter(positions: Float32Array, rows: npt.NDArray[np.bool_], seed: int) -> Float32Array:
+    """Return a copy with normal noise of scale .01 on the marked rows, so that no two of them stand on one spot."""
+    noise = np.random.default_rng([seed, 1]).normal(scale=_JITTER, size=positions.shape).astype(np.float32)
+    return np.where(rows[:, None], positions + noise, positions).astype(np.float32)
+
+
+@exact
+def _place_by_neighbours(indptr: Int64Array, indices: Int32Array, data: Float32Array, positions: Float32Array) -> None:
+    """Give rows at NaN the weighted mean of their placed neighbours, ring after ring, until nothing changes."""
+    n = len(positions)
+    ring = np.empty(n, np.int64)
+    means = np.empty_like(positions)
+    n_ring = 1
+    while n_ring > 0:
+        n_ring = 0
+        for row in range(n):
+            if np.isnan(positions[row, 0]):
+                first, last = indptr[row], indptr[row + 1]
+                if _average(indices[first:last], data[first:last], positions, means[n_ring]):
+                    ring[n_ring] = row
+                    n_ring += 1
+        for k in range(n_ring):
+            positions[ring[k]] = means[k]
+
+
+@exact
+def _average(neighbours: Int32Array, weights: Float32Array, positions: Float32Array, mean: Float32Array) -> bool:
+    """Set `mean` (c,) to the weighted mean of the neighbours that have a place; tell whether there are any."""
+    total = np.float32(0)
+    mean[:] = 0
+    for k in range(len(neighbours)):
+        if not np.isnan(positions[neighbours[k], 0]):
+            total += weights[k]
+            for d in range(len(mean)):
+                mean[d] += weights[k] * positions[neighbours[k], d]
+    if total > 0:
+        mean /= total
+    return bool(total > 0)
+
+
+def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Centre each axis on its median and scale 95 % of the rows into [-8, 8]; clip the others at 10."""
+    if not len(vectors):
+        return vectors
+    centred = vectors - np.median(vectors, axis=0)
+    width = np.quantile(np.abs(centred), 0.95, axis=0)
+    width = np.where(width > 1e-12, width, np.maximum(np.abs(centred).max(axis=0), 1e-12))
+    scaled: npt.NDArray[np.float64] = np.clip(centred / width, -_FARTHEST, _FARTHEST) * START_RADIUS
+    return scaled
+
+
+def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
+    """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
+    from scipy.linalg import eigh
+    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse.linalg import eigsh
+
+    graph = csr_array(matrix)
+    n = graph.shape[0]
+    wanted = min(n_components, n - 1)
+    vectors = np.zeros((n, n_components))
+    if not wanted:
+        return vectors
+    scale = diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
+    similarity = (scale @ graph @ scale).tocsr()
+    if n <= max(_DENSE_ROWS, 2 * wanted + 3):
+        values, found = eigh(similarity.toarray(), subset_by_index=[n - 1 - wanted, n - 1])
+    else:
+        start = np.linspace(1.0, 2.0, n)
+        values, found = eigsh(
+            similarity, k=wanted + 1, which="LA", v0=start, tol=1e-4, ncv=max(20, 4 * wanted + 1), maxiter=n * 5
+        )
+    found = found[:, np.argsort(-values)][:, 1 : wanted + 1]
+    strongest = np.abs(found).argmax(axis=0)
+    vectors[:, :wanted] = found * np.sign(found[strongest, np.arange(wanted)])
+    return vectors

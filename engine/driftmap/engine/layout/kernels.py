@@ -1,0 +1,389 @@
+"""The inner loops of the layout, njit only: attraction, repulsion, alignment pull, and one epoch of them over a block.
+
+Every row moves on its own: it reads all positions as of the epoch's start and writes its own new one. So rows can be
+worked through in any order and on any number of threads, and the bytes are the same.
+
+Dimensions: T windows, N rows of the block (windows one after another), e edges, r related pairs, c components.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from driftmap.engine.core.jit import fast, fast_parallel, fast_uncounted
+from driftmap.engine.layout.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, power
+
+if TYPE_CHECKING:
+    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
+
+N_NEGATIVES = 64
+"""Negative samples a row looks at in one epoch, whatever the rate; their sum is scaled to the rate. At the same drift,
+64 keep more neighbours than 32; 96 and 128 no more than that, and 32 more of them take a fifth of an epoch's time."""
+CHUNK_ROWS = 128
+"""Rows that one thread takes at a time."""
+TILE_ROWS = 16
+"""Rows of a chunk whose edges, and then whose negative samples, are weighed in one loop. The few edges of one row would
+not fill the vector lanes, and its power functions be waited for: 20 edges take 125 ns so and 50 in tiles, 64 negative
+samples 111 and 80 (8 to 64 rows do equally well)."""
+
+_TINY = np.float32(1e-12)
+_SOFTENING = np.float32(0.001)
+_INVERSE_CLIP = np.float32(0.25)
+
+Tile = tuple[int, int]
+"""First row, and last + 1, of TILE_ROWS rows or fewer of one window."""
+
+
+class BlockArrays(NamedTuple):
+    """A block of windows as flat arrays; a window's rows are shuffled: neighbouring rows are a random sample."""
+
+    offsets: Int64Array
+    """(T + 1,) first row of every window."""
+    n_active: Int64Array
+    """(T,) rows of a window that have an edge; they come first, the others take no part."""
+    indptr: Int64Array
+    """(N + 1,)"""
+    indices: Int32Array
+    """(e,) rows of the block."""
+    rates: Float32Array
+    """(e,) how often an edge attracts: membership strength over the window's largest."""
+    row_rates: Float32Array
+    """(N,) sum of a row's rates."""
+    related_indptr: Int64Array
+    """(N + 1,)"""
+    related: Int32Array
+    """(r,) rows of the block that stand for the same entity in another window."""
+    related_weights: Float32Array
+    """(r,) alignment weights: decay with the offset times Jaccard overlap."""
+
+
+class WindowForces(NamedTuple):
+    """What the layout of each window is told; float32 (T,) each."""
+
+    a: Float32Array
+    b: Float32Array
+    repulsion_strength: Float32Array
+    negative_sample_rate: Float32Array
+    alignment_regularisation: Float32Array
+
+
+class EpochPlan(NamedTuple):
+    """Who moves, by how much, in a run of epochs."""
+
+    chunks: Int64Array
+    """(chunks, 3) window, first row, last row + 1; only windows that move."""
+    learning_rates: Float32Array
+    """(epochs, T); 0 where a window rests."""
+    first_epoch: int
+    """Number of the first epoch, for the random numbers."""
+    n_placed: int
+    """Rows of the block from here on have no position yet and pull nothing."""
+    seeds: npt.NDArray[np.uint64]
+    """(T,) random seed of each window."""
+
+
+class WindowEpoch(NamedTuple):
+    """One window in one epoch."""
+
+    start: int
+    """First row."""
+    n: int
+    """Rows that have an edge."""
+    a: np.float32
+    b: np.float32
+    n_negatives: int
+    """Negative samples a row looks at."""
+    repulsion: np.float32
+    """Weight of one of them, times the row's rate."""
+    random: np.uint64
+    """State of the random numbers."""
+
+
+class Axis(NamedTuple):
+    """Places of rows along one axis, and that of the row that looks at them."""
+
+    places: Float32Array
+    here: np.float32
+
+
+class Room(NamedTuple):
+    """What a tile of rows is worked out in."""
+
+    ways: Float32Array
+    """(c, w) ways along each axis from the rows to their neighbours."""
+    weights: Float32Array
+    """(w,) of the rows' edges or negative samples: first the squared distance, then the force's coefficient."""
+    force: Float32Array
+    """(c, TILE_ROWS)"""
+
+
+@fast_uncounted
+def find_ways(axis: Axis, rows: Int32Array, ways: Float32Array, squared: Float32Array) -> None:
+    """Find the ways along one axis to each of `rows`, and add their squares."""
+    for k in range(len(rows)):
+        way = axis.places[np.uint32(rows[k])] - axis.here
+        ways[k] = way
+        squared[k] += way * way
+
+
+@fast_uncounted
+def find_two_ways(
+    one: Axis, two: Axis, rows: Int32Array, ways: Float32Array, other_ways: Float32Array, squared: Float32Array
+) -> None:
+    """Do as `find_ways` along two axes: each number of a row is read once."""
+    for k in range(len(rows)):
+        row = np.uint32(rows[k])
+        way, other_way = one.places[row] - one.here, two.places[row] - two.here
+        ways[k] = way
+        other_ways[k] = other_way
+        squared[k] += way * way + other_way * other_way
+
+
+@fast_uncounted
+def add_squares(axis: Axis, squared: Float32Array) -> None:
+    """Add the squared way along one axis to each of its places."""
+    for k in range(len(squared)):
+        way = axis.places[k] - axis.here
+        squared[k] += way * way
+
+
+@fast_uncounted
+def add_two_squares(one: Axis, two: Axis, squared: Float32Array) -> None:
+    """Add the squared ways along two axes: half as many sums are kept and read again."""
+    for k in range(len(squared)):
+        way, other_way = one.places[k] - one.here, two.places[k] - two.here
+        squared[k] += way * way + other_way * other_way
+
+
+@fast_uncounted
+def weigh_attraction(squared: Float32Array, rates: Float32Array, a: np.float32, b: np.float32) -> None:
+    """Turn squared distances into attraction coefficients: 2 a b d^(2b - 2) / (1 + a d^2b), times the edge's rate.
+
+    Times (x_j - x_i) this is the downhill gradient of -log(1 / (1 + a d^2b)): arXiv 1802.03426, section 3.2.
+    """
+    for k in range(len(squared)):
+        d2 = squared[k] + _TINY
+        q = a * power(d2, b)
+        squared[k] = rates[k] * TWO * b * q / (d2 * (ONE + q))
+
+
+@fast_uncounted
+def weigh_repulsion(squared: Float32Array, a: np.float32, b: np.float32) -> None:
+    """Turn squared distances into repulsion coefficients: 2 b / ((.001 + d^2) (1 + a d^2b)), no force beyond 4.
+
+    Times (x_i - x_j) this is the downhill gradient of -log(1 - 1 / (1 + a d^2b)), softened and bounded as in UMAP.
+    """
+    inverse = HALF / b
+    for k in range(len(squared)):
+        d2 = squared[k] + _TINY
+        least = np.sqrt(d2) * _INVERSE_CLIP
+        given = (_SOFTENING + d2) * (ONE + a * power(d2, b)) * inverse
+        # One division for the coefficient and its bound; max() is not vectorised.
+        squared[k] = ONE / (least if least > given else given)  # noqa: FURB136
+
+
+@fast_uncounted
+def sum_ways(axis: Axis, weights: Float32Array) -> np.float32:
+    """Sum weights times the way along one axis to each of its places."""
+    total = ZERO
+    for k in range(len(weights)):
+        total += weights[k] * (axis.places[k] - axis.here)
+    return total
+
+
+@fast_uncounted
+def attract(tile: Tile, block: BlockArrays, positions: Float32Array, window: WindowEpoch, room: Room) -> None:
+    """Set the force on a tile's rows to the attraction by their neighbours, both directions of each edge counted."""
+    first, last = tile
+    edges, n_components = block.indptr[first], len(positions)
+    n_edges = block.indptr[last] - edges
+    weights = room.weights[:n_edges]
+    weights[:] = ZERO
+    for row in range(first, last):
+        begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
+        rows, own = block.indices[edges + begin : edges + end], weights[begin:end]
+        for d in range(0, n_components - 1, 2):
+            one, two = Axis(positions[d], positions[d, row]), Axis(positions[d + 1], positions[d + 1, row])
+            find_two_ways(one, two, rows, room.ways[d, begin:end], room.ways[d + 1, begin:end], own)
+        if n_components % 2:
+            d = n_components - 1
+            find_ways(Axis(positions[d], positions[d, row]), rows, room.ways[d, begin:end], own)
+    weigh_attraction(weights, block.rates[edges : edges + n_edges], window.a, window.b)
+    for row in range(first, last):
+        begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
+        for d in range(n_components):
+            room.force[d, row - first] = TWO * sum_ways(Axis(room.ways[d, begin:end], ZERO), weights[begin:end])
+
+
+@fast_uncounted
+def repel(tile: Tile, block: BlockArrays, positions: Float32Array, window: WindowEpoch, room: Room) -> None:
+    """Add to the force on a tile's rows the repulsion by their negative samples."""
+    first, last = tile
+    n, start = window.n_negatives, window.start
+    weights = room.weights[: (last - first) * n]
+    weights[:] = ZERO
+    for row in range(first, last):
+        sample, n_head = draw_run(row, window)
+        own = weights[(row - first) * n : (row - first + 1) * n]
+        measure_run(positions, row, sample, own[:n_head])
+        if n_head < n:
+            measure_run(positions, row, start, own[n_head:])
+    weigh_repulsion(weights, window.a, window.b)
+    for row in range(first, last):
+        sample, n_head = draw_run(row, window)
+        own = weights[(row - first) * n : (row - first + 1) * n]
+        scale = window.repulsion * block.row_rates[row]
+        for d in range(len(positions)):
+            total = sum_ways(Axis(positions[d, sample : sample + n_head], positions[d, row]), own[:n_head])
+            if n_head < n:
+                total += sum_ways(Axis(positions[d, start : start + n - n_head], positions[d, row]), own[n_head:])
+            room.force[d, row - first] -= scale * total
+
+
+@fast_uncounted
+def draw_run(row: int, window: WindowEpoch) -> tuple[int, int]:
+    """Draw a row's negative samples: a run of rows, which are a random sample, since rows are shuffled.
+
+    Returns the run's first row, and how many come before the window's end; the others are the window's first ones.
+    """
+    sample = int(below(mix(window.random, row - window.start), window.n))
+    return window.start + sample, min(window.n_negatives, window.n - sample)
+
+
+@fast_uncounted
+def measure_run(positions: Float32Array, row: int, first: int, squared: Float32Array) -> None:
+    """Add the squared distances from a row to each of a run of rows."""
+    last, n_components = first + len(squared), len(positions)
+    for d in range(0, n_components - 1, 2):
+        one, two = positions[d, first:last], positions[d + 1, first:last]
+        add_two_squares(Axis(one, positions[d, row]), Axis(two, positions[d + 1, row]), squared)
+    if n_components % 2:
+        d = n_components - 1
+        add_squares(Axis(positions[d, first:last], positions[d, row]), squared)
+
+
+@fast_uncounted
+def step(tile: Tile, learning_rate: np.float32, positions: Float32Array, moved: Float32Array, room: Room) -> None:
+    """Move a tile's rows along their force, by no more than the learning rate.
+
+    The bound keeps rows that lie on top of each other from being thrown out of the map, and sampling noise out of the
+    drift: on gapminder drift over one window .113 without and .052 with it, at the same trustworthiness.
+    """
+    first, last = tile
+    scales = room.weights[: last - first]
+    scales[:] = ZERO
+    for d in range(len(positions)):
+        add_squares(Axis(room.force[d], ZERO), scales)
+    for k in range(len(scales)):
+        length = np.sqrt(scales[k])
+        scales[k] = learning_rate / (length if length > ONE else ONE)  # noqa: FURB136 - as above
+    for d in range(len(positions)):
+        force, here, there = room.force[d], positions[d, first:last], moved[d, first:last]
+        for k in range(len(scales)):
+            there[k] = here[k] + scales[k] * force[k]
+
+
+@fast_uncounted
+def pull(
+    row: int,
+    block: BlockArrays,
+    n_placed: int,
+    strength: np.float32,
+    positions: Float32Array,
+    moved: Float32Array,
+) -> None:
+    """Pull a row towards the mean of its related rows, exactly as far as a steady pull would over one epoch.
+
+    y += (1 - exp(-strength * S)) (mean - y), S the sum of the weights: stable at any strength.
+    """
+    total = ZERO
+    for k in range(block.related_indptr[row], block.related_indptr[row + 1]):
+        if block.related[k] < n_placed:
+            total += block.related_weights[k]
+    if total <= ZERO:
+        return
+    share = (ONE - np.exp(-strength * total)) / total
+    for d in range(len(positions)):
+        here = moved[d, row]
+        way = ZERO
+        for k in range(block.related_indptr[row], block.related_indptr[row + 1]):
+            other = block.related[k]
+            if other < n_placed:
+                way += block.related_weights[k] * (positions[d, other] - here)
+        moved[d, row] = here + share * way
+
+
+@fast
+def make_room(chunk: Int64Array, block: BlockArrays, n_components: int) -> Room:
+    """Give `move_rows` room to work in, for one chunk of rows."""
+    longest = TILE_ROWS * N_NEGATIVES
+    for first in range(chunk[1], chunk[2], TILE_ROWS):
+        last = min(first + TILE_ROWS, chunk[2])
+        longest = max(longest, block.indptr[last] - block.indptr[first])
+    ways, force = np.empty((n_components, longest), np.float32), np.empty((n_components, TILE_ROWS), np.float32)
+    return Room(ways, np.empty(longest, np.float32), force)
+
+
+@fast_uncounted
+def move_rows(
+    chunk: Int64Array,
+    epoch: int,
+    plan: EpochPlan,
+    block: BlockArrays,
+    forces: WindowForces,
+    places: tuple[Float32Array, Float32Array],
+    room: Room,
+) -> None:
+    """Move one chunk of a window's rows by one epoch: read the first of `places`, (c, N) each, and write the second."""
+    positions, moved = places
+    number = chunk[0]
+    learning_rate = plan.learning_rates[epoch, number]
+    if learning_rate <= ZERO:
+        copy_rows(chunk, positions, moved)
+        return
+    n, rate = block.n_active[number], forces.negative_sample_rate[number]
+    n_negatives = min(N_NEGATIVES, n)
+    window = WindowEpoch(
+        start=block.offsets[number],
+        n=n,
+        a=forces.a[number],
+        b=forces.b[number],
+        n_negatives=n_negatives,
+        repulsion=rate * forces.repulsion_strength[number] / np.float32(n_negatives),
+        random=mix(plan.seeds[number], plan.first_epoch + epoch),
+    )
+    alignment = learning_rate * forces.alignment_regularisation[number] * (rate + TWO)
+    for first in range(chunk[1], chunk[2], TILE_ROWS):
+        tile = first, min(first + TILE_ROWS, chunk[2])
+        attract(tile, block, positions, window, room)
+        repel(tile, block, positions, window, room)
+        step(tile, learning_rate, positions, moved, room)
+        for row in range(tile[0], tile[1]):
+            pull(row, block, plan.n_placed, alignment * block.row_rates[row], positions, moved)
+
+
+@fast_uncounted
+def copy_rows(chunk: Int64Array, source: Float32Array, target: Float32Array) -> None:
+    """Copy the positions of a chunk of rows."""
+    for d in range(len(source)):
+        for row in range(chunk[1], chunk[2]):
+            target[d, row] = source[d, row]
+
+
+@fast_parallel
+def run_epochs(plan: EpochPlan, block: BlockArrays, forces: WindowForces, buffers: Float32Array) -> None:
+    """Run the planned epochs; the halves of buffers (2, c, N) are equal before the call and after it."""
+    n_epochs = len(plan.learning_rates)
+    n_chunks = len(plan.chunks)
+    for epoch in range(n_epochs):
+        now, then = buffers[epoch % 2], buffers[1 - epoch % 2]
+        for c in numba.prange(n_chunks):
+            chunk = plan.chunks[c]
+            move_rows(chunk, epoch, plan, block, forces, (now, then), make_room(chunk, block, len(now)))
+    last = n_epochs % 2
+    for c in numba.prange(n_chunks):
+        copy_rows(plan.chunks[c], buffers[last], buffers[1 - last])

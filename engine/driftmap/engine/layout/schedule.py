@@ -1,0 +1,93 @@
+"""Which windows of a block move in which epochs, and at what learning rate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from driftmap.engine.layout.optimiser import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_JOINT_FIRST_EPOCH = 1_000_000
+"""Where the random numbers of the joint pass start: out of the way of any carry pass."""
+
+
+class Pace(NamedTuple):
+    """How long the two passes of a layout are, and how fast."""
+
+    carry_share: float = 0.1
+    """Epochs in which a new window finds its place after those before it, as a share of n_epochs."""
+    joint_share: float = 1.9
+    """Epochs in which all windows move together, as a share of n_epochs."""
+    joint_learning_rate: float = 0.3
+    """Where the joint pass's falling rate starts, as a share of learning_rate: cool keeps more neighbours."""
+
+    def count_joint_epochs(self, n_epochs: Sequence[int]) -> int:
+        """Count the epochs of the joint pass of windows with so many epochs each."""
+        return max((round(self.joint_share * n) for n in n_epochs), default=0)
+
+
+PACE = Pace()
+"""The pace of every layout. As many epochs with a carry pass of .5 and a joint one of 1.5 leave more drift: over one
+window .61 of umap-learn's against .59 on house_votes, .53 against .49 on digits, at the same trustworthiness. With a
+carry pass of .025, blocks side by side drift 3.8 % more than one joint layout, with .1 .5 % (numpy_commits)."""
+
+
+class Schedule:
+    """Stages of a block: a carry pass for each new window, then one joint pass of all that are free to move.
+
+    Parameters
+    ----------
+    n_epochs, learning_rates
+        One value per window.
+    is_new
+        Windows that have no positions yet.
+    is_fixed
+        Halo windows.
+    pace
+        Lengths and rates of the passes.
+    """
+
+    def __init__(
+        self,
+        n_epochs: Sequence[int],
+        learning_rates: Sequence[float],
+        is_new: Sequence[bool],
+        is_fixed: Sequence[bool],
+        pace: Pace = PACE,
+    ) -> None:
+        self._n_epochs = n_epochs
+        self._learning_rates = learning_rates
+        self._pace = pace
+        self._free = [place for place, fixed in enumerate(is_fixed) if not fixed]
+        self._is_first = is_new[0] and not is_fixed[0]
+        self.n_carry_epochs = sum(self._count_carry_epochs(place) for place, new in enumerate(is_new) if new)
+        """Epochs of all carry stages."""
+        self.n_joint_epochs = pace.count_joint_epochs([n_epochs[place] for place in self._free])
+        """Epochs of the joint stage, where no other windows move with these."""
+
+    def carry(self, place: int) -> Stage:
+        """One new window alone, its learning rate falling to 0."""
+        n = self._count_carry_epochs(place)
+        rates = np.zeros((n, len(self._n_epochs)), dtype=np.float32)
+        rates[:, place] = self._learning_rates[place] * (1 - np.arange(n) / max(n, 1))
+        return Stage([place], n, rates, 0, place + 1)
+
+    def joint(self, n: int, epochs: range) -> Stage:
+        """All free windows in some of `n` joint epochs; one with fewer epochs than that moves in evenly spaced ones."""
+        rates = np.zeros((n, len(self._n_epochs)), dtype=np.float32)
+        falling = self._pace.joint_learning_rate * (1 - np.arange(n) / max(n, 1))
+        for place in self._free:
+            own = round(self._pace.joint_share * self._n_epochs[place])
+            moves = (np.arange(1, n + 1) * own) // max(n, 1) > (np.arange(n) * own) // max(n, 1)
+            rates[:, place] = np.where(moves, falling * self._learning_rates[place], 0)
+        first = _JOINT_FIRST_EPOCH + epochs.start
+        return Stage(self._free, len(epochs), rates[epochs.start : epochs.stop], first, len(self._n_epochs))
+
+    def _count_carry_epochs(self, place: int) -> int:
+        """Count the epochs of one new window; the first of a run has all epochs to unfold."""
+        own = self._n_epochs[place]
+        return own if place == 0 and self._is_first else round(self._pace.carry_share * own)

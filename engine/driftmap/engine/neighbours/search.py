@@ -1,0 +1,335 @@
+"""The kNN graph of a window: exact where that is fast, else from parts of the data or by nearest-neighbour descent.
+
+The one file that imports pynndescent, and late: its import and first call cost half a minute of compilation.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine.core.validation import check_int
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.neighbours.inverted_file import find_in_partitions
+from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
+from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, read_rows, slice_distances
+from driftmap.engine.types import KnnGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    from driftmap.engine.neighbours.normalise import Centred
+    from driftmap.engine.neighbours.rows import Rows
+    from driftmap.engine.neighbours.topk_kernels import Data, Lists
+    from driftmap.engine.types import Float32Array, Int32Array
+
+    Float64Array = npt.NDArray[np.float64]
+
+EXACT_WORK = 1.2e12
+"""Exact search up to n^2 (d + 180) of this: 70,000 rows of 64 features or 36,000 of 784.
+
+Measured on two cores with tests/benchmarks/bench_knn.py. Exact: about 1e-11 s times that product (20,000 x 64: 0.9 s,
+14,000 x 784: 1.8 s, the two sizes above: 14 and 15 s; with one BLAS thread 14 and 20 s). pynndescent on one thread: 23
+to 30 s for a process's first window, nearly all of it compiling, then 2 to 3 s at the sizes above, with .86 of the
+neighbours found there. One window in a process is faster exact up to about 1.9e12; of two, the break-even is near here.
+"""
+MAX_PARTITION_SHARE = 0.2
+"""Above `EXACT_WORK`, share of all pairs of rows up to which parts of the data are searched, by nothing that compiles.
+
+Where more would have to be compared, as in noise of many dimensions, pynndescent searches.
+"""
+EXACT_SPARSE_WORK = 1e10
+"""The same for sparse rows, in multiplications and pairs of rows, at 3.5e-9 s each: see `sparse.count_sparse_work`.
+
+8,000 rows with 100 of 5,000 features: 0.7 s; 16,000 with 60 of 20,000: 1.2 s; at the limit as long as pynndescent.
+"""
+EXACT_FUNCTION_WORK = 4e10
+"""The same for metrics that are functions, in n^2 (d + 20), d the mean number of stored values of sparse rows.
+
+At 7e-10 s each for sums of differences: 4,000 rows of 200 features 2.7 s; at the limit as long as pynndescent.
+"""
+BLOCK_BYTES = 1 << 25
+"""Memory for the products of one block: 14,000 x 784 on two threads take 2.8 s so, with half as much 3.4, with a
+quarter 5.2; 5,000 x 64 the same with any of these."""
+EXACT_SUM_LIMIT = 32
+"""Distances summed one by one per neighbour wanted, above which products are made in float64 instead."""
+
+BLAS_METRICS = {"euclidean": "euclidean", "l2": "euclidean", "cosine": "cosine", "correlation": "correlation"}
+"""Metrics that inner products give, by all their names."""
+PAIRWISE_METRICS = {
+    **dict.fromkeys(("manhattan", "taxicab", "l1", "cityblock"), "manhattan"),
+    **dict.fromkeys(("chebyshev", "linfinity", "linfty", "linf"), "chebyshev"),
+    **{name: name for name in ("sqeuclidean", "minkowski", "canberra", "braycurtis", "hamming", "haversine")},
+}
+"""Metrics that scikit-learn compares all rows with, by pynndescent's names."""
+BOOLEAN_METRICS = ("jaccard", "dice", "rogerstanimoto", "russellrao", "sokalsneath", "yule")
+"""The same for metrics that see a feature as zero or not."""
+PREPARED_METRICS = ("dot", "direct_cosine", "inner_product", "bit_hamming", "bit_jaccard")
+"""Metrics whose rows pynndescent changes before it compares them."""
+
+
+def build_knn_graph(
+    rows: Any,
+    n_neighbors: int,
+    metric: str | Callable[..., Any] = "euclidean",
+    metric_kwds: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> KnnGraph:
+    """Find the nearest rows of every row of a window.
+
+    Parameters
+    ----------
+    rows
+        (n, d) finite numbers, dense or scipy sparse; converted to float32 once. With `metric="precomputed"`: (n, n)
+        distances, inf (or, of a sparse matrix, not stored) between rows that are never neighbours.
+    n_neighbors
+        How many, the row itself included; 2 to n.
+    metric
+        "euclidean", "cosine", "correlation" or any other name that pynndescent knows (for sparse rows: knows for them);
+        or a function of two rows, and the arguments, that numba compiled or can compile. For sparse rows it is given
+        (indices, values) of one row and of the other. Cosine distance of a row of zeros is 0 to another such row and 1
+        to any other, as in umap-learn; the same for correlation and constant rows.
+    metric_kwds
+        Arguments of the metric, such as `{"p": 3}` for "minkowski".
+    seed
+        Of the approximate search; the exact one needs none.
+
+    Returns
+    -------
+    Column 0 is the row itself at distance 0, also where other rows equal it; then ascending, ties by row number. The
+    same bytes on any number of threads.
+
+    Raises
+    ------
+    InvalidInputError
+        When there are fewer rows than neighbours, rows that are not finite (they are named), or an unknown metric.
+
+    Notes
+    -----
+    Exact up to `EXACT_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a metric that inner
+    products give are searched in the nearest parts of the data (see `partitions`), others by pynndescent. It runs on
+    one thread, since its result depends on their number.
+    """
+    given = read_rows(rows, metric)
+    n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
+    if k > n:
+        msg = f"n_neighbors={k} needs at least {k} rows, got {n}; lower n_neighbors or give more rows."
+        raise InvalidInputError(msg)
+    kwds = dict(metric_kwds or {})
+    if not isinstance(metric, str):
+        return _search_by_function(given, k, metric, kwds, seed)
+    if metric == PRECOMPUTED:
+        return _select(slice_distances(given, max(1, BLOCK_BYTES // (8 * n))), n, k)
+    if metric in BLAS_METRICS:
+        _refuse_kwds(metric, kwds)
+    return _search_sparse(given, k, metric, kwds, seed) if is_sparse(given) else _search(given, k, metric, kwds, seed)
+
+
+def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
+    n, d = rows.shape
+    is_small = n * n * (d + 180.0) <= EXACT_WORK
+    if metric in BLAS_METRICS:
+        known = BLAS_METRICS[metric]
+        if is_small:
+            return find_exact(rows, k, known)
+        found = find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
+        return find_by_descent(rows, k, known, kwds, seed) if found is None else found
+    if is_small and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
+        return _select(_compare_blocks(rows, metric, kwds), n, k)
+    return _search_by_name(rows, k, metric, kwds, seed)
+
+
+def _search_sparse(rows: Rows, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
+    from driftmap.engine.neighbours.sparse import (
+        SPARSE_METRICS,
+        count_sparse_work,
+        find_exact_sparse,
+        measure_sparse_again,
+    )
+
+    known = BLAS_METRICS.get(metric, metric)
+    if known not in SPARSE_METRICS:
+        return _search_by_name(rows, k, known, kwds, seed)
+    tiny = 0.0 if known == "euclidean" else COSINE_TINY
+    if count_sparse_work(rows) <= EXACT_SPARSE_WORK:
+        found = find_exact_sparse(rows, k, known, tiny)
+    else:
+        found = measure_sparse_again(rows, find_by_descent(rows, k, known, kwds, seed).indices, known, tiny)
+    return as_graph(*found, known)
+
+
+def _search_by_name(rows: Rows, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
+    """Search by a metric of pynndescent's: a small window by that function itself, exactly."""
+    function, kwds = find_named_function(rows, metric, kwds)
+    if metric in PREPARED_METRICS:
+        return find_by_descent(rows, k, metric, kwds, seed)
+    return _search_by_function(rows, k, function, kwds, seed, metric)
+
+
+def find_named_function(rows: Rows, metric: str, kwds: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Find the function of a metric that pynndescent knows for such rows, and its arguments; refuse other names."""
+    import pynndescent  # late: 2 s, and tens of seconds where numba's cache is cold
+
+    is_about_sparse = is_sparse(rows)
+    of_sparse = pynndescent.sparse.sparse_named_distances
+    known = of_sparse if is_about_sparse else pynndescent.distances.named_distances
+    if metric not in known:
+        names = sorted({*known, *({} if is_about_sparse else PAIRWISE_METRICS)})
+        msg = f"metric {metric!r} is not known{' for sparse rows' * is_about_sparse}; give one of {', '.join(names)}."
+        raise InvalidInputError(msg)
+    if is_about_sparse and metric in pynndescent.sparse.sparse_need_n_features:
+        kwds = {**kwds, "n_features": rows.shape[1]}
+    return known[metric], kwds
+
+
+def _search_by_function(
+    rows: Rows, k: int, function: Any, kwds: Mapping[str, Any], seed: int, name: str | None = None
+) -> KnnGraph:
+    """Search by a function of two rows; `name` is that of a metric of pynndescent's, None of the caller's own."""
+    from driftmap.engine.neighbours.metrics import compare_all, prepare_metric
+
+    function, kwds = prepare_metric(function, kwds, name, rows)
+    n = rows.shape[0]
+    width = rows.nnz / max(n, 1) if is_sparse(rows) else rows.shape[1]
+    if n * n * (width + 20.0) <= EXACT_FUNCTION_WORK:
+        return _select(compare_all(rows, function, tuple(kwds.values()), max(1, BLOCK_BYTES // (8 * n))), n, k)
+    return find_by_descent(rows, k, name or function, kwds, seed)
+
+
+def compare_by_function(
+    new_rows: Rows, rows: Rows, metric: Any, kwds: Mapping[str, Any], block: int
+) -> Iterator[Float64Array]:
+    """Give the distances of blocks of new rows to all rows, by a function or a name that pynndescent knows."""
+    from driftmap.engine.neighbours.metrics import compare_rows, prepare_metric
+
+    name = metric if isinstance(metric, str) else None
+    if name in PREPARED_METRICS:
+        msg = f"metric {name!r} cannot be used to place new rows; fit with 'cosine', or with a function of two rows."
+        raise InvalidInputError(msg)
+    if name is not None:
+        metric, kwds = find_named_function(rows, name, kwds)
+    function, kwds = prepare_metric(metric, kwds, name, rows)
+    yield from compare_rows(new_rows, rows, function, tuple(kwds.values()), block)
+
+
+def find_exact(rows: Float32Array, k: int, metric: str) -> KnnGraph:
+    """Compare all rows with all: products by BLAS in blocks, and the distances that may matter once more exactly.
+
+    `metric` is "euclidean", "cosine" or "correlation".
+    """
+    from driftmap.engine.core.threads import share_rows
+
+    rows, scales = scale_rows(rows, metric)
+    tiny = 0.0 if metric == "euclidean" else COSINE_TINY
+    n = len(rows)
+    lists = new_graph(n, k)
+    centred = centre_rows(rows, scales, tiny, np.float32)
+    block = max(1, min(n, BLOCK_BYTES // (4 * n)))
+    products = np.empty((block, n), dtype=np.float32)
+    with share_rows() as share:
+        for start in range(0, n, block):
+            n_own = min(block, n - start)
+            n_summed = share(partial(_compare_with_all, products, centred, (rows, scales, tiny), lists, start), n_own)
+            # Tight groups far apart: their distances drown in float32's rounding, and all would be summed by loop.
+            if n_summed > EXACT_SUM_LIMIT * k * n_own and centred.rows.dtype == np.float32:
+                centred = centre_rows(rows, scales, tiny, np.float64)
+                products = np.empty((block, n), dtype=np.float64)
+    return as_graph(*lists, metric)
+
+
+def _compare_with_all(
+    products: npt.NDArray[Any], centred: Centred, data: Data, lists: Lists, start: int, part: slice
+) -> int:
+    """Compare a part of a block of rows, which begins at row `start`, with all; returns how many distances it took."""
+    from driftmap.engine.neighbours.topk_kernels import select_by_bounds
+
+    first = start + part.start
+    found = products[part]
+    np.matmul(centred.rows[first : start + part.stop], centred.rows.T, out=found)
+    return select_by_bounds(found, (centred.least, centred.most), first, data, lists)
+
+
+def find_by_descent(rows: Rows, k: int, metric: Any, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
+    """Find nearest rows approximately by nearest-neighbour descent (Dong, Charikar, Li 2011) with pynndescent.
+
+    It takes the arguments in `kwds` by their order, and dense and sparse rows alike.
+    """
+    import pynndescent  # late: 2 s, and tens of seconds where numba's cache is cold
+
+    index = pynndescent.NNDescent(
+        rows, metric=metric, metric_kwds=dict(kwds) or None, n_neighbors=k, random_state=seed, n_jobs=1
+    )
+    indices, distances = index.neighbor_graph
+    if metric in BLAS_METRICS and not is_sparse(rows):
+        return measure_again(rows, indices, metric)
+    order = np.lexsort((indices, distances), axis=1)
+    candidates = np.take_along_axis(indices, order, axis=1)
+    return put_first(candidates, np.take_along_axis(distances, order, axis=1))
+
+
+def measure_again(rows: Float32Array, found: Int32Array, metric: str) -> KnnGraph:
+    """Neighbours that were found approximately, with exact distances and in the order of the exact search."""
+    from driftmap.engine.neighbours.topk_kernels import measure_neighbours
+
+    rows, scales = scale_rows(rows, metric)
+    indices, distances = new_graph(*found.shape)
+    tiny = 0.0 if metric == "euclidean" else COSINE_TINY
+    measure_neighbours(np.sort(found, axis=1), (rows, scales, tiny), indices, distances)
+    return as_graph(indices, distances, metric)
+
+
+def put_first(indices: Int32Array, distances: Float32Array) -> KnnGraph:
+    """Move every row's own number to column 0; what another row pushed out of the list gives way to it."""
+    own = np.arange(len(indices), dtype=np.int32)[:, None]
+    is_other = (indices != own) & (indices >= 0)
+    # a stable sort by "is not another row" keeps the others in their order and brings the rest to the end
+    order = np.argsort(~is_other, axis=1, kind="stable")[:, : indices.shape[1] - 1]
+    others = np.take_along_axis(np.where(is_other, indices, -1), order, axis=1)
+    apart = np.take_along_axis(np.where(is_other, distances, np.inf), order, axis=1)
+    return KnnGraph(
+        np.ascontiguousarray(np.hstack([own, others]), dtype=np.int32),
+        np.ascontiguousarray(np.hstack([np.zeros_like(own), apart]), dtype=np.float32),
+    )
+
+
+def _select(blocks: Iterator[npt.NDArray[np.float64]], n: int, k: int) -> KnnGraph:
+    """Pick the nearest from blocks of rows of a matrix of all distances."""
+    from driftmap.engine.neighbours.topk_kernels import select_smallest
+
+    indices, distances = new_graph(n, k)
+    start = 0
+    for block in blocks:
+        is_unknown = np.isnan(block) | (block < 0.0)
+        if is_unknown.any():
+            i, j = np.argwhere(is_unknown)[0]
+            msg = f"the distance of row {start + i} to row {j} is {block[i, j]}; distances must be 0 or above."
+            raise InvalidInputError(msg)
+        select_smallest(block, start, indices, distances)
+        start += len(block)
+    return KnnGraph(indices, distances)
+
+
+def _compare_blocks(rows: Float32Array, metric: str, kwds: Mapping[str, Any]) -> Iterator[npt.NDArray[np.float64]]:
+    from sklearn.metrics import pairwise_distances  # late: 1 s
+
+    is_boolean = metric in BOOLEAN_METRICS
+    name = metric if is_boolean else PAIRWISE_METRICS[metric]
+    values = rows != 0.0 if is_boolean else rows
+    block = max(1, BLOCK_BYTES // (8 * len(rows)))
+    for start in range(0, len(rows), block):
+        try:
+            found = pairwise_distances(values[start : start + block], values, metric=name, **kwds)
+        except (TypeError, ValueError) as error:
+            msg = f"metric {metric!r} with metric_kwds {dict(kwds)} failed: {error}"
+            raise InvalidInputError(msg) from error
+        yield np.ascontiguousarray(found, dtype=np.float64)
+
+
+def _refuse_kwds(metric: str, kwds: Mapping[str, Any]) -> None:
+    if kwds:
+        msg = f"metric {metric!r} takes no arguments, got metric_kwds={dict(kwds)}; leave them out."
+        raise InvalidInputError(msg)

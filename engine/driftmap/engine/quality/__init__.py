@@ -1,0 +1,1 @@
+"""How good maps are, and what moved between them."""

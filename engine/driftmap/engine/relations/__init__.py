@@ -1,0 +1,1 @@
+"""Which rows of two windows stand for the same entity."""

@@ -1,0 +1,6 @@
+"""`python -m driftmap.pipeline.cli`: the command `driftmap`."""
+
+from driftmap.pipeline.cli.app import main
+
+if __name__ == "__main__":
+    main()

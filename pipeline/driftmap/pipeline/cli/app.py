@@ -1,0 +1,217 @@
+"""The command `driftmap`: parse, call, print.
+
+Everything that is slow to import is imported by the command that needs it, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
+from driftmap.pipeline.cli.options import collect_options, shared_options
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.store import Store
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+_MORE_COMMANDS: dict[str, str] = {
+    "certs": "certs",
+    "ingest": "ingest",
+    "migrate": "migrate",
+    "place": "place",
+    "plan": "plan",
+    "plot": "plot",
+    "prune": "prune",
+    "verify": "verify",
+}
+"""Commands that have a file of their own in `commands`: their names, and the file's."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    if "DRIFTMAP_KERNELS" in os.environ and (folder := os.environ.get("NUMBA_CACHE_DIR")):
+        from driftmap.pipeline.executors.worker_process import seed_kernels
+
+        seed_kernels(Path(folder))
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    The exit code: 0; 2 for anything the user can mend, with one message on stderr; 130 when interrupted.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. What was committed stays; the same command goes on from there.", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USER_ERROR
+    except DriftmapError as error:
+        from driftmap.pipeline.cli.terminal import show_error
+
+        show_error(str(error))
+        return EXIT_USER_ERROR
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    from driftmap.pipeline.cli.terminal import show_warning
+
+    show_warning(str(message) if category.__module__.startswith("driftmap.") else f"{category.__name__}: {message}")
+
+
+class _Commands(click.Group):
+    """The commands of this file, and those of `commands`, which are imported when they are looked at."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_MORE_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        file = _MORE_COMMANDS.get(cmd_name)
+        if file is None:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(f"driftmap.pipeline.cli.commands.{file}"), cmd_name)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="driftmap", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Aligned UMAP maps of data that changes over time.
+
+    Start with `driftmap demo`, or with a Parquet file of your own:
+
+    \b
+      driftmap run posts.parquet --time date --id post --window 30D --stride 7D
+      driftmap report posts-maps.zarr -o posts.html
+    """  # noqa: D301 - click reads the backspace: lines as they stand
+
+
+@cli.command(short_help="Make the maps, or go on where an earlier run stopped.")
+@shared_options
+@click.option("--report", metavar="FILE.html", help="Write the page with the maps too.")
+@click.option("--dashboard", is_flag=True, help="Print the address of Dask's dashboard.")
+@click.option("--performance-report", metavar="FILE.html", help="Write Dask's account of the run.")
+def run(source: str, report: str | None, *, dashboard: bool, **options: object) -> None:
+    """Make the maps of SOURCE, or go on where an earlier run stopped.
+
+    SOURCE is a Parquet file or folder, a Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with
+    these options.
+    """
+    from driftmap.pipeline import run as make_maps
+    from driftmap.pipeline.cli.terminal import RunProgress, show_run
+
+    chosen = collect_options(source, options)
+    if dashboard:
+        chosen["on_dashboard"] = lambda address: click.echo(f"Dashboard: {address}", err=True)
+    with RunProgress() as progress:
+        store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
+    show_run(store, progress)
+    if report is not None:
+        _write_report(store, report)
+
+
+@cli.command(short_help="Show how far each window has come.")
+@click.argument("store")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--prometheus", is_flag=True, help="Print what is to be watched in Prometheus's text format.")
+@alarm_option
+def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bool) -> None:
+    """Show what is in STORE: how far each window has come, and since when it is what it is.
+
+    `Moved` is how far the rows of a window moved when it was last laid out again, over the spread of its map.
+    """
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.cli.terminal import describe_store, show_status
+
+    check_alarms(alarms)
+    opened = open_store(store)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(describe_store(opened), indent=2))
+    elif not prometheus:
+        show_status(opened)
+    watch(opened, alarms, "-" if prometheus else None, None)
+
+
+@cli.command(short_help="Write all maps to one Parquet file.")
+@click.argument("store")
+@click.option("-o", "--output", required=True, metavar="FILE.parquet", help="The file to write.")
+def export(store: str, output: str) -> None:
+    """Write all maps of STORE to one Parquet file: window, id, x, y, status and label columns."""
+    import pyarrow.parquet as pq
+
+    from driftmap.pipeline import open_store
+
+    table = open_store(store).to_table()
+    try:
+        pq.write_table(table, output)
+    except OSError as error:
+        raise click.FileError(output, str(error)) from error
+    click.echo(f"{table.num_rows:,} rows to {output}")
+
+
+@cli.command(short_help="Write a page that shows the maps.")
+@click.argument("store")
+@click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write.")
+@click.option("--title", help="Heading of the page; the store's name when left out.")
+def report(store: str, output: str, title: str | None) -> None:
+    """Write one HTML file that shows the maps of STORE; it needs no network."""
+    from driftmap.pipeline import open_store
+
+    _write_report(open_store(store), output, title)
+
+
+@cli.command(short_help="Try it on handwritten digits.")
+@click.option(
+    "--out", default="driftmap-demo", metavar="DIR", help="Folder for data, store and page.", show_default=True
+)
+@click.option("--open/--no-open", "is_opened", default=True, help="Open the page in the browser, where there is one.")
+@click.option("--scheduler", help="Dask scheduler, as for `run`.")
+@click.option("--workers", type=int, help="Worker processes, as for `run`.")
+def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: bool) -> None:
+    """Map handwritten digits in ten overlapping windows, and show the page."""
+    from driftmap.pipeline.cli.demo import run_demo
+    from driftmap.pipeline.cli.terminal import RunProgress, show_quality, show_run
+    from driftmap.pipeline.look.notebook import open_page
+
+    with RunProgress() as progress:
+        made = run_demo(out, scheduler=scheduler, workers=workers, progress=progress)
+    show_run(made.store, progress)
+    show_quality(made.quality)
+    click.echo(f"Page: {made.page}")
+    if is_opened:
+        open_page(made.page)
+
+
+def _write_report(store: Store, path: str, title: str | None = None) -> None:
+    from driftmap.pipeline.look.report import write_report
+
+    try:
+        page = write_report(store, path, title=title)
+    except OSError as error:
+        raise click.FileError(path, str(error)) from error
+    click.echo(f"Page: {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""`driftmap ingest`: take new windows of a growing source into a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_log
+from driftmap.pipeline.cli.options import collect_place, place_options
+
+_EVENTS = {
+    "window": "new window {window!r}: {rows:,} rows",
+    "rebuilt": "window {window!r} built anew of late or changed rows: {rows:,} now",
+    "skipped": "window {window!r} skipped: {reason}",
+    "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
+    "left_out": "{part} left out: {reason}",
+    "quarantined": "{part} set aside: {reason}",
+    "reopened": "reopened from window {window!r} as generation {generation}",
+}
+
+
+@click.command(short_help="Add the windows that came since.")
+@click.argument("store")
+@click.option("--source", metavar="PATH", help="Where the data are now, when they were moved.")
+@click.option("--grace", metavar="TIME", help="How long after a window's end its rows may still come, such as 2h.")
+@click.option("--clock", is_flag=True, help="Let time pass by the clock, not by the newest time stamp of the rows.")
+@click.option("--complete", is_flag=True, help="Nothing more comes of what is there: take the last window as it is.")
+@click.option("--reopen", is_flag=True, help="Go back to before the first window that misses late rows.")
+@click.option("--reopen-from", metavar="LABEL", help="Go back to before this window: it is damaged, or was rewritten.")
+@click.option(
+    "--on-bad",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    help="Whether later windows wait for one that cannot be used, or go on without it.",
+    show_default=True,
+)
+@click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
+@click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
+@click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")
+@alarm_option
+@click.option("--prometheus", metavar="FILE", help="Write the state in Prometheus's text format; - is stdout.")
+@click.option("--log-json", is_flag=True, help="Write what happens as lines of JSON to stderr.")
+@place_options
+def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_json: bool, **options: Any) -> None:
+    """Take new windows of the source of STORE into its maps; run it as often as you like.
+
+    A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
+    never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
+    rows come next would depend on the order in which files arrive. A provisional window is built anew when late rows
+    come, or when its files are rewritten with other vectors or labels. Exit codes: 0; 2 when something must be mended;
+    3 for an alarm.
+    """
+    from driftmap.engine.errors import DriftmapError
+    from driftmap.pipeline import ingest as take_in
+
+    def show(name: str, facts: dict[str, Any]) -> None:
+        if log_json:
+            write_log(name, **facts)
+        else:
+            click.echo(_EVENTS[name].format(**facts))
+
+    check_alarms(alarms)
+    try:
+        report = take_in(store, on_event=show, **collect_place(options), **options)
+    except DriftmapError as error:
+        if log_json:
+            write_log("failed", "error", reason=str(error), kind=type(error).__name__)
+        raise
+    if log_json:
+        write_log("done", **report.to_json())
+    else:
+        for late in report.late:
+            click.echo(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out", err=True)
+        click.echo(str(report))
+    watch(report.store, alarms, prometheus, write_log if log_json else None)

@@ -1,0 +1,253 @@
+"""What the command line shows: progress, tables and errors, with rich."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from driftmap.pipeline.executors.machine import format_size
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from driftmap.pipeline.look.quality import WindowQuality
+    from driftmap.pipeline.orchestration.stages import Progress as RunState
+    from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.store import Store
+
+MAX_LINES = 40
+"""Windows that a table shows in a terminal; of more, the first and the last ones."""
+
+
+def show_error(message: str) -> None:
+    """Print a user's error on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Error: ", "bold red"), message))
+
+
+def show_warning(message: str) -> None:
+    """Print on stderr what a user should know, and need not stop for."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Warning: ", "bold yellow"), message))
+
+
+class RunProgress:
+    """Bars of a run on stderr, where that is a terminal; elsewhere it only remembers where the run stands.
+
+    Call it with what `driftmap.pipeline.run` reports.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, RunState] = {}
+        """The last report of each stage."""
+        self._bars = Progress(
+            TextColumn("{task.description:<7}"),
+            BarColumn(bar_width=32),
+            TextColumn("{task.fields[windows]:>12} windows"),
+            TextColumn("{task.fields[speed]:>14}", style="cyan"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, state: RunState) -> None:
+        """Show one report."""
+        self.last[state.stage] = state
+        if state.stage not in self._tasks:
+            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="")
+            if state.windows_in_blocks:
+                line = describe_blocks(state.windows_in_blocks, state.row_blocks)
+                self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bars.update(
+            self._tasks[state.stage],
+            total=state.rows_total,
+            completed=state.rows_done,
+            windows=f"{state.windows_done:,}/{state.windows_total:,}",
+            speed=f"{state.rows_done / state.seconds:,.0f} rows/s" if state.rows_done else "",
+        )
+
+
+def show_run(store: Store, progress: RunProgress) -> None:
+    """Print the line that ends a run."""
+    n_rows = sum(fact.n_rows for fact in store.state())
+    seconds = ", ".join(f"{stage} {state.seconds:.1f} s" for stage, state in progress.last.items())
+    line = f"{store.n_windows} windows, {n_rows:,} rows in {store.path}: {_count(store)}"
+    _plain().print(f"{line} ({seconds})" if seconds else line, markup=False)
+
+
+def show_plan(plan: Plan) -> None:
+    """Print the windows of a plan, and what it takes."""
+    table = _table("Window", "Rows", "Shared", "From", "To")
+    for window in _elide(plan.windows):
+        if window is None:
+            table.add_row("…")
+        else:
+            table.add_row(
+                window.label,
+                f"{window.n_rows:,}",
+                f"{window.n_shared:,}",
+                str(window.start or ""),
+                str(window.end or ""),
+            )
+    _print_table(table)
+    blocks = "1 block" if len(plan.blocks) == 1 else f"{len(plan.blocks)} blocks"
+    _plain().print(
+        f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
+        f"{blocks}",
+        markup=False,
+    )
+    for line in _describe_estimate(plan):
+        _plain().print(line, markup=False)
+
+
+def describe_blocks(n_windows: int, n_blocks: int) -> str:
+    """Say that windows do not fit a worker, and what is done about it."""
+    what = "1 window does" if n_windows == 1 else f"{n_windows:,} windows do"
+    return f"{what} not fit a worker: neighbours are searched in {n_blocks:,} blocks of rows read from the source"
+
+
+def _describe_estimate(plan: Plan) -> list[str]:
+    estimate, duration = plan.estimate, plan.duration
+    lines = [
+        f"Largest graph task: {format_size(estimate.task_bytes)} (window {estimate.task_window!r}), with its worker "
+        + format_size(estimate.worker_bytes),
+        f"Coordinator: {format_size(estimate.coordinator_bytes)}; store: {format_size(estimate.store_bytes)}",
+    ]
+    if estimate.block_bytes:
+        lines.insert(1, f"Largest block, which a worker lays out: {format_size(estimate.block_bytes)}")
+    if estimate.windows_in_blocks:
+        lines.insert(0, describe_blocks(estimate.windows_in_blocks, estimate.row_blocks))
+    if duration is not None:
+        lines.append(f"Roughly {duration.graphs:,.0f} s for the graphs, and {duration.layout:,.0f} s for the layout")
+    return lines
+
+
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """Say what a plan does and takes, as `plan --json` prints it."""
+    return {
+        "n_windows": len(plan.windows),
+        "n_rows": plan.n_rows,
+        "n_shared_rows": plan.n_shared,
+        "n_blocks": len(plan.blocks),
+        **asdict(plan.estimate),
+        "seconds": None if plan.duration is None else plan.duration._asdict(),
+        "windows": [
+            {
+                "index": window.index,
+                "label": window.label,
+                "n_rows": window.n_rows,
+                "n_shared_rows": window.n_shared,
+                "start": window.start,
+                "end": window.end,
+            }
+            for window in plan.windows
+        ],
+        "blocks": [
+            {part: [span.start, span.stop] for part, span in zip(("halo", "core", "lookahead"), block[:3], strict=True)}
+            for block in plan.blocks
+        ],
+    }
+
+
+def describe_store(store: Store) -> dict[str, Any]:
+    """Say what a store holds, as `status --json` prints it."""
+    from driftmap.pipeline.ingestion.monitoring import describe_growth  # late: other commands need none of it
+
+    return {
+        "store": str(store.path),
+        "n_windows": store.n_windows,
+        "is_complete": store.is_complete,
+        "counts": dict(Counter(fact.status for fact in store.state())),
+        "config": store.config,
+        "windows": [asdict(fact) for fact in store.state()],
+        "growth": describe_growth(store),
+    }
+
+
+def show_status(store: Store) -> None:
+    """Print how far each window has come."""
+    table = _table("Window", "Rows", "State", "Since", "Moved", "Edges", "MB")
+    for fact in _elide(store.state()):
+        if fact is None:
+            table.add_row("…")
+        else:
+            edges = f"{fact.n_edges:,}" if fact.n_edges else ""
+            size = f"{fact.bytes / 1e6:.2f}" if fact.bytes else ""
+            since = (fact.since or "").replace("+00:00", "Z")
+            moved = "" if fact.moved is None else f"{fact.moved:.3f}"
+            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, since, moved, edges, size)
+    _print_table(table)
+    _plain().print(f"{store.path}: {store.n_windows} windows, {_count(store)}", markup=False)
+    if store.growth.parts:
+        _show_growth(store)
+
+
+def _show_growth(store: Store) -> None:
+    from driftmap.pipeline.ingestion.monitoring import describe_growth
+
+    facts = describe_growth(store)
+    parts = [f"last ingest {facts['last_ingest'] or 'never'}", f"{facts['rows_pending']:,} rows wait"]
+    parts += [f"{facts['rows_late']:,} rows too late"] if facts["rows_late"] else []
+    parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
+    parts += [f"generation {facts['generation']}"] if facts["generation"] else []
+    _plain().print(", ".join(parts), markup=False)
+
+
+def show_quality(quality: list[WindowQuality]) -> None:
+    """Print the quality of each window."""
+    table = _table("Window", "Rows", "State", "Neighbours kept", "Related rows", "Drift")
+    for row in _elide(quality):
+        if row is None:
+            table.add_row("…")
+        else:
+            figures = ("" if value is None else f"{value:.3f}" for value in (row.neighbours, row.related, row.drift))
+            table.add_row(row.label, f"{row.n_rows:,}", row.status, *figures)
+    _print_table(table)
+
+
+def _plain() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _count(store: Store) -> str:
+    counts = Counter(fact.status for fact in store.state())
+    return ", ".join(
+        f"{counts[status]} {status}" for status in ("final", "provisional", "graph", "planned") if counts[status]
+    )
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _print_table(table: Table) -> None:
+    console = _plain()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table, soft_wrap=False)
+
+
+def _elide(rows: list[Any]) -> list[Any]:
+    if len(rows) <= MAX_LINES or not sys.stdout.isatty():
+        return rows
+    half = MAX_LINES // 2
+    return [*rows[:half], None, *rows[-half:]]

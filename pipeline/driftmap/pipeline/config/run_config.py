@@ -1,0 +1,373 @@
+"""What a run is: validated once, saved in the store, the same names on the command line, in TOML and in Python."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from driftmap.engine import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS
+from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.pipeline.config.time_spans import parse_duration
+from driftmap.pipeline.errors import ConfigError
+
+Column = Annotated[str, Field(min_length=1)]
+_T = TypeVar("_T")
+PerWindow: TypeAlias = _T | tuple[_T, ...]
+"""One value for all windows, or one for each."""
+
+AtLeast0 = Annotated[float, Field(ge=0)]
+Above0 = Annotated[float, Field(gt=0)]
+Count0 = Annotated[int, Field(ge=0)]
+Count1 = Annotated[int, Field(ge=1)]
+
+METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
+"""Metrics of a run: those that no worker compiles anything for."""
+
+_GRAPH = GraphSettings()
+_LAYOUT: Any = LayoutSettings()  # its sequences are tuples here
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SourceSpec(_Settings):
+    """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
+
+    path: str
+    """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
+    format: Literal["parquet", "zarr", "arrays"]
+    time: Column | None = None
+    id: Column | None = None
+    label: tuple[Column, ...] = ()
+    vectors: Column | None = None
+    """The column of vectors; None: all numeric columns that have no other role."""
+    by: Column | None = None
+    """The column that windows are made by."""
+    files: tuple[str, ...] = ()
+    """Of a folder of Parquet files: only these, named from the folder; empty: all."""
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _accept_one_label(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("path")
+    @classmethod
+    def _refuse_relative(cls, value: str) -> str:
+        if value and not value.startswith("s3://") and not Path(value).is_absolute():
+            raise ValueError("an absolute path was expected, since workers may run in other folders")
+        return value
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns that were given a role, other than the vectors."""
+        named = (self.time, self.id, self.by, *self.label)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+class WindowRule(_Settings):
+    """How the rows are cut into windows: one of `by`, `window` (with `stride`) and `rows` (with `row_stride`)."""
+
+    by: Column | None = None
+    window: str | None = None
+    stride: str | None = None
+    rows: Annotated[int, Field(ge=2)] | None = None
+    row_stride: Count1 | None = None
+    allow_unrelated: bool = False
+
+    @field_validator("window", "stride")
+    @classmethod
+    def _read_duration(cls, value: str | None) -> str | None:
+        return None if value is None else str(parse_duration(value))
+
+    @model_validator(mode="after")
+    def _refuse_mixed(self) -> Self:
+        given = [name for name in ("by", "window", "rows") if getattr(self, name) is not None]
+        if not given:
+            raise ValueError(
+                "nothing says how to make windows; give window (such as 30D, with time), rows (such as 400), "
+                "or by (a column: one window for each of its values)"
+            )
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both given; windows are made by one of them")
+        for stride, length in (("stride", "window"), ("row_stride", "rows")):
+            if getattr(self, stride) is not None and length not in given:
+                raise ValueError(f"{stride} is {getattr(self, stride)!r}, but {length} is not given; it goes with it")
+        if self.window and parse_duration(self.window).is_calendar and not parse_duration(self._stride).is_calendar:
+            raise ValueError(
+                f"window is {self.window!r} and stride {self.stride!r}; a window of months or years starts with a "
+                "month or year, so give a stride in M or Y too, or a window in D or W"
+            )
+        return self
+
+    @property
+    def _stride(self) -> str:
+        return self.stride or self.window or ""
+
+
+class GraphConfig(_Settings):
+    """How a window's rows become a graph; see the engine's `GraphSettings`."""
+
+    n_neighbors: Annotated[int, Field(ge=2)] = _GRAPH.n_neighbors
+    metric: str = "euclidean"
+    metric_kwds: dict[str, Any] | None = None
+    set_op_mix_ratio: Annotated[float, Field(ge=0, le=1)] = _GRAPH.set_op_mix_ratio
+    local_connectivity: AtLeast0 = _GRAPH.local_connectivity
+
+    @field_validator("metric")
+    @classmethod
+    def _refuse_unknown_metric(cls, value: str) -> str:
+        if value not in METRICS:
+            raise ValueError(f"{value!r} was given; one of {', '.join(METRICS)} was expected")
+        return value
+
+
+class LayoutConfig(_Settings):
+    """How graphs become maps; see the engine's `LayoutSettings`. A list holds one value for each window."""
+
+    n_components: Count1 = _LAYOUT.n_components
+    n_epochs: PerWindow[Count0] | None = _LAYOUT.n_epochs
+    min_dist: PerWindow[AtLeast0] = _LAYOUT.min_dist
+    spread: PerWindow[Above0] = _LAYOUT.spread
+    a: Above0 | None = _LAYOUT.a
+    b: Above0 | None = _LAYOUT.b
+    learning_rate: PerWindow[Above0] = _LAYOUT.learning_rate
+    repulsion_strength: PerWindow[AtLeast0] = _LAYOUT.repulsion_strength
+    negative_sample_rate: PerWindow[Count0] = _LAYOUT.negative_sample_rate
+    alignment_window_size: Count0 = _LAYOUT.alignment_window_size
+    alignment_regularisation: PerWindow[AtLeast0] = _LAYOUT.alignment_regularisation
+    layout: Literal["carry", "exchange"] = "carry"
+    """Blocks one after the other in this process, or side by side on the workers."""
+
+    @model_validator(mode="after")
+    def _refuse_half_a_curve(self) -> Self:
+        if (self.a is None) != (self.b is None):
+            raise ValueError(f"a is {self.a} and b is {self.b}; give both, or neither to have them fitted to min_dist")
+        return self
+
+
+class RunConfig(_Settings):
+    """Everything that decides what a run computes; the store keeps it as JSON."""
+
+    source: SourceSpec
+    windows: WindowRule
+    graph: GraphConfig = GraphConfig()
+    layout: LayoutConfig = LayoutConfig()
+    lookahead: Count0 = 3
+    """Windows after a block's core that are laid out with it and again by the next block."""
+    random_state: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    block_windows: Count1 | None = None
+    """Windows in a block's core; None: chosen from the memory limit when the store is made."""
+
+    @model_validator(mode="after")
+    def _refuse_windows_that_miss_a_column(self) -> Self:
+        if self.windows.window is not None and self.source.time is None:
+            raise ValueError(
+                f"window is {self.windows.window!r}, but no time column is named; give time, the column with the "
+                "times of the rows"
+            )
+        if self.windows.by not in (None, self.source.by):
+            raise ValueError(f"by is {self.windows.by!r} for the windows, but {self.source.by!r} for the source")
+        return self
+
+    @classmethod
+    def from_options(cls, source: SourceSpec, **options: object) -> Self:
+        """Make the configuration from flat options, named as on the command line with underscores.
+
+        Parameters
+        ----------
+        source
+            Of the opened source (`as_source(...).spec`); it says what the columns mean, whatever `options` say of them.
+        **options
+            Any of `OPTION_NAMES`; None counts as not given.
+
+        Raises
+        ------
+        ConfigError
+            Naming every option that cannot be used, what came and what was expected.
+        """
+        given = {name: _as_plain(value) for name, value in options.items() if value is not None}
+        _refuse_unknown(given)
+        rule = {name: given[name] for name in WindowRule.model_fields if name in given}
+        if source.by is not None and not {"window", "rows"} & rule.keys():
+            rule["by"] = source.by
+        sections: dict[str, Any] = {"source": source, "windows": rule}
+        for section, model in (("graph", GraphConfig), ("layout", LayoutConfig)):
+            sections[section] = {name: given[name] for name in model.model_fields if name in given}
+        sections |= {name: given[name] for name in RUN_OPTIONS if name in given}
+        return validate(cls, sections)
+
+    @classmethod
+    def from_json(cls, saved: object) -> Self:
+        """Read what `to_json` gave.
+
+        Raises
+        ------
+        ConfigError
+            When it is not of that form.
+        """
+        return validate(cls, saved)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the configuration as JSON holds it: dicts, lists, text, numbers and None."""
+        return self.model_dump(mode="json")
+
+    def to_options(self) -> dict[str, Any]:
+        """Give the flat options, with `source` for the path of the data."""
+        source = self.source.model_dump(mode="json")
+        flat = {"source": source["path"]} | {name: source[name] for name in COLUMN_OPTIONS}
+        for section in (self.windows, self.graph, self.layout):
+            flat |= section.model_dump(mode="json")
+        return flat | {name: getattr(self, name) for name in RUN_OPTIONS}
+
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether blocks are laid out side by side."""
+        return self.layout.layout == "exchange"
+
+    def graph_settings(self) -> GraphSettings:
+        """Give the engine's settings of a window's graph."""
+        return GraphSettings(**dict(self.graph))
+
+    def layout_settings(self) -> LayoutSettings:
+        """Give the engine's settings of the layout."""
+        return LayoutSettings(**{name: value for name, value in self.layout if name != "layout"})
+
+
+COLUMN_OPTIONS = ("time", "id", "label", "vectors", "by")
+"""Options that say what the source's columns mean."""
+
+RUN_OPTIONS = ("lookahead", "random_state", "block_windows")
+
+OPTION_NAMES = tuple(
+    dict.fromkeys(
+        [*COLUMN_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
+    )
+)
+"""Every option of a run, as `RunConfig.from_options` takes them."""
+
+
+def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the options of a run from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file. `source`, `store` and `tls` in it are paths from the folder it lies in; a store may be an `s3://` URL.
+
+    Returns
+    -------
+    Flat options, as the command line has them; their values are not looked at yet.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is no TOML, or holds tables.
+    """
+    file = Path(path).expanduser()
+    try:
+        options = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; name a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML that can be read: {error}") from error
+    for name, value in options.items():
+        if isinstance(value, dict) and name != "metric_kwds":
+            raise ConfigError(f"{path}: {name!r} is a table; the options are flat, such as: n_neighbors = 15")
+    for name in ("source", "store", "tls"):
+        if isinstance(options.get(name), str) and "://" not in options[name]:
+            options[name] = str(file.parent / Path(options[name]).expanduser())
+    return options
+
+
+def differences(stored: RunConfig, now: RunConfig) -> list[str]:
+    """Say in which options two configurations differ; empty where a run may go on with the other's store.
+
+    `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has.
+    """
+    ours, theirs = stored.to_options(), now.to_options()
+    if ours["block_windows"] is None or theirs["block_windows"] is None:
+        del ours["block_windows"]
+    if stored.source.format == now.source.format == "arrays":
+        del ours["source"]  # arrays from Python have no place of their own; their fingerprint tells them apart
+    return [
+        f"{name}: store has {_show(ours[name])}, now {_show(theirs[name])}"
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def validate(model: type[_M], given: object) -> _M:
+    """Make a model of what was given.
+
+    Raises
+    ------
+    ConfigError
+        Naming every option that cannot be used, what came and what was expected.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error))) from error
+
+
+def _explain(error: ValidationError) -> list[str]:
+    # Of a union's several complaints about one option, the one that looked deepest is about what was meant.
+    deepest: dict[str, Any] = {}
+    for detail in error.errors(include_url=False):
+        name = _name_option(detail["loc"])
+        if name not in deepest or len(detail["loc"]) > len(deepest[name]["loc"]):
+            deepest[name] = detail
+    return [_explain_one(name, detail) for name, detail in deepest.items()]
+
+
+def _name_option(location: tuple[int | str, ...]) -> str:
+    parts = [part for part in location if isinstance(part, str)]
+    known = [part for part in parts if part in OPTION_NAMES or part in SourceSpec.model_fields]
+    # The last: "layout" is an option, and the section of several.
+    return known[-1] if known else ".".join(parts)
+
+
+def _explain_one(name: str, detail: Any) -> str:
+    message = str(detail["msg"])
+    if detail["type"] == "value_error":
+        message = message.removeprefix("Value error, ")
+        return message if name in ("", "windows", "layout") else f"{name}: {message}"
+    if detail["type"] == "missing":
+        return f"{name} is missing"
+    if detail["type"] == "extra_forbidden":
+        return f"{name} is no option"
+    expected = message.replace("Input should be", "it should be", 1)
+    return f"{name} is {_show(detail['input'])}; {expected}"
+
+
+def _refuse_unknown(given: dict[str, Any]) -> None:
+    unknown = [name for name in given if name not in OPTION_NAMES]
+    if not unknown:
+        return
+    close = difflib.get_close_matches(unknown[0], OPTION_NAMES, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(OPTION_NAMES)}"
+    raise ConfigError(f"no option is named {unknown[0]!r}; {hint}")
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(_as_plain(part) for part in value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."

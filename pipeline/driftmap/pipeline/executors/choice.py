@@ -1,0 +1,109 @@
+"""Where the tasks of a run are done, as it was asked for: this process, workers on this machine, or a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors.base import WorkerLimit, share_memory
+from driftmap.pipeline.executors.fork_server import start_fork_server
+from driftmap.pipeline.executors.machine import count_cores, read_size
+from driftmap.pipeline.executors.tls import settle_scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from distributed import Client
+
+    from driftmap.pipeline.executors.base import Executor
+    from driftmap.pipeline.executors.tls import SecureAddress
+
+WORKPLACE_OPTIONS = ("tls", "workers", "worker_memory", "performance_report", "on_dashboard")
+"""What `Workplace.of` takes besides the scheduler."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where tasks are done."""
+
+    scheduler: str | Client | SecureAddress | None
+    """None: worker processes on this machine; "serial": this process."""
+    workers: int | None = None
+    """Worker processes on this machine; one per core when left out."""
+    worker_memory: int | str | None = None
+    """What each of these may take; its share when left out."""
+    performance_report: str | Path | None = None
+    """File for Dask's account of the run."""
+    on_dashboard: Callable[[str], None] | None = None
+    """Called with the address of Dask's dashboard once it is there."""
+
+    @classmethod
+    def of(
+        cls,
+        scheduler: str | Client | None = None,
+        *,
+        tls: str | Path | Literal[True] | None = None,
+        **others: Any,
+    ) -> Self:
+        """Make it of what a user gives.
+
+        Raises
+        ------
+        ConfigError
+            When the scheduler cannot be reached so, or options do not fit it.
+        """
+        place = cls(settle_scheduler(scheduler, tls), **others)
+        if place.scheduler is not None and place.worker_memory is not None:
+            raise ConfigError("worker_memory is for workers on this machine; leave it out, a cluster's have their own")
+        if place.scheduler == "serial" and (place.performance_report or place.on_dashboard):
+            raise ConfigError("scheduler is 'serial': without workers there is no dashboard and no performance report")
+        return place
+
+    @property
+    def worker_bytes(self) -> int:
+        """Memory of a worker on this machine."""
+        if self.worker_memory is not None:
+            return read_size(self.worker_memory, "worker_memory")
+        return share_memory(self.workers or count_cores())
+
+    def find_limit(self) -> WorkerLimit | None:
+        """Find what workers have; None where tasks run in this process, or workers do not say."""
+        if self.scheduler == "serial":
+            return None
+        if self.scheduler is None:
+            n_workers = self.workers or count_cores()
+            cure = "raise worker_memory" + (", start fewer workers" if n_workers > 1 else "")
+            return WorkerLimit(n_workers, 1, self.worker_bytes, cure)
+        from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
+
+        return find_worker_limit(self.scheduler)
+
+    def prepare(self) -> None:
+        """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""
+        if self.scheduler is None:
+            start_fork_server()
+
+    def start(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
+        """Start, or reach, what runs tasks.
+
+        Parameters
+        ----------
+        n_tasks
+            How many tasks there are; no more workers than that are started.
+        warm_up
+            Called in every worker process before its first task.
+        """
+        from driftmap.pipeline.executors import make_executor  # late: loads Dask
+
+        return make_executor(
+            self.scheduler,
+            self.workers,
+            n_tasks,
+            warm_up,
+            worker_bytes=self.worker_bytes,
+            performance_report=self.performance_report,
+            on_dashboard=self.on_dashboard,
+        )

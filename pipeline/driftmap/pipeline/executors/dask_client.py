@@ -1,0 +1,100 @@
+"""A cluster that is there: reaching its scheduler, and what its workers have."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import dask
+from distributed import Client, Security
+from distributed.versions import VersionMismatchWarning
+
+from driftmap.pipeline.executors.base import WorkerLimit
+from driftmap.pipeline.executors.tls import SecureAddress, try_handshake
+from driftmap.pipeline.executors.worker_process import WorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_SECONDS = 30
+"""How long a scheduler at an address may take to answer."""
+
+FEW_MESSAGES = {"distributed.admin.low-level-log-length": 10}
+"""Setting of Dask for new connections: each keeps its last messages, tasks with all their arguments in them; with the
+1,000 of Dask's own setting tens of MB stay in a coordinator."""
+
+FIRST_WORKER_SECONDS = 120
+"""How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
+
+
+def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | None:
+    """Ask the workers of a cluster what they have; None where they do not say.
+
+    Parameters
+    ----------
+    scheduler
+        A client, or an address, with its certificates where it has some.
+    """
+    with reach(scheduler) as client:
+        workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
+    # Every worker's share of memory for one task, and the worker that has the least.
+    limited = [worker for worker in workers if worker["memory_limit"]]
+    if not limited:
+        return None
+    least = min(limited, key=lambda worker: worker["memory_limit"] / worker["nthreads"])
+    cure = "give workers more (dask worker --memory-limit) or fewer threads (--nthreads)"
+    return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), cure)
+
+
+@contextmanager
+def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
+    """Give the client of a scheduler; one that is made here is closed, and is heard of only by our own errors."""
+    if isinstance(scheduler, Client):
+        yield scheduler
+        return
+    handlers = logging.getLogger("distributed").handlers
+    levels = [handler.level for handler in handlers]
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL)
+    is_lost = True
+    try:
+        with _connect(scheduler) as client:
+            try:
+                yield client
+            except OSError as error:
+                if client.status == "running":
+                    raise
+                raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
+            finally:
+                is_lost = client.status != "running"
+    finally:
+        # Where the scheduler is lost, the client's loops go on for a while, and would print tracebacks.
+        for handler, level in zip(handlers, [] if is_lost else levels, strict=not is_lost):
+            handler.setLevel(level)
+
+
+def _connect(scheduler: str | SecureAddress) -> Client:
+    address, security = (scheduler, None) if isinstance(scheduler, str) else (scheduler.url, _as_security(scheduler))
+    try:
+        with warnings.catch_warnings(), dask.config.set(FEW_MESSAGES):
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is refused, with all places named
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
+    try:
+        client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
+    except OSError as error:
+        client.close()
+        said = f"has no workers; start some: dask worker {address}"
+        if not isinstance(error, TimeoutError):
+            said = f"was lost ({error}); run again to go on"
+        raise WorkerError(f"the scheduler at {address} {said}") from error
+    return client
+
+
+def _as_security(address: SecureAddress) -> Security:
+    try_handshake(address)
+    ca, certificate, key = map(str, address.files)
+    return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=certificate, tls_client_key=key)

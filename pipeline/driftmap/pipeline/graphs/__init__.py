@@ -1,0 +1,1 @@
+"""The graph stage: one task per window."""

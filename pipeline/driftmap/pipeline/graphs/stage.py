@@ -1,0 +1,129 @@
+"""Graphs of windows: built by an executor in the order of time, committed to the store as their receipts come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from driftmap.engine import make_graph_seed
+from driftmap.pipeline.executors.base import Task
+from driftmap.pipeline.graphs.build_graph import build_graph_task
+from driftmap.pipeline.sources.stamps import summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import Executor
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.store import Store
+
+    Report = Callable[[int, int], None]
+    """Called with the windows and the rows whose graphs this work has committed."""
+
+STAGE = "graph"
+"""What Dask's dashboard calls these tasks."""
+
+
+def build_graphs(
+    store: Store,
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    executor: Executor,
+    report: Report,
+    max_bytes: int | None = None,
+) -> None:
+    """Build the graphs of some windows and commit them.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    config
+        Settings of the run; its source is opened by the workers.
+    windows
+        In the order in which they should be done.
+    executor
+        Where they are built.
+    report
+        Called at the start and with every commit.
+    max_bytes
+        What a task may take, see `tasks.build_graph_task`.
+    """
+    with GraphWork(store, config, windows, executor, report, max_bytes) as work:
+        work.finish()
+
+
+class GraphWork:
+    """Graphs that are being built while the caller does something else; used as a context, which ends the work.
+
+    Only the caller's thread commits, and only in the calls below.
+
+    Parameters
+    ----------
+    store, config, windows, executor, report, max_bytes
+        As for `build_graphs`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: RunConfig,
+        windows: Sequence[WindowPlan],
+        executor: Executor,
+        report: Report,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._store = store
+        self._report = report
+        self._n_done = self._n_rows = 0
+        self._missing = {window.index for window in windows}
+        report(0, 0)
+        self._receipts = executor.start(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._receipts.close()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every graph is committed."""
+        return not self._missing
+
+    def commit_ready(self) -> None:
+        """Commit what has come, without waiting for more."""
+        self._commit(wait=False)
+
+    def wait_for(self, indices: Iterable[int]) -> None:
+        """Commit until the graphs of these windows, of those that are to be built, are there."""
+        wanted = self._missing.intersection(indices)
+        while not wanted.isdisjoint(self._missing):
+            self._commit(wait=True)
+
+    def finish(self) -> None:
+        """Commit until every graph is there."""
+        self.wait_for(set(self._missing))
+
+    def _commit(self, *, wait: bool) -> None:
+        if not self._missing:
+            return
+        for receipt in self._receipts.take(wait=wait):
+            self._store.commit_graph(receipt)
+            self._missing.discard(receipt["index"])
+            self._n_done, self._n_rows = self._n_done + 1, self._n_rows + receipt["n_rows"]
+            self._report(self._n_done, self._n_rows)
+
+
+def make_tasks(
+    store: Store, config: RunConfig, windows: Iterable[WindowPlan], max_bytes: int | None = None
+) -> Iterator[Task]:
+    """Make the tasks that build the graphs of some windows, each within so many bytes where blocks of rows allow it."""
+    settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
+    for window in windows:
+        seed = make_graph_seed(config.random_state, window.index)
+        arguments = (config.source, store.location, window, settings, seed, fingerprint, max_bytes)
+        yield Task(f"window {window.label!r}", arguments, priority=-window.index)

@@ -1,0 +1,226 @@
+"""New rows placed into the newest map at once, between ingests; the map stays as it is.
+
+The store keeps no vectors, so the rows of that window are read from the source again; they are held for as many new
+rows as come.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, place_rows, relate_ids, window_values
+from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig
+from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.ingestion.slots import make_slots
+from driftmap.pipeline.ingestion.source_parts import Feed, read_pieces
+from driftmap.pipeline.layout.extend import extend_settings
+from driftmap.pipeline.planning.windows import plan_windows
+from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.parquet import list_columns
+from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.tables import as_coordinates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.store.windows import WindowState
+
+
+class Placer:
+    """A map into which rows are placed, again and again.
+
+    Parameters
+    ----------
+    store
+        The store.
+    source
+        Where its source is now, when it was moved.
+    window
+        Label of the window whose map it is; the newest when left out.
+
+    Raises
+    ------
+    DriftmapError
+        When there is no map yet, or the source no longer has the rows of its window.
+    """
+
+    def __init__(
+        self, store: str | Path | Store, *, source: str | Path | None = None, window: str | None = None
+    ) -> None:
+        opened = store if isinstance(store, Store) else Store.open(store)
+        self._config = RunConfig.from_json(opened.config)
+        if source is not None:
+            moved = self._config.source.model_copy(update={"path": str(SourcePlace(source))})
+            self._config = self._config.model_copy(update={"source": moved})
+        self._window = _find_window(opened, window)
+        self._positions = opened.positions(self._window.index)
+        self._rows = _read_window(opened, self._config, self._window)
+        settings = extend_settings(self._config.layout_settings(), self._window.index + 1)
+        self._values = window_values(settings, self._window.index)
+
+    @property
+    def label(self) -> str:
+        """Label of the window whose map it is."""
+        return self._window.label
+
+    def place_vectors(self, vectors: Float32Array) -> Float32Array:
+        """Place vectors (m, d); returns float32 (m, c), NaN for a row whose neighbours have no place."""
+        graph, index = self._config.graph_settings(), self._window.index
+        near = find_nearest_rows(vectors, self._rows, graph)
+        seed = make_seed(self._config.random_state, index, TRANSFORM_STREAM)
+        connectivity = graph.local_connectivity
+        return place_rows(*near, self._positions, local_connectivity=connectivity, values=self._values, seed=seed)
+
+    def place(self, rows: object) -> pa.Table:
+        """Place rows.
+
+        Parameters
+        ----------
+        rows
+            What `run` takes as a source, with columns of the same names; only the vectors are needed.
+
+        Returns
+        -------
+        One row for each: window, id (where it has one), x, y (z, or dim_0 ...), and the label columns.
+        """
+        import pyarrow as pa
+
+        given = as_source(rows, **_find_roles(rows, self._config))
+        everything = np.array([[0, given.n_rows]], dtype=np.int64)
+        read = given.read_rows(everything)
+        if read.vectors is None:
+            raise SourceError("the rows have no vectors")
+        placed = self.place_vectors(read.vectors)
+        columns: dict[str, Any] = {"window": pa.array([self.label] * len(placed), pa.string())}
+        if read.ids is not None:
+            columns["id"] = _show_column(read.ids)
+        columns |= as_coordinates(placed)
+        for name, values in read.labels.items():
+            columns[f"label_{name}" if name in columns else name] = _show_column(values)
+        return pa.table(columns)
+
+
+def place(
+    store: str | Path | Store, rows: object, *, source: str | Path | None = None, window: str | None = None
+) -> pa.Table:
+    """Place new rows into the newest map of a store, without moving anything.
+
+    Each row goes near the rows of that window that are nearest to it; new rows do not see each other. To place rows
+    again and again, keep a `Placer`: most of the time goes into loading.
+
+    Parameters
+    ----------
+    store, source, window
+        As for `Placer`.
+    rows
+        As for `Placer.place`.
+
+    Raises
+    ------
+    DriftmapError
+        When the store, its source or the rows cannot be used.
+    """
+    return Placer(store, source=source, window=window).place(rows)
+
+
+def _find_window(store: Store, label: str | None) -> WindowState:
+    placed = [window for window in store.state() if window.layout_attempt is not None and window.pruned != "map"]
+    if label is not None:
+        found = [window for window in placed if window.label == label]
+        if not found:
+            raise StoreError(f"{store.path} has no map of a window {label!r}; its maps are {_name_windows(placed)}")
+        return found[0]
+    if not placed:
+        raise StoreError(f"{store.path} has no map yet; finish its run first")
+    return placed[-1]
+
+
+def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float32Array:
+    """Read the vectors of a window's rows from the source, in the order of the store's."""
+    if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
+        return _read_as_planned(config, window)
+    slots = make_slots(config, store.growth.origin)
+    feed = Feed(config.source, slots, store.location)
+    known = store.growth.parts
+    parts = feed.list_parts(known)
+    counts = {name: (known[name] if name in known else feed.scan(ref)).counts for name, ref in parts.items()}
+    slot = slots.find(window.label, window.start)
+    gone = [name for name, part in known.items() if part.counts.get(slot) and name not in parts]
+    if gone:
+        raise SourceError(_explain_gone(window, f"{name_some(gone)} is gone"))
+    selected = feed.select([parts[name] for name in sorted(parts) if counts[name].get(slot)], slot)
+    wanted = store.window_ids(window.index)
+    if not selected.pieces:
+        raise SourceError(_explain_gone(window, "none of them is there"))
+    vectors, ids, _ = read_pieces(selected.pieces)
+    if ids.dtype.kind == "S" and wanted.dtype.kind == "U":
+        ids = np.char.decode(ids, "utf-8")
+    rows = relate_ids(wanted, ids)
+    if (rows < 0).any():
+        raise SourceError(_explain_gone(window, f"{int((rows < 0).sum()):,} of its {len(wanted):,} rows are missing"))
+    return vectors[rows]
+
+
+def _read_as_planned(config: RunConfig, window: WindowState) -> Float32Array:
+    source = open_source(config.source)
+    planned = plan_windows(source, config.windows, config.graph.n_neighbors)
+    if window.index >= len(planned) or planned[window.index].n_rows != window.n_rows:
+        raise SourceError(_explain_gone(window, "its rows fall into other windows now"))
+    read = source.read_rows(planned[window.index].runs)
+    if read.vectors is None:
+        raise SourceError(_explain_gone(window, "they have no vectors"))
+    return read.vectors
+
+
+def _explain_gone(window: WindowState, what: str) -> str:
+    return (
+        f"the rows of window {window.label!r} are not in the source any more ({what}), and the store keeps no vectors; "
+        "bring the source back, say where it is (source), or name a window that it still has (window)"
+    )
+
+
+def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
+    """Name the columns of new rows as the run's are named, those that they have."""
+    names = _list_columns(rows)
+    roles: dict[str, Any] = {}
+    for role in COLUMN_OPTIONS:
+        wanted = getattr(config.source, role)
+        if isinstance(wanted, tuple):
+            wanted = tuple(name for name in wanted if names is None or name in names)
+        elif names is not None and wanted not in names and role != "vectors":
+            wanted = None
+        if wanted:
+            roles[role] = wanted
+    return roles
+
+
+def _list_columns(rows: object) -> list[str] | None:
+    if isinstance(rows, str | Path):
+        try:
+            return list_columns(SourcePlace(rows))
+        except SourceError:  # another kind of source, or none: opening it says which
+            return None
+    if isinstance(rows, dict):
+        return [str(name) for name in rows]
+    return [str(name) for name in getattr(rows, "column_names", getattr(rows, "columns", []))]
+
+
+def _show_column(values: np.ndarray[Any, Any]) -> Any:
+    import pyarrow as pa
+
+    if values.dtype.kind != "S":
+        return pa.array(values)
+    try:
+        return pa.array(np.char.decode(values, "utf-8").tolist(), pa.string())
+    except UnicodeDecodeError:
+        return pa.array(values.tolist(), pa.binary())
+
+
+def _name_windows(windows: list[WindowState]) -> str:
+    return name_some([repr(window.label) for window in windows[::-1]])

@@ -1,0 +1,249 @@
+"""What an ingest has to do: which windows are new and whole, which changed, which rows come too late.
+
+Everything here follows from the store's log and the source; only key columns are read, of the parts that can hold rows
+of the windows in question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftmap.pipeline.errors import PlanError, SourceError
+from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
+from driftmap.pipeline.ingestion.source_parts import read_pieces
+from driftmap.pipeline.planning.windows import encode_keys, show_values
+from driftmap.pipeline.sources.row_digest import digest_rows
+from driftmap.pipeline.sources.row_ranges import name_some
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.ingestion.slots import Slots
+    from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Piece, Selection
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.windows import WindowState
+
+MAX_NEW_WINDOWS = 32
+"""Windows that are planned at a time: what is known of them is held until they are laid out."""
+
+MAX_SKIPPED_WINDOWS = 100
+"""So many windows without rows in a row are taken for a wrong time stamp, also where empty ones are skipped."""
+
+
+@dataclass(frozen=True, eq=False)
+class WindowRows:
+    """A window that is to be built, and where its rows are."""
+
+    index: int
+    slot: str
+    facts: dict[str, Any]
+    pieces: list[Piece]
+    ids: np.ndarray[Any, Any]
+
+    @property
+    def label(self) -> str:
+        """Label of the window."""
+        return str(self.facts["label"])
+
+
+class BadWindow(NamedTuple):
+    """A window whose rows cannot be used."""
+
+    slot: str
+    label: str
+    reason: str
+    n_rows: int
+    parts: tuple[str, ...] = ()
+    """Parts that are to blame, where that is known."""
+
+
+class Batch(NamedTuple):
+    """Windows to build, and the first after them that cannot be."""
+
+    windows: list[WindowRows]
+    bad: BadWindow | None = None
+
+
+class Planner:
+    """Tells what is to be done with a source as it is.
+
+    Parameters
+    ----------
+    store
+        Its log is read anew whenever something is asked.
+    config
+        Of the run.
+    feed, parts
+        The source, and what is there of it.
+    slots
+        How its rows become windows.
+    until
+        The moment up to which every row is taken to have come; None: nothing more comes of what is there.
+    must_tie
+        Refuse a window that shares no id with those before it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: RunConfig,
+        feed: Feed,
+        parts: Mapping[str, PartRef],
+        slots: Slots,
+        until: np.datetime64 | None,
+        *,
+        must_tie: bool = True,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._feed = feed
+        self._parts = parts
+        self._slots = slots
+        self._until = until
+        self._must_tie = must_tie and not config.windows.allow_unrelated
+        self._reach = max(1, config.layout.alignment_window_size)
+
+    def plan_rebuilds(self) -> Batch:
+        """Find provisional windows that are whole, and have more rows now or other vectors or labels."""
+        growth, counts = self._store.growth, self._store.growth.count_rows()
+        found = []
+        windows = self._store.state()
+        for slot, index in windows_by_slot(self._store, self._slots).items():
+            window, n_rows = windows[index], counts.get(slot, 0)
+            if window.status == "final" or n_rows <= growth.kept_out.get(slot, 0):
+                continue
+            may_differ = n_rows == window.n_rows and growth.changed.get(slot, 0) > window.rows_commit
+            if not (n_rows > window.n_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
+                continue
+            try:
+                planned = self._plan_window(slot, index, n_rows)
+                if not may_differ or _has_changed(planned, window):
+                    found.append(planned)
+            except _UnfitError as error:
+                return Batch([], BadWindow(slot, window.label, str(error), n_rows, error.parts))
+        return Batch(sorted(found, key=lambda rows: rows.index))
+
+    def plan_new(self) -> Batch:
+        """Find the next windows that are whole and not in the store, up to the first that cannot be used."""
+        counts = self._store.growth.count_rows()
+        windows: list[WindowRows] = []
+        near = self._read_near_ids()
+        open_slots = self._slots.list_open(list_taken(self._store, self._slots), counts, self._until)
+        self._refuse_gap(open_slots, counts)
+        for slot in open_slots[:MAX_NEW_WINDOWS]:
+            label, n_rows = self._slots.describe(slot).label, counts.get(slot, 0)
+            try:
+                planned = self._plan_window(slot, self._store.n_windows + len(windows), n_rows)
+                self._refuse_apart(planned, near)
+            except _UnfitError as error:
+                return Batch(windows, BadWindow(slot, label, str(error), n_rows, error.parts))
+            windows.append(planned)
+            near = [*near, planned.ids][-self._reach :]
+        return Batch(windows)
+
+    def select(self, slot: str) -> Selection:
+        """Find the rows of a slot in the parts that are there.
+
+        Raises
+        ------
+        SourceError
+            When a part that has some is gone.
+        """
+        known = self._store.growth.parts
+        wanted = sorted(name for name, part in known.items() if part.counts.get(slot))
+        gone = [name for name in wanted if name not in self._parts]
+        if gone:
+            raise SourceError(f"{name_some(gone)} of {self._feed.spec.path or 'the source'} is gone")
+        return self._feed.select([self._parts[name] for name in wanted], slot)
+
+    def _plan_window(self, slot: str, index: int, n_rows: int) -> WindowRows:
+        least = self._config.graph.n_neighbors
+        if n_rows < least:
+            has = "no rows" if n_rows == 0 else f"{n_rows} row{'' if n_rows == 1 else 's'}"
+            raise _UnfitError(f"it has {has}, fewer than n_neighbors ({least})")
+        try:
+            selected = self.select(slot)
+        except SourceError as error:
+            raise _UnfitError(str(error)) from error
+        _refuse_repeated(selected)
+        described = self._slots.describe(slot)
+        digest = hashlib.sha256(np.sort(selected.ids).tobytes()).hexdigest()[:16]
+        facts = {
+            "label": described.label,
+            "n_rows": len(selected.ids),
+            "start": described.start,
+            "end": described.end,
+            "digest": f"ids {digest}",
+        }
+        return WindowRows(index, slot, facts, selected.pieces, selected.ids)
+
+    def _refuse_gap(self, slots: list[str], counts: dict[str, int]) -> None:
+        """Refuse a long gap before anything is done, since the windows before it may not be whole at all."""
+        filled = [-1, *(place for place, slot in enumerate(slots) if counts.get(slot)), len(slots)]
+        for before, after in pairwise(filled):
+            if after - before > MAX_SKIPPED_WINDOWS:
+                first, last = (self._slots.describe(slots[place]).label for place in (before + 1, after - 1))
+                raise PlanError(
+                    f"{after - before - 1:,} windows in a row would have no rows, {first!r} to {last!r}; the newest "
+                    f"time stamp is {self._store.growth.newest}: look for a wrong one, or make a new store for what "
+                    "comes after the gap"
+                )
+
+    def _refuse_apart(self, planned: WindowRows, near: list[np.ndarray[Any, Any]]) -> None:
+        """Refuse a window that shares no id with those before it: nothing would tie its map to theirs."""
+        near = [ids for ids in near if len(ids)]
+        if not near:
+            return
+        kind, usual = _name_kind(planned.ids), _name_kind(near[-1])
+        if kind != usual:
+            raise _UnfitError(f"its ids are {kind}, and {usual} in the windows before")
+        if self._must_tie and not any(np.isin(planned.ids, ids).any() for ids in near):
+            raise _UnfitError(
+                f"it shares no id with the {len(near)} windows before it, so nothing would tie its map to theirs"
+            )
+
+    def _read_near_ids(self) -> list[np.ndarray[Any, Any]]:
+        n_windows = self._store.n_windows
+        near = [self._store.window_ids(index) for index in range(max(0, n_windows - self._reach), n_windows)]
+        # Ids of a source are bytes, those of a store text where they are UTF-8.
+        return [np.char.encode(ids, "utf-8") if ids.dtype.kind == "U" else ids for ids in near]
+
+
+class _UnfitError(SourceError):
+    def __init__(self, reason: str, parts: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.parts = parts
+
+
+def _has_changed(planned: WindowRows, window: WindowState) -> bool:
+    """Whether rows are others than the window was built of, under the same ids and times."""
+    if window.rows_digest is None:  # of a version that did not take it
+        return False
+    try:
+        vectors, ids, labels = read_pieces(planned.pieces)
+    except SourceError as error:
+        raise _UnfitError(str(error)) from error
+    return digest_rows(vectors, ids, labels) != window.rows_digest
+
+
+def _refuse_repeated(selected: Selection) -> None:
+    uniques, codes = encode_keys(selected.ids)
+    if len(uniques) == len(codes):
+        return
+    is_first = np.zeros(len(codes), dtype=np.bool_)
+    is_first[np.unique(codes, return_index=True)[1]] = True
+    repeated = np.unique(selected.ids[~is_first])
+    shown = show_values(repeated)
+    parts = tuple(selected.pieces[number].part for number in np.unique(selected.owners[~is_first]).tolist())
+    what = "an id" if len(repeated) == 1 else f"{len(repeated):,} ids"
+    raise _UnfitError(f"it has {what} more than once: {name_some(shown)}, again in {name_some(list(parts))}", parts)
+
+
+def _name_kind(ids: np.ndarray[Any, Any]) -> str:
+    return "numbers" if ids.dtype.kind in "iu" else "text"

@@ -1,0 +1,297 @@
+"""The parts of a source that grows: Parquet files, ranges of a Zarr array's rows, batches of arrays.
+
+What is known of a part is kept in the store's log, so that an ingest opens only what is new or may hold rows that it
+needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.arrays import MANIFEST
+from driftmap.pipeline.sources.columns import join_parts
+from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.parquet import list_files
+from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
+from driftmap.pipeline.store.create import SOURCE_FOLDER
+from driftmap.pipeline.store.growth import SourcePart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.ingestion.slots import Slots
+    from driftmap.pipeline.store.location import Location
+
+INBOX_FOLDER = "inbox"
+"""Folder of a store that holds the rows that were given from Python after its run."""
+
+MAX_REMEMBERED_ROWS = 5_000_000
+"""Rows whose times and ids are held from one window to the next."""
+
+_PARQUET_END = b"PAR1"
+
+
+class PartRef(NamedTuple):
+    """One part of a source, as it is there now."""
+
+    name: str
+    stamp: tuple[int, ...]
+    spec: SourceSpec
+    rows: tuple[int, int] | None = None
+    """The range of the source's rows that it is; None: all of them."""
+
+
+class Piece(NamedTuple):
+    """Rows of a part that belong to a window."""
+
+    spec: SourceSpec
+    runs: Int64Array
+    part: str
+
+
+class Selection(NamedTuple):
+    """All rows of a slot."""
+
+    pieces: list[Piece]
+    ids: np.ndarray[Any, Any]
+    """Of the rows of all pieces, one after the other; numbers of rows where the source has no ids."""
+    owners: Int64Array
+    """For each row, the number of its piece."""
+
+
+class Feed:
+    """A source that grows.
+
+    Parameters
+    ----------
+    spec
+        Where it is.
+    slots
+        How its rows become windows.
+    store
+        Where the store lies; rows that were given from Python lie there too, when it is a folder.
+    """
+
+    def __init__(self, spec: SourceSpec, slots: Slots, store: Location) -> None:
+        self.spec = spec
+        self.unfinished: list[str] = []
+        """Arrays that were being written when they were last looked at."""
+        self._slots = slots
+        self._read: dict[tuple[str, tuple[int, ...]], dict[str, np.ndarray[Any, Any]]] = {}
+        self._folder = store.folder if store.is_local else None
+
+    def list_parts(self, known: Mapping[str, SourcePart]) -> dict[str, PartRef]:
+        """List what is there, by name.
+
+        Parameters
+        ----------
+        known
+            Parts that were seen before; of a Zarr array, the rows after them are a new part.
+
+        Raises
+        ------
+        SourceError
+            When the source is gone, or an array has become shorter.
+        """
+        self.unfinished = []
+        if self.spec.format == "parquet":
+            parts = self._list_files()
+        elif self.spec.format == "zarr":
+            parts = self._list_ranges(known)
+        else:
+            parts = self._list_arrays()
+        return {part.name: part for part in [*parts, *self._list_inbox()]}
+
+    def scan(self, ref: PartRef) -> SourcePart:
+        """Read the key column of a part that is new, and count its rows by slot.
+
+        Raises
+        ------
+        SourceError
+            When it cannot be read, or lacks a column.
+        """
+        keys = self._read_keys(ref, [self._slots.column])[self._slots.column]
+        is_time = self.spec.time == self._slots.column and len(keys) > 0
+        newest = str(np.datetime64(keys.max(), "us")) if is_time else None
+        return SourcePart(ref.stamp, len(keys), self._slots.count(keys), newest)
+
+    def select(self, refs: list[PartRef], slot: str) -> Selection:
+        """Find the rows of a slot.
+
+        Parameters
+        ----------
+        refs
+            The parts that have some, in order.
+        slot
+            Which slot.
+
+        Raises
+        ------
+        SourceError
+            When a part cannot be read any more.
+        """
+        names = [self._slots.column] + ([self.spec.id] if self.spec.id is not None else [])
+        pieces, ids = [], []
+        for ref in refs:
+            keys = self._recall_keys(ref, list(dict.fromkeys(names)))
+            rows = np.flatnonzero(self._slots.contains(keys[self._slots.column], slot))
+            if not len(rows):
+                continue
+            numbers = rows + (ref.rows[0] if ref.rows is not None else 0)
+            pieces.append(Piece(ref.spec, rows_to_runs(numbers), ref.name))
+            ids.append(numbers if self.spec.id is None else keys[self.spec.id][rows])
+        owners = np.repeat(np.arange(len(ids)), [len(part) for part in ids]).astype(np.int64)
+        return Selection(pieces, _join_ids(ids, [piece.part for piece in pieces]), owners)
+
+    def is_half_written(self, ref: PartRef) -> bool:
+        """Whether a Parquet file lacks its end: whoever writes it is still at it."""
+        if ref.spec.format != "parquet":
+            return False
+        place = SourcePlace(ref.spec.path)
+        if not place.is_local:
+            return False  # an object is there whole, or not at all
+        try:
+            with place.folder.joinpath(*ref.spec.files).open("rb") as file:
+                file.seek(0, 2)
+                if file.tell() < 2 * len(_PARQUET_END):
+                    return True
+                file.seek(-len(_PARQUET_END), 2)
+                return file.read() != _PARQUET_END
+        except OSError:
+            return True
+
+    def _recall_keys(self, ref: PartRef, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
+        """Read key columns, or give those of a part that was read lately: consecutive windows lie in the same parts."""
+        known = self._read.pop((ref.name, ref.stamp), None) or self._read_keys(ref, names)
+        self._read[ref.name, ref.stamp] = known
+        n_rows = sum(len(keys[names[0]]) for keys in self._read.values())
+        while n_rows > MAX_REMEMBERED_ROWS and len(self._read) > 1:
+            n_rows -= len(self._read.pop(next(iter(self._read)))[names[0]])
+        return known
+
+    def _read_keys(self, ref: PartRef, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
+        source = open_source(ref.spec)
+        runs = None if ref.rows is None else np.array([ref.rows], dtype=np.int64)
+        keys = source.key_columns(names, runs)
+        if source.window_names is not None and self.spec.by in keys:
+            window_names = np.array([name.encode() for name in source.window_names], dtype=np.bytes_)
+            keys[self.spec.by] = window_names[keys[self.spec.by].astype(np.int64)]
+        return keys
+
+    def _list_files(self) -> list[PartRef]:
+        place = SourcePlace(self.spec.path)
+        base, stamps = list_files(place)
+        parts = []
+        for stamp in stamps:
+            spec = self.spec.model_copy(update={"files": (stamp.path,) if base is place else ()})
+            parts.append(PartRef(stamp.path, stamp.numbers, spec))
+        return parts
+
+    def _list_ranges(self, known: Mapping[str, SourcePart]) -> list[PartRef]:
+        parts = [
+            PartRef(name, part.stamp, self.spec, (part.stamp[0], part.stamp[1]))
+            for name, part in known.items()
+            if name.startswith("rows ")
+        ]
+        n_known = max((part.stamp[1] for part in parts), default=0)
+        try:
+            n_rows = open_source(self.spec).n_rows
+        except SourceError as error:
+            if "has shape" not in str(error):
+                raise
+            self.unfinished = [self.spec.path]  # one of its arrays was made longer, the others not yet
+            return parts
+        if n_rows < n_known:
+            raise SourceError(f"{self.spec.path} has {n_rows:,} rows, and had {n_known:,}; an array may only grow")
+        n_rows = self._count_written(n_known, n_rows)
+        if n_rows > n_known:
+            parts.append(PartRef(f"rows {n_known}-{n_rows}", (n_known, n_rows), self.spec, (n_known, n_rows)))
+        return parts
+
+    def _count_written(self, start: int, stop: int) -> int:
+        """Count up to the first row whose time is Zarr's fill value: it was made room for, and not written yet."""
+        if self.spec.time is None or stop == start:
+            return stop
+        times = open_source(self.spec).key_columns([self.spec.time], np.array([[start, stop]]))[self.spec.time]
+        unwritten = np.flatnonzero((times == np.datetime64(0, "us")) | np.isnat(times))
+        return start + int(unwritten[0]) if len(unwritten) else stop
+
+    def _list_arrays(self) -> list[PartRef]:
+        own = None if self._folder is None else self._folder / SOURCE_FOLDER  # it may have been moved with the store
+        is_own = own is not None and (own / MANIFEST).is_file()
+        return [_refer_to_arrays(SOURCE_FOLDER, own if own is not None and is_own else Path(self.spec.path), self.spec)]
+
+    def _list_inbox(self) -> list[PartRef]:
+        inbox = None if self._folder is None else self._folder / INBOX_FOLDER
+        if inbox is None or not inbox.is_dir():
+            return []
+        spec = self.spec.model_copy(update={"format": "arrays", "vectors": None})
+        there = sorted(folder for folder in inbox.iterdir() if (folder / MANIFEST).is_file())
+        return [_refer_to_arrays(f"{INBOX_FOLDER}/{folder.name}", folder, spec) for folder in there]
+
+
+def read_pieces(pieces: list[Piece]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, Any]]:
+    """Read a window's rows, in the order of their ids: whatever the order in which its parts came.
+
+    Returns
+    -------
+    vectors, ids, labels
+        float32 (n, d); (n,); per label column (n,).
+
+    Raises
+    ------
+    SourceError
+        When rows cannot be read or used; the part is named.
+    """
+    vectors, ids = [], []
+    labels: dict[str, list[np.ndarray[Any, Any]]] = {}
+    for piece in pieces:
+        try:
+            rows = open_source(piece.spec).read_rows(piece.runs)
+        except SourceError as error:
+            raise SourceError(f"{piece.part}: {error}") from error
+        if rows.vectors is None or len(rows.vectors) != int((piece.runs[:, 1] - piece.runs[:, 0]).sum()):
+            raise SourceError(f"{piece.part} changed while it was read; ingest again")
+        vectors.append(rows.vectors)
+        ids.append(runs_to_rows(piece.runs) if rows.ids is None else rows.ids)
+        for name, values in rows.labels.items():
+            labels.setdefault(name, []).append(values)
+    _refuse_other_widths(pieces, vectors)
+    joined = _join_ids(ids, [piece.part for piece in pieces])
+    order = np.argsort(joined, kind="stable")
+    columns = {name: join_parts(parts, name)[order] for name, parts in labels.items()}
+    return np.concatenate(vectors)[order], joined[order], columns
+
+
+def _refuse_other_widths(pieces: list[Piece], vectors: list[Float32Array]) -> None:
+    n_rows: dict[int, int] = {}
+    for matrix in vectors:
+        n_rows[matrix.shape[1]] = n_rows.get(matrix.shape[1], 0) + len(matrix)
+    usual = max(n_rows, key=lambda width: n_rows[width])
+    for piece, matrix in zip(pieces, vectors, strict=True):
+        if matrix.shape[1] != usual:
+            raise SourceError(
+                f"{piece.part}: vectors of {matrix.shape[1]} numbers, where the window's others have {usual}; "
+                "they must agree"
+            )
+
+
+def _join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray[Any, Any]:
+    kinds = ["number" if part.dtype.kind in "iu" else "text" for part in parts]
+    if len(set(kinds)) > 1:
+        odd = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
+        raise SourceError(f"{names[odd]}: ids are {kinds[odd]}s, and {kinds[0]}s in {names[0]}; write them alike")
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _refer_to_arrays(name: str, folder: Path, spec: SourceSpec) -> PartRef:
+    own = spec.model_copy(update={"path": str(folder)})
+    stat = (folder / MANIFEST).stat()
+    return PartRef(name, (stat.st_size, stat.st_mtime_ns), own)

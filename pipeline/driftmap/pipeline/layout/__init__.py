@@ -1,0 +1,1 @@
+"""The layout stage: blocks in order, in parallel, or appended by ingestion."""

@@ -1,0 +1,101 @@
+"""Lay out the blocks of a store side by side on an executor: positions go from worker to worker, receipts come back."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from driftmap.engine import plan_rounds
+from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor
+from driftmap.pipeline.layout.exchange_task import BlockReceipt, Job, run_step
+from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.planning.exchange_schedule import plan_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.executors.base import Executor
+    from driftmap.pipeline.layout.sequential import LayoutJob
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.store import Store
+
+
+STAGE = "layout"
+"""What Dask's dashboard calls these tasks."""
+
+
+def lay_out_side_by_side(
+    store: Store, job: LayoutJob, executor: Executor, on_progress: Callable[[int, int], None]
+) -> None:
+    """Lay out every block that the store does not have yet; the graphs of all windows must be there.
+
+    Nothing is durable before a block's last round, so a layout that is stopped begins anew; since it gives the same
+    bytes, blocks that were committed are left as they are.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    job
+        Blocks, from `plan_side_blocks`, and settings.
+    executor
+        Where the blocks are laid out.
+    on_progress
+        Called with the windows whose core is committed, and the rows that this call has laid out; a block at work
+        counts by its steps.
+    """
+    blocks = job.blocks
+    tasks = _make_tasks(store, job, executor, n_blocks_done=store.n_blocks_done)
+    n_rows = sum(window.n_rows for window in store.state()[blocks[store.n_blocks_done].core.start :])
+    waiting: dict[int, BlockReceipt] = {}
+    for n_done, receipt in enumerate(executor.run_linked(run_step, tasks, STAGE), start=1):
+        if isinstance(receipt, BlockReceipt):
+            waiting[receipt.block] = receipt
+        while (number := store.n_blocks_done) in waiting:
+            _commit(store, job, blocks[number], waiting.pop(number))
+        n_laid_out = blocks[store.n_blocks_done - 1].core.stop if store.n_blocks_done else 0
+        on_progress(n_laid_out, n_rows * n_done // len(tasks))
+
+
+def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
+    """Lay all blocks out once more, in this process, and return the positions of all windows; nothing is written."""
+    executor = SerialExecutor()
+    tasks = _make_tasks(store, job, executor, is_written=False)
+    return {
+        index: positions
+        for placed in executor.run_linked(run_step, tasks, STAGE)
+        if placed is not None
+        for index, positions in placed.positions.items()
+    }
+
+
+def _make_tasks(store: Store, job: LayoutJob, executor: Executor, **which: Any) -> list[LinkedTask]:
+    """Make the tasks of all steps; `which` is for `plan_steps`."""
+    told = Job(store.location, uuid.uuid4().hex, executor.kept_bytes)
+    names = _name_blocks(store, job.blocks)
+    rounds = plan_rounds(job.settings, range(store.n_windows))
+    return [
+        LinkedTask(f"{step.kind} {names[step.block]}, round {step.round}", (told, step), needs, step.block)
+        for step, needs in plan_steps(job.blocks, len(rounds), **which)
+    ]
+
+
+def _commit(store: Store, job: LayoutJob, block: Block, receipt: BlockReceipt) -> None:
+    final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
+    seconds = {name: round(value, 6) for name, value in receipt._asdict().items() if name.endswith("_seconds")}
+    store.commit_layout(
+        {
+            "block": receipt.block,
+            "attempt": receipt.attempt,
+            "final": final,
+            "provisional": [index for index in block.core if index not in final],
+            "seconds": round(sum(seconds.values()), 6),
+            **seconds,
+        }
+    )
+
+
+def _name_blocks(store: Store, blocks: Sequence[Block]) -> list[str]:
+    labels = store.labels
+    return [f"windows {labels[block.core[0]]!r} to {labels[block.core[-1]]!r}" for block in blocks]

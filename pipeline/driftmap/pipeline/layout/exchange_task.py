@@ -1,0 +1,186 @@
+"""One step of one block of those that are laid out side by side, as a plain function; no Dask."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftmap.engine import BlockWindow, SideBlock, as_halo, lay_out_side_by_side, plan_rounds
+from driftmap.engine.settings import LayoutSettings
+from driftmap.engine.types import FuzzyGraph
+from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.graphs import build_graph as tasks
+from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.attempts import new_attempt, write_positions
+
+if TYPE_CHECKING:
+    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.exchange_schedule import Step
+    from driftmap.pipeline.store.location import Location
+
+
+class Job(NamedTuple):
+    """What every step of one layout is told."""
+
+    store: Location
+    run: str
+    """A name of its own for this call: what an earlier one left in a worker's memory is not taken for this one's."""
+    kept_bytes: int
+    """How much a worker keeps of blocks that it has read; what does not fit is read anew in every round."""
+
+
+class Placed(NamedTuple):
+    """Where the windows of a block's core stand after a step, and the seconds that the block took so far."""
+
+    positions: dict[int, Float32Array]
+    """By the windows' numbers in the run."""
+    read_seconds: float
+    carry_seconds: float
+    move_seconds: float
+
+
+class BlockReceipt(NamedTuple):
+    """What a worker says of the block whose maps it wrote; becomes true when the coordinator commits it."""
+
+    block: int
+    attempt: str
+    read_seconds: float
+    carry_seconds: float
+    move_seconds: float
+    write_seconds: float
+
+
+def run_step(job: Job, step: Step, *needed: Any) -> float | Placed | BlockReceipt:
+    """Run one step.
+
+    Parameters
+    ----------
+    job
+        Of the layout.
+    step
+        What to do; its block is read from the store where this process does not have it.
+    *needed
+        Results of the steps that it needs, in the order of `plan_steps`.
+
+    Returns
+    -------
+    Of reading, its seconds; of carrying and moving, where the core stands; of writing, a receipt.
+    """
+    started = time.perf_counter()
+    run = _open_run(job)
+    if step.kind == "write":
+        return _write(run, step, *needed)
+    block = run.take(step.block)
+    made: float | Placed
+    if step.kind == "carry":
+        made = _carry(run, step, block, *needed)
+    elif step.kind == "move":
+        made = _move(run, step, block, *needed)
+    else:
+        made = time.perf_counter() - started
+    if step.kind != "move" or step.round + 1 < len(run.rounds):
+        run.keep(step.block, block)
+    return made
+
+
+def warm_up() -> None:
+    """Load, or compile, the kernels of graphs and of the layout."""
+    tasks.warm_up()
+    ring = np.arange(8)
+    graph = FuzzyGraph(
+        indptr=np.arange(0, 17, 2, dtype=np.int64),
+        indices=np.sort(np.stack([(ring - 1) % 8, (ring + 1) % 8], axis=1)).ravel().astype(np.int32),
+        data=np.ones(16, dtype=np.float32),
+    )
+    relation = ring.astype(np.int32)
+    settings = LayoutSettings(n_epochs=2)
+    lay_out_side_by_side([BlockWindow(graph, 0), BlockWindow(graph, 1)], {(0, 1): relation}, settings, 0, [range(2)])
+
+
+def _carry(run: _Run, step: Step, block: SideBlock, read_seconds: float, *before: Placed) -> Placed:
+    started = time.perf_counter()
+    core, first = run.blocks[step.block].core, run.blocks[step.block].windows.start
+    there = {index: positions for placed in before for index, positions in placed.positions.items()}
+    halo = {index - first: there[index] for index in range(first, core.start)}
+    positions = dict(zip(core, block.carry(halo), strict=True))
+    return Placed(positions, read_seconds, time.perf_counter() - started, 0.0)
+
+
+def _move(run: _Run, step: Step, block: SideBlock, *around: Placed) -> Placed:
+    started = time.perf_counter()
+    windows, core = run.blocks[step.block].windows, run.blocks[step.block].core
+    there = {index: positions for placed in around for index, positions in placed.positions.items()}
+    moved = block.move(step.round, {index - windows.start: there[index] for index in windows})
+    own = next(placed for placed in around if core.start in placed.positions)
+    seconds = own.move_seconds + time.perf_counter() - started
+    return own._replace(positions=dict(zip(core, moved, strict=True)), move_seconds=seconds)
+
+
+def _write(run: _Run, step: Step, placed: Placed) -> BlockReceipt:
+    started = time.perf_counter()
+    attempt = new_attempt()
+    for index, positions in placed.positions.items():
+        write_positions(run.store.new_attempt(index, attempt), positions)
+    return BlockReceipt(step.block, attempt, *placed[1:], time.perf_counter() - started)
+
+
+@dataclass
+class _Run:
+    """What a process has of the layout that it works for."""
+
+    store: Store
+    config: RunConfig
+    blocks: list[Block]
+    rounds: list[range]
+    free_bytes: int
+    kept: dict[int, SideBlock]
+
+    def take(self, number: int) -> SideBlock:
+        """Take a block out of what is kept, or read it: a second task meanwhile would find none, and read its own."""
+        block = self.kept.pop(number, None)
+        if block is None:
+            return self._read(number)
+        self.free_bytes += block.n_bytes
+        return block
+
+    def keep(self, number: int, block: SideBlock) -> None:
+        """Keep a block for its next step, if there is room. Those kept before stay: each comes up once a round."""
+        if block.n_bytes <= self.free_bytes and number not in self.kept:
+            self.kept[number] = block
+            self.free_bytes -= block.n_bytes
+
+    def _read(self, number: int) -> SideBlock:
+        block = self.blocks[number]
+        settings = self.config.layout_settings()
+        ids = [self.store.window_ids(index) for index in block.windows]
+        windows = [BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
+        moved = range(len(block.halo), len(block.halo) + len(block.core))
+        return SideBlock(
+            [window if window.index in block.core else as_halo(window) for window in windows],
+            relate_windows(ids, settings.alignment_window_size, moved),
+            settings,
+            self.config.random_state,
+            self.rounds,
+        )
+
+
+@lru_cache(maxsize=1)
+def _open_run(job: Job) -> _Run:
+    store = Store.open(job.store)
+    config = RunConfig.from_json(store.config)
+    settings = config.layout_settings()
+    return _Run(
+        store=store,
+        config=config,
+        blocks=plan_side_blocks(store.n_windows, config.block_windows or 1, settings.alignment_window_size),
+        rounds=plan_rounds(settings, range(store.n_windows)),
+        free_bytes=job.kept_bytes,
+        kept={},
+    )

@@ -1,0 +1,222 @@
+"""One step of ingestion: the provisional windows, and one new one after them, are laid out before final ones.
+
+A batch of any size is taken in window by window, so that the maps do not depend on how often an ingest runs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftmap.engine import (
+    START_STREAM,
+    BlockWindow,
+    drift,
+    fit_similarity,
+    lay_out_block,
+    make_seed,
+    neighbour_preservation_from_graph,
+    relate_ids,
+    start_from_previous,
+)
+from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from driftmap.engine.settings import LayoutSettings
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.attempts import GraphReceipt
+
+    Ids = np.ndarray[Any, Any]
+
+
+MIN_PINS = 16
+"""Pairs of related rows below which a map is not turned: a few rows would say too little."""
+
+
+class Built(NamedTuple):
+    """A window whose graph is written, and waits for its place in the log."""
+
+    facts: dict[str, Any]
+    receipt: GraphReceipt
+
+
+class _Loaded(NamedTuple):
+    graph: FuzzyGraph
+    ids: Ids
+
+
+@dataclass
+class Stepper:
+    """Lays out step after step; the windows of a step are held for the next.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    settings
+        Of the layout; a value for each window of the run holds the last one for those that come after.
+    lookahead, random_state
+        Of the run.
+    """
+
+    store: Store
+    settings: LayoutSettings
+    lookahead: int
+    random_state: int
+
+    def __post_init__(self) -> None:
+        self._loaded: dict[int, _Loaded] = {}
+
+    def advance(self, built: Sequence[Built]) -> dict[int, float]:
+        """Take in windows whose graphs are built: one new one, or provisional ones that changed; and commit it.
+
+        Returns
+        -------
+        How far each provisional window moved, by its number.
+        """
+        started = time.perf_counter()
+        store = self.store
+        by_index = {window.receipt["index"]: window for window in built}
+        stop = max([store.n_windows, *(index + 1 for index in by_index)])
+        first_free = self._find_first_free(stop)
+        halo = range(max(0, first_free - self.settings.alignment_window_size), first_free)
+        free = range(first_free, stop)
+        placed = range(halo.start, store.n_windows)
+        before = {index: (store.window_ids(index), store.positions(index)) for index in placed}
+        self._load(range(halo.start, stop), by_index)
+        places = self._lay_out(halo, free, before, set(by_index))
+        attempt = new_attempt()
+        for index in free:
+            write_positions(store.make_attempt(index, attempt), places[index])
+        moved = {index: self._measure_move(index, before[index], places[index]) for index in free if index in before}
+        final = [index for index in free if is_final(index, stop, self.lookahead)]
+        store.commit_growth(
+            "ingest",
+            {
+                "block": store.n_blocks_done,
+                "attempt": attempt,
+                "windows": [window._asdict() for window in built],
+                "final": final,
+                "provisional": [index for index in free if index not in final],
+                "moved": {str(index): value for index, value in moved.items()},
+                "quality": self._measure_quality(free, places, by_index),
+                "seconds": round(time.perf_counter() - started, 6),
+            },
+        )
+        return moved
+
+    def _find_first_free(self, stop: int) -> int:
+        states = self.store.state()
+        first = len(states)
+        while first and states[first - 1].status != "final":
+            first -= 1
+        return min(first, stop)
+
+    def _load(self, windows: range, built: Mapping[int, Built]) -> None:
+        store = self.store
+        for index in set(self._loaded).difference(windows) | set(built):
+            self._loaded.pop(index, None)
+        for index in set(windows).difference(self._loaded):
+            if index in built:
+                attempt = store.make_attempt(index, built[index].receipt["attempt"])
+                self._loaded[index] = _Loaded(read_fuzzy_graph(attempt), read_texts(attempt, "ids"))
+            else:
+                self._loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_ids(index))
+
+    def _lay_out(
+        self, halo: range, free: range, before: Mapping[int, tuple[Ids, Float32Array]], changed: set[int]
+    ) -> dict[int, Float32Array]:
+        windows = []
+        for index in (*halo, *free):
+            positions = before[index][1] if index in before else None
+            if index in changed and index in before:
+                positions = self._place_anew(index, *before[index])
+            windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
+        ids = [self._loaded[index].ids for index in (*halo, *free)]
+        relations = relate_windows(ids, self.settings.alignment_window_size, range(len(halo), len(ids)))
+        settings = extend_settings(self.settings, free.stop)
+        places = lay_out_block(windows, relations, settings, self.random_state)
+        return dict(zip((*halo, *free), pin_to_halo(places, relations, len(halo)), strict=True))
+
+    def _place_anew(self, index: int, old_ids: Ids, old: Float32Array) -> Float32Array | None:
+        """Give the rows of a window that changed their former places; new rows go to their neighbours."""
+        graph, ids = self._loaded[index]
+        known = np.full((graph.n_rows, old.shape[1]), np.nan, dtype=np.float32)
+        relation = relate_ids(old_ids, ids)
+        is_there = relation >= 0
+        known[relation[is_there]] = old[is_there]
+        fallback = old[np.isfinite(old).all(axis=1)]
+        if not len(fallback):
+            return None
+        placed = start_from_previous(graph, known, fallback, make_seed(self.random_state, index, START_STREAM))
+        placed[np.diff(graph.indptr) == 0] = np.nan
+        return placed
+
+    def _measure_move(self, index: int, before: tuple[Ids, Float32Array], now: Float32Array) -> float:
+        moved = drift([before[1], now], [relate_ids(before[0], self._loaded[index].ids)])
+        return round(float(moved), 6) if np.isfinite(moved) else 0.0
+
+    def _measure_quality(
+        self,
+        free: range,
+        places: Mapping[int, Float32Array],
+        built: Mapping[int, Built],
+    ) -> dict[str, dict[str, float]]:
+        measured = {}
+        for index in free:
+            knn = self._read_knn(index, built)
+            figures = {"neighbours": neighbour_preservation_from_graph(knn.indices, places[index])}
+            if index - 1 in self._loaded:
+                older = places[index - 1]
+                relation = relate_ids(self._loaded[index - 1].ids, self._loaded[index].ids)
+                figures["related"] = float(np.count_nonzero(relation >= 0) / max(1, len(places[index])))
+                figures["drift"] = drift([older, places[index]], [relation])
+            measured[str(index)] = {
+                name: round(float(value), 6) for name, value in figures.items() if np.isfinite(value)
+            }
+        return measured
+
+    def _read_knn(self, index: int, built: Mapping[int, Built]) -> KnnGraph:
+        if index in built:
+            return read_knn_graph(self.store.make_attempt(index, built[index].receipt["attempt"]))
+        return self.store.knn_graph(index)
+
+
+def pin_to_halo(
+    places: Sequence[Float32Array], relations: Mapping[tuple[int, int], Relation], n_halo: int
+) -> list[Float32Array]:
+    """Turn and shift the windows that moved, all as one, to where their rows lie nearest to related final ones.
+
+    No loss but that of the alignment depends on place and turn, so the noise of every layout would add up: over 120
+    windows of 80 rows, a fifth of them new in each, the map slid by .95 of its spread and turned by 6 degrees without
+    this, and by .18 and 2 with it (tests/benchmarks/bench_ingest.py gauge).
+    """
+    pairs = [
+        (places[newer][relation[relation >= 0]], places[older][relation >= 0])
+        for (older, newer), relation in relations.items()
+        if older < n_halo <= newer
+    ]
+    if sum(len(moved) for moved, _ in pairs) < MIN_PINS:
+        return list(places)
+    moved, fixed = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    similarity = fit_similarity(moved, fixed, with_scale=False)
+    if np.linalg.det(similarity.rotation) < 0:  # rows on one line tell no turn
+        return list(places)
+    return [*places[:n_halo], *(similarity.apply(positions) for positions in places[n_halo:])]
+
+
+def extend_settings(settings: LayoutSettings, n_windows: int) -> LayoutSettings:
+    """Give the last of several values, one for each window of a run, to the windows that came after them."""
+    longer: dict[str, Any] = {}
+    for name, value in vars(settings).items():
+        if isinstance(value, tuple) and value and len(value) < n_windows:
+            longer[name] = value + (value[-1],) * (n_windows - len(value))
+    return replace(settings, **longer)

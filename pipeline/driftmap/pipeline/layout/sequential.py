@@ -1,0 +1,175 @@
+"""Walk the blocks of a store: lay each out with what is already final, publish it, carry it to the next."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from driftmap.engine import BlockWindow, lay_out_block, relate_ids
+from driftmap.pipeline.executors.machine import release_memory
+from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.store.attempts import new_attempt, write_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+
+    from driftmap.engine.settings import LayoutSettings
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.store import Store
+
+
+class LayoutJob(NamedTuple):
+    """What a layout is told, besides the store."""
+
+    blocks: Sequence[Block]
+    settings: LayoutSettings
+    lookahead: int
+    random_state: int
+    is_exchanged: bool = False
+    """Whether the blocks are laid out side by side, each again and again, not one after the other."""
+
+
+class Loaded(NamedTuple):
+    """What a layout reads of a window besides its positions."""
+
+    graph: FuzzyGraph
+    ids: np.ndarray[Any, Any]
+
+
+def lay_out_store(
+    store: Store,
+    job: LayoutJob,
+    on_progress: Callable[[int, int], None],
+    wait_for: Callable[[Iterable[int]], None] | None = None,
+) -> None:
+    """Lay out every block that the store does not have yet.
+
+    Only one block is held in memory. Positions are carried through the store, so a layout that is stopped and begun
+    again goes on from the very same bytes.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    job
+        Blocks and settings.
+    on_progress
+        Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
+        counts by its epochs.
+    wait_for
+        Called with the windows of a block before it is begun, and returns when their graphs are in the store. None:
+        they all are.
+    """
+    loaded: dict[int, Loaded] = {}
+    n_rows_done = 0
+    while (number := store.n_blocks_done) < len(job.blocks):
+        block = job.blocks[number]
+        if wait_for is not None:
+            wait_for(block.windows)
+        for index in set(loaded).difference(block.windows):
+            del loaded[index]
+        release_memory()
+        for index in set(block.windows).difference(loaded):
+            loaded[index] = load_window(store, index)
+        n_core_rows = sum(len(loaded[index].ids) for index in block.core)
+
+        def on_epoch(
+            done: int, total: int, start: int = block.core.start, before: int = n_rows_done, rows: int = n_core_rows
+        ) -> None:
+            on_progress(start, before + rows * done // max(1, total))
+
+        started = time.perf_counter()
+        places = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
+        _publish(store, job, number, places, time.perf_counter() - started)
+        del places  # before the next block is read
+        n_rows_done += n_core_rows
+        on_progress(block.core.stop, n_rows_done)
+
+
+def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range) -> Mapping[tuple[int, int], Relation]:
+    """Relate the rows of every two windows within reach by their ids, but for two windows that both stand still.
+
+    Parameters
+    ----------
+    ids
+        Ids of each window of a block.
+    reach
+        The alignment reach.
+    moved
+        The windows that move, by their places in the block.
+    """
+    return {
+        (older, newer): relate_ids(ids[older], ids[newer])
+        for newer in range(len(ids))
+        for older in range(max(0, newer - reach), newer)
+        if older in moved or newer in moved
+    }
+
+
+def load_window(store: Store, index: int) -> Loaded:
+    """Read a window's graph and ids."""
+    return Loaded(store.fuzzy_graph(index), store.window_ids(index))
+
+
+def lay_out_one(
+    job: LayoutJob,
+    block: Block,
+    loaded: Mapping[int, Loaded],
+    read_positions: Callable[[int], Float32Array | None],
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> dict[int, Float32Array]:
+    """Lay out one block.
+
+    Parameters
+    ----------
+    job, block
+        What is laid out, and how.
+    loaded
+        Every window of the block.
+    read_positions
+        Gives the positions that a window has before; None where it has none.
+    on_epoch
+        Called with the epochs that are done, and all there are.
+
+    Returns
+    -------
+    Positions of every window of the block.
+    """
+    windows = [
+        BlockWindow(
+            graph=loaded[index].graph,
+            index=index,
+            positions=read_positions(index),
+            is_fixed=index in block.halo,
+        )
+        for index in block.windows
+    ]
+    ids = [loaded[index].ids for index in block.windows]
+    relations = relate_windows(ids, job.settings.alignment_window_size, range(len(block.halo), len(ids)))
+    places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
+    return dict(zip(block.windows, places, strict=True))
+
+
+def _publish(store: Store, job: LayoutJob, number: int, places: Mapping[int, Float32Array], seconds: float) -> None:
+    block = job.blocks[number]
+    attempt = new_attempt()
+    moved = [*block.core, *block.lookahead]
+    for index in moved:
+        write_positions(store.new_attempt(index, attempt), places[index])
+    final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
+    store.commit_layout(
+        {
+            "block": number,
+            "attempt": attempt,
+            "final": final,
+            "provisional": [index for index in moved if index not in final],
+            "seconds": round(seconds, 6),
+        }
+    )
+
+
+def _read_positions(store: Store, index: int) -> Float32Array | None:
+    return store.positions(index) if store.state()[index].layout_attempt is not None else None

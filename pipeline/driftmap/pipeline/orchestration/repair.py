@@ -1,0 +1,202 @@
+"""Make damaged arrays of a store again: only them, and with the same bytes, or not at all.
+
+A graph is built anew from the source. A map is laid out anew with its block, from the positions that the log says its
+windows had before; where those are lost too, the block that they come from is laid out anew in memory first. Maps
+that were made later stay as they are, which is right only where the new map equals the lost one: its digest is
+compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out side by
+side all are laid out anew.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.graphs.build_graph import build_graph_task, warm_up
+from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+from driftmap.pipeline.layout.exchange import lay_out_again
+from driftmap.pipeline.layout.sequential import LayoutJob, lay_out_one, load_window
+from driftmap.pipeline.planning.memory import share_task_bytes
+from driftmap.pipeline.store.arrays import digest_values
+from driftmap.pipeline.store.attempts import Attempt, name_group, new_attempt, write_positions
+from driftmap.pipeline.store.checks import read_values_digests
+from driftmap.pipeline.store.commits import CommitLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.store.verify import Damage
+
+ADVICE = "restore the store from a copy, or make it anew under another name"
+
+
+def build_again(
+    store: Store,
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    place: Workplace,
+) -> Iterator[GraphReceipt]:
+    """Build the graphs of some windows, and give their receipts without committing them."""
+    max_bytes = share_task_bytes(place.find_limit())
+    with place.start(len(windows), warm_up) as executor:
+        yield from executor.map_unordered(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
+
+
+def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[GraphReceipt]) -> None:
+    """Put graphs that were built again in the place of damaged ones.
+
+    Parameters
+    ----------
+    store
+        Held and opened for writing.
+    damaged
+        What `find_damage` found.
+    receipts
+        Of the graphs that were built again.
+
+    Raises
+    ------
+    StoreError
+        When a graph that maps were made of does not come out as it was.
+    """
+    lost = {damage.number: damage for damage in damaged if damage.part == "graph"}
+    for receipt in receipts:
+        index = receipt["index"]
+        group, old = name_group(index, receipt["attempt"]), name_group(index, lost[index].attempt)
+        known, now = read_values_digests(store.location, old), read_values_digests(store.location, group)
+        changed = [array for array, digest in known.items() if now.get(array) != digest]
+        if changed and store.state()[index].layout_attempt is not None:
+            raise StoreError(
+                f"{lost[index]}. Built anew, {', '.join(changed)} came out otherwise than before, on another machine "
+                f"or with other versions of numpy or numba; the maps were made of what is lost: {ADVICE}"
+            )
+        store.commit_repair("rebuilt", {"receipt": receipt, "replaces": {str(index): lost[index].attempt}})
+
+
+def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> None:
+    """Lay the maps that are damaged out anew; graphs are whole.
+
+    Parameters
+    ----------
+    store
+        Held and opened for writing.
+    damaged
+        What `find_damage` found.
+    job
+        Blocks and settings of the run.
+
+    Raises
+    ------
+    StoreError
+        When a map cannot be made again as it was.
+    """
+    lost = {damage.number: damage for damage in damaged if damage.part == "map"}
+    if not lost:
+        return
+    layouts = _Layouts(store, job)
+    for name in dict.fromkeys(damage.attempt for damage in lost.values()):
+        started = time.perf_counter()
+        windows = [index for index, damage in lost.items() if damage.attempt == name]
+        try:
+            places = layouts.make(name)
+            layouts.refuse_changes(name, places, set(windows))
+        except DriftmapError as error:
+            raise StoreError(f"{lost[windows[0]]}. It cannot be made again: {error}; {ADVICE}") from error
+        attempt = new_attempt()
+        for index in windows:
+            write_positions(store.new_attempt(index, attempt), places[index])
+        payload = {"attempt": attempt, "windows": windows, "replaces": {str(index): name for index in windows}}
+        store.commit_repair("relaid", {**payload, "seconds": round(time.perf_counter() - started, 6)})
+
+
+class _Made(NamedTuple):
+    """One layout of the log."""
+
+    block: int
+    moved: tuple[int, ...]
+    before: dict[int, str]
+    """Attempts at the positions that windows had before it."""
+
+
+class _Layouts:
+    """The layouts that the log names, each of which can be made again from those before."""
+
+    def __init__(self, store: Store, job: LayoutJob) -> None:
+        self._store = store
+        self._job = job
+        self._made: dict[str, _Made] = {}
+        self._others: dict[str, str] = {}
+        """Attempts that are made in other ways, and the kinds of their commits."""
+        self._places: dict[str, dict[int, Float32Array]] = {}
+        current: dict[int, str] = {}
+        for commit in CommitLog(store.location).read_range(range(store.n_commits)):
+            payload = commit.payload
+            if commit.kind == "layout":
+                block = job.blocks[payload["block"]]
+                before = {index: current[index] for index in block.windows if index in current}
+                moved = (*payload["final"], *payload["provisional"])
+                self._made[payload["attempt"]] = _Made(payload["block"], moved, before)
+                current |= dict.fromkeys(moved, payload["attempt"])
+            elif commit.kind == "relaid":
+                old = {int(index): name for index, name in payload["replaces"].items()}
+                # What was made again is the same: whoever needs it may take either.
+                self._made[payload["attempt"]] = self._made[old[payload["windows"][0]]]
+                current |= dict.fromkeys(payload["windows"], payload["attempt"])
+            elif commit.kind == "ingest":
+                self._others[payload["attempt"]] = commit.kind
+
+    def make(self, name: str) -> Mapping[int, Float32Array]:
+        """Lay out anew what an attempt holds, or held; the last few are remembered."""
+        if name in self._places:
+            return self._places[name]
+        if name not in self._made:
+            raise StoreError(f"it was made by an {self._others.get(name, 'unknown')}, which looked at other windows")
+        if self._job.is_exchanged:
+            places = lay_out_again(self._store, self._job)
+            self._places = dict.fromkeys(self._made, places)
+            return places
+        made = self._made[name]
+        block = self._job.blocks[made.block]
+        loaded = {index: load_window(self._store, index) for index in block.windows}
+        places = lay_out_one(self._job, block, loaded, lambda index: self._read(index, made.before.get(index)))
+        while len(self._places) >= 2:
+            del self._places[next(iter(self._places))]
+        self._places[name] = places
+        return places
+
+    def refuse_changes(self, name: str, places: Mapping[int, Float32Array], lost: set[int]) -> None:
+        """Refuse positions that are not those that the attempt held, as far as anything tells."""
+        labels = self._store.labels
+        for index in self._made[name].moved:
+            if index in lost:
+                known = read_values_digests(self._store.location, name_group(index, name)).get("positions")
+                is_same = known in (None, digest_values(places[index]))
+            else:
+                try:
+                    is_same = self._attempt(index, name).read("positions").tobytes() == places[index].tobytes()
+                except StoreError:
+                    continue
+            if not is_same:
+                raise StoreError(
+                    f"laid out anew, the map of window {labels[index]!r} comes out otherwise than before, on another "
+                    "machine or with other versions of numpy or numba, and later maps were made from it"
+                )
+
+    def _read(self, index: int, name: str | None) -> Float32Array | None:
+        if name is None:
+            return None
+        try:
+            return self._attempt(index, name).read("positions")
+        except StoreError:
+            return self.make(name)[index]
+
+    def _attempt(self, index: int, name: str) -> Attempt:
+        return self._store.new_attempt(index, name)

@@ -1,0 +1,245 @@
+"""A run: plan the windows, have their graphs built, lay them out, and go on wherever an earlier run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig, differences
+from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace
+from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
+from driftmap.pipeline.orchestration.stages import Progress, RunWork
+from driftmap.pipeline.planning.memory import fit_tasks
+from driftmap.pipeline.planning.plan import Plan, make_plan
+from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources.stamps import explain_change
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.commits import has_commits
+from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
+from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.verify import find_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from driftmap.pipeline.executors import Client
+    from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+
+
+def plan(
+    source: object,
+    *,
+    config: RunConfig | None = None,
+    scheduler: str | Client | None = None,
+    memory_limit: int | str | None = None,
+    timed: bool = False,
+    **options: Any,
+) -> Plan:
+    """Cut a source into windows, and windows into blocks, and say what a run will take; writes nothing.
+
+    Parameters
+    ----------
+    source
+        Path, or `s3://` URL, of a Parquet file or folder or of a Zarr array or group; arrays or a table; or an opened
+        source.
+    config
+        Everything else that is said of a run, instead of `options`.
+    scheduler
+        As for `run`: what the workers have; so are `tls`, `workers` and `worker_memory`.
+    memory_limit
+        What a block may take, in bytes or as `"2GB"`; a quarter of the machine's memory when left out.
+    timed
+        Also read a window, build graphs and lay them out, to say roughly how long a run takes. No vectors are read
+        otherwise.
+    **options
+        As on the command line, with underscores.
+
+    Raises
+    ------
+    DriftmapError
+        When the source or a setting cannot be used, or a window's graph takes more memory than workers have and its
+        neighbours cannot be searched in blocks of rows.
+    """
+    place = _settle_place(scheduler, options)
+    opened, settled = _settle(source, config, options)
+    limit = place.find_limit()
+    planned = _make_fitting_plan(opened, settled, memory_limit, limit)
+    if not timed:
+        return planned
+    from driftmap.pipeline.planning.run_time import estimate_duration  # late: loads the kernels
+
+    n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
+    duration = estimate_duration(opened, planned.config, planned.windows, planned.blocks, n_at_once)
+    return replace(planned, duration=duration)
+
+
+def run(
+    source: object,
+    store: str | Path,
+    *,
+    config: RunConfig | None = None,
+    scheduler: str | Client | None = None,
+    memory_limit: int | str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    **options: Any,
+) -> Store:
+    """Make the maps of a source, or go on where an earlier run on the same store stopped.
+
+    Parameters
+    ----------
+    source, config, memory_limit, **options
+        As for `plan`; an existing store must have been made with the same ones.
+    store
+        Folder of the store, or `s3://bucket/prefix`; made when it is not there.
+    scheduler
+        Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
+        `tls://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
+        paths, and run the same versions.
+    progress
+        Called as windows come along.
+
+    Other Parameters
+    ----------------
+    tls
+        Folder with the certificates for a `tls://` address, as `driftmap certs` makes it; True: only refuse a scheduler
+        on a network that is reached without TLS, which else is warned of.
+    workers
+        Worker processes on this machine; one per core when left out.
+    worker_memory
+        What each of these may take, in bytes or as `"2GB"`; its share of three quarters of the memory when left out.
+    performance_report
+        File (HTML) for Dask's account of the run.
+    on_dashboard
+        Called with the address of Dask's dashboard.
+
+    Returns
+    -------
+    The store, opened for reading; every window has a map.
+
+    Raises
+    ------
+    DriftmapError
+        When the source, a setting or the store cannot be used; what was committed stays.
+    """
+    if scheduler is None:
+        refuse_unguarded_call()
+    place = _settle_place(scheduler, options)
+    opened, settled = _settle(source, config, options)
+    location = Location(store)
+    _refuse_arrays_far_away(opened, location)
+    # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
+    found = _open_again(location, opened, settled) if has_commits(location) else None
+    if found is None:
+        planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
+        place.prepare()
+        prepare_location(location)
+    elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
+        return Store.open(location)
+    with hold_lock(location) as lock:
+        if found is None and not has_commits(location):
+            _create(location, opened, planned)
+        # What another process committed until the lock was ours counts too.
+        written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
+        written.lock = lock
+        work = RunWork(written, planned, place, progress, opened)
+        work.repair()
+        work.finish()
+    return Store.open(location)
+
+
+def _make_fitting_plan(
+    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
+) -> Plan:
+    planned = make_plan(source, config, memory_limit, limit)
+    return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
+
+
+def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Workplace:
+    """Take what is said of the place out of the options."""
+    return Workplace.of(scheduler, **{name: options.pop(name) for name in WORKPLACE_OPTIONS if name in options})
+
+
+def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
+    if config is None:
+        opened = as_source(source, **{name: options[name] for name in COLUMN_OPTIONS if name in options})
+        return opened, RunConfig.from_options(opened.spec, **options)
+    if options:
+        raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
+    opened = as_source(source, **{name: getattr(config.source, name) or None for name in COLUMN_OPTIONS})
+    return opened, config.model_copy(update={"source": opened.spec})
+
+
+def _create(location: Location, source: Source, planned: Plan) -> None:
+    # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
+    spilled = _spill(source, location)
+    Store.create(
+        location,
+        config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
+        windows=[_as_facts(window) for window in planned.windows],
+        fingerprint=source.fingerprint(),
+    )
+
+
+def _open_again(location: Location, source: Source, config: RunConfig) -> tuple[Store, Plan]:
+    store = Store.open(location, read_only=False)
+    return store, _plan_again(store, source, config)
+
+
+def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
+    if store.growth.n_ingests or store.growth.generation:
+        raise StoreError(
+            f"the store {store.path} has grown since its run, by {store.growth.n_ingests} windows or more; "
+            "`driftmap ingest` goes on with it, or name another store"
+        )
+    stored = RunConfig.from_json(store.config)
+    if changes := differences(stored, config):
+        raise ConfigError(
+            f"the store {store.path} was made with other settings ({'; '.join(changes)}); "
+            "give the same ones to go on, or name another store"
+        )
+    changed = explain_change(store.fingerprint, source.fingerprint())
+    if not changed:
+        spilled = _spill(source, store.location)
+        planned = make_plan(spilled, stored.model_copy(update={"source": spilled.spec}), None)
+        if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
+            return planned
+    raise StoreError(
+        f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
+        f"({changed or 'its rows fall into other windows'}); name another store"
+    )
+
+
+def _refuse_arrays_far_away(source: Source, location: Location) -> None:
+    if source.spec.format == "arrays" and not source.spec.path and not location.is_local:
+        raise SourceError(
+            f"arrays from Python are kept in the store for the workers, and the store {location} is no folder; write "
+            "them as Parquet or Zarr where all workers see them, and give the path"
+        )
+
+
+def _spill(source: Source, location: Location) -> Source:
+    return source.spill(location.folder / SOURCE_FOLDER) if location.is_local else source
+
+
+def _as_facts(window: WindowPlan) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(window.runs, dtype="<i8").tobytes()).hexdigest()[:16]
+    return {
+        "label": window.label,
+        "n_rows": int(window.n_rows),
+        "start": window.start,
+        "end": window.end,
+        "digest": digest,
+    }
+
+
+def _stored_facts(store: Store) -> list[dict[str, Any]]:
+    names = ("label", "n_rows", "start", "end", "digest")
+    return [{name: getattr(window, name) for name in names} for window in store.state()]

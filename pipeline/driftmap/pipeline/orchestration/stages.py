@@ -1,0 +1,236 @@
+"""The work on a run's store: damage repaired, graphs built, blocks laid out, and word of how far it has come."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from driftmap.pipeline.planning.memory import fit_tasks, share_task_bytes
+from driftmap.pipeline.store.verify import find_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+
+    from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.layout.sequential import LayoutJob
+    from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.store import Store
+
+
+class Progress(NamedTuple):
+    """How far a stage of a run has come."""
+
+    stage: Literal["repair", "graphs", "layout"]
+    """`repair` comes only where something in the store was damaged, and counts the windows that it made again."""
+    windows_done: int
+    """Of the whole run, those of earlier calls included."""
+    windows_total: int
+    rows_done: int
+    """By this call; rows per second are `rows_done / seconds`."""
+    rows_total: int
+    seconds: float
+    """Since this call began the stage."""
+    windows_in_blocks: int = 0
+    """Windows of the stage `graphs` that do not fit a worker, see `Estimate`."""
+    row_blocks: int = 0
+    """Blocks of rows that these are read in."""
+
+
+class RunWork:
+    """What is to be done on the store of one run.
+
+    Parameters
+    ----------
+    store
+        Opened for writing, its lock held.
+    planned
+        The whole run.
+    place
+        Where graphs are built.
+    progress
+        Called with every step.
+    source
+        Of the run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        planned: Plan,
+        place: Workplace,
+        progress: Callable[[Progress], None] | None,
+        source: Source,
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._place = place
+        self._progress = progress
+        self._source = source
+        self._max_bytes: int | None = None
+        self._in_blocks = 0, 0
+
+    def repair(self) -> None:
+        """Make again what is damaged of what the store has."""
+        damaged = find_damage(self._store, with_older=False)
+        if not damaged:
+            return
+        from driftmap.pipeline.orchestration.repair import (  # late: loads the kernels
+            build_again,
+            repair_graphs,
+            repair_maps,
+        )
+
+        numbers = {damage.number for damage in damaged}
+        n_rows = self._count_rows(numbers)
+        report = _Reporter("repair", self._progress, len(numbers), n_rows)
+        report(0, 0)
+        graphs = {damage.number for damage in damaged if damage.part == "graph"}
+        lost = [self._planned.windows[index] for index in sorted(graphs)]
+        built = build_again(self._store, self._planned.config, lost, self._place) if lost else ()
+        repair_graphs(self._store, damaged, built)
+        repair_maps(self._store, damaged, self._make_job())
+        report(len(numbers), n_rows)
+
+    def finish(self) -> None:
+        """Build the graphs that are missing, and lay out the blocks that have no maps."""
+        missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
+        if self._planned.config.is_exchanged:
+            self._work_side_by_side(missing)
+        elif missing:
+            self._work_in_order(missing)
+        else:
+            self._lay_out()
+
+    def _fit_tasks(self, missing: list[WindowPlan]) -> None:
+        planned, limit = self._planned, self._place.find_limit()
+        fitted = fit_tasks(planned.estimate, self._source, planned.config, missing, limit)
+        # Where all windows fit, no task need reckon what its own takes.
+        self._max_bytes = share_task_bytes(limit) if fitted.windows_in_blocks else None
+        self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
+
+    def _work_in_order(self, missing: list[WindowPlan]) -> None:
+        """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
+        from driftmap.engine import limit_threads
+        from driftmap.pipeline.graphs.build_graph import warm_up
+        from driftmap.pipeline.graphs.stage import GraphWork
+
+        self._fit_tasks(missing)
+        with ThreadPoolExecutor(1, "driftmap-close") as closing, ExitStack() as building:
+            executor = building.enter_context(self._place.start(len(missing), warm_up))
+            report = self._report_graphs(missing)
+            config = self._planned.config
+            work = building.enter_context(GraphWork(self._store, config, missing, executor, report, self._max_bytes))
+            limit = building.enter_context(ExitStack())
+            limit.enter_context(limit_threads(executor.n_free_threads))
+            closed: list[Future[None]] = []
+
+            def end_building() -> None:
+                # Idle workers, and the scheduler in this process, would take a tenth of the layout's time; they end
+                # beside it, which takes them .4 s. Dask's own account of a run ends only where it was begun.
+                if not work.is_done or closed or self._place.on_dashboard is not None:
+                    return
+                if self._place.performance_report is not None:
+                    building.close()
+                    return
+                limit.close()
+                closed.append(closing.submit(building.pop_all().close))
+
+            def wait_for(indices: Iterable[int]) -> None:
+                work.wait_for(indices)
+                end_building()
+
+            def commit_ready() -> None:
+                work.commit_ready()
+                end_building()
+
+            self._lay_out(wait_for, commit_ready)
+            work.finish()
+            for future in closed:
+                future.result()
+
+    def _work_side_by_side(self, missing: list[WindowPlan]) -> None:
+        """Build all graphs, then lay all blocks out at once, on the workers too."""
+        blocks = self._planned.blocks
+        if self._store.n_blocks_done == len(blocks):
+            return
+        from driftmap.pipeline.graphs.stage import build_graphs
+        from driftmap.pipeline.layout.exchange import lay_out_side_by_side
+        from driftmap.pipeline.layout.exchange_task import warm_up
+
+        self._fit_tasks(missing)  # blocks too, also where all graphs are there
+        with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
+            report = self._report_graphs(missing)
+            build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)
+            lay_out_side_by_side(self._store, self._make_job(), executor, self._report_layout())
+
+    def _lay_out(
+        self,
+        wait_for: Callable[[Iterable[int]], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        missing = self._planned.blocks[self._store.n_blocks_done :]
+        if not missing:
+            return
+        from driftmap.pipeline.layout.sequential import lay_out_store  # late: loads the kernels
+
+        report = self._report_layout()
+        report(missing[0].core.start, 0)
+
+        def on_progress(n_windows: int, n_rows_done: int) -> None:
+            report(n_windows, n_rows_done)
+            if meanwhile is not None:
+                meanwhile()
+
+        lay_out_store(self._store, self._make_job(), on_progress, wait_for)
+
+    def _make_job(self) -> LayoutJob:
+        from driftmap.pipeline.layout.sequential import LayoutJob  # late: loads the kernels
+
+        config = self._planned.config
+        settings = config.layout_settings()
+        return LayoutJob(self._planned.blocks, settings, config.lookahead, config.random_state, config.is_exchanged)
+
+    def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
+        n_windows = len(self._planned.windows)
+        n_before = n_windows - len(missing)
+        report = _Reporter(
+            "graphs", self._progress, n_windows, self._count_rows(w.index for w in missing), self._in_blocks
+        )
+        return lambda n, n_rows: report(n_before + n, n_rows)
+
+    def _report_layout(self) -> _Reporter:
+        cores = [block.core for block in self._planned.blocks[self._store.n_blocks_done :]]
+        n_rows = sum(map(self._count_rows, cores))
+        return _Reporter("layout", self._progress, len(self._planned.windows), n_rows)
+
+    def _count_rows(self, indices: Iterable[int]) -> int:
+        return sum(self._planned.windows[index].n_rows for index in indices)
+
+
+class _Reporter:
+    """Calls `progress`, where there is one, with what a stage has done."""
+
+    def __init__(
+        self,
+        stage: Literal["repair", "graphs", "layout"],
+        progress: Callable[[Progress], None] | None,
+        windows_total: int,
+        rows_total: int,
+        in_blocks: tuple[int, int] = (0, 0),
+    ) -> None:
+        self._stage = stage
+        self._progress = progress
+        self._totals = windows_total, rows_total
+        self._in_blocks = in_blocks
+        self._started = time.perf_counter()
+
+    def __call__(self, windows_done: int, rows_done: int) -> None:
+        if self._progress is not None:
+            windows, rows = self._totals
+            seconds = time.perf_counter() - self._started
+            self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds, *self._in_blocks))

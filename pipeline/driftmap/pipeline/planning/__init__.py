@@ -1,0 +1,1 @@
+"""Pure planning: windows, blocks, memory and run time."""

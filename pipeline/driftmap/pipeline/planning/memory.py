@@ -1,0 +1,185 @@
+"""What a plan will take: memory of a graph task and of the coordinator, bytes in the store. Known before anything runs.
+
+Bounds from above, at most twice what is measured (tests/pipeline/test_estimates.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING
+
+from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks
+from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.executors.base import KEPT_SHARE
+from driftmap.pipeline.executors.machine import format_size
+from driftmap.pipeline.planning.blocks import row_bytes
+from driftmap.pipeline.planning.task_size import size_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import ReadEstimate
+
+WORKER_BYTES = 430 * 2**20
+"""A worker process that has built small graphs: Python, Dask, Arrow and the kernels. 298 MiB, 335 where it compiled
+them; and up to 90 more of libraries, by how their files came into the system's page cache, which Dask counts too."""
+COORDINATOR_BYTES = 570 * 2**20
+"""The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
+what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
+SIDE_WORKER_BYTES = COORDINATOR_BYTES
+"""A worker process that lays blocks out side by side with others, beside its blocks."""
+LIMIT_SHARE = 0.9
+"""Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
+
+_KEY_BYTES = 64
+"""Per row of the source, while windows are planned: keys as read, joined and numbered, and the order of rows."""
+_EDGES_PER_NEIGHBOUR = 1.7
+"""Stored edges of a symmetric graph; 1.3 where neighbours are mutual, 1.9 with many features."""
+_STORED_SHARE = 0.8
+"""What compression leaves of graphs."""
+_WINDOW_BYTES = 16 * 2**10
+"""Metadata of a window's arrays, and its commits."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan takes, in bytes."""
+
+    task_bytes: int
+    """Of the largest graph task at its peak, its process not counted."""
+    task_window: str
+    """Its window."""
+    worker_bytes: int
+    """Of a worker process that builds that graph, and lays out that block."""
+    coordinator_bytes: int
+    """Of the coordinator's process at its peak."""
+    store_bytes: int
+    block_bytes: int = 0
+    """Of the largest block, where workers lay blocks out side by side; else the coordinator has it."""
+    windows_in_blocks: int = 0
+    """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
+    row_blocks: int = 0
+    """Blocks of all these windows."""
+
+
+def estimate_plan(
+    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
+) -> Estimate:
+    """Estimate what a run takes; no vectors are read."""
+    largest = max(windows, key=lambda window: window.n_rows)
+    read = source.estimate_read(largest.n_rows)
+    task_bytes = size_task(source, largest.n_rows, config.graph_settings()).n_bytes
+    block_bytes = _block_bytes(read, config, windows, blocks)
+    on_workers, here = (block_bytes, 0) if config.is_exchanged else (0, block_bytes)
+    return Estimate(
+        task_bytes=task_bytes,
+        task_window=largest.label,
+        worker_bytes=_worker_bytes(task_bytes, on_workers),
+        coordinator_bytes=COORDINATOR_BYTES + max(_KEY_BYTES * source.n_rows, here),
+        store_bytes=_store_bytes(read, config, windows),
+        block_bytes=on_workers,
+    )
+
+
+def share_side_block_bytes(limit: WorkerLimit) -> int:
+    """Return what a block that a worker lays out may take; beside it the worker keeps others (`KEPT_SHARE`)."""
+    return int(((LIMIT_SHARE - KEPT_SHARE) * limit.n_bytes - SIDE_WORKER_BYTES) / limit.n_threads)
+
+
+def share_task_bytes(limit: WorkerLimit | None) -> int | None:
+    """Return what a task may take of a worker's memory; None: anything."""
+    return None if limit is None else int((LIMIT_SHARE * limit.n_bytes - WORKER_BYTES) / limit.n_threads)
+
+
+def fit_tasks(
+    estimate: Estimate, source: Source, config: RunConfig, windows: Sequence[WindowPlan], limit: WorkerLimit | None
+) -> Estimate:
+    """Reckon with the memory of workers: what does not fit is searched in blocks of rows, or refused.
+
+    Parameters
+    ----------
+    estimate, source, config, windows
+        Of the plan, or of those of its windows (if any) whose graphs are to be built; `estimate` as `estimate_plan`
+        made it.
+    limit
+        What workers have; None: no task is too large.
+
+    Raises
+    ------
+    PlanError
+        Saying what a task, or a block that a worker lays out, takes, what a worker has, and what to change.
+    """
+    max_bytes = share_task_bytes(limit)
+    if limit is not None:
+        _refuse_large_block(estimate, config, limit)
+    if limit is None or max_bytes is None or not windows or estimate.task_bytes <= max_bytes:
+        return estimate
+    settings = config.graph_settings()
+    counts = [window.n_rows for window in windows]
+    sizes = {n_rows: size_task(source, n_rows, settings, max_bytes) for n_rows in sorted(set(counts), reverse=True)}
+    longest = max(windows, key=lambda window: window.n_rows)
+    if (n_bytes := sizes[longest.n_rows].n_bytes) > max_bytes:
+        raise PlanError(_explain_large_task(longest, n_bytes, limit, config))
+    largest = max(windows, key=lambda window: sizes[window.n_rows].n_bytes)
+    task_bytes = sizes[largest.n_rows].n_bytes
+    blocked = [(n_rows, size) for n_rows in counts if (size := sizes[n_rows].block_rows) is not None]
+    return replace(
+        estimate,
+        task_bytes=task_bytes,
+        task_window=largest.label,
+        worker_bytes=_worker_bytes(task_bytes, estimate.block_bytes),
+        windows_in_blocks=len(blocked),
+        row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
+    )
+
+
+def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
+    return max(WORKER_BYTES + task_bytes, SIDE_WORKER_BYTES + block_bytes if block_bytes else 0)
+
+
+def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimit) -> None:
+    if estimate.block_bytes <= max(0, share_side_block_bytes(limit)):
+        return
+    need = SIDE_WORKER_BYTES + limit.n_threads * estimate.block_bytes
+    several = f" ({limit.n_threads} at once)" if limit.n_threads > 1 else ""
+    fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
+    raise PlanError(
+        f"the largest block takes {format_size(need)} in a worker{several}, which has {format_size(limit.n_bytes)} and "
+        f"may fill {LIMIT_SHARE - KEPT_SHARE:.0%} of it with what it works on; lower {fewer}, or {limit.cure}"
+    )
+
+
+def _explain_large_task(window: WindowPlan, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
+    need = WORKER_BYTES + limit.n_threads * n_bytes
+    several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
+    known = ", ".join(BLAS_METRICS)
+    if not can_search_blocks(config.graph_settings()):
+        why = f"; metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
+    elif window.n_rows > LEAST_BLOCK_ROWS:
+        why = f"; nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
+    else:
+        why = ""
+    return (
+        f"the graph of window {window.label!r} takes {format_size(need)} in a worker{several}, which has "
+        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.cure}, or make windows "
+        "smaller"
+    )
+
+
+def _block_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]) -> int:
+    reach = config.layout.alignment_window_size
+    width = row_bytes(config.graph.n_neighbors, config.layout.n_components, reach) + 4 * read.row_bytes
+    return max(sum(windows[index].n_rows for index in block.windows) for block in blocks) * width
+
+
+def _store_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan]) -> int:
+    k = config.graph.n_neighbors
+    graph = 8 * k + 8 * int(_EDGES_PER_NEIGHBOUR * (k - 1)) + 8
+    width = _STORED_SHARE * (graph + 8 + read.row_bytes) + 4 * config.layout.n_components
+    return int(sum(window.n_rows for window in windows) * width) + len(windows) * _WINDOW_BYTES

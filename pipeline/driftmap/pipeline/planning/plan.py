@@ -1,0 +1,92 @@
+"""What a run would do: its windows, its blocks, and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.executors.base import COORDINATOR_SHARE
+from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
+from driftmap.pipeline.planning.blocks import (
+    MAX_CORE_WINDOWS,
+    MAX_SIDE_CORE_WINDOWS,
+    choose_block_windows,
+    plan_blocks,
+    plan_side_blocks,
+)
+from driftmap.pipeline.planning.memory import estimate_plan, share_side_block_bytes
+from driftmap.pipeline.planning.windows import plan_windows
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.memory import Estimate
+    from driftmap.pipeline.planning.run_time import Duration
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+
+_CHOSEN_SHARE = 0.9
+"""Part of a worker's room for a block that the choice of its length fills: ids and labels come on top."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do."""
+
+    config: RunConfig
+    windows: list[WindowPlan]
+    blocks: list[Block]
+    estimate: Estimate
+    duration: Duration | None = None
+    """Where it was asked for."""
+
+    @property
+    def n_shared(self) -> int:
+        """Rows that the window before has too, by their ids where there are some."""
+        return sum(window.n_shared for window in self.windows)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all windows; a row counts in every window that has it."""
+        return sum(window.n_rows for window in self.windows)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.windows)} windows, {self.n_rows:,} rows, {len(self.blocks)} blocks"]
+        lines += [f"  {window.label}: {window.n_rows:,} rows" for window in self.windows]
+        return "\n".join(lines)
+
+
+def make_plan(
+    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None = None
+) -> Plan:
+    """Cut a source into windows and blocks, and reckon what they take; see `coordinator.plan`.
+
+    `limit` is what workers have: those that lay blocks out are to have room for them.
+    """
+    reach = config.layout.alignment_window_size
+    windows = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
+    if config.block_windows is None:
+        block_windows = choose_block_windows(
+            [window.n_rows for window in windows],
+            read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(config, limit),
+            n_neighbors=config.graph.n_neighbors,
+            n_components=config.layout.n_components,
+            lookahead=reach if config.is_exchanged else config.lookahead,
+            reach=reach,
+            at_most=MAX_SIDE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
+        )
+        config = config.model_copy(update={"block_windows": block_windows})
+    if config.is_exchanged:
+        blocks = plan_side_blocks(len(windows), config.block_windows or 1, reach)
+    else:
+        blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
+    return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks))
+
+
+def _share_of_block(config: RunConfig, limit: WorkerLimit | None) -> int:
+    here = int(COORDINATOR_SHARE * count_memory_bytes())
+    if not config.is_exchanged or limit is None:
+        return here
+    share = int(_CHOSEN_SHARE * share_side_block_bytes(limit))
+    return share if share > 0 else here  # too small for any block: what is refused says so

@@ -1,0 +1,179 @@
+"""Bound what a store holds: graphs of old windows, on request their maps, older generations, and what no log names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.config.time_spans import read_duration, step_back
+from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
+from driftmap.pipeline.store.lock import hold_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.windows import WindowState
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What was removed."""
+
+    graphs: tuple[str, ...]
+    """Windows whose graphs were removed, by label."""
+    maps: tuple[str, ...]
+    """Windows of which all but the facts in the log was removed."""
+    generations: tuple[int, ...]
+    n_files: int
+    n_bytes: int
+
+    def __str__(self) -> str:
+        parts = [f"graphs of {len(self.graphs):,} windows"] if self.graphs else []
+        parts += [f"maps of {len(self.maps):,} windows"] if self.maps else []
+        if self.generations:
+            parts.append(f"generation {', '.join(map(str, self.generations))}")
+        what = f"{', '.join(parts)}; " if parts else ""
+        return f"removed: {what}{self.n_files:,} files, {self.n_bytes / 1e6:.1f} MB"
+
+
+def prune(
+    store: str | Path, *, keep: str | None = None, embeddings: bool = False, wait_seconds: float = 0.0
+) -> PruneReport:
+    """Remove what a store does not need: older generations, superseded maps, and what kills left behind.
+
+    Final windows keep their maps, and the windows that the next ones are tied to keep everything.
+
+    Parameters
+    ----------
+    store
+        The store.
+    keep
+        Remove the graphs of windows that ended longer ago than this, such as `2y`, by the newest window; or, as a
+        whole number, of all but so many of the newest windows.
+    embeddings
+        Remove their maps, ids and labels too; the log goes on naming the windows.
+    wait_seconds
+        How long to wait for another process that writes to the store.
+
+    Raises
+    ------
+    DriftmapError
+        When the store cannot be opened or is in use, or `keep` cannot be read.
+    """
+    if embeddings and keep is None:
+        raise ConfigError("embeddings is given without keep, which says whose; give keep too, such as 2y")
+    location = Store.open(store).location
+    with hold_lock(location, wait_seconds=wait_seconds) as lock:
+        opened = Store.open(location, read_only=False)
+        opened.lock = lock
+        old = [] if keep is None else list_old_windows(opened, keep)
+        graphs = [window for window in old if not window.pruned and not embeddings]
+        maps = [window for window in old if window.pruned != "map" and embeddings]
+        generations = tuple(opened.growth.older)
+        if graphs or maps or generations:
+            commit_pruned(opened, graphs, maps, generations)
+        n_files, n_bytes = _sweep(opened)
+    return PruneReport(
+        tuple(window.label for window in graphs), tuple(window.label for window in maps), generations, n_files, n_bytes
+    )
+
+
+def prune_graphs(store: Store, keep: str) -> int:
+    """Remove the graphs of windows that an ingest finds older than `keep`; returns how many.
+
+    Only these windows are looked at, however many there are.
+    """
+    old = [window for window in list_old_windows(store, keep) if not window.pruned]
+    if old:
+        commit_pruned(store, old, [], ())
+    for window in old:
+        _delete_graph(store.location, window)
+    return len(old)
+
+
+def list_old_windows(store: Store, keep: str) -> list[WindowState]:
+    """List final windows that are older than `keep`, and are read by no later one.
+
+    Raises
+    ------
+    ConfigError
+        When `keep` cannot be read, or is a length of time and the windows are not made by time.
+    """
+    windows = store.state()
+    n_needed = RunConfig.from_json(store.config).layout.alignment_window_size
+    first_free = next((window.index for window in windows if window.status != "final"), len(windows))
+    can_go = windows[: max(0, first_free - n_needed)]
+    if keep.strip().isdecimal():
+        n_kept = int(keep)
+        return [window for window in can_go if window.index < len(windows) - n_kept]
+    length = read_duration(keep, "keep")
+    if not windows:
+        return []
+    if windows[-1].end is None:
+        raise ConfigError(f"keep is {keep!r}, but the windows are not made by time; give a number of windows to keep")
+    limit = step_back(np.datetime64(str(windows[-1].end), "us"), length)
+    return [window for window in can_go if np.datetime64(str(window.end), "us") <= limit]
+
+
+def commit_pruned(
+    store: Store, graphs: list[WindowState], maps: list[WindowState], generations: tuple[int, ...]
+) -> None:
+    """Say in the log what is gone, before it goes: a kill between the two leaves files that nothing names."""
+    store.commit_growth(
+        "pruned",
+        {
+            "graphs": [window.index for window in graphs],
+            "maps": [window.index for window in maps],
+            "generations": list(generations),
+        },
+    )
+
+
+def _sweep(store: Store) -> tuple[int, int]:
+    """Delete all files of windows that the log does not name, or names as gone; returns how many, and their bytes."""
+    named: dict[str, WindowState] = {}
+    for window in store.state():
+        if window.pruned == "map":
+            continue
+        for attempt in (window.graph_attempt, window.layout_attempt):
+            if attempt is not None:
+                named[name_group(window.index, attempt)] = window
+    doomed = {}
+    for file, size in store.location.list("windows").items():
+        parts = file.split("/")  # windows/<number>/<attempt>/<array>/...
+        owner = named.get("/".join(parts[:3]))
+        if len(parts) > 3 and (owner is None or (owner.pruned == "graph" and parts[3] in GRAPH_ARRAYS)):
+            doomed[file] = size
+    store.location.delete(doomed)
+    return len(doomed), sum(doomed.values())
+
+
+def _delete_graph(location: Location, window: WindowState) -> None:
+    if window.graph_attempt is None:
+        return
+    group = name_group(window.index, window.graph_attempt)
+    for array in GRAPH_ARRAYS:
+        location.delete(location.list(f"{group}/{array}"))
+
+
+def refuse_pruned(store: Store, first: int) -> None:
+    """Refuse to lay out windows from one on when those before it have lost their graphs.
+
+    Raises
+    ------
+    StoreError
+        Naming the window that lacks its graph.
+    """
+    n_needed = RunConfig.from_json(store.config).layout.alignment_window_size
+    for window in store.state()[max(0, first - n_needed) : first]:
+        if window.pruned:
+            raise StoreError(
+                f"the store cannot go back to before window {store.labels[first]!r}: the graph of {window.label!r}, to "
+                "which it is tied, was removed (keep); make a new store"
+            )
