@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_ingest.py gauge      # scale, centre and turn of a map over 500 ingested windows
     python tests/benchmarks/bench_ingest.py cost       # one more window in stores of 10, 100 and 1,000
 
-By hand, on an otherwise idle machine; tests/pipeline/test_ingest_long.py holds the bars.
+By hand, on an otherwise idle machine; tests/pipeline/ingestion/test_ingest_long.py holds the bars.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from driftmap.engine.core.validation import check_float
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array, KnnGraph
 
-# umap-learn's constants; equality with it to 1e-5 rests on them (tests/engine/test_fuzzy.py).
+# umap-learn's constants; equality with it to 1e-5 rests on them (tests/engine/graph/test_fuzzy.py).
 TOLERANCE = np.float32(1e-5)
 MIN_SIGMA_SCALE = 1e-3
 N_BISECTIONS = 64

@@ -116,7 +116,7 @@ def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: i
     Notes
     -----
     McInnes, Healy, Melville 2018 (arXiv 1802.03426), section 6; constants and weights are umap-learn's, with which
-    tests/engine/test_supervise.py compares.
+    tests/engine/graph/test_supervise.py compares.
     """
     settings = target.settings
     if settings.metric == "categorical":

@@ -132,7 +132,7 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
     """Put each large connected part without a place beside the placed rows, laid out by its own spectrum.
 
     Begun on top of other rows, a new group would still lie among them at the end: a carry pass is too short and too
-    cool to part them (tests/engine/test_iris_slices.py: clusters score .57 for one seed of eleven, else 1).
+    cool to part them (tests/engine/layout/test_iris_slices.py: clusters score .57 for one seed of eleven, else 1).
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components

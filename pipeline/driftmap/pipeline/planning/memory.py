@@ -1,6 +1,6 @@
 """What a plan will take: memory of a graph task and of the coordinator, bytes in the store. Known before anything runs.
 
-Bounds from above, at most twice what is measured (tests/pipeline/test_estimates.py).
+Bounds from above, at most twice what is measured (tests/pipeline/planning/test_memory.py).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _LEFT_SHARE = 0.2
 """What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows,
-once in eight, 9 MB (tests/pipeline/test_estimates.py)."""
+once in eight, 9 MB (tests/pipeline/planning/test_memory.py)."""
 _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 

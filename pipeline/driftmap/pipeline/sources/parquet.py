@@ -38,7 +38,7 @@ BUFFER_BYTES = 4 * 2**20
 
 Rows are decoded as they are read, since row groups may be large (1,048,576 rows when nothing else is said). A window of
 2,000 rows in a group of 400,000 rows of 64 features takes 25 MB and 0.02 to 0.7 s so; Arrow's data sets decode whole
-groups, 430 MB and 4 s (tests/pipeline/test_sources.py).
+groups, 430 MB and 4 s (tests/pipeline/sources/test_parquet.py).
 """
 REMOTE_BUFFER_BYTES = 32 * 2**20
 """The same from object storage, where each read is a request that takes as long as a few MB."""

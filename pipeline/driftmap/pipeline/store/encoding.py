@@ -1,7 +1,7 @@
 """Arrays as files of Zarr v3: the same bytes that zarr writes, without its event loop, and read without it.
 
 Writing the six arrays of a graph of 2,000 rows took 24 ms of a core through zarr and takes 4 so, of 100 rows 17 and 3.
-tests/pipeline/test_encoding.py compares the files, and has each side read what the other wrote.
+tests/pipeline/store/test_encoding.py compares the files, and has each side read what the other wrote.
 """
 
 from __future__ import annotations

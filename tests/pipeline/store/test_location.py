@@ -6,11 +6,10 @@ import pickle
 from pathlib import Path
 
 import pytest
+from tests.pipeline.conftest import SECRET
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.location import Location
-
-from .conftest import SECRET
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -19,7 +19,7 @@ from driftmap.pipeline.store.attempts import name_group
 from driftmap.pipeline.store.migrate import migrate_store
 from driftmap.pipeline.store.verify import find_damage
 
-VERSION_1 = Path(__file__).parent / "data" / "store-version-1.zip"
+VERSION_1 = Path(__file__).resolve().parents[1] / "data" / "store-version-1.zip"
 """Made by driftmap 0.1.0 as it was first: three windows of twelve rows."""
 
 

@@ -1,7 +1,7 @@
 """Months of ingestion: as good as one run over everything, in its place, at the same cost, and whole after kills.
 
-By hand: `pytest -m long tests/pipeline/test_ingest_long.py`; the figures come from `tests/benchmarks/bench_ingest.py`
-and `replay_ingest.py`.
+By hand: `pytest -m long tests/pipeline/ingestion/test_ingest_long.py`; the figures come from
+`tests/benchmarks/bench_ingest.py` and `replay_ingest.py`.
 """
 
 from __future__ import annotations

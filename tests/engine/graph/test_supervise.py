@@ -79,7 +79,7 @@ def test_values_equal_umap_learn(peer, rows, graph, weight, metric, n_neighbors)
     k = 10 if n_neighbors == -1 else n_neighbors
     other, _, _ = peer.fuzzy_simplicial_set(pairwise_distances(values, metric=metric), k, None, "precomputed")
     mixed = peer.general_simplicial_set_intersection(as_matrix(graph), other, weight)
-    # the target's own graph is equal to 1e-5 only: see tests/engine/test_fuzzy.py
+    # the target's own graph is equal to 1e-5 only: see tests/engine/graph/test_fuzzy.py
     assert_equal_to_peer(found, peer.reset_local_connectivity(mixed), atol=1e-5)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
+from tests.pipeline.conftest import SECRET
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli.app import run_command
@@ -17,8 +18,6 @@ from driftmap.pipeline.ingestion.placing import place
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.location import Location
-
-from .conftest import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
