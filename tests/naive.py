@@ -128,3 +128,25 @@ def drift(positions, relations, n_steps):
                 moved += [way] if math.isfinite(way) else []
         windows += [np.mean(moved)] if moved else []
     return float(np.mean(windows)) / spread
+
+
+def turnover(old, new, relation):
+    """Share of a row's nearest shared neighbours that the other window's list of as many does not have."""
+    shared = {int(r) for r in relation if r >= 0}
+    result = []
+    for i, partner in enumerate(relation):
+        here = [int(relation[j]) for j in old[i] if j not in (-1, i) and relation[j] >= 0]
+        there = [int(j) for j in new[partner] if j != partner and int(j) in shared]
+        k = min(len(here), len(there)) if partner >= 0 else 0
+        result.append(1 - len(set(here[:k]) & set(there[:k])) / k if k else math.nan)
+    return np.array(result)
+
+
+def displacement(old, new, relation):
+    """Distance between the positions of each related row, over the spread of both maps."""
+    variances = []
+    for window in (old, new):
+        finite = [p for p in window if all(math.isfinite(v) for v in p)]
+        variances.append(np.mean([np.mean((axis - np.mean(axis)) ** 2) for axis in np.array(finite).T]))
+    spread = math.sqrt(np.mean(variances))
+    return np.array([math.dist(p, new[j]) / spread if j >= 0 else math.nan for p, j in zip(old, relation, strict=True)])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         PAIRWISE_METRICS,
         build_knn_graph,
     )
+    from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
     from driftmap.engine.quality.diagnostics import find_movers
     from driftmap.engine.quality.measures import (
@@ -90,6 +91,7 @@ __all__ = [
     "compare_islands",
     "compose_relations",
     "count_bad_rows",
+    "displacement",
     "draw_thumbnails",
     "drift",
     "find_islands",
@@ -107,6 +109,7 @@ __all__ = [
     "make_seed",
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
+    "noise_floor",
     "place_rows",
     "plan_rounds",
     "relate_ids",
@@ -114,6 +117,7 @@ __all__ = [
     "smooth_paths",
     "start_from_previous",
     "trustworthiness",
+    "turnover",
     "window_values",
 ]
 
@@ -176,6 +180,11 @@ _ROOMS = {
         "EXACT_WORK",
         "PAIRWISE_METRICS",
         "build_knn_graph",
+    ),
+    "quality.change": (
+        "displacement",
+        "noise_floor",
+        "turnover",
     ),
     "quality.clusters": (
         "Islands",

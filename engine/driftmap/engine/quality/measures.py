@@ -19,6 +19,7 @@ from driftmap.engine.neighbours.normalise import scale_rows
 from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, read_rows, slice_distances
 from driftmap.engine.neighbours.search import BLOCK_BYTES, build_knn_graph, find_exact, measure_again
 from driftmap.engine.neighbours.sparse import scale_sparse_rows
+from driftmap.engine.quality.change import measure_spread
 from driftmap.engine.relations.relations import compose_relations
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def drift(positions: Sequence[npt.ArrayLike], relations: Sequence[Relation], n_s
     n_steps = check_int(n_steps, "n_steps", minimum=1)
     places = [check_matrix(p, f"positions[{t}]").astype(np.float64) for t, p in enumerate(positions)]
     _check_chain(places, relations)
-    spread = _measure_spread(places)
+    spread = measure_spread(places)
     moves = []
     for t in range(len(places) - n_steps):
         through = relations[t]
@@ -269,12 +270,6 @@ def _keep_finite(rows: Rows, positions: npt.ArrayLike, metric: Any) -> tuple[Row
     kept = np.flatnonzero(is_finite)
     is_precomputed = isinstance(metric, str) and metric == PRECOMPUTED
     return data[kept][:, kept] if is_precomputed else data[kept], places[kept]
-
-
-def _measure_spread(places: Sequence[npt.NDArray[Any]]) -> float:
-    finite = [p[np.isfinite(p).all(axis=1)] for p in places]
-    variances = [p.var(axis=0).mean() for p in finite if len(p)]
-    return float(np.sqrt(np.mean(variances))) if variances else 0.0
 
 
 def _check_chain(places: Sequence[npt.NDArray[Any]], relations: Sequence[Relation]) -> None:
