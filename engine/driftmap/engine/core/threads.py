@@ -27,6 +27,16 @@ def limit_threads(n_threads: int) -> Iterator[None]:
     """Let kernels that the calling thread runs use no more threads than these, one at least; the bytes stay the same.
 
     Within another limit the lower of the two holds.
+
+    Parameters
+    ----------
+    n_threads
+        Threads at most; below 1 counts as 1.
+
+    Yields
+    ------
+    None
+        The limits hold inside the context.
     """
     allowed = numba.get_num_threads()
     numba.set_num_threads(min(max(n_threads, 1), allowed))

@@ -26,7 +26,18 @@ _SIDE, _GAP, _NAME, _PER_LINE = 1000, 90, 190, 6  # units of the picture; a thum
 
 
 def choose_maps(n_maps: int) -> list[int]:
-    """Choose the maps that are drawn."""
+    """Choose the maps that are drawn.
+
+    Parameters
+    ----------
+    n_maps
+        Maps there are.
+
+    Returns
+    -------
+    list of int
+        Indices of the maps, ascending.
+    """
     chosen: list[int] = np.unique(np.linspace(0, n_maps - 1, min(n_maps, MAX_MAPS)).round().astype(int)).tolist()
     return chosen
 
@@ -52,7 +63,8 @@ def draw_thumbnails(
 
     Returns
     -------
-    The `<svg>` element; it names nothing outside itself.
+    str
+        The `<svg>` element; it names nothing outside itself.
     """
     planes = [_as_plane(np.asarray(one, dtype=np.float64)) for one in maps]
     low, scale = _frame(planes)

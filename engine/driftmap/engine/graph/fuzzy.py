@@ -41,7 +41,7 @@ def smooth_knn_distances(
     Returns
     -------
     sigmas, rhos
-        float32 (n,). sigma solves `sum_j exp(-max(0, d_j - rho) / sigma) = log2(k)` over columns 1 to k - 1, but is
+        Float32 (n,). sigma solves `sum_j exp(-max(0, d_j - rho) / sigma) = log2(k)` over columns 1 to k - 1, but is
         at least a thousandth of the row's mean distance (of all rows' mean where rho is 0).
 
     Notes
@@ -77,7 +77,8 @@ def build_fuzzy_graph(knn: KnnGraph, *, set_op_mix_ratio: float = 1.0, local_con
 
     Returns
     -------
-    Rows sorted by column, equal in both directions, no diagonal, no stored zero.
+    FuzzyGraph
+        Rows sorted by column, equal in both directions, no diagonal, no stored zero.
 
     Raises
     ------

@@ -35,7 +35,20 @@ LEAST_BLOCK_ROWS = 1_000
 
 
 def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
-    """Bound the memory that `build_window_graph` takes, the rows themselves (dense, float32) included."""
+    """Bound the memory that `build_window_graph` takes, the rows themselves (dense, float32) included.
+
+    Parameters
+    ----------
+    n_rows, n_features
+        Shape of the window.
+    settings
+        Of its graph.
+
+    Returns
+    -------
+    int
+        Bytes at the peak, the rows included.
+    """
     rows = 4 * n_rows * n_features
     neighbours = n_rows * settings.n_neighbors
     is_blas = isinstance(settings.metric, str) and settings.metric in BLAS_METRICS
@@ -71,6 +84,11 @@ def blocked_graph_bytes(
         Rows of a block.
     read_bytes
         What reading so many rows takes, they themselves included; when left out, what they take in float32.
+
+    Returns
+    -------
+    int
+        Bytes at the peak.
     """
     block_rows = min(block_rows, n_rows)
     n_kept = n_rows if block_rows == n_rows else 2 * block_rows
@@ -100,8 +118,9 @@ def choose_block_rows(
 
     Returns
     -------
-    Rows of a block, of which all but the last are equally large; None where not even `LEAST_BLOCK_ROWS` fit, or the
-    metric cannot be searched in blocks.
+    int | None
+        Rows of a block, of which all but the last are equally large; None where not even `LEAST_BLOCK_ROWS` fit, or
+        the metric cannot be searched in blocks.
     """
 
     def fits(n_blocks: int) -> bool:

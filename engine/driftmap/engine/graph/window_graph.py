@@ -40,6 +40,11 @@ def build_window_graph(
     target
         Labels or values that draw the fuzzy graph towards them; `supervise.read_target` makes it.
 
+    Returns
+    -------
+    WindowGraph
+        The kNN graph and the fuzzy graph, of n rows each.
+
     Raises
     ------
     InvalidInputError
@@ -74,8 +79,10 @@ def build_window_graph_from_blocks(
 
     Returns
     -------
-    The bytes of `build_window_graph` where that searches exactly, whatever the blocks. Above `knn.EXACT_WORK` it
-    searches the nearest parts of the data, and finds some .96 of the neighbours; in blocks the search stays exact.
+    WindowGraph
+        The bytes of `build_window_graph` where that searches exactly, whatever the blocks. Above `knn.EXACT_WORK` it
+        searches the nearest parts of the data, and finds some .96 of the neighbours; in blocks the search stays
+        exact.
 
     Raises
     ------

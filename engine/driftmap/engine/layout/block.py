@@ -70,7 +70,8 @@ def lay_out_block(
 
     Returns
     -------
-    One float32 (n, c) per window. Fixed windows come back as they were given. Rows without an edge are NaN.
+    list[Float32Array]
+        One float32 (n, c) per window. Fixed windows come back as they were given. Rows without an edge are NaN.
 
     Raises
     ------
@@ -93,7 +94,20 @@ def lay_out_block(
 
 
 def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
-    """Return the layout values of one window of the run: n_epochs, learning_rate, and the fields of WindowForces."""
+    """Return the layout values of one window of the run: n_epochs, learning_rate, and the fields of WindowForces.
+
+    Parameters
+    ----------
+    settings
+        Of the layout.
+    index
+        Number of the window.
+
+    Returns
+    -------
+    dict
+        Values by name.
+    """
 
     def of(value: Any) -> Any:
         return value[index] if isinstance(value, Sequence | np.ndarray) else value

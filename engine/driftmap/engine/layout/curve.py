@@ -26,7 +26,8 @@ def fit_curve(min_dist: float, spread: float) -> tuple[float, float]:
 
     Returns
     -------
-    a, b
+    tuple[float, float]
+        The parameters `a` and `b` of the curve.
 
     Raises
     ------

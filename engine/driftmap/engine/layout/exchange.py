@@ -135,7 +135,8 @@ def lay_out_side_by_side(
 
     Returns
     -------
-    As `lay_out_block`; with as many rounds as epochs also its bytes, at the same pace.
+    list[Float32Array]
+        As `lay_out_block`; with as many rounds as epochs also its bytes, at the same pace.
 
     Raises
     ------
@@ -186,6 +187,11 @@ def plan_rounds(
         Numbers of the windows that move, of all blocks.
     n_exchanges, pace
         As for `lay_out_side_by_side`.
+
+    Returns
+    -------
+    list of range
+        Epochs of each round.
     """
     n_epochs = [int(window_values(settings, index)["n_epochs"]) for index in indices]
     return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
@@ -204,7 +210,18 @@ def add_halo(core: range, n_windows: int, reach: int) -> range:
 
 
 def as_halo(window: BlockWindow) -> BlockWindow:
-    """Return a window as a block's halo has it: read where it stands at the time, never moved."""
+    """Return a window as a block's halo has it: read where it stands at the time, never moved.
+
+    Parameters
+    ----------
+    window
+        A window of a block.
+
+    Returns
+    -------
+    BlockWindow
+        The same window, fixed.
+    """
     return replace(window, positions=None, is_fixed=True, start=None)
 
 

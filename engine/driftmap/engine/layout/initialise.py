@@ -114,7 +114,8 @@ def start_from_previous(graph: FuzzyGraph, known: Float32Array, fallback: Float3
 
     Returns
     -------
-    float32 (n, c).
+    numpy.ndarray of float32
+        Shape (n, c).
     """
     positions = known.copy()
     is_new = np.isnan(known[:, 0])

@@ -44,7 +44,8 @@ def fit_similarity(moving: npt.ArrayLike, fixed: npt.ArrayLike, *, with_scale: b
 
     Returns
     -------
-    The identity where no row is left; a shift alone where the rows do not tell more.
+    Similarity
+        The identity where no row is left; a shift alone where the rows do not tell more.
 
     Notes
     -----

@@ -35,6 +35,15 @@ TRANSFORM_LEARNING_RATE = 0.25
 def find_nearest_rows(X: Any, rows: Rows, settings: GraphSettings) -> tuple[Int32Array, Float32Array]:
     """Find the nearest of a window's rows for each new row, exactly.
 
+    Parameters
+    ----------
+    X
+        New rows, (m, d).
+    rows
+        Of the window, (n, d).
+    settings
+        Of the window's graph: metric and n_neighbors.
+
     Returns
     -------
     indices, distances
@@ -139,7 +148,8 @@ def place_rows(
 
     Returns
     -------
-    float32 (m, c); NaN for a row none of whose neighbours has a place.
+    numpy.ndarray of float32
+        Shape (m, c); NaN for a row none of whose neighbours has a place.
     """
     has_place = np.asarray(np.isfinite(positions).all(axis=1))
     strengths = _weigh(distances, local_connectivity) * has_place[indices]

@@ -55,7 +55,18 @@ class _Loaded(NamedTuple):
 
 
 def can_search_blocks(settings: GraphSettings) -> bool:
-    """Tell whether a window can be searched in blocks: by the metrics that inner products give."""
+    """Tell whether a window can be searched in blocks: by the metrics that inner products give.
+
+    Parameters
+    ----------
+    settings
+        Of a window's graph.
+
+    Returns
+    -------
+    bool
+        True where only two blocks of rows need to be in memory at a time.
+    """
     return isinstance(settings.metric, str) and settings.metric in BLAS_METRICS and not settings.metric_kwds
 
 

@@ -100,8 +100,9 @@ def build_knn_graph(
 
     Returns
     -------
-    Column 0 is the row itself at distance 0, also where other rows equal it; then ascending, ties by row number. The
-    same bytes on any number of threads.
+    KnnGraph
+        Column 0 is the row itself at distance 0, also where other rows equal it; then ascending, ties by row number.
+        The same bytes on any number of threads.
 
     Raises
     ------

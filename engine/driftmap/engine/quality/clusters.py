@@ -59,6 +59,11 @@ def find_islands(labels: Int32Array, positions: npt.ArrayLike, n_labels: int, sp
     spread
         Of the layout: pieces nearer than a tenth of it are one.
 
+    Returns
+    -------
+    Islands
+        The islands, and the island of each row.
+
     Notes
     -----
     Rows are dropped into a grid whose cells are twice as wide as the rows of the label stand apart (the 90th percentile
@@ -83,7 +88,20 @@ def find_islands(labels: Int32Array, positions: npt.ArrayLike, n_labels: int, sp
 
 
 def compare_islands(old: Islands, new: Islands, relation: Relation) -> list[IslandChange]:
-    """Tell which islands split and merge between two windows, by their related rows, in order of their labels."""
+    """Tell which islands split and merge between two windows, by their related rows, in order of their labels.
+
+    Parameters
+    ----------
+    old, new
+        Islands of the older and the newer window.
+    relation
+        Old row -> new row, -1 for none.
+
+    Returns
+    -------
+    list of IslandChange
+        What split, merged, came or went.
+    """
     rows = np.flatnonzero(relation >= 0)
     before, after = old.of_row[rows], new.of_row[relation[rows]]
     kept = (before >= 0) & (after >= 0)

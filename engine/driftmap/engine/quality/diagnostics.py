@@ -156,8 +156,9 @@ def find_movers(graph: FuzzyGraph, old: npt.ArrayLike, new: npt.ArrayLike, relat
 
     Returns
     -------
-    The rows that moved most against their related neighbours, most first. A row without such neighbours counts with its
-    whole way.
+    list[Move]
+        The rows that moved most against their related neighbours, most first. A row without such neighbours counts
+        with its whole way.
     """
     from scipy.sparse import csr_array
 

@@ -56,7 +56,8 @@ def trustworthiness(rows: Rows, positions: npt.ArrayLike, n_neighbors: int = 15,
 
     Returns
     -------
-    In [0, 1]; 1 is best.
+    float
+        In [0, 1]; 1 is best.
 
     Notes
     -----
@@ -103,7 +104,8 @@ def neighbour_preservation(
 
     Returns
     -------
-    `mean_i |N_k(i) in the data and on the map| / k`, in [0, 1]; 1 is best.
+    float
+        `mean_i |N_k(i) in the data and on the map| / k`, in [0, 1]; 1 is best.
 
     Notes
     -----
@@ -132,7 +134,8 @@ def neighbour_preservation_from_graph(
 
     Returns
     -------
-    In [0, 1]; 1 is best; NaN where no row keeps a neighbour.
+    float
+        In [0, 1]; 1 is best; NaN where no row keeps a neighbour.
     """
     places = check_matrix(positions, "positions").astype(np.float32)
     indices = np.asarray(knn_indices)
@@ -178,8 +181,9 @@ def drift(positions: Sequence[npt.ArrayLike], relations: Sequence[Relation], n_s
 
     Returns
     -------
-    The mean distance between a row's places in windows t and t + n_steps, averaged over t and divided by the spread of
-    the layout; 0 is still. NaN where no row can be followed.
+    float
+        The mean distance between a row's places in windows t and t + n_steps, averaged over t and divided by the
+        spread of the layout; 0 is still. NaN where no row can be followed.
 
     Notes
     -----
@@ -203,7 +207,18 @@ def drift(positions: Sequence[npt.ArrayLike], relations: Sequence[Relation], n_s
 
 
 def count_bad_rows(positions: npt.ArrayLike) -> int:
-    """Count the rows whose place is not finite: those that every figure here leaves out."""
+    """Count the rows whose place is not finite: those that every figure here leaves out.
+
+    Parameters
+    ----------
+    positions
+        One map, (n, c).
+
+    Returns
+    -------
+    int
+        Rows with a coordinate that is NaN or infinite.
+    """
     places = check_matrix(positions, "positions")
     return int(np.count_nonzero(~np.isfinite(places).all(axis=1)))
 

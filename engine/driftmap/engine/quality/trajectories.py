@@ -26,7 +26,8 @@ def smooth_paths(places: npt.ArrayLike, n_steps: int) -> Float32Array:
 
     Returns
     -------
-    float32 (n, (T - 1) * n_steps + 1, c). Every n_steps-th point is one of the places.
+    numpy.ndarray of float32
+        Shape (n, (T - 1) * n_steps + 1, c). Every n_steps-th point is one of the places.
 
     Notes
     -----

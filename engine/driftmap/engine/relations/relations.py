@@ -37,7 +37,8 @@ def as_relation(given: object, n_old: int, n_new: int, name: str = "relation") -
 
     Returns
     -------
-    int32 (n_old,), -1 where an old row has no partner.
+    numpy.ndarray of int32
+        Shape (n_old,), -1 where an old row has no partner.
 
     Raises
     ------
@@ -63,7 +64,8 @@ def relate_ids(old_ids: npt.ArrayLike, new_ids: npt.ArrayLike) -> Relation:
 
     Returns
     -------
-    int32 (n,): the row in `new_ids` with the same id, -1 where there is none.
+    numpy.ndarray of int32
+        Shape (n,): the row in `new_ids` with the same id, -1 where there is none.
 
     Raises
     ------
@@ -131,7 +133,8 @@ def invert_relation(relation: Relation, n_new: int) -> Relation:
 
     Returns
     -------
-    int32 (n_new,), new row -> old row, -1 where there is none.
+    numpy.ndarray of int32
+        Shape (n_new,), new row -> old row, -1 where there is none.
     """
     inverse = np.full(n_new, -1, dtype=np.int32)
     old = np.flatnonzero(relation >= 0)
@@ -142,9 +145,15 @@ def invert_relation(relation: Relation, n_new: int) -> Relation:
 def compose_relations(first: Relation, second: Relation) -> Relation:
     """Follow rows through a window between: `first` from window r to s, `second` from s to t.
 
+    Parameters
+    ----------
+    first, second
+        Int32, as long as the older window has rows; -1 for none.
+
     Returns
     -------
-    int32, as long as `first`: rows of r to rows of t, -1 where either step has no partner.
+    numpy.ndarray of int32
+        As long as `first`: rows of r to rows of t, -1 where either step has no partner.
     """
     through = np.full(len(first), -1, dtype=np.int32)
     has = np.flatnonzero(first >= 0)
@@ -166,8 +175,9 @@ def alignment_weights(base: FuzzyGraph, other: FuzzyGraph, relation: Relation) -
 
     Returns
     -------
-    float32 (n,), in [0, 1]; 0 where `relation` is -1; 1 where no neighbour in either window is in both, since nothing
-    then says that the row changed.
+    numpy.ndarray of float32
+        Shape (n,), in [0, 1]; 0 where `relation` is -1; 1 where no neighbour in either window is in both, since
+        nothing then says that the row changed.
 
     Notes
     -----

@@ -83,7 +83,8 @@ def ingest(
 
     Returns
     -------
-    What was done, and what was left out or waits.
+    IngestReport
+        What was done, and what was left out or waits.
 
     Raises
     ------

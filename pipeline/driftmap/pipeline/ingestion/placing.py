@@ -121,6 +121,11 @@ def place(
     rows
         As for `Placer.place`.
 
+    Returns
+    -------
+    pyarrow.Table
+        The rows with their coordinates: `id`, x, y (and z), and the label columns.
+
     Raises
     ------
     DriftmapError

@@ -74,7 +74,8 @@ def animate(
 
     Returns
     -------
-    The path of the file.
+    Path
+        The path of the file.
 
     Raises
     ------

@@ -71,7 +71,8 @@ def plot_curves(
 
     Returns
     -------
-    plotly.graph_objects.Figure, one trace per label.
+    Any
+        Plotly.graph_objects.Figure, one trace per label.
 
     Raises
     ------

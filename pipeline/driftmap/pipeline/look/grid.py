@@ -70,7 +70,8 @@ def plot_grid(
 
     Returns
     -------
-    matplotlib.figure.Figure, unknown to pyplot: it shows itself in notebooks, and `savefig` writes it.
+    Any
+        Matplotlib.figure.Figure, unknown to pyplot: it shows itself in notebooks, and `savefig` writes it.
 
     Raises
     ------

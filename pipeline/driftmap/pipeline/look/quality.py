@@ -50,7 +50,8 @@ def measure_windows(store: Store) -> list[WindowQuality]:
 
     Returns
     -------
-    One row per window, in order.
+    list[WindowQuality]
+        One row per window, in order.
     """
     rows = []
     before: tuple[Array, Array] | None = None

@@ -49,7 +49,8 @@ def write_report(
 
     Returns
     -------
-    The path of the file.
+    Path
+        The path of the file.
     """
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)

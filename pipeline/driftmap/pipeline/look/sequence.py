@@ -99,6 +99,11 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
     windows
         Labels or numbers of windows, in the order in which they are drawn; every window with a map when left out.
 
+    Returns
+    -------
+    MapSequence
+        The maps in order of the windows.
+
     Raises
     ------
     StoreError

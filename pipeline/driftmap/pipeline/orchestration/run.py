@@ -62,6 +62,11 @@ def plan(
     **options
         As on the command line, with underscores.
 
+    Returns
+    -------
+    Plan
+        Windows, blocks and estimates; nothing is written.
+
     Raises
     ------
     DriftmapError
@@ -106,6 +111,11 @@ def run(
     progress
         Called as windows come along.
 
+    Returns
+    -------
+    Store
+        The store, opened for reading; every window has a map.
+
     Other Parameters
     ----------------
     tls
@@ -119,10 +129,6 @@ def run(
         File (HTML) for Dask's account of the run.
     on_dashboard
         Called with the address of Dask's dashboard.
-
-    Returns
-    -------
-    The store, opened for reading; every window has a map.
 
     Raises
     ------

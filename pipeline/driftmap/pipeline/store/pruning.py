@@ -61,6 +61,11 @@ def prune(
     wait_seconds
         How long to wait for another process that writes to the store.
 
+    Returns
+    -------
+    PruneReport
+        What was removed.
+
     Raises
     ------
     DriftmapError

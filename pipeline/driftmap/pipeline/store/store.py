@@ -407,5 +407,10 @@ def open_store(path: str | Path, *, generation: int | None = None) -> Store:
         The store: a folder, or `s3://bucket/prefix`.
     generation
         Show the windows of this generation, which `ingest --reopen` left behind; None: the newest.
+
+    Returns
+    -------
+    Store
+        Opened for reading.
     """
     return Store.open(path, generation=generation)
