@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,33 @@ def test_nothing_that_is_read_from_a_store_or_a_source_is_unpickled_or_executed(
                 assert not any(
                     word.arg == "allow_pickle" and ast.unparse(word.value) != "False" for word in node.keywords
                 )
+
+
+@pytest.mark.parametrize("layout", ["one folder, as installed", "two folders, as in development"])
+def test_both_halves_are_one_package_however_they_are_installed(layout, tmp_path):
+    folders = [ROOT / "engine", ROOT / "pipeline"]
+    if layout.startswith("one"):
+        (tmp_path / "driftmap").mkdir()
+        for entry in (entry for folder in folders for entry in (folder / "driftmap").iterdir()):
+            (tmp_path / "driftmap" / entry.name).symlink_to(entry)
+        folders = [tmp_path]
+    script = (
+        "import driftmap, driftmap.engine, driftmap.pipeline, driftmap.pipeline.store\n"
+        "print(driftmap.__file__, driftmap.engine.__file__, driftmap.pipeline.__file__, sep='\\n')\n"
+        "print([callable(getattr(driftmap, name)) or getattr(driftmap, name) for name in driftmap.__all__])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
+    *files, names = done.stdout.splitlines()
+    assert [any(Path(file).is_relative_to(folder) for folder in folders) for file in files] == [True] * 3
+    assert names == repr([True, version("driftmap"), *[True] * 4])
+
+
+def test_python_m_driftmap_is_the_command():
+    for module in ("driftmap", "driftmap.pipeline.cli"):
+        command = [sys.executable, "-m", module, "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"driftmap {version('driftmap')}\n"
+        assert not done.stderr
