@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         compose_relations,
         invert_relation,
         relate_ids,
+        sort_ids,
     )
     from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
     from driftmap.engine.types import FuzzyGraph, KnnGraph, Relation, WindowGraph
@@ -115,6 +116,7 @@ __all__ = [
     "relate_ids",
     "smooth_knn_distances",
     "smooth_paths",
+    "sort_ids",
     "start_from_previous",
     "trustworthiness",
     "turnover",
@@ -206,6 +208,7 @@ _ROOMS = {
         "compose_relations",
         "invert_relation",
         "relate_ids",
+        "sort_ids",
     ),
     "settings": (
         "GraphSettings",

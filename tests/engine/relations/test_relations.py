@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 
@@ -20,6 +21,7 @@ from driftmap.engine.relations.relations import (
     compose_relations,
     invert_relation,
     relate_ids,
+    sort_ids,
 )
 from driftmap.engine.settings import GraphSettings
 
@@ -262,3 +264,18 @@ def test_weights_of_windows_that_do_not_fit_are_refused():
     relation[0] = other.n_rows
     with pytest.raises(InvalidRelationError, match=f"points at row {other.n_rows} of other"):
         alignment_weights(base, other, relation)
+
+
+def test_ids_that_were_sorted_once_give_the_same_relations():
+    rng = np.random.default_rng(3)
+    windows = [rng.permutation(np.arange(60, dtype=dtype))[:40] for dtype in (np.int64, np.uint64, np.int32)]
+    windows += [np.array([], dtype=np.int64)]
+    found = [sort_ids(ids) for ids in windows]
+    assert sort_ids(found[0]) is found[0]
+    for old, new in itertools.product(range(4), repeat=2):
+        place = {int(name): row for row, name in enumerate(windows[new])}
+        expected = [place.get(int(name), -1) for name in windows[old]]
+        np.testing.assert_array_equal(relate_ids(found[old], found[new]), expected)
+        np.testing.assert_array_equal(relate_ids(found[old], windows[new]), expected)
+    with pytest.raises(InvalidInputError, match=r"ids\[2\] must be unique .* 7 is in rows 0 and 1"):
+        sort_ids([7, 7], "ids[2]")

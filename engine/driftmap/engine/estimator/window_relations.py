@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.relations.relations import as_relation, check_ids, compose_relations, relate_ids
+from driftmap.engine.relations.relations import as_relation, compose_relations, relate_ids, sort_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,9 +48,9 @@ class Ties:
     def add(self, size: int, relation: Any, ids: Any, relation_name: str = "relations", ids_name: str = "ids") -> None:
         """Add a window of `size` rows, tied to the newest one by a relation, old row -> new row, or by its ids."""
         if ids is not None:
-            ids = check_ids(ids, ids_name)
-            if len(ids) != size:
-                msg = f"{ids_name} has {len(ids)} ids for a window of {size} rows; give one id per row."
+            ids = sort_ids(ids, ids_name)
+            if len(ids.ids) != size:
+                msg = f"{ids_name} has {len(ids.ids)} ids for a window of {size} rows; give one id per row."
                 raise InvalidInputError(msg)
         step = None
         if self._sizes:

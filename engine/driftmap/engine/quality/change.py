@@ -35,7 +35,9 @@ def turnover(old_knn: npt.ArrayLike, new_knn: npt.ArrayLike, relation: Relation)
 
     Returns
     -------
-    float32 (n,), in [0, 1]; 0 where all stayed. NaN where a row has no partner, or no neighbour that both windows have.
+    numpy.ndarray of float32
+        Shape (n,), in [0, 1]; 0 where all stayed. NaN where a row has no partner, or no neighbour that both windows
+        have.
 
     Notes
     -----
@@ -68,7 +70,8 @@ def displacement(
 
     Returns
     -------
-    float32 (n,); NaN where a row has no partner, or no finite position in one of the windows.
+    numpy.ndarray of float32
+        Shape (n,); NaN where a row has no partner, or no finite position in one of the windows.
     """
     before, after = check_matrix(old, "old").astype(np.float64), check_matrix(new, "new").astype(np.float64)
     if before.shape[1] != after.shape[1]:
@@ -95,8 +98,9 @@ def noise_floor(row_turnover: npt.ArrayLike, row_displacement: npt.ArrayLike) ->
 
     Returns
     -------
-    Median displacement of the STILL_SHARE of rows with the least turnover, all rows of equal turnover included; NaN
-    where no row has both figures.
+    float
+        Median displacement of the STILL_SHARE of rows with the least turnover, all rows of equal turnover included;
+        NaN where no row has both figures.
     """
     change, moved = np.asarray(row_turnover, dtype=np.float64), np.asarray(row_displacement, dtype=np.float64)
     if change.shape != moved.shape or change.ndim != 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,13 +54,51 @@ def as_relation(given: object, n_old: int, n_new: int, name: str = "relation") -
     return relation
 
 
-def relate_ids(old_ids: npt.ArrayLike, new_ids: npt.ArrayLike) -> Relation:
+class SortedIds(NamedTuple):
+    """A window's ids, checked and sorted once for every window that they are related to; made by `sort_ids`."""
+
+    ids: npt.NDArray[Any]
+    """In the order of the rows."""
+    order: npt.NDArray[np.intp]
+    """Rows in the order of their ids."""
+
+
+def sort_ids(ids: npt.ArrayLike | SortedIds, name: str = "ids") -> SortedIds:
+    """Check and sort the ids of one window.
+
+    Parameters
+    ----------
+    ids
+        (n,) ids, each there once: integers, strings, bytes or numpy dates; sorted ones come back as they are.
+    name
+        How messages call them.
+
+    Returns
+    -------
+    SortedIds
+        Which `relate_ids` takes in place of the ids.
+
+    Raises
+    ------
+    InvalidInputError
+        When they are of another sort, not 1-D, or an id occurs twice.
+    """
+    if isinstance(ids, SortedIds):
+        return ids
+    array = _read_ids(ids, name)
+    order = np.argsort(array, kind="stable")
+    _refuse_repeated(array, array[order], name)
+    return SortedIds(array, order)
+
+
+def relate_ids(old_ids: npt.ArrayLike | SortedIds, new_ids: npt.ArrayLike | SortedIds) -> Relation:
     """Relate the rows of two windows that have the same entity id.
 
     Parameters
     ----------
     old_ids, new_ids
-        (n,) and (m,) ids, unique in each window: integers, strings, bytes or numpy dates, the same sort in both.
+        (n,) and (m,) ids, unique in each window: integers, strings, bytes or numpy dates, the same sort in both. Where
+        a window is related to several others, `sort_ids` of it saves checking and sorting it for each.
 
     Returns
     -------
@@ -72,7 +110,7 @@ def relate_ids(old_ids: npt.ArrayLike, new_ids: npt.ArrayLike) -> Relation:
     InvalidInputError
         When ids occur twice in a window, or the two windows' ids cannot be compared.
     """
-    old, new = check_ids(old_ids, "old_ids"), check_ids(new_ids, "new_ids")
+    (old, _), (new, order) = sort_ids(old_ids, "old_ids"), sort_ids(new_ids, "new_ids")
     relation = np.full(len(old), -1, dtype=np.int32)
     if len(old) == 0 or len(new) == 0:
         return relation
@@ -82,7 +120,7 @@ def relate_ids(old_ids: npt.ArrayLike, new_ids: npt.ArrayLike) -> Relation:
             raise InvalidInputError(msg)
         # unsigned ids above int64's range have no signed partner: 2**63 and more cannot be in the other window
         old, new = _as_signed(old), _as_signed(new)
-    order = np.argsort(new, kind="stable")
+        order = np.argsort(new, kind="stable")
     place = np.minimum(np.searchsorted(new, old, sorter=order), len(new) - 1)
     candidate = order[place]
     is_same = new[candidate] == old
@@ -98,6 +136,10 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
     InvalidInputError
         When they are of another sort, not 1-D, or an id occurs twice.
     """
+    return sort_ids(ids, name).ids
+
+
+def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     array = np.asarray(ids)
     if array.ndim != 1:
         msg = f"{name} must be 1-D, one id per row, got shape {array.shape}."
@@ -109,7 +151,10 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
     if array.dtype.kind not in "iuSUMm":
         msg = f"{name} must be integers, strings, bytes or dates, got dtype {array.dtype}; convert them first."
         raise InvalidInputError(msg)
-    ordered = np.sort(array)
+    return array
+
+
+def _refuse_repeated(array: npt.NDArray[Any], ordered: npt.NDArray[Any], name: str) -> None:
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(repeated):
         where = np.flatnonzero(array == repeated[0])
@@ -118,7 +163,6 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
             f" ({len(repeated)} repeated in all); keep one row per id and window."
         )
         raise InvalidInputError(msg)
-    return array
 
 
 def invert_relation(relation: Relation, n_new: int) -> Relation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import BlockWindow, lay_out_block, relate_ids
+from driftmap.engine import BlockWindow, lay_out_block, relate_ids, sort_ids
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.planning.blocks import is_final
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
@@ -101,8 +101,9 @@ def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range
     moved
         The windows that move, by their places in the block.
     """
+    found = [sort_ids(each) for each in ids]
     return {
-        (older, newer): relate_ids(ids[older], ids[newer])
+        (older, newer): relate_ids(found[older], found[newer])
         for newer in range(len(ids))
         for older in range(max(0, newer - reach), newer)
         if older in moved or newer in moved
