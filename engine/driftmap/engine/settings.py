@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class GraphSettings:
     """1: fuzzy union of both directions; 0: intersection."""
     local_connectivity: float = 1.0
     """How many nearest neighbours count as fully connected."""
+
+    def for_rows(self, n_rows: int) -> GraphSettings:
+        """Return the settings of a window of so many rows: a smaller one has all its rows as neighbours."""
+        return self if self.n_neighbors <= n_rows else replace(self, n_neighbors=n_rows)
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,9 @@ class PictureError(DriftmapError, ValueError):
     """A picture cannot be drawn as asked."""
 
 
+class PlanWarning(UserWarning):
+    """What a run decides for the user: windows that are left out, or have fewer neighbours than was asked for."""
+
+
 class MissingExtraError(DriftmapError, ImportError):
     """A library that is only needed for this is not installed."""

@@ -60,7 +60,8 @@ def test_windows_are_awaited_no_further_than_asked(planned):
 
 def test_a_window_that_cannot_be_built_is_named_and_the_ones_before_it_stay(planned):
     store, made = planned
-    config = made.config.model_copy(update={"graph": made.config.graph.model_copy(update={"n_neighbors": N_ROWS + 1})})
-    with pytest.raises(InvalidInputError, match=r"window 'rows 60-89'.*n_neighbors"):
+    kwds = {"metric_kwds": {"no_such_argument": 1}}
+    config = made.config.model_copy(update={"graph": made.config.graph.model_copy(update=kwds)})
+    with pytest.raises(InvalidInputError, match=r"window 'rows 60-89'.*no_such_argument"):
         build_graphs(store, config, made.windows[2:], SerialExecutor(), lambda *_: None)
     assert list_done(store) == []

@@ -282,8 +282,8 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(undisturbed, sourc
 
 def test_what_the_plan_refuses_makes_no_store(source, tmp_path):
     options = {name: value for name, value in OPTIONS.items() if name != "block_windows"}
-    with pytest.raises(PlanError, match="n_neighbors"):
-        run(source, tmp_path / "s", scheduler="serial", **{**OPTIONS, "n_neighbors": N_ROWS + 1})
+    with pytest.raises(PlanError, match="more than once"):
+        run(source, tmp_path / "s", scheduler="serial", **{**OPTIONS, "id": "party"})
     with pytest.raises(PlanError, match="memory_limit"):
         run(source, tmp_path / "s", scheduler="serial", memory_limit="10kB", **options)
     with pytest.raises(ConfigError, match="memory_limit"):

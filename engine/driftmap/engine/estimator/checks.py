@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ def build_graph(
     if settings.n_neighbors > n:
         message = f"window {index} has {n} rows, fewer than n_neighbors={settings.n_neighbors}: {n} are used."
         warnings.warn(message, UserWarning, stacklevel=4)
-        settings = dataclasses.replace(settings, n_neighbors=n)
+        settings = settings.for_rows(n)
     return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target).fuzzy
 
 

@@ -59,6 +59,11 @@ WINDOW_OPTIONS = (
     Option("stride", str, "Time from the start of a window to that of the next, such as 7D.", "DURATION"),
     Option("rows", int, "Length of a window in rows."),
     Option("row_stride", int, "Rows from the start of a window to that of the next."),
+    Option(
+        "on_empty",
+        click.Choice(["skip", "refuse"]),
+        "Leave out windows of fewer than two rows, and say so, or refuse them.  [default: skip]",
+    ),
     Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing ties their maps."),
 )
 RUN_OPTIONS = (

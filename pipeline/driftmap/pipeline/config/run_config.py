@@ -81,6 +81,8 @@ class WindowRule(_Settings):
     rows: Annotated[int, Field(ge=2)] | None = None
     row_stride: Count1 | None = None
     allow_unrelated: bool = False
+    on_empty: Literal["skip", "refuse"] = "skip"
+    """What becomes of windows of fewer than two rows, in a run and in every later ingest."""
 
     @field_validator("window", "stride")
     @classmethod

@@ -67,7 +67,7 @@ def build_graph_task(
     DriftmapError
         Of the class the source or the engine raised, its message led by the window's label.
     """
-    started = time.perf_counter()
+    started, settings = time.perf_counter(), settings.for_rows(window.n_rows)
     try:
         source = open_source(source_spec)
         refuse_change = partial(_refuse_changed_source, source_spec, store, fingerprint)

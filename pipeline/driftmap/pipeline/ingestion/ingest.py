@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.executors.tls import settle_scheduler
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -267,6 +268,11 @@ class _Ingest:
                 if isinstance(result, Refusal):
                     return _find_bad(rows, result)
                 self._advance([Built(rows.facts, result)])
+                if len(rows.ids) < (k := self._config.graph.n_neighbors):
+                    small = (
+                        f"window {rows.label!r} has {len(rows.ids)} rows, fewer than n_neighbors ({k}): all are used"
+                    )
+                    warnings.warn(small, PlanWarning, stacklevel=2)
                 self._report.new.append(rows.label)
                 self._on_event("window", {"window": rows.label, "rows": len(rows.ids), "index": rows.index})
         return None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driftmap.pipeline.ingestion.slots import BEFORE
+from driftmap.pipeline.planning.windows import LEAST_ROWS
+
 if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store import Store
@@ -37,6 +40,7 @@ def list_late(store: Store, slots: Slots) -> list[Late]:
     late += [
         Late(slot, slots.describe(slot).label, counts[slot], find_place(store, slots, slot))
         for slot in slots.list_passed(list_taken(store, slots), counts)
+        if slot == BEFORE or counts[slot] >= LEAST_ROWS  # one row is no window: a run left it out
     ]
     return sorted(late, key=lambda found: found.index)
 

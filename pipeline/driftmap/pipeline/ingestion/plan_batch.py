@@ -16,7 +16,7 @@ import numpy as np
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
 from driftmap.pipeline.ingestion.source_parts import read_pieces
-from driftmap.pipeline.planning.windows import encode_keys, show_values
+from driftmap.pipeline.planning.windows import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 MAX_NEW_WINDOWS = 32
 """Windows that are planned at a time: what is known of them is held until they are laid out."""
-
-MAX_SKIPPED_WINDOWS = 100
-"""So many windows without rows in a row are taken for a wrong time stamp, also where empty ones are skipped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +160,8 @@ class Planner:
         return self._feed.select([self._parts[name] for name in wanted], slot)
 
     def _plan_window(self, slot: str, index: int, n_rows: int) -> WindowRows:
-        least = self._config.graph.n_neighbors
-        if n_rows < least:
-            has = "no rows" if n_rows == 0 else f"{n_rows} row{'' if n_rows == 1 else 's'}"
-            raise _UnfitError(f"it has {has}, fewer than n_neighbors ({least})")
+        if n_rows < LEAST_ROWS:
+            raise _UnfitError(f"it has {'no rows' if n_rows == 0 else '1 row'}, and a map needs {LEAST_ROWS}")
         try:
             selected = self.select(slot)
         except SourceError as error:

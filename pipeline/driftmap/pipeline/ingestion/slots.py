@@ -149,9 +149,12 @@ class TimeSlots:
         """Whether a span's end has passed."""
         return until is None or bool(self.span(slot)[1] <= until)
 
-    def list_passed(self, taken: Iterable[str], counts: dict[str, int]) -> list[str]:  # noqa: ARG002 - of the protocol
-        """List `BEFORE`, where rows are that old: spans follow each other without a gap."""
-        return [BEFORE] if counts.get(BEFORE) else []
+    def list_passed(self, taken: Iterable[str], counts: dict[str, int]) -> list[str]:
+        """List `BEFORE`, where rows are that old, and spans with rows that a run left out as empty."""
+        passed = set(taken)
+        newest_taken = max((int(slot) for slot in passed), default=-1)
+        left_out = [slot for slot in counts if slot != BEFORE and slot not in passed and int(slot) < newest_taken]
+        return ([BEFORE] if counts.get(BEFORE) else []) + left_out
 
     def sort(self, slots: Iterable[str]) -> list[str]:
         """Put spans in order; `BEFORE` first."""

@@ -55,7 +55,7 @@ def build_rows_task(store: Location, order: GraphOrder, settings: GraphSettings,
     started = time.perf_counter()
     try:
         vectors, ids, labels = read_pieces(order.pieces)
-        graph = build_window_graph(vectors, settings, seed)
+        graph = build_window_graph(vectors, settings.for_rows(len(vectors)), seed)
     except DriftmapError as error:
         return Refusal(order.index, str(error))
     except Exception as error:

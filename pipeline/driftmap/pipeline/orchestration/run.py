@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig, differences
-from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
@@ -145,6 +146,8 @@ def run(
     found = _open_again(location, opened, settled) if has_commits(location) else None
     if found is None:
         planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
+        for note in planned.notes:
+            warnings.warn(note, PlanWarning, stacklevel=2)
         place.prepare()
         prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):

@@ -15,7 +15,8 @@ from driftmap.pipeline.planning.blocks import (
     plan_side_blocks,
 )
 from driftmap.pipeline.planning.memory import estimate_plan, share_side_block_bytes
-from driftmap.pipeline.planning.windows import plan_windows
+from driftmap.pipeline.planning.windows import LEAST_ROWS, plan_windows
+from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import RunConfig
@@ -40,6 +41,8 @@ class Plan:
     estimate: Estimate
     duration: Duration | None = None
     """Where it was asked for."""
+    skipped: tuple[str, ...] = ()
+    """Labels of windows that are left out, since they have fewer than two rows."""
 
     @property
     def n_shared(self) -> int:
@@ -50,6 +53,20 @@ class Plan:
     def n_rows(self) -> int:
         """Rows of all windows; a row counts in every window that has it."""
         return sum(window.n_rows for window in self.windows)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was decided for the user, one sentence each: windows that are left out, and those that are small."""
+        k = self.config.graph.n_neighbors
+        small = [f"{window.label!r} ({window.n_rows} rows)" for window in self.windows if window.n_rows < k]
+        notes = []
+        if self.skipped:
+            notes.append(
+                f"{_count(list(map(repr, self.skipped)))} left out, with fewer than {LEAST_ROWS} rows (on_empty)"
+            )
+        if small:
+            notes.append(f"{_count(small)} smaller than n_neighbors ({k}): all rows of such a window are neighbours")
+        return notes
 
     def __str__(self) -> str:
         lines = [f"{len(self.windows)} windows, {self.n_rows:,} rows, {len(self.blocks)} blocks"]
@@ -65,7 +82,7 @@ def make_plan(
     `limit` is what workers have: those that lay blocks out are to have room for them.
     """
     reach = config.layout.alignment_window_size
-    windows = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
+    windows, skipped = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
     if config.block_windows is None:
         block_windows = choose_block_windows(
             [window.n_rows for window in windows],
@@ -81,7 +98,11 @@ def make_plan(
         blocks = plan_side_blocks(len(windows), config.block_windows or 1, reach)
     else:
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
-    return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks))
+    return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks), skipped=tuple(skipped))
+
+
+def _count(names: list[str]) -> str:
+    return f"window {names[0]} is" if len(names) == 1 else f"{len(names)} windows ({name_some(names)}) are"
 
 
 def _share_of_block(config: RunConfig, limit: WorkerLimit | None) -> int:

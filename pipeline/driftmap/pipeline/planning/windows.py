@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 MAX_WINDOWS = 1_000_000
 """More than this is taken for a slip in the unit of a stride."""
 
+LEAST_ROWS = 2
+"""A window of fewer rows has no graph; one of fewer than n_neighbors has all its rows as neighbours."""
+
+MAX_SKIPPED_WINDOWS = 100
+"""So many consecutive windows without rows are taken for a wrong time stamp, also where empty ones are skipped."""
+
 _LABEL_UNITS: dict[str, Literal["Y", "M", "D", "h", "m", "s"]] = {
     "Y": "Y",
     "M": "M",
@@ -52,6 +58,14 @@ class WindowPlan:
     """Rows whose id, or which themselves where there are no ids, are in the window before too."""
 
 
+class PlannedWindows(NamedTuple):
+    """The windows of a run, and those that are left out of it."""
+
+    windows: list[WindowPlan]
+    skipped: list[str]
+    """Labels of windows of fewer than `LEAST_ROWS` rows, in order."""
+
+
 class _Cuts(NamedTuple):
     """Windows as pieces of the rows in one order, which may overlap."""
 
@@ -67,8 +81,17 @@ class _Cuts(NamedTuple):
         low, high = int(self.lows[index]), int(self.highs[index])
         return np.arange(low, high) if self.order is None else np.sort(self.order[low:high])
 
+    def pick(self, indices: Int64Array) -> _Cuts:
+        """Keep some of the pieces."""
 
-def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: int | None = None) -> list[WindowPlan]:
+        def of(texts: list[str]) -> list[str]:
+            return [texts[index] for index in indices.tolist()]
+
+        starts, ends = (None if texts is None else of(texts) for texts in (self.starts, self.ends))
+        return _Cuts(self.order, self.lows[indices], self.highs[indices], of(self.labels), starts, ends)
+
+
+def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: int | None = None) -> PlannedWindows:
     """Cut a source into windows.
 
     By time, windows start at the last border of the stride's unit at or before the first row (midnight for `7D`,
@@ -77,6 +100,8 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     otherwise. By rows, windows have exactly `rows` rows each, and rows at the end that do not fill another are left
     out. By a column, each of its values is a window, in ascending order, texts that are whole numbers as numbers.
 
+    Windows of fewer than `LEAST_ROWS` rows are left out, or refused where the rule says so (`on_empty`).
+
     Parameters
     ----------
     source
@@ -84,18 +109,19 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     rule
         How to cut. A stride that is not given is as long as the window.
     n_neighbors
-        No window may have fewer rows.
+        The last window in time needs so many rows, or it is left out as not filled yet.
     reach
         The alignment reach: how many windows apart two may be to be tied by a shared row or id. None: any number.
 
     Returns
     -------
-    The windows in order.
+    The windows in order, and the labels of those left out.
 
     Raises
     ------
     PlanError
-        When a window would be empty, have too few rows or an id twice, or when nothing ties the windows to each other.
+        When a window is empty and may not be, has an id twice, when all are empty, or when nothing relates the windows
+        to each other.
     SourceError
         When a key column is missing, has missing values, or is not of its kind.
     """
@@ -110,10 +136,11 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
         cuts = _cut_times(keys[source.spec.time or ""], window, stride, n_neighbors)
     else:
         cuts = _cut_values(keys[rule.by or ""], source.window_names)
-    _refuse_small(cuts, n_neighbors, rule)
+    cuts, skipped = _leave_out_empty(cuts, rule)
     ids = None if source.spec.id is None else keys[source.spec.id]
     shared = _refuse_ids(cuts, ids, rule, reach) if ids is not None else _refuse_apart(cuts, rule)
-    return [_plan_window(cuts, index, int(shared[index])) for index in range(len(cuts.labels))]
+    windows = [_plan_window(cuts, index, int(shared[index])) for index in range(len(cuts.labels))]
+    return PlannedWindows(windows, skipped)
 
 
 def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:
@@ -187,9 +214,8 @@ def show_times(moments: Times) -> list[str]:
 
 def _cut_values(values: Keys, names: Sequence[str] | None) -> _Cuts:
     uniques, codes = encode_keys(values)
-    if names is not None and len(uniques) < len(names):
-        empty = [repr(name) for number, name in enumerate(names) if number not in set(uniques.tolist())]
-        raise PlanError(f"{_count_windows(empty, 'has', 'have')} no rows; leave {_it(empty)} out")
+    if names is not None:  # the values are numbers of windows, of which some may have no rows
+        uniques, codes = np.arange(len(names)), values.astype(np.int64)
     sorting = _sort_values(uniques)
     rank = np.empty(len(uniques), dtype=np.int64)
     rank[sorting] = np.arange(len(uniques))
@@ -248,24 +274,27 @@ def show_values(values: Keys) -> list[str]:
     return [str(value) for value in values.tolist()]
 
 
-def _refuse_small(cuts: _Cuts, n_neighbors: int, rule: WindowRule) -> None:
+def _leave_out_empty(cuts: _Cuts, rule: WindowRule) -> tuple[_Cuts, list[str]]:
+    """Leave out windows of fewer than `LEAST_ROWS` rows, or refuse them; give the labels of what was left out."""
     counts = cuts.highs - cuts.lows
-    empty = [repr(cuts.labels[index]) for index in np.flatnonzero(counts == 0).tolist()]
-    if empty:
-        raise PlanError(
-            f"{_count_windows(empty, 'has', 'have')} no rows; every window needs some: make window "
-            f"({rule.window}) longer than the gap, or leave out the rows on one side of it"
-        )
-    small = [
-        f"{cuts.labels[index]!r} ({counts[index]} row{'' if counts[index] == 1 else 's'})"
-        for index in np.flatnonzero(counts < n_neighbors).tolist()
+    is_empty = counts < LEAST_ROWS
+    empty = [cuts.labels[index] for index in np.flatnonzero(is_empty).tolist()]
+    if not empty:
+        return cuts, []
+    named = [
+        repr(cuts.labels[index]) if counts[index] == 0 else f"{cuts.labels[index]!r} (1 row)"
+        for index in np.flatnonzero(is_empty).tolist()
     ]
-    if small:
-        cure = "" if rule.by else f", or make {'window' if rule.window else 'rows'} longer"
+    what = "no rows" if not counts[is_empty].any() else f"fewer than {LEAST_ROWS} rows"
+    if is_empty.all():
+        raise PlanError(f"{_count_windows(named, 'has', 'have')} {what}, and there is no other; make windows longer")
+    if rule.on_empty == "refuse":
+        longer = "" if rule.window is None else f", or make window ({rule.window}) longer than the gap"
         raise PlanError(
-            f"{_count_windows(small, 'has', 'have')} fewer rows than n_neighbors ({n_neighbors}); "
-            f"lower n_neighbors{cure}, or leave {_it(small)} out of the source"
+            f"{_count_windows(named, 'has', 'have')} {what}, and on_empty is 'refuse'; 'skip' leaves {_it(named)} "
+            f"out of the run{longer}"
         )
+    return cuts.pick(np.flatnonzero(~is_empty)), empty
 
 
 def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> Int64Array:
