@@ -60,6 +60,20 @@ WINDOW_OPTIONS = (
     Option("rows", int, "Length of a window in rows."),
     Option("row_stride", int, "Rows from the start of a window to that of the next."),
     Option(
+        "timezone",
+        str,
+        "Time zone whose clock says when days and months begin, such as Europe/Berlin; else that of the time column, "
+        "or UTC where it has none. Times without a zone are in UTC.",
+        "ZONE",
+    ),
+    Option(
+        "order",
+        str,
+        "Order of the windows of --by: its values, with commas between; natural (v2 before v10, months as in the year) "
+        "or text. Else that of its categories, or natural.",
+        "VALUES",
+    ),
+    Option(
         "on_empty",
         click.Choice(["skip", "refuse"]),
         "Leave out windows of fewer than two rows, and say so, or refuse them.  [default: skip]",

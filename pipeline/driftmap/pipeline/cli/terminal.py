@@ -111,7 +111,7 @@ def show_plan(plan: Plan) -> None:
         f"{blocks}",
         markup=False,
     )
-    for line in [*plan.notes, *_describe_estimate(plan)]:
+    for line in [plan.rule, *plan.notes, *_describe_estimate(plan)]:
         _plain().print(line, markup=False)
 
 
@@ -144,6 +144,9 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "n_rows": plan.n_rows,
         "n_shared_rows": plan.n_shared,
         "n_blocks": len(plan.blocks),
+        "rule": plan.rule,
+        "timezone": plan.config.windows.timezone,
+        "order": plan.config.windows.order,
         "skipped_windows": list(plan.skipped),
         "notes": plan.notes,
         **asdict(plan.estimate),

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from driftmap.engine import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS
 from driftmap.engine.settings import GraphSettings, LayoutSettings
 from driftmap.pipeline.config.time_spans import parse_duration
+from driftmap.pipeline.config.time_zones import UTC_NAMES, read_zone
+from driftmap.pipeline.config.window_order import read_order
 from driftmap.pipeline.errors import ConfigError
 
 Column = Annotated[str, Field(min_length=1)]
@@ -80,6 +82,10 @@ class WindowRule(_Settings):
     stride: str | None = None
     rows: Annotated[int, Field(ge=2)] | None = None
     row_stride: Count1 | None = None
+    timezone: str | None = None
+    """Whose clock says when days and months begin; None: that of the time column, UTC where it has no zone."""
+    order: str | tuple[str, ...] | None = None
+    """Of windows by a column: its values in order; None: that of its categories, or natural order."""
     allow_unrelated: bool = False
     on_empty: Literal["skip", "refuse"] = "skip"
     """What becomes of windows of fewer than two rows, in a run and in every later ingest."""
@@ -88,6 +94,18 @@ class WindowRule(_Settings):
     @classmethod
     def _read_duration(cls, value: str | None) -> str | None:
         return None if value is None else str(parse_duration(value))
+
+    @field_validator("timezone")
+    @classmethod
+    def _refuse_unknown_zone(cls, value: str | None) -> str | None:
+        if value not in UTC_NAMES:
+            read_zone(value or "")
+        return value
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _read_order(cls, value: object) -> object:
+        return read_order(value)
 
     @model_validator(mode="after")
     def _refuse_mixed(self) -> Self:
@@ -102,6 +120,9 @@ class WindowRule(_Settings):
         for stride, length in (("stride", "window"), ("row_stride", "rows")):
             if getattr(self, stride) is not None and length not in given:
                 raise ValueError(f"{stride} is {getattr(self, stride)!r}, but {length} is not given; it goes with it")
+        for name, what in (("order", "by"), ("timezone", "window")):
+            if getattr(self, name) is not None and what not in given and not (name == "timezone" and self.by):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but {what} is not given; it goes with it")
         if self.window and parse_duration(self.window).is_calendar and not parse_duration(self._stride).is_calendar:
             raise ValueError(
                 f"window is {self.window!r} and stride {self.stride!r}; a window of months or years starts with a "
@@ -292,11 +313,15 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 def differences(stored: RunConfig, now: RunConfig) -> list[str]:
     """Say in which options two configurations differ; empty where a run may go on with the other's store.
 
-    `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has.
+    `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has. So do
+    `timezone` and `order`.
     """
     ours, theirs = stored.to_options(), now.to_options()
     if ours["block_windows"] is None or theirs["block_windows"] is None:
         del ours["block_windows"]
+    for name, former in (("timezone", "UTC"), ("order", "text")):
+        ours[name] = ours[name] or former
+        theirs[name] = theirs[name] or ours[name]
     if stored.source.format == now.source.format == "arrays":
         del ours["source"]  # arrays from Python have no place of their own; their fingerprint tells them apart
     return [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.time_spans import parse_duration, read_duration, shift_times
+from driftmap.pipeline.config.time_spans import MICROSECONDS, parse_duration, read_duration, shift_times
+from driftmap.pipeline.config.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.ingestion.late import count_pending, list_late
 from driftmap.pipeline.ingestion.slots import make_slots
@@ -52,13 +53,14 @@ def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]
     late, n_pending = _count_rows(store)
     last = None if growth.last_ingest is None else datetime.fromisoformat(growth.last_ingest)
     moment = now or datetime.now(UTC)
+    zone = store.config.get("windows", {}).get("timezone")
     return {
         "generation": store.generation,
         "n_ingested": growth.n_ingests,
         "last_ingest": growth.last_ingest,
         "seconds_since_ingest": None if last is None else round((moment - last).total_seconds(), 3),
         "newest_row": growth.newest,
-        "lag_seconds": _measure_lag(growth.newest, windows[-1].end if windows else None),
+        "lag_seconds": _measure_lag(growth.newest, windows[-1].end if windows else None, zone),
         "rows_pending": n_pending,
         "rows_late": sum(late.values()),
         "late": late,
@@ -164,10 +166,10 @@ def _count_rows(store: Store) -> tuple[dict[str, int], int]:
     return {late.label: late.n_rows for late in list_late(store, slots)}, count_pending(store, slots)
 
 
-def _measure_lag(newest: str | None, end: str | None) -> float | None:
+def _measure_lag(newest: str | None, end: str | None, zone: str | None) -> float | None:
     if newest is None or end is None:
         return None
-    lag = np.datetime64(newest, "us") - np.datetime64(end, "us")
+    lag = np.datetime64(newest, "us") - to_utc(np.array([end], MICROSECONDS), zone)[0]
     return max(0.0, float(lag / np.timedelta64(1, "s")))
 
 

@@ -18,7 +18,9 @@ from driftmap.pipeline.config.time_spans import (
     parse_duration,
     shift_times,
 )
+from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.planning.value_order import TEXT, sort_texts
 from driftmap.pipeline.planning.windows import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -92,13 +94,18 @@ class TimeSlots:
     column
         Column of the rows' times.
     origin
-        Start of the first window.
+        Start of the first window, in local time.
     window, stride
         Length of a span, and from one start to the next.
+    zone
+        Time zone whose clock says when spans begin; None: UTC.
     """
 
-    def __init__(self, column: str, origin: np.datetime64, window: Duration, stride: Duration) -> None:
+    def __init__(
+        self, column: str, origin: np.datetime64, window: Duration, stride: Duration, zone: str | None = None
+    ) -> None:
         self.column = column
+        self._zone = zone
         self._origin = origin.astype(MICROSECONDS)
         self._window = window
         self._stride = stride
@@ -108,13 +115,13 @@ class TimeSlots:
         if len(keys) == 0:
             return {}
         ordered = np.sort(keys)
-        n_before = int(np.searchsorted(ordered, self._origin))
+        n_before = int(np.searchsorted(ordered, self._starts(np.arange(1))[0]))
         first, last = self._find_span(ordered[min(n_before, len(ordered) - 1)], ordered[-1])
         counts = {BEFORE: n_before} if n_before else {}
         if last < first:
             return counts
-        starts = self._starts(np.arange(first, last + 1))
-        sizes = np.searchsorted(ordered, shift_times(starts, self._window)) - np.searchsorted(ordered, starts)
+        numbers = np.arange(first, last + 1)
+        sizes = np.searchsorted(ordered, self._ends(numbers)) - np.searchsorted(ordered, self._starts(numbers))
         return counts | {str(first + k): int(sizes[k]) for k in np.flatnonzero(sizes)}
 
     def contains(self, keys: Keys, slot: str) -> npt.NDArray[np.bool_]:
@@ -126,14 +133,15 @@ class TimeSlots:
     def describe(self, slot: str) -> SlotFacts:
         """Name a span's window as `plan_windows` does."""
         if slot == BEFORE:
-            return SlotFacts(f"before {show_times(self._starts(np.arange(1)))[0]}", None, None)
-        start, end = self.span(slot)
-        label = label_times(np.array([start]), self._stride)[0]
-        return SlotFacts(label, show_times(np.array([start]))[0], show_times(np.array([end]))[0])
+            return SlotFacts(f"before {show_times(self._local_starts(np.arange(1)))[0]}", None, None)
+        start = self._local_starts(np.array([int(slot)]))
+        return SlotFacts(
+            label_times(start, self._stride)[0], show_times(start)[0], show_times(shift_times(start, self._window))[0]
+        )
 
     def find(self, label: str, start: str | None) -> str:  # noqa: ARG002 - of the protocol
         """Find the slot of a window by its start."""
-        return str(self._count_steps(np.datetime64(str(start), "us")))
+        return str(self._count_local_steps(np.datetime64(str(start), "us")))
 
     def list_open(self, taken: Iterable[str], counts: dict[str, int], until: np.datetime64 | None) -> list[str]:
         """List the spans after those that are taken, up to the last whole one; empty ones between are listed too."""
@@ -161,11 +169,17 @@ class TimeSlots:
         return sorted(slots, key=lambda slot: -1 if slot == BEFORE else int(slot))
 
     def span(self, slot: str) -> tuple[np.datetime64, np.datetime64]:
-        """Start and end of a span; the end does not belong to it."""
-        starts = self._starts(np.array([int(slot)]))
-        return starts[0], shift_times(starts, self._window)[0]
+        """Start and end of a span, in UTC; the end does not belong to it."""
+        number = np.array([int(slot)])
+        return self._starts(number)[0], self._ends(number)[0]
 
     def _starts(self, numbers: npt.NDArray[np.int64]) -> Keys:
+        return to_utc(self._local_starts(numbers), self._zone)
+
+    def _ends(self, numbers: npt.NDArray[np.int64]) -> Keys:
+        return to_utc(shift_times(self._local_starts(numbers), self._window), self._zone)
+
+    def _local_starts(self, numbers: npt.NDArray[np.int64]) -> Keys:
         return shift_times(np.full(len(numbers), self._origin), self._stride, numbers)
 
     def _find_span(self, oldest: np.datetime64, newest: np.datetime64) -> tuple[int, int]:
@@ -182,7 +196,7 @@ class TimeSlots:
         number = self._count_steps(until)
         low = max(-1, number - self._n_overlapping() - 1)
         numbers = np.arange(low, number + 1)
-        is_whole = shift_times(self._starts(numbers), self._window) <= until
+        is_whole = self._ends(numbers) <= until
         return int(numbers[is_whole][-1]) if is_whole.any() else -1
 
     def _n_overlapping(self) -> int:
@@ -193,7 +207,20 @@ class TimeSlots:
         return 1 + _micros(self._window) // shortest
 
     def _count_steps(self, moment: np.datetime64) -> int:
-        """Count the whole strides from the origin to a moment; below 0 where it is earlier."""
+        """Count the whole strides from the origin to a moment in UTC; below 0 where it is earlier."""
+        number = self._count_local_steps(to_local(np.array([moment], MICROSECONDS), self._zone)[0])
+        if self._zone in UTC_NAMES:
+            return number
+        # Where the clock is put back, a later moment may have an earlier local time.
+        slack = (
+            1
+            if self._stride.is_calendar
+            else 1 + int(LONGEST_SHIFT.astype("m8[us]").astype(int)) // _micros(self._stride)
+        )
+        numbers = np.arange(number - slack, number + slack + 1)
+        return int(numbers[np.searchsorted(self._starts(numbers), moment, side="right") - 1])
+
+    def _count_local_steps(self, moment: np.datetime64) -> int:
         if self._stride.is_calendar:
             months = int((moment.astype(MONTHS) - self._origin.astype(MONTHS)).astype(np.int64))
             return months // _months(self._stride)
@@ -201,10 +228,22 @@ class TimeSlots:
 
 
 class ValueSlots:
-    """Values of a column, in ascending order; texts that are numbers as numbers."""
+    """Values of a column, in the order of the run's rule; values that it does not name follow.
 
-    def __init__(self, column: str) -> None:
+    Parameters
+    ----------
+    column
+        The column.
+    order
+        As `sort_texts` takes it; None in stores that were made before there was a choice.
+    zone
+        Time zone in which times are shown.
+    """
+
+    def __init__(self, column: str, order: str | tuple[str, ...] | None = None, zone: str | None = None) -> None:
         self.column = column
+        self._order = order
+        self._zone = zone
 
     def count(self, keys: Keys) -> dict[str, int]:
         """Count rows by value."""
@@ -212,12 +251,12 @@ class ValueSlots:
             return {}
         uniques, codes = encode_keys(keys)
         sizes = np.bincount(codes, minlength=len(uniques)).tolist()
-        return dict(zip(_show_each(uniques), sizes, strict=True))
+        return dict(zip(self._show_each(uniques), sizes, strict=True))
 
     def contains(self, keys: Keys, slot: str) -> npt.NDArray[np.bool_]:
         """Tell for each row whether it has a value."""
         uniques, codes = encode_keys(keys)
-        is_it = np.array([label == slot for label in _show_each(uniques)], dtype=np.bool_)
+        is_it = np.array([label == slot for label in self._show_each(uniques)], dtype=np.bool_)
         return is_it[codes]
 
     def describe(self, slot: str) -> SlotFacts:
@@ -231,25 +270,36 @@ class ValueSlots:
     def list_open(self, taken: Iterable[str], counts: dict[str, int], until: np.datetime64 | None) -> list[str]:
         """List the values after the last that is taken; the newest of all is whole only when nothing more comes."""
         passed = set(taken)
-        ordered = _sort_labels({*passed, *counts})
+        ordered = self.sort({*passed, *counts})
         newest_taken = max((place for place, label in enumerate(ordered) if label in passed), default=-1)
         open_values = ordered[newest_taken + 1 :]
         return open_values if until is None else open_values[:-1]
 
     def is_whole(self, slot: str, counts: dict[str, int], until: np.datetime64 | None) -> bool:
         """Whether a later value is there."""
-        return until is None or _sort_labels({*counts, slot})[-1] != slot
+        return until is None or self.sort({*counts, slot})[-1] != slot
 
     def list_passed(self, taken: Iterable[str], counts: dict[str, int]) -> list[str]:
         """List values that came after a later one was taken."""
         passed = set(taken)
-        ordered = _sort_labels({*passed, *counts})
+        ordered = self.sort({*passed, *counts})
         newest_taken = max((place for place, label in enumerate(ordered) if label in passed), default=-1)
         return [label for label in ordered[: newest_taken + 1] if label not in passed]
 
     def sort(self, slots: Iterable[str]) -> list[str]:
-        """Put values in ascending order."""
-        return _sort_labels(slots)
+        """Put values in order."""
+        there = list(slots)
+        if self._order is not None and self._order != TEXT:
+            return [there[number] for number in sort_texts(there, self._order)]
+        try:
+            return sorted(there, key=lambda label: (float(label), label))
+        except ValueError:
+            return sorted(there)
+
+    def _show_each(self, uniques: Keys) -> list[str]:
+        # One by one: dates are shown with the time of day as soon as one of several has one.
+        values = to_local(uniques, self._zone) if uniques.dtype.kind == "M" else uniques
+        return [show_values(values[place : place + 1])[0] for place in range(len(values))]
 
 
 def make_slots(config: RunConfig, origin: str | None) -> Slots:
@@ -264,9 +314,9 @@ def make_slots(config: RunConfig, origin: str | None) -> Slots:
     if rule.window is not None and config.source.time is not None and origin is not None:
         window = parse_duration(rule.window)
         stride = window if rule.stride is None else parse_duration(rule.stride)
-        return TimeSlots(config.source.time, np.datetime64(origin, "us"), window, stride)
+        return TimeSlots(config.source.time, np.datetime64(origin, "us"), window, stride, rule.timezone)
     if rule.by is not None:
-        return ValueSlots(rule.by)
+        return ValueSlots(rule.by, rule.order, rule.timezone)
     raise PlanError(
         f"the store's windows have {rule.rows} rows each (rows); only windows by time (window) or by a column's values "
         "(by) can be ingested, since which rows come next would depend on the order in which files arrive"
@@ -276,19 +326,6 @@ def make_slots(config: RunConfig, origin: str | None) -> Slots:
 def name_slots(slots: Slots, names: Sequence[str]) -> str:
     """Name the windows of a few slots."""
     return name_some([repr(slots.describe(name).label) for name in names])
-
-
-def _show_each(uniques: Keys) -> list[str]:
-    # One by one: dates are shown with the time of day as soon as one of several has one.
-    return [show_values(uniques[place : place + 1])[0] for place in range(len(uniques))]
-
-
-def _sort_labels(labels: Iterable[str]) -> list[str]:
-    there = list(labels)
-    try:
-        return sorted(there, key=lambda label: (float(label), label))
-    except ValueError:
-        return sorted(there)
 
 
 def _months(step: Duration) -> int:

@@ -16,6 +16,7 @@ from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
+from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
@@ -167,6 +168,7 @@ def run(
 def _make_fitting_plan(
     source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
 ) -> Plan:
+    config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
     planned = make_plan(source, config, memory_limit, limit)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 

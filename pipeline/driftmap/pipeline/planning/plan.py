@@ -55,6 +55,18 @@ class Plan:
         return sum(window.n_rows for window in self.windows)
 
     @property
+    def rule(self) -> str:
+        """How windows follow each other: by whose clock, or in which order of a column's values."""
+        rule = self.config.windows
+        if rule.window is not None:
+            return f"Windows begin by the clock of {rule.timezone or 'UTC'} (timezone)"
+        if rule.by is None:
+            return "Windows are rows in the order of the source"
+        if isinstance(rule.order, tuple):
+            return f"Windows are in the order of {rule.by!r}: {name_some(list(rule.order))}"
+        return f"Windows are in {rule.order or 'text'} order of {rule.by!r} (order)"
+
+    @property
     def notes(self) -> list[str]:
         """What was decided for the user, one sentence each: windows that are left out, and those that are small."""
         k = self.config.graph.n_neighbors

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.config.time_spans import Duration, count_steps, floor_to_border, parse_duration, shift_times
+from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, read_zone, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
-from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
+from driftmap.pipeline.planning.value_order import NATURAL, sort_texts
+from driftmap.pipeline.sources.protocol import KeyFacts
+from driftmap.pipeline.sources.row_ranges import name_rows, name_some, rows_to_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,10 +98,12 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     """Cut a source into windows.
 
     By time, windows start at the last border of the stride's unit at or before the first row (midnight for `7D`,
-    Monday for `1W`, the first of the month for `1M`; in UTC), then every stride, until one reaches past the last row.
+    Monday for `1W`, the first of the month for `1M`; by the clock of the rule's time zone), then every stride, until
+    one reaches past the last row.
     That last one is kept when it has enough rows for `n_neighbors`, though it may be only partly filled, and left out
     otherwise. By rows, windows have exactly `rows` rows each, and rows at the end that do not fill another are left
-    out. By a column, each of its values is a window, in ascending order, texts that are whole numbers as numbers.
+    out. By a column, each of its values is a window, in the rule's order; numbers and dates ascending where it has
+    none.
 
     Windows of fewer than `LEAST_ROWS` rows are left out, or refused where the rule says so (`on_empty`).
 
@@ -133,14 +138,28 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     elif rule.window is not None:
         window = parse_duration(rule.window)
         stride = window if rule.stride is None else parse_duration(rule.stride)
-        cuts = _cut_times(keys[source.spec.time or ""], window, stride, n_neighbors)
+        cuts = _cut_times(keys[source.spec.time or ""], _Spans(window, stride, rule.timezone), n_neighbors)
     else:
-        cuts = _cut_values(keys[rule.by or ""], source.window_names)
+        cuts = _cut_values(keys[rule.by or ""], source.window_names, rule)
     cuts, skipped = _leave_out_empty(cuts, rule)
     ids = None if source.spec.id is None else keys[source.spec.id]
     shared = _refuse_ids(cuts, ids, rule, reach) if ids is not None else _refuse_apart(cuts, rule)
     windows = [_plan_window(cuts, index, int(shared[index])) for index in range(len(cuts.labels))]
     return PlannedWindows(windows, skipped)
+
+
+def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
+    """Decide what a rule leaves open, by the source's columns: the time zone, and the order of a column's values."""
+    settled: dict[str, Any] = {}
+    column = source.spec.time if rule.window is not None else rule.by
+    facts = KeyFacts() if column is None else source.describe_key(column)
+    if rule.timezone is None and (rule.window is not None or facts.zone is not None):
+        settled["timezone"] = facts.zone or "UTC"
+        if facts.zone is not None:
+            read_zone(facts.zone)
+    if rule.order is None and rule.by is not None:
+        settled["order"] = facts.categories or NATURAL
+    return rule.model_copy(update=settled)
 
 
 def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:
@@ -171,32 +190,72 @@ def _cut_rows(n_rows: int, length: int, stride: int) -> _Cuts:
     return _Cuts(None, lows, highs, labels)
 
 
-def _cut_times(times: Times, window: Duration, stride: Duration, n_neighbors: int) -> _Cuts:
+class _Spans(NamedTuple):
+    window: Duration
+    stride: Duration
+    zone: str | None
+
+
+def _cut_times(times: Times, spans: _Spans, n_neighbors: int) -> _Cuts:
     is_sorted = bool((times[1:] >= times[:-1]).all())
     order = None if is_sorted else np.argsort(times, kind="stable")
     ordered = times if order is None else times[order]
-    starts, ends = _place_windows(ordered[0], ordered[-1], window, stride)
-    lows, highs = np.searchsorted(ordered, starts), np.searchsorted(ordered, ends)
-    if len(starts) > 1 and ends[-1] > ordered[-1] and highs[-1] - lows[-1] < n_neighbors:
+    starts, ends = _place_windows(ordered, order, spans)
+    lows, highs = (np.searchsorted(ordered, to_utc(borders, spans.zone)) for borders in (starts, ends))
+    _refuse_far_rows(ordered, order, lows, highs, n_neighbors)
+    if len(starts) > 1 and highs[-1] == len(ordered) and highs[-1] - lows[-1] < n_neighbors:
         starts, ends, lows, highs = starts[:-1], ends[:-1], lows[:-1], highs[:-1]
-    labels = label_times(starts, stride)
+    labels = label_times(starts, spans.stride)
     return _Cuts(order, lows.astype(np.int64), highs.astype(np.int64), labels, show_times(starts), show_times(ends))
 
 
-def _place_windows(
-    first: np.datetime64, last: np.datetime64, window: Duration, stride: Duration
-) -> tuple[Times, Times]:
-    origin = floor_to_border(first, stride.unit)
-    n_starts = count_steps(origin, last, stride) + 1
+def _place_windows(ordered: Times, order: Int64Array | None, spans: _Spans) -> tuple[Times, Times]:
+    """Give the starts and ends of all windows, in local time."""
+    first, last = ordered[0], ordered[-1]
+    (window, stride, zone), (local_first, local_last) = spans, to_local(np.array([first, last]), spans.zone)
+    origin = floor_to_border(local_first, stride.unit)
+    # Where the clock was put back, the last row's local time may be earlier than that of rows before it.
+    n_starts = count_steps(origin, local_last + (LONGEST_SHIFT if zone not in UTC_NAMES else 0), stride) + 1
     if n_starts > MAX_WINDOWS:
         raise PlanError(
             f"stride is {stride}: the rows from {first} to {last} would give {n_starts:,} windows, more than "
-            f"{MAX_WINDOWS:,}; make the stride longer"
+            f"{MAX_WINDOWS:,}; make the stride longer, or look for a wrong time stamp: {_name_far_rows(ordered, order)}"
         )
     starts = shift_times(np.full(n_starts, origin), stride, np.arange(n_starts, dtype=np.int64))
+    starts = starts[to_utc(starts, zone) <= last]
     ends = shift_times(starts, window)
-    n_whole = int(np.searchsorted(ends, last, side="right"))  # windows that end before the last row
+    n_whole = int(np.searchsorted(to_utc(ends, zone), last, side="right"))  # windows that end before the last row
     return starts[: n_whole + 1], ends[: n_whole + 1]
+
+
+def _refuse_far_rows(
+    ordered: Times, order: Int64Array | None, lows: Int64Array, highs: Int64Array, n_neighbors: int
+) -> None:
+    """Refuse a few rows that lie many empty windows before or after all others: their time stamps must be wrong."""
+    filled = np.flatnonzero(highs > lows)
+    gaps = np.flatnonzero(np.diff(filled) > MAX_SKIPPED_WINDOWS)
+    if not len(gaps):
+        return
+    n_before = lows[filled[gaps + 1]]
+    if bool((np.minimum(n_before, len(ordered) - n_before) < n_neighbors).any()):
+        raise PlanError(
+            f"{_name_far_rows(ordered, order)}; more than {MAX_SKIPPED_WINDOWS} empty windows would lie between: mend "
+            "or drop what is wrong, or make windows longer"
+        )
+
+
+def _name_far_rows(ordered: Times, order: Int64Array | None) -> str:
+    """Name the rows on the smaller side of the longest time without rows."""
+    if len(ordered) < LEAST_ROWS:
+        return f"row 0 has {ordered[0]}"
+    gap = int(np.argmax(np.diff(ordered))) + 1
+    is_early = 2 * gap <= len(ordered)
+    places = np.arange(gap) if is_early else np.arange(gap, len(ordered))
+    rows = places if order is None else order[places]
+    times = sorted({str(time) for time in ordered[places].astype("datetime64[s]")})
+    near = ordered[gap if is_early else gap - 1].astype("datetime64[s]")
+    which = "first after" if is_early else "last before"
+    return f"{name_rows(rows)} of the source: {name_some(times)}, and the {which} that is {near}"
 
 
 def label_times(starts: Times, stride: Duration) -> list[str]:
@@ -212,11 +271,13 @@ def show_times(moments: Times) -> list[str]:
     return shown
 
 
-def _cut_values(values: Keys, names: Sequence[str] | None) -> _Cuts:
+def _cut_values(values: Keys, names: Sequence[str] | None, rule: WindowRule) -> _Cuts:
     uniques, codes = encode_keys(values)
     if names is not None:  # the values are numbers of windows, of which some may have no rows
         uniques, codes = np.arange(len(names)), values.astype(np.int64)
-    sorting = _sort_values(uniques)
+    if uniques.dtype.kind == "M":
+        uniques = to_local(uniques, rule.timezone)
+    sorting = np.arange(len(uniques)) if names is not None else _sort_values(uniques, rule)
     rank = np.empty(len(uniques), dtype=np.int64)
     rank[sorting] = np.arange(len(uniques))
     codes = rank[codes]
@@ -253,14 +314,16 @@ def encode_keys(values: Keys) -> tuple[Keys, Int64Array]:
     return values[firsts], codes
 
 
-def _sort_values(uniques: Keys) -> Int64Array:
+def _sort_values(uniques: Keys, rule: WindowRule) -> Int64Array:
+    if isinstance(rule.order, tuple):
+        texts = show_values(uniques)
+        missing = [repr(text) for text in texts if text not in rule.order]
+        if missing:
+            raise PlanError(f"order does not name {name_some(missing)}, which column {rule.by!r} has; name every value")
+        return sort_texts(texts, rule.order)
     if uniques.dtype.kind != "S":
-        return np.argsort(uniques)
-    try:
-        numbers = uniques.astype(np.int64)
-    except (ValueError, OverflowError):
-        return np.argsort(uniques)
-    return np.lexsort((uniques, numbers))  # "9" before "10"
+        return np.argsort(uniques, kind="stable")
+    return sort_texts(show_values(uniques), rule.order)
 
 
 def show_values(values: Keys) -> list[str]:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns import as_column, read_key, read_label
-from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.columns import as_column, describe_column, read_key, read_label
+from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
@@ -83,10 +83,15 @@ class ArraySource:
         The arrays.
     digest
         Of the arrays, where it is known; computed otherwise.
+    facts
+        What the types of key columns told.
     """
 
-    def __init__(self, spec: SourceSpec, table: Table, digest: str | None = None) -> None:
+    def __init__(
+        self, spec: SourceSpec, table: Table, digest: str | None = None, facts: Mapping[str, KeyFacts] | None = None
+    ) -> None:
         self.spec = spec
+        self._facts = facts or {}
         self._table = table
         self._digest = digest or _digest(table)
         if self.n_rows == 0:
@@ -108,6 +113,10 @@ class ArraySource:
             return {name: self._table.keys[name] for name in names}
         rows = runs_to_rows(runs)
         return {name: np.array(self._table.keys[name][rows]) for name in names}
+
+    def describe_key(self, name: str) -> KeyFacts:
+        """Say what the type of a key column told; see `Source`."""
+        return self._facts.get(name, KeyFacts())
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows; see `Source`."""
@@ -209,7 +218,9 @@ def from_arrow(table: pa.Table, spec: SourceSpec) -> ArraySource:
     columns = find_vectors(table.schema, spec)
     rows = np.arange(table.num_rows, dtype=np.int64)
     vectors = read_vectors(table, columns, rows)
-    return ArraySource(spec, _make_table(vectors, {name: table.column(name) for name in spec.named_columns}, spec))
+    named = {name: table.column(name) for name in spec.named_columns}
+    facts = {name: describe_column(column) for name, column in named.items()}
+    return ArraySource(spec, _make_table(vectors, named, spec), facts=facts)
 
 
 def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: SourceSpec) -> ArraySource:
@@ -230,9 +241,9 @@ def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: So
         When a column is missing, or of another length.
     """
     refuse_missing_columns(list(columns), spec.named_columns, "")
-    return ArraySource(
-        spec, _make_table(as_vectors(vectors), {n: as_column(columns[n], n) for n in spec.named_columns}, spec)
-    )
+    named = {name: as_column(columns[name], name) for name in spec.named_columns}
+    facts = {name: describe_column(column) for name, column in named.items()}
+    return ArraySource(spec, _make_table(as_vectors(vectors), named, spec), facts=facts)
 
 
 def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:

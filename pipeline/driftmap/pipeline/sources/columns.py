@@ -11,6 +11,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def read_label(column: pa.ChunkedArray, name: str) -> Column:
     return _read_chunks(_as_plain(column), name, _read_labels)
 
 
+def describe_column(column: pa.ChunkedArray) -> KeyFacts:
+    """Say what the type of a column tells of its values."""
+    if pt.is_timestamp(column.type):
+        return KeyFacts(zone=column.type.tz)
+    if not (pt.is_dictionary(column.type) and column.type.ordered):
+        return KeyFacts()
+    # Parts may have dictionaries of their own; values that only a later one has follow.
+    values = dict.fromkeys(value for chunk in column.chunks for value in chunk.dictionary.to_pylist())
+    return KeyFacts(categories=tuple(str(value) for value in values if value is not None))
+
+
 def join_parts(parts: Sequence[Column], name: str) -> Column:
     """Join a column's parts, as they come from several files.
 
@@ -70,7 +82,9 @@ def as_column(values: object, name: str) -> pa.ChunkedArray:
     if isinstance(values, pa.ChunkedArray):
         return values
     if not isinstance(values, pa.Array):
-        values = _as_arrow_input(values, name)
+        # Categories of pandas keep their order as an Arrow dictionary.
+        is_categorical = hasattr(getattr(values, "dtype", None), "categories")
+        values = values if is_categorical else _as_arrow_input(values, name)
     try:
         made = pa.array(values)
     except (pa.ArrowException, TypeError, ValueError) as error:

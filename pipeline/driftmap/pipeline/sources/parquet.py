@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns import join_parts, read_key, read_label
+from driftmap.pipeline.sources.columns import describe_column, join_parts, read_key, read_label
 from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
@@ -97,6 +97,22 @@ class ParquetSource:
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.spec.path} cannot be read: {error}") from error
         return {name: self._read_key(columns, name) for name, columns in parts.items()}
+
+    def describe_key(self, name: str) -> KeyFacts:
+        """Say what the type of a key column tells; see `Source`."""
+        kinds = [schema.field(name).type if name in schema.names else None for schema in self._schemas]
+        if not pa.types.is_dictionary(kinds[0]):
+            return describe_column(pa.chunked_array([], kinds[0])) if kinds[0] is not None else KeyFacts()
+        try:
+            parts = [
+                chunk
+                for fragment, schema in zip(self._fragments, self._schemas, strict=True)
+                for chunk in fragment.to_table(schema=schema, columns=[name]).column(name).chunks
+            ]
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.spec.path} cannot be read: {error}") from error
+        is_one_type = len({chunk.type for chunk in parts}) == 1
+        return describe_column(pa.chunked_array(parts)) if is_one_type else KeyFacts()
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the row groups that hold them; see `Source`."""

@@ -25,6 +25,15 @@ class WindowRows(NamedTuple):
     """Per label column (n,): numbers, dates, or text as UTF-8 in fixed-width bytes."""
 
 
+class KeyFacts(NamedTuple):
+    """What the type of a key column says of its values."""
+
+    zone: str | None = None
+    """Time zone of its times, as the column names it."""
+    categories: tuple[str, ...] | None = None
+    """Values of an ordered categorical column, in their order."""
+
+
 class ReadEstimate(NamedTuple):
     """What reading some rows takes."""
 
@@ -71,6 +80,9 @@ class Source(Protocol):
         SourceError
             When a column has missing values, or a type that cannot be used.
         """
+
+    def describe_key(self, name: str) -> KeyFacts:
+        """Say what the type of a key column tells of its values; other rows than those of its type are not read."""
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows.

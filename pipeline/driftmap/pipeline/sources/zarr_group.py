@@ -10,7 +10,7 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
@@ -84,6 +84,10 @@ class ZarrSource:
         """Read columns that windows are planned by; see `Source`."""
         wanted = np.array([[0, self.n_rows]], dtype=np.int64) if runs is None else runs
         return {name: read_key(as_column(self._read_column(name, wanted), name), name, self.spec) for name in names}
+
+    def describe_key(self, name: str) -> KeyFacts:  # noqa: ARG002 - of the protocol
+        """Say that an array's type tells nothing of time zones or categories; see `Source`."""
+        return KeyFacts()
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the chunks that hold them; see `Source`."""
