@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.schedule import PACE
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
-    from driftmap.engine.neighbours.search import (
-        BLAS_METRICS,
-        BOOLEAN_METRICS,
-        EXACT_WORK,
-        PAIRWISE_METRICS,
-        build_knn_graph,
-    )
+    from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
     from driftmap.engine.quality.diagnostics import find_movers
@@ -52,7 +46,14 @@ if TYPE_CHECKING:
         relate_ids,
         sort_ids,
     )
-    from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
+    from driftmap.engine.settings import (
+        BLAS_METRICS,
+        BOOLEAN_METRICS,
+        PAIRWISE_METRICS,
+        GraphSettings,
+        LayoutSettings,
+        TargetSettings,
+    )
     from driftmap.engine.types import FuzzyGraph, KnnGraph, Relation, WindowGraph
 
 __all__ = [
@@ -177,10 +178,7 @@ _ROOMS = {
     ),
     "neighbours.blocked": ("can_search_blocks",),
     "neighbours.search": (
-        "BLAS_METRICS",
-        "BOOLEAN_METRICS",
         "EXACT_WORK",
-        "PAIRWISE_METRICS",
         "build_knn_graph",
     ),
     "quality.change": (
@@ -211,6 +209,9 @@ _ROOMS = {
         "sort_ids",
     ),
     "settings": (
+        "BLAS_METRICS",
+        "BOOLEAN_METRICS",
+        "PAIRWISE_METRICS",
         "GraphSettings",
         "LayoutSettings",
         "TargetSettings",

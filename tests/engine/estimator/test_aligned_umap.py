@@ -271,7 +271,7 @@ WINDOWS, IDS = small(2)
         ({}, {"X": WINDOWS, "ids": None, "relations": {0: 1}}, "relations must be a list"),
         ({}, {"X": WINDOWS, "ids": None, "relations": [{0: 99}]}, r"relations\[0\].*out of range"),
         ({}, {"X": WINDOWS, "ids": None, "relations": [{0: 1, 2: 1}]}, r"relations\[0\]"),
-        ({"n_neighbors": 1}, {}, "n_neighbors must be at least 2, got 1"),
+        ({"n_neighbors": 1}, {}, "n_neighbors must be from 2 to 100000, got 1"),
         ({"n_neighbors": [5]}, {}, "n_neighbors has 1 values for 2 windows"),
         ({"n_components": 11}, {}, "n_components must be from 1 to 10, got 11"),
         ({"min_dist": 2.0}, {}, "min_dist must be at most spread"),
@@ -280,7 +280,7 @@ WINDOWS, IDS = small(2)
         ({"metric": 3}, {}, "metric must be"),
         ({"metric": "no-such"}, {}, "metric"),
         ({"a": 1.0}, {}, "a and b go together"),
-        ({"alignment_window_size": 0}, {}, "alignment_window_size must be at least 1"),
+        ({"alignment_window_size": 0}, {}, "alignment_window_size must be from 1 to 1000"),
         ({"random_state": "x"}, {}, "random_state"),
     ],
 )

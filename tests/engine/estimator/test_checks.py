@@ -203,7 +203,7 @@ def test_continuous_targets_order_the_map():
         ({}, {"y": [None, np.zeros(9), None]}, r"y\[1\] must hold one label or value .* 60 rows, got 9 entries"),
         ({}, {"y": [np.linspace(0, 1, N)] * 3}, r"y\[0\].*target_metric='euclidean'"),
         ({"target_weight": 2.0}, {"y": [None] * 3}, "target_weight must be finite and from 0 to 1, got 2"),
-        ({"target_n_neighbors": 1}, {}, "target_n_neighbors must be at least 2, got 1"),
+        ({"target_n_neighbors": 1}, {}, "target_n_neighbors must be from 2 to 100000, got 1"),
         ({"target_metric": "precomputed"}, {}, "target_metric must be 'categorical' or the name"),
         ({"metric": "precomputed"}, {}, r"X\[0\] must be a square matrix of distances"),
         ({"metric": None}, {}, "metric must be the name of a metric .*, or a function of two rows"),

@@ -55,10 +55,10 @@ def test_numpy_scalars_and_plain_results():
 @pytest.mark.parametrize(
     ("min_dist", "spread", "message"),
     [
-        (-0.1, 1.0, "min_dist must be finite and at least 0, got -0.1"),
-        (0.1, 0.0, "spread must be above 0"),
-        (0.1, -1.0, "spread must be finite and at least 0, got -1"),
-        (2.0, 1.0, "min_dist must be at most spread, got min_dist=2 and spread=1"),
+        (-0.1, 1.0, "min_dist must be finite and from 0 to 1000, got -0.1"),
+        (0.1, 0.0, "spread must be finite and from 0.001 to 1000, got 0"),
+        (0.1, -1.0, "spread must be finite and from 0.001 to 1000, got -1"),
+        (2.0, 1.0, "min_dist must be at most spread, got 2 and 1"),
         (np.nan, 1.0, "min_dist must be finite"),
         ("0.1", 1.0, "min_dist must be a number, got '0.1'"),
         (0.1, True, "spread must be a number, got True"),

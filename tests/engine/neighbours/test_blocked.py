@@ -11,8 +11,8 @@ from driftmap.engine.graph.memory import blocked_graph_bytes, choose_block_rows
 from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
 from driftmap.engine.neighbours import blocked as row_blocks
 from driftmap.engine.neighbours.blocked import find_in_row_blocks
-from driftmap.engine.neighbours.search import BLAS_METRICS, find_exact
-from driftmap.engine.settings import GraphSettings
+from driftmap.engine.neighbours.search import find_exact
+from driftmap.engine.settings import BLAS_METRICS, GraphSettings
 
 N = 700
 

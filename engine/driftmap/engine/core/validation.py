@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.settings import check_number
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array
@@ -20,28 +20,12 @@ N_NAMED = 5
 
 def check_int(value: object, name: str, *, minimum: int, maximum: int | None = None) -> int:
     """Return `value` as an int within bounds; numpy's integers pass, bools and floats do not."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        msg = f"{name} must be an integer, got {value!r} of type {type(value).__name__}."
-        raise InvalidInputError(msg)
-    number = int(value)
-    if number < minimum or (maximum is not None and number > maximum):
-        bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-        msg = f"{name} must be {bounds}, got {number}."
-        raise InvalidInputError(msg)
-    return number
+    return int(check_number(value, name, int, minimum, math.inf if maximum is None else maximum))
 
 
 def check_float(value: object, name: str, *, minimum: float, maximum: float = math.inf) -> float:
     """Return `value` as a finite float within bounds, both included."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        msg = f"{name} must be a number, got {value!r} of type {type(value).__name__}."
-        raise InvalidInputError(msg)
-    number = float(value)
-    if not math.isfinite(number) or not minimum <= number <= maximum:
-        bounds = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
-        msg = f"{name} must be finite and {bounds}, got {number:g}."
-        raise InvalidInputError(msg)
-    return number
+    return float(check_number(value, name, float, minimum, maximum))
 
 
 def check_rows(rows: npt.ArrayLike, name: str = "rows") -> Float32Array:

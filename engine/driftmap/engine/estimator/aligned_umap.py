@@ -12,9 +12,10 @@ from driftmap.engine.core.validation import check_int
 from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
 from driftmap.engine.estimator.parameters import (
     check_own_values,
-    extend_parameters,
+    check_parameters,
     read_graph_settings,
     read_layout_settings,
+    warn_of_idle,
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
 from driftmap.engine.estimator.repr_html import describe_maps
@@ -22,6 +23,7 @@ from driftmap.engine.layout.block import lay_out_block, window_values
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
 from driftmap.engine.quality.diagnostics import Move, find_movers, measure_windows
+from driftmap.engine.settings import DEFAULTS, extend_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +88,10 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         Same seed, same bytes, on any number of threads.
     verbose : bool, default False
         Whether to show a progress bar on standard error.
+    low_memory, transform_queue_size, angular_rp_forest, transform_seed : any, default None
+        Accepted for code written for umap-learn; they do nothing, and a warning says why.
+    force_approximation_algorithm, unique, target_metric_kwds : any, default None
+        The same.
 
     Attributes
     ----------
@@ -115,28 +121,35 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
 
     def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn reads parameters from the signature, and the names are umap-learn's
         self,
-        n_neighbors: Any = 15,
-        n_components: int = 2,
-        metric: Any = "euclidean",
-        metric_kwds: Any = None,
-        n_epochs: Any = None,
-        learning_rate: Any = 1.0,
-        alignment_regularisation: Any = 0.035,
-        alignment_window_size: int = 3,
-        min_dist: Any = 0.1,
-        spread: Any = 1.0,
-        set_op_mix_ratio: Any = 1.0,
-        local_connectivity: Any = 1.0,
-        repulsion_strength: Any = 1.0,
-        negative_sample_rate: Any = 5,
-        a: float | None = None,
-        b: float | None = None,
+        n_neighbors: Any = DEFAULTS["n_neighbors"],
+        n_components: int = DEFAULTS["n_components"],
+        metric: Any = DEFAULTS["metric"],
+        metric_kwds: Any = DEFAULTS["metric_kwds"],
+        n_epochs: Any = DEFAULTS["n_epochs"],
+        learning_rate: Any = DEFAULTS["learning_rate"],
+        alignment_regularisation: Any = DEFAULTS["alignment_regularisation"],
+        alignment_window_size: int = DEFAULTS["alignment_window_size"],
+        min_dist: Any = DEFAULTS["min_dist"],
+        spread: Any = DEFAULTS["spread"],
+        set_op_mix_ratio: Any = DEFAULTS["set_op_mix_ratio"],
+        local_connectivity: Any = DEFAULTS["local_connectivity"],
+        repulsion_strength: Any = DEFAULTS["repulsion_strength"],
+        negative_sample_rate: Any = DEFAULTS["negative_sample_rate"],
+        a: float | None = DEFAULTS["a"],
+        b: float | None = DEFAULTS["b"],
         init: Any = "previous",
-        target_metric: Any = "categorical",
-        target_weight: Any = 0.5,
-        target_n_neighbors: Any = -1,
-        random_state: Any = None,
+        target_metric: Any = DEFAULTS["target_metric"],
+        target_weight: Any = DEFAULTS["target_weight"],
+        target_n_neighbors: Any = DEFAULTS["target_n_neighbors"],
+        random_state: Any = DEFAULTS["random_state"],
         verbose: bool = False,  # noqa: FBT001, FBT002
+        low_memory: Any = None,
+        transform_queue_size: Any = None,
+        angular_rp_forest: Any = None,
+        transform_seed: Any = None,
+        force_approximation_algorithm: Any = None,
+        unique: Any = None,
+        target_metric_kwds: Any = None,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.n_components = n_components
@@ -160,6 +173,13 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         self.target_n_neighbors = target_n_neighbors
         self.random_state = random_state
         self.verbose = verbose
+        self.low_memory = low_memory
+        self.transform_queue_size = transform_queue_size
+        self.angular_rp_forest = angular_rp_forest
+        self.transform_seed = transform_seed
+        self.force_approximation_algorithm = force_approximation_algorithm
+        self.unique = unique
+        self.target_metric_kwds = target_metric_kwds
 
     def fit(
         self,
@@ -204,9 +224,9 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         InvalidInputError
             When windows, parameters, relations or ids cannot be used; the message names which.
         """
-        prepared = prepare_fit(
-            self.get_params(deep=False), X, y, relations=relations, ids=ids, knn=knn, reference=reference
-        )
+        parameters = self.get_params(deep=False)
+        warn_of_idle(parameters)
+        prepared = prepare_fit(parameters, X, y, relations=relations, ids=ids, knn=knn, reference=reference)
         maps = self._lay_out(prepared, callback)
         shown, similarity = maps, None
         if prepared.reference is not None:
@@ -234,10 +254,10 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
     def update(
         self,
         X: Any,
+        y: npt.ArrayLike | None = None,
+        *,
         relations: Any = None,
         ids: npt.ArrayLike | None = None,
-        *,
-        y: npt.ArrayLike | None = None,
         knn: Any = None,
         lookahead: int = 0,
         callback: EpochCallback | None = None,
@@ -249,12 +269,14 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         ----------
         X
             (n, d) rows of the new window, dense or sparse, or their distances, as in `fit`.
+        y
+            The new window's target, as each entry in `fit`.
         relations
             Newest window's row -> new row, as in `fit`: dict, an (m, 2) array, or an (n_newest,) array with -1.
         ids
             Instead of relations: entity ids of the new rows, for a model that was fitted with ids.
-        y, knn
-            The new window's target and kNN graph, as each entry in `fit`.
+        knn
+            The new window's kNN graph, as each entry in `fit`.
         lookahead
             How many of the newest windows may still move together with the new one; older ones stay as they are.
         callback
@@ -273,7 +295,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         lookahead = check_int(lookahead, "lookahead", minimum=0)
         index = self.n_windows_
         own = {**self._own_values, index: check_own_values(parameters)}
-        values = extend_parameters(self.get_params(deep=False), own, index + 1)
+        values = extend_values(self.get_params(deep=False), index + 1, own)
         given = {"relations": relations, "ids": ids, "y": y, "knn": knn}
         prepared = prepare_update(self._model, values, X, **given, lookahead=lookahead)
         placed = self._lay_out(prepared, callback)
@@ -308,14 +330,18 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
-        parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
-        settings = read_graph_settings(parameters, index, self.n_windows_)
-        values = window_values(read_layout_settings(parameters, self.n_windows_), index)
+        checked = self._check_all_windows()
+        settings = read_graph_settings(checked, index)
+        values = window_values(read_layout_settings(checked), index)
         near = find_nearest_rows(X, self._model.rows[index], settings)
         seed = make_seed(self._model.seed, index, TRANSFORM_STREAM)
         connectivity = settings.local_connectivity
         placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
         return placed if self._similarity is None else self._similarity.apply(placed)
+
+    def _check_all_windows(self) -> dict[str, Any]:
+        values = extend_values(self.get_params(deep=False), self.n_windows_, self._own_values)
+        return check_parameters(values, self.n_windows_)
 
     def _lay_out(self, prepared: Prepared, callback: EpochCallback | None) -> list[Float32Array]:
         with show_epochs(callback, verbose=self.verbose) as watch:
@@ -341,9 +367,9 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
     def quality_(self) -> list[dict[str, float]]:
         """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
         check_is_fitted(self)
-        parameters = extend_parameters(self.get_params(deep=False), self._own_values, self.n_windows_)
-        layout = read_layout_settings(parameters, self.n_windows_)
-        metrics = [read_graph_settings(parameters, t, self.n_windows_).metric for t in range(self.n_windows_)]
+        checked = self._check_all_windows()
+        layout = read_layout_settings(checked)
+        metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
         rows, steps = self._model.rows, self._model.ties.steps()
         return measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
 

@@ -10,8 +10,9 @@ import numpy as np
 from driftmap.engine.core.seeds import START_STREAM, make_graph_seed, make_seed
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.window_graph import build_window_graph
-from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, measure_pairs, read_rows
+from driftmap.engine.neighbours.rows import is_sparse, measure_pairs, read_rows
 from driftmap.engine.relations.relations import invert_relation
+from driftmap.engine.settings import PRECOMPUTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from driftmap.engine.estimator.checks import (
     warn_of_inverse,
 )
 from driftmap.engine.estimator.parameters import (
+    check_parameters,
     read_graph_settings,
     read_layout_settings,
     read_random_state,
@@ -74,15 +75,16 @@ def prepare_fit(
 ) -> Prepared:
     """Prepare a sequence of windows; see `AlignedUMAP.fit`."""
     n_windows = check_list(X)
-    layout = read_layout_settings(parameters, n_windows)
-    settings = [read_graph_settings(parameters, index, n_windows) for index in range(n_windows)]
+    values = check_parameters(parameters, n_windows)
+    layout = read_layout_settings(values)
+    settings = [read_graph_settings(values, index) for index in range(n_windows)]
     rows = check_windows(X, settings)
     seed = read_random_state(parameters["random_state"])
     sizes = [window.shape[0] for window in rows]
     ties = Ties.of(sizes, relations, ids)
     turned_to = None if reference is None else check_reference(reference, sizes, layout.n_components)
     known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
-    targets = read_targets(y, sizes, [read_target_settings(parameters, t, n_windows) for t in range(n_windows)])
+    targets = read_targets(y, sizes, [read_target_settings(values, t) for t in range(n_windows)])
     if knn is None:
         known = find_in_sequence(rows, ties.steps(), settings)
     graphs: list[FuzzyGraph] = []
@@ -117,14 +119,15 @@ def prepare_update(
         As `update` has them.
     """
     index = len(model.graphs)
-    layout = read_layout_settings(parameters, index + 1)
-    settings = read_graph_settings(parameters, index, index + 1)
+    values = check_parameters(parameters, index + 1)
+    layout = read_layout_settings(values)
+    settings = read_graph_settings(values, index)
     rows = read_rows(X, settings.metric, "X")
     n = rows.shape[0]
     ties = model.ties.copy()
     ties.add(n, relations, ids)
     known = read_knn(knn, n, min(settings.n_neighbors, n))
-    target = read_target(y, n, read_target_settings(parameters, index, index + 1), "y")
+    target = read_target(y, n, read_target_settings(values, index), "y")
     if relations is not None:
         warn_of_inverse(model.rows[-1], rows, ties.relate(index - 1, index), settings.metric)
     graph = build_graph(rows, index, settings, model.seed, known, target)

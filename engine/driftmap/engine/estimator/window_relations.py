@@ -60,7 +60,7 @@ class Ties:
                 step = relate_ids(self._ids[-1], ids)
             else:
                 wanted = "relations" if self._ids is None else "relations or ids"
-                msg = f"window {len(self._sizes)} came without {wanted}; give what ties it to the window before."
+                msg = f"window {len(self._sizes)} came without {wanted}; give what relates it to the window before."
                 raise InvalidInputError(msg)
         if relation is not None or ids is None:
             self._ids = None

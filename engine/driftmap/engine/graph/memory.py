@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
 from driftmap.engine.neighbours.normalise import CENTRING_BYTES
-from driftmap.engine.neighbours.search import BLAS_METRICS, BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
+from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
+from driftmap.engine.settings import BLAS_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,11 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.schedule import PACE, Pace, Schedule
 from driftmap.engine.relations.relations import invert_relation
-from driftmap.engine.settings import DEFAULT_N_EPOCHS, LayoutSettings
+from driftmap.engine.settings import DEFAULT_N_EPOCHS, LayoutSettings, pick_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
 
 
@@ -110,7 +111,7 @@ def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
     """
 
     def of(value: Any) -> Any:
-        return value[index] if isinstance(value, Sequence | np.ndarray) else value
+        return pick_value(value, index)
 
     if settings.a is not None and settings.b is not None:
         a, b = settings.a, settings.b

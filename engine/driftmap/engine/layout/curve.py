@@ -7,8 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.validation import check_float
-from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.settings import SETTINGS, check_together
 
 N_SAMPLES = 300
 """Points the curve is fitted on, from 0 to three times the spread."""
@@ -39,15 +38,9 @@ def fit_curve(min_dist: float, spread: float) -> tuple[float, float]:
     Least squares over 300 points (McInnes, Healy, Melville 2018, arXiv 1802.03426, section 4.2);
     umap-learn 0.5.12 calls it `find_ab_params`.
     """
-    spread = check_float(spread, "spread", minimum=0.0)
-    min_dist = check_float(min_dist, "min_dist", minimum=0.0)
-    if spread == 0.0:
-        msg = "spread must be above 0, got 0; 1.0 is usual."
-        raise InvalidInputError(msg)
-    if min_dist > spread:
-        msg = f"min_dist must be at most spread, got min_dist={min_dist:g} and spread={spread:g}; raise spread with it."
-        raise InvalidInputError(msg)
-    return _fit(min_dist, spread)
+    values = {name: SETTINGS[name].check(value) for name, value in (("min_dist", min_dist), ("spread", spread))}
+    check_together(values)
+    return _fit(values["min_dist"], values["spread"])
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,9 +11,10 @@ from driftmap.engine.graph.fuzzy import smooth_knn_distances
 from driftmap.engine.layout.kernels import BlockArrays, WindowForces
 from driftmap.engine.layout.optimiser import Optimiser, Stage
 from driftmap.engine.neighbours.normalise import COSINE_TINY, scale_rows
-from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, read_new_rows, slice_distances
-from driftmap.engine.neighbours.search import BLAS_METRICS, BLOCK_BYTES, PAIRWISE_METRICS, compare_by_function
+from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances
+from driftmap.engine.neighbours.search import BLOCK_BYTES, compare_by_function
 from driftmap.engine.neighbours.sparse import SPARSE_METRICS, scale_sparse_rows
+from driftmap.engine.settings import BLAS_METRICS, PAIRWISE_METRICS, PRECOMPUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

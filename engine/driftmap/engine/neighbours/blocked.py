@@ -24,7 +24,8 @@ from driftmap.engine.neighbours.normalise import (
     new_graph,
     scale_rows,
 )
-from driftmap.engine.neighbours.search import BLAS_METRICS, EXACT_SUM_LIMIT
+from driftmap.engine.neighbours.search import EXACT_SUM_LIMIT
+from driftmap.engine.settings import BLAS_METRICS
 from driftmap.engine.types import Float32Array
 
 if TYPE_CHECKING:

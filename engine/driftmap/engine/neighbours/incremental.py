@@ -15,7 +15,8 @@ import numpy as np
 
 from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse
-from driftmap.engine.neighbours.search import BLAS_METRICS, BLOCK_BYTES, EXACT_SUM_LIMIT, EXACT_WORK
+from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_SUM_LIMIT, EXACT_WORK
+from driftmap.engine.settings import BLAS_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

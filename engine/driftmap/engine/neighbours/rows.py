@@ -12,12 +12,10 @@ import numpy.typing as npt
 
 from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.settings import PRECOMPUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-PRECOMPUTED = "precomputed"
-"""The metric's name for windows that are matrices of distances."""
 
 ROUNDING = 1e-5
 """How far below 0 a distance may come out and count as 0: 1 less a cosine in float32 does."""

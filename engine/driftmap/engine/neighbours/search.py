@@ -14,7 +14,8 @@ from driftmap.engine.core.validation import check_int
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.inverted_file import find_in_partitions
 from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
-from driftmap.engine.neighbours.rows import PRECOMPUTED, is_sparse, read_rows, slice_distances
+from driftmap.engine.neighbours.rows import is_sparse, read_rows, slice_distances
+from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS, PRECOMPUTED
 from driftmap.engine.types import KnnGraph
 
 if TYPE_CHECKING:
@@ -58,16 +59,6 @@ quarter 5.2; 5,000 x 64 the same with any of these."""
 EXACT_SUM_LIMIT = 32
 """Distances summed one by one per neighbour wanted, above which products are made in float64 instead."""
 
-BLAS_METRICS = {"euclidean": "euclidean", "l2": "euclidean", "cosine": "cosine", "correlation": "correlation"}
-"""Metrics that inner products give, by all their names."""
-PAIRWISE_METRICS = {
-    **dict.fromkeys(("manhattan", "taxicab", "l1", "cityblock"), "manhattan"),
-    **dict.fromkeys(("chebyshev", "linfinity", "linfty", "linf"), "chebyshev"),
-    **{name: name for name in ("sqeuclidean", "minkowski", "canberra", "braycurtis", "hamming", "haversine")},
-}
-"""Metrics that scikit-learn compares all rows with, by pynndescent's names."""
-BOOLEAN_METRICS = ("jaccard", "dice", "rogerstanimoto", "russellrao", "sokalsneath", "yule")
-"""The same for metrics that see a feature as zero or not."""
 PREPARED_METRICS = ("dot", "direct_cosine", "inner_product", "bit_hamming", "bit_jaccard")
 """Metrics whose rows pynndescent changes before it compares them."""
 
