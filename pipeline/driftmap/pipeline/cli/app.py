@@ -153,18 +153,20 @@ def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bo
     watch(opened, alarms, "-" if prometheus else None, None)
 
 
-@cli.command(short_help="Write all maps to one Parquet file.")
+@cli.command(short_help="Write all maps to one table.")
 @click.argument("store")
-@click.option("-o", "--output", required=True, metavar="FILE.parquet", help="The file to write.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="The file to write: .parquet, .csv, .arrow or .feather."
+)
 def export(store: str, output: str) -> None:
-    """Write all maps of STORE to one Parquet file: window, id, x, y, status and label columns."""
-    import pyarrow.parquet as pq
-
+    """Write all maps of STORE to one table: window, id, x, y, status and label columns."""
     from driftmap.pipeline import open_store
+    from driftmap.pipeline.store.table_files import find_table_writer, write_table
 
+    find_table_writer(output)
     table = open_store(store).to_table()
     try:
-        pq.write_table(table, output)
+        write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
     click.echo(f"{table.num_rows:,} rows to {output}")

@@ -8,7 +8,9 @@ import click
 @click.command(short_help="Place new rows into the newest map.")
 @click.argument("store")
 @click.argument("rows")
-@click.option("-o", "--output", required=True, metavar="FILE.parquet", help="The file to write.")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help="The file to write: .parquet, .csv, .arrow or .feather."
+)
 @click.option("--source", metavar="PATH", help="Where the data of STORE are now, when they were moved.")
 @click.option("--window", metavar="LABEL", help="Place them into this window's map, not the newest.")
 def place(store: str, rows: str, output: str, source: str | None, window: str | None) -> None:
@@ -16,14 +18,14 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
 
     The rows of that window are read from the source again, since the store keeps no vectors.
     """
-    import pyarrow.parquet as pq
-
     from driftmap.pipeline.ingestion.placing import Placer
+    from driftmap.pipeline.store.table_files import find_table_writer, write_table
 
+    find_table_writer(output)
     placer = Placer(store, source=source, window=window)
     table = placer.place(rows)
     try:
-        pq.write_table(table, output)
+        write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
     click.echo(f"{table.num_rows:,} rows placed into the map of window {placer.label!r}, in {output}")
