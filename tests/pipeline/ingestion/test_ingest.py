@@ -12,8 +12,10 @@ from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_m
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError, PlanError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, StoreError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.ingestion.monitoring import describe_growth
+from driftmap.pipeline.ingestion.outcome import OUTCOME_FILE
 from driftmap.pipeline.store.lock import hold_lock
 
 SERIAL = {"scheduler": "serial"}
@@ -36,11 +38,11 @@ def place(begun, tmp_path):
 
 
 def list_files(folder):
-    """Read every file, but for the lock's: it is taken and given back also when there is nothing to do."""
+    """Read every file, but for the lock's and the last outcome's: both are written when there is nothing to do too."""
     return {
         str(p.relative_to(folder)): p.read_bytes()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.parent.name != "lock"
+        if p.is_file() and p.parent.name != "lock" and p.name != OUTCOME_FILE
     }
 
 
@@ -312,13 +314,83 @@ def test_a_quarantine_inside_the_source_is_refused(place):
         take_in(place, quarantine=place / "days" / "bad")
 
 
-def test_windows_without_rows_stop_or_are_skipped(place):
+AFTER_A_GAP = pytest.mark.filterwarnings("ignore:window '2024-01-10' follows windows that were left out")
+"""Of these made days, those after the gap share no id with the last before it."""
+
+
+@AFTER_A_GAP
+def test_windows_without_rows_are_left_out_and_reported(place, capsys):
     write_days(place / "days", range(10, 13))
-    with pytest.raises(BadRowsError, match=r"window '2024-01-07' cannot be added: it has no rows"):
-        take_in(place, quarantine=place / "aside")
+    command = ["ingest", str(place / "store"), "--source", str(place / "days"), "--scheduler", "serial"]
+    assert run_command(command) == 0
+    out = capsys.readouterr().out
+    assert "left out as empty: '2024-01-07', '2024-01-08', '2024-01-09'" in out
+    assert "3 empty windows left out" in out
+    store = open_store(place / "store")
+    assert store.labels[-2:] == ["2024-01-10", "2024-01-11"]
+    facts = describe_growth(store)
+    assert facts["empty"] == ["2024-01-07", "2024-01-08", "2024-01-09"]
+    assert (facts["windows_empty"], facts["windows_skipped"]) == (3, 0)
+    assert run_command(["status", str(place / "store")]) == 0
+    assert "3 empty windows left out" in capsys.readouterr().out
+
+
+@AFTER_A_GAP
+def test_windows_without_rows_give_the_same_maps_in_one_ingest_and_in_several(place, tmp_path):
+    shutil.copytree(place, tmp_path / "other")
+    write_days(place / "days", range(10, 13))
+    whole = take_in(place)
+    assert whole.empty == ["2024-01-07", "2024-01-08", "2024-01-09"]
+    reports = []
+    for day in range(10, 13):
+        write_days(tmp_path / "other" / "days", range(day, day + 1))
+        reports.append(take_in(tmp_path / "other"))
+    assert [label for report in reports for label in report.empty] == whole.empty
+    assert read_maps(whole.store) == read_maps(reports[-1].store)
+
+
+@AFTER_A_GAP
+def test_rows_that_come_for_a_window_left_out_are_late(place):
+    write_days(place / "days", range(10, 13))
+    take_in(place)
+    write_days(place / "days", range(8, 9))
+    report = take_in(place)
+    assert report.new == report.empty == []
+    assert {late.label: late.n_rows for late in report.late} == {"2024-01-08": N_ROWS, "2024-01-09": N_ROWS}
+    again = take_in(place, reopen=True)
+    assert again.reopened == "2024-01-08"
+    assert "2024-01-08" in again.new
+
+
+def test_a_window_after_a_gap_that_nothing_relates_goes_in_with_a_warning(place):
+    write_days(place / "days", range(10, 13))
+    with pytest.warns(
+        PlanWarning, match=r"'2024-01-10' follows windows that were left out: it shares no id with the 3"
+    ):
+        assert take_in(place).new == ["2024-01-10", "2024-01-11"]
+
+
+def test_a_single_row_is_as_none(place):
+    pq.write_table(make_day(8, n_rows=1), place / "days" / "day-008.parquet")
+    write_days(place / "days", range(11, 13), first=0)
     report = take_in(place, on_bad="skip")
+    assert report.new == ["2024-01-11"]
+    assert report.empty == ["2024-01-07", "2024-01-08", "2024-01-09", "2024-01-10"]
+    assert report.skipped == []
+
+
+def test_windows_without_rows_are_refused_when_asked_for(place):
+    write_days(place / "days", range(10, 13))
+    with pytest.raises(BadRowsError, match=r"window '2024-01-07' cannot be added: it has no rows") as refused:
+        take_in(place, on_empty="refuse", quarantine=place / "aside")
+    assert refused.value.blocked == "2024-01-07"
+    store = open_store(place / "store")
+    assert store.n_windows == 5
+    report = take_in(place, on_empty="refuse", on_bad="skip")
     assert [bad.label for bad in report.skipped] == ["2024-01-07", "2024-01-08", "2024-01-09"]
     assert report.new == ["2024-01-10", "2024-01-11"]
+    with pytest.raises(ConfigError, match=r"on_empty is 'keep'; 'skip' or 'refuse' was expected"):
+        take_in(place, on_empty="keep")
 
 
 def test_a_time_stamp_far_ahead_is_not_taken_for_the_present(place):
@@ -343,7 +415,7 @@ def test_options_that_cannot_be_used_are_refused(place):
         take_in(place, grace="soon")
     with pytest.raises(ConfigError, match="on_bad is 'cry'"):
         take_in(place, on_bad="cry")
-    with pytest.raises(ConfigError, match="no option 'gracious'"):
+    with pytest.raises(ConfigError, match="unknown option 'gracious' of ingest"):
         take_in(place, gracious=1)
 
 

@@ -15,7 +15,9 @@ from tests.pipeline.growing import make_day, make_store, write_days
 from driftmap.pipeline import ingest, open_store
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.ingestion.monitoring import compare_newest, describe_growth, find_alarms, to_prometheus
+from driftmap.pipeline.ingestion.monitoring import compare_newest, describe_growth, find_alarms
+from driftmap.pipeline.ingestion.outcome import read_outcome
+from driftmap.pipeline.ingestion.prometheus import outcome_to_prometheus, to_prometheus
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +131,10 @@ def test_prometheus_reads_what_is_written(grown, tmp_path, capsys):
     capsys.readouterr()
     assert run_command(["status", str(grown / "store"), "--prometheus"]) == 0
     store = open_store(grown / "store")
-    assert capsys.readouterr().out == to_prometheus(store, describe_growth(store))
+    expected = to_prometheus(store, describe_growth(store)) + outcome_to_prometheus(read_outcome(store.location))
+    assert capsys.readouterr().out == expected
+    assert samples["driftmap_last_exit_code"] == 0
+    assert samples["driftmap_last_success_timestamp_seconds"] == samples["driftmap_last_attempt_timestamp_seconds"]
 
 
 def test_what_happens_is_logged_as_json(grown, tmp_path, capsys):

@@ -80,7 +80,8 @@ def test_a_run_that_goes_on_names_the_file(source, tmp_path, change):
     else:
         write_year(source, 2009)
         expected = r"2009\.parquet is new; rows: 160, now 200"
-    with pytest.raises(StoreError, match=rf"changed since the store .* was made \({expected}"):
+    advice = "adds what came" if change == "new" else "takes in what is new"
+    with pytest.raises(StoreError, match=rf"changed since .* was made \({expected}.*`driftmap ingest .*` {advice}"):
         run(source, tmp_path / "s", **OPTIONS)
 
 

@@ -209,8 +209,14 @@ def _show_growth(store: Store) -> None:
     parts = [f"last ingest {facts['last_ingest'] or 'never'}", f"{facts['rows_pending']:,} rows wait"]
     parts += [f"{facts['rows_late']:,} rows too late"] if facts["rows_late"] else []
     parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
+    parts += [f"{facts['windows_empty']:,} empty windows left out"] if facts["windows_empty"] else []
     parts += [f"generation {facts['generation']}"] if facts["generation"] else []
     _plain().print(", ".join(parts), markup=False)
+    outcome = facts["outcome"]
+    if outcome is not None and outcome["exit_code"]:
+        at, blocked = outcome["attempted"].replace("+00:00", "Z"), outcome["blocked"]
+        where = f" at {blocked}" if blocked else ""
+        _plain().print(f"last attempt failed, {at}{where}: {outcome['reason']}", markup=False)
 
 
 def show_quality(quality: list[WindowQuality]) -> None:

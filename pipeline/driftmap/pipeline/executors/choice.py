@@ -1,9 +1,9 @@
-"""Where the tasks of a run are done, as it was asked for: this process, workers on this machine, or a cluster."""
+"""Selects the executor of a run or an ingest: in-process, local workers, or a Dask cluster."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import WorkerLimit, share_memory
@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.tls import SecureAddress
 
-WORKPLACE_OPTIONS = ("tls", "workers", "worker_memory", "performance_report", "on_dashboard")
+
+class WorkerKeywords(TypedDict, total=False):
+    """Options of `run` and `ingest` about workers, besides the scheduler."""
+
+    tls: str | Path | Literal[True] | None
+    workers: int | None
+    worker_memory: int | str | None
+
+
+class WorkplaceKeywords(WorkerKeywords, total=False):
+    """The same, and those of `run` alone."""
+
+    performance_report: str | Path | None
+    on_dashboard: Callable[[str], None] | None
+
+
+WORKER_OPTIONS = tuple(sorted(WorkerKeywords.__optional_keys__))
+"""Options about workers that `ingest` takes."""
+
+WORKPLACE_OPTIONS = tuple(sorted(WorkplaceKeywords.__optional_keys__))
 """What `Workplace.of` takes besides the scheduler."""
 
 
@@ -44,9 +63,7 @@ class Workplace:
     def of(
         cls,
         scheduler: str | Client | None = None,
-        *,
-        tls: str | Path | Literal[True] | None = None,
-        **others: Any,
+        **options: Unpack[WorkplaceKeywords],
     ) -> Self:
         """Make it of what a user gives.
 
@@ -55,7 +72,8 @@ class Workplace:
         ConfigError
             When the scheduler cannot be reached so, or options do not fit it.
         """
-        place = cls(settle_scheduler(scheduler, tls), **others)
+        tls = options.pop("tls", None)
+        place = cls(settle_scheduler(scheduler, tls), **options)  # type: ignore[misc]  # all but tls are its fields
         if place.scheduler is not None and place.worker_memory is not None:
             raise ConfigError("worker_memory is for workers on this machine; leave it out, a cluster's have their own")
         if place.scheduler == "serial" and (place.performance_report or place.on_dashboard):
@@ -85,6 +103,15 @@ class Workplace:
         """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""
         if self.scheduler is None:
             start_fork_server()
+
+    def start_for_few(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
+        """Start, or reach, what runs tasks; a single one runs in this process, unless workers were asked for.
+
+        Starting a worker takes longer than most tasks do. The task's memory limit is that of a worker all the same.
+        """
+        is_default = self.scheduler is None and self.workers is None and self.worker_memory is None
+        place = replace(self, scheduler="serial") if is_default and n_tasks == 1 else self
+        return place.start(n_tasks, warm_up)
 
     def start(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
         """Start, or reach, what runs tasks.

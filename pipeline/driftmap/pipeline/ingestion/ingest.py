@@ -1,51 +1,26 @@
-"""An ingest: look at the source, take in what is new and whole, window by window, and say what was left."""
+"""An ingest: what is new in a growing source is taken into a store; what was left out is said."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-
-from driftmap.engine import make_graph_seed
-from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
-from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.executors.tls import settle_scheduler
+from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
-from driftmap.pipeline.graphs.stage import STAGE
-from driftmap.pipeline.ingestion.inbox import find_since, put_rows
-from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
-from driftmap.pipeline.ingestion.options import IngestOptions, IngestReport
-from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner
-from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
-from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
-from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.ingestion.tasks import GraphOrder, Refusal, build_rows_task
-from driftmap.pipeline.layout.extend import Built, Stepper
-from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.ingestion.options import IngestOptions
+from driftmap.pipeline.ingestion.outcome import record_outcome
+from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.lock import hold_lock
-from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from driftmap.pipeline.executors import Client
-    from driftmap.pipeline.executors.tls import SecureAddress
-    from driftmap.pipeline.ingestion.plan_batch import WindowRows
-    from driftmap.pipeline.ingestion.source_parts import PartRef
-    from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.ingestion.options import IngestKeywords, IngestReport
+    from driftmap.pipeline.ingestion.work import OnEvent
 
-    OnEvent = Callable[[str, dict[str, Any]], None]
-
-
-class BadRowsError(SourceError):
-    """Rows of a new window cannot be used, and it was not said to go on without them."""
+__all__ = ["BadRowsError", "ingest"]
 
 
 def ingest(
@@ -53,16 +28,14 @@ def ingest(
     *,
     source: object = None,
     scheduler: str | Client | None = None,
-    tls: str | Path | Literal[True] | None = None,
-    workers: int | None = None,
     on_event: OnEvent | None = None,
-    **options: Any,
+    **options: Unpack[IngestKeywords],
 ) -> IngestReport:
     """Take new windows of a growing source into a store whose run is done; call it as often as you like.
 
     New windows are laid out one after the other, together with the provisional windows before them; final windows
-    never move. A call that finds nothing new changes nothing. One that is killed at any moment is made good by the
-    next.
+    never move. A call that finds nothing new changes no window. One that is killed at any moment is made good by the
+    next. When it was last tried, and how that ended, is kept in the store (`read_outcome`), also on failure.
 
     Parameters
     ----------
@@ -73,14 +46,14 @@ def ingest(
         arrays. Or a function that gives such rows: it is called with the newest time stamp seen (a datetime in UTC),
         or the label of the newest window where windows are made by values, and returns the rows that came after it;
         None, or no rows, when there are none. Rows from Python are kept in the store.
-    scheduler, tls, workers
-        As for `run`; when neither is given and there is one new window, its graph is built in this process.
+    scheduler
+        As for `run`; when no workers are asked for and there is one new window, its graph is built in this process.
     on_event
-        Called with a name and facts whenever something happened: `window`, `rebuilt`, `skipped`, `quarantined`,
-        `reopened`.
+        Called with a name and facts whenever something happened: `window`, `rebuilt`, `empty`, `skipped`,
+        `quarantined`, `reopened`.
     **options
-        As `IngestOptions` has them: `grace`, `clock`, `complete`, `reopen`, `reopen_from`, `keep`, `on_bad`,
-        `quarantine`, `wait`.
+        As `IngestKeywords` has them: `tls`, `workers` and `worker_memory` as for `run`; `grace`, `clock`, `complete`,
+        `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `quarantine`, `wait` as `IngestOptions` describes them.
 
     Returns
     -------
@@ -93,299 +66,30 @@ def ingest(
         When the source or the store cannot be used, or a new window cannot be and `on_bad` is "stop"; what was taken
         in before stays.
     """
-    told = _read_options(options)
+    given: dict[str, Any] = dict(options)
+    place = Workplace.of(scheduler, **{name: given.pop(name) for name in WORKER_OPTIONS if name in given})
+    settled = _read_options(given)
     if scheduler is None:
         refuse_unguarded_call()
-    place = settle_scheduler(scheduler, tls)
     location = Store.open(store).location
-    with hold_lock(location, wait_seconds=told.wait_seconds) as lock:
-        opened = Store.open(location, read_only=False)
-        opened.lock = lock
-        work = _Ingest(opened, source, told, on_event or _ignore)
-        work.find_executor = lambda n_tasks: _make_executor(place, workers, n_tasks)
-        return work.run()
+    try:
+        with hold_lock(location, wait_seconds=settled.wait_seconds) as lock:
+            opened = Store.open(location, read_only=False)
+            opened.lock = lock
+            report = IngestWork(opened, source, settled, place, on_event or _ignore).run()
+    except BaseException as error:
+        record_outcome(location, error)
+        raise
+    record_outcome(location)
+    return report
 
 
 def _read_options(options: dict[str, Any]) -> IngestOptions:
     unknown = [name for name in options if name not in IngestOptions.__dataclass_fields__]
     if unknown:
-        known = ", ".join(IngestOptions.__dataclass_fields__)
-        raise ConfigError(f"ingest has no option {unknown[0]!r}; there are: {known}")
+        known = ", ".join([*IngestOptions.__dataclass_fields__, *WORKER_OPTIONS])
+        raise ConfigError(f"unknown option {unknown[0]!r} of ingest; options are: {known}")
     return IngestOptions(**options)
-
-
-def _make_executor(scheduler: str | Client | SecureAddress | None, workers: int | None, n_tasks: int) -> Any:
-    from driftmap.pipeline.executors import make_executor  # late: loads Dask
-    from driftmap.pipeline.graphs.build_graph import warm_up
-
-    # One window is built here: starting a worker takes longer than most windows do.
-    alone = scheduler is None and workers is None and n_tasks == 1
-    return make_executor("serial" if alone else scheduler, workers, n_tasks, warm_up)
-
-
-class _Ingest:
-    """One ingest at work."""
-
-    find_executor: Callable[[int], Any]
-
-    def __init__(self, store: Store, source: object, options: IngestOptions, on_event: OnEvent) -> None:
-        self._store = store
-        self._options = options
-        self._on_event = on_event
-        place = SourcePlace(source) if isinstance(source, str | os.PathLike) else None
-        self._given = source if place is None else None
-        self._config = _read_config(store, place)
-        self._slots = make_slots(self._config, store.growth.origin)
-        self._feed = Feed(self._config.source, self._slots, store.location)
-        self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
-        self._parts: dict[str, PartRef] = {}
-        self._now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
-        self._stepper = Stepper(
-            store, self._config.layout_settings(), self._config.lookahead, self._config.random_state
-        )
-        self._report = IngestReport(store)
-
-    def run(self) -> IngestReport:
-        """Do all there is to do."""
-        given = self._find_given_window()
-        self._scan()
-        self._ask()
-        self._reopen(given)
-        while self._take_in():
-            pass
-        if self._options.keep is not None:
-            self._report.n_pruned = prune_graphs(self._store, self._options.keep)
-        self._report.late = list_late(self._store, self._slots)
-        self._report.n_pending = count_pending(self._store, self._slots)
-        return self._report
-
-    def _scan(self) -> None:
-        """Look at parts that are new or changed, and note them in the log."""
-        known = self._store.growth.parts
-        self._parts = self._feed.list_parts(known)
-        self._report.waiting = list(self._feed.unfinished)
-        found = {}
-        for name, ref in list(self._parts.items()):
-            if name in known and known[name].stamp == ref.stamp:
-                continue
-            if self._feed.is_half_written(ref):
-                self._report.waiting.append(name)
-                del self._parts[name]
-                continue
-            try:
-                found[name] = self._feed.scan(ref)
-            except SourceError as error:
-                del self._parts[name]
-                self._set_aside_part(ref, str(error))
-        if found:
-            removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
-            parts = {name: list(part) for name, part in found.items()}
-            self._store.commit_growth("source", {"parts": parts, "removed": removed})
-
-    def _ask(self) -> None:
-        """Take in rows that were given from Python, or ask for them; those of an earlier call are noted by now."""
-        given = self._given(find_since(self._store)) if callable(self._given) else self._given
-        if put_rows(self._store, self._config.source, given):
-            self._scan()
-
-    def _plan(self) -> Planner:
-        until = self._options.find_until(self._store.growth.newest, self._now)
-        # After a gap nothing ties; then going on is all that is left, or every later window would be refused too.
-        must_tie = self._options.on_bad == "stop"
-        return Planner(self._store, self._config, self._feed, self._parts, self._slots, until, must_tie=must_tie)
-
-    def _find_given_window(self) -> int | None:
-        """Find the window that the store is to go back to before, by its label."""
-        label = self._options.reopen_from
-        if label is None:
-            return None
-        if label not in self._store.labels:
-            raise ConfigError(
-                f"reopen_from is {label!r}, but {self._store.path} has no such window (any more); its last one is "
-                f"{self._store.labels[-1]!r}. Give the label of one that it has; to go on after an ingest that was "
-                "killed, leave it out"
-            )
-        return self._store.labels.index(label)
-
-    def _reopen(self, given: int | None) -> None:
-        """Go back to before a given window, or the first that misses late rows if that was asked for."""
-        late = [found for found in list_late(self._store, self._slots) if found.slot != BEFORE]
-        places = [found.index for found in late] if self._options.reopen else []
-        if given is not None:
-            places.append(given)
-        if not places:
-            return
-        first = min(places)
-        label = self._store.labels[first] if first < self._store.n_windows else late[0].label
-        refuse_pruned(self._store, first)
-        growth = self._store.growth
-        slots = [
-            slot
-            for slot in {**growth.skipped, **growth.kept_out}
-            if find_place(self._store, self._slots, slot) >= first
-        ]
-        self._store.commit_growth(
-            "reopen", {"first": first, "generation": growth.generation + 1, "slots": sorted(slots)}
-        )
-        self._report.reopened = label
-        self._on_event("reopened", {"window": label, "generation": self._store.generation})
-
-    def _take_in(self) -> bool:
-        """Do the next thing there is to do; returns whether there was any."""
-        planner = self._plan()
-        changed = planner.plan_rebuilds()
-        if changed.bad is not None:
-            self._keep_out(changed.bad)
-            return True
-        if changed.windows:
-            self._rebuild(changed.windows)
-            return True
-        batch = planner.plan_new()
-        bad = self._add(batch.windows) or batch.bad
-        if bad is not None:
-            self._skip(bad)
-        return bad is not None or bool(batch.windows)
-
-    def _rebuild(self, windows: list[WindowRows]) -> None:
-        built = []
-        with closing(self._build(windows)) as results:
-            for rows, result in results:
-                if isinstance(result, Refusal):
-                    self._keep_out(_find_bad(rows, result))
-                    return
-                built.append(Built(rows.facts, result))
-        self._advance(built)
-        self._report.rebuilt += [rows.label for rows in windows]
-        for rows in windows:
-            self._on_event("rebuilt", {"window": rows.label, "rows": len(rows.ids)})
-
-    def _add(self, windows: list[WindowRows]) -> BadWindow | None:
-        """Add windows in order, as their graphs come; returns the first that cannot be used."""
-        if not windows:
-            return None
-        with closing(self._build(windows)) as results:
-            for rows, result in results:
-                if isinstance(result, Refusal):
-                    return _find_bad(rows, result)
-                self._advance([Built(rows.facts, result)])
-                if len(rows.ids) < (k := self._config.graph.n_neighbors):
-                    small = (
-                        f"window {rows.label!r} has {len(rows.ids)} rows, fewer than n_neighbors ({k}): all are used"
-                    )
-                    warnings.warn(small, PlanWarning, stacklevel=2)
-                self._report.new.append(rows.label)
-                self._on_event("window", {"window": rows.label, "rows": len(rows.ids), "index": rows.index})
-        return None
-
-    def _build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
-        """Have graphs built, and give them in the order of the windows while later ones are still at work."""
-        config, has_ids = self._config, self._config.source.id is not None
-        settings = config.graph_settings()
-        tasks = [
-            Task(
-                f"window {rows.label!r}",
-                (
-                    self._store.location,
-                    GraphOrder(rows.index, rows.label, rows.pieces, has_ids),
-                    settings,
-                    make_graph_seed(config.random_state, rows.index),
-                ),
-                priority=-rows.index,
-            )
-            for rows in windows
-        ]
-        done: dict[int, GraphReceipt | Refusal] = {}
-        waiting = list(windows)
-        with self.find_executor(len(tasks)) as executor:
-            for result in executor.map_unordered(build_rows_task, tasks, STAGE):
-                done[result.index if isinstance(result, Refusal) else result["index"]] = result
-                while waiting and waiting[0].index in done:
-                    rows = waiting.pop(0)
-                    yield rows, done.pop(rows.index)
-
-    def _advance(self, built: list[Built]) -> None:
-        moved = self._stepper.advance(built)
-        states = self._store.state()
-        self._report.moved |= {states[index].label: value for index, value in moved.items()}
-
-    def _skip(self, bad: BadWindow) -> None:
-        """Do what was said of a new window that cannot be used."""
-        if self._try_quarantine(bad):
-            return
-        if self._options.on_bad == "stop":
-            raise BadRowsError(
-                f"window {bad.label!r} cannot be added: {bad.reason}. Mend the source and ingest again; or go on "
-                "without this window (on_bad skip), or without the files to blame (quarantine)"
-            )
-        skipped = {bad.slot: [bad.label, bad.reason, bad.n_rows]}
-        self._store.commit_growth("set_aside", {"skipped": skipped, "kept_out": {}})
-        self._report.skipped.append(bad)
-        self._on_event("skipped", {"window": bad.label, "reason": bad.reason})
-
-    def _keep_out(self, bad: BadWindow) -> None:
-        """Do what was said of late rows with which a window cannot be built again."""
-        if self._try_quarantine(bad):
-            return
-        if self._options.on_bad == "stop":
-            raise BadRowsError(
-                f"window {bad.label!r} cannot take in its late or changed rows: {bad.reason}. Mend the source and "
-                "ingest again; or keep them out (on_bad skip), or set the files to blame aside (quarantine)"
-            )
-        self._store.commit_growth("set_aside", {"skipped": {}, "kept_out": {bad.slot: bad.n_rows}})
-        self._report.skipped.append(bad)
-        self._on_event("kept_out", {"window": bad.label, "reason": bad.reason})
-
-    def _try_quarantine(self, bad: BadWindow) -> bool:
-        if self._quarantine is None:
-            return False
-        try:
-            blamed = bad.parts or find_bad_parts(self._plan().select(bad.slot))
-        except SourceError:
-            return False
-        moved = [self._parts[name] for name in blamed if self._quarantine.can_move(self._parts[name])]
-        for ref in moved:
-            self._move(ref, bad.reason)
-        if moved:
-            self._store.commit_growth("source", {"parts": {}, "removed": [ref.name for ref in moved]})
-        return bool(moved)
-
-    def _set_aside_part(self, ref: PartRef, reason: str) -> None:
-        """Do what was said of a part that cannot be read at all."""
-        if self._quarantine is not None and self._quarantine.can_move(ref):
-            self._move(ref, reason)
-        elif self._options.on_bad == "stop":
-            raise BadRowsError(
-                f"{ref.name} cannot be used: {reason}. Mend or remove it and ingest again; or go on without it "
-                "(on_bad skip, or quarantine)"
-            )
-        else:
-            self._on_event("left_out", {"part": ref.name, "reason": reason})
-
-    def _move(self, ref: PartRef, reason: str) -> None:
-        if self._quarantine is None:
-            return
-        self._quarantine.move(ref, reason)
-        self._parts.pop(ref.name, None)
-        self._report.quarantined.append(ref.name)
-        self._on_event("quarantined", {"part": ref.name, "reason": reason})
-
-
-def _read_config(store: Store, source: SourcePlace | None) -> RunConfig:
-    if not store.is_complete:
-        raise StoreError(f"the run of {store.path} is not finished; finish it first, with the command that began it")
-    config = RunConfig.from_json(store.config)
-    if source is not None:
-        config = config.model_copy(update={"source": config.source.model_copy(update={"path": str(source)})})
-    if config.source.id is None and config.source.format != "zarr":
-        raise ConfigError(
-            "the source names no id column; ingestion needs one (id), since numbers of rows change as files come: "
-            "make the store anew with an id"
-        )
-    return config
-
-
-def _find_bad(rows: WindowRows, refusal: Refusal) -> BadWindow:
-    return BadWindow(rows.slot, rows.label, refusal.reason, len(rows.ids))
 
 
 def _ignore(name: str, facts: dict[str, Any]) -> None:

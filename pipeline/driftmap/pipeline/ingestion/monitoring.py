@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,9 @@ from driftmap.pipeline.config.time_spans import MICROSECONDS, parse_duration, re
 from driftmap.pipeline.config.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.ingestion.late import count_pending, list_late
+from driftmap.pipeline.ingestion.outcome import read_outcome
 from driftmap.pipeline.ingestion.slots import make_slots
+from driftmap.pipeline.planning.windows import LEAST_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,28 +47,34 @@ def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]
 
     Returns
     -------
-    JSON: `last_ingest` (UTC), `seconds_since_ingest`, `newest_row`, `lag_seconds` from the end of the newest window to
-    the newest row seen, `rows_pending`, `rows_late`, `late` and `skipped` by window, `provisional` with how far each
-    moved at the last ingest, `generation`, and `quality` of the newest window with its z-scores; None where something
-    is not known.
+    JSON: `last_ingest` (UTC), `seconds_since_ingest`, `outcome` of the last attempt (see `IngestOutcome`),
+    `newest_row`, `lag_seconds` from the end of the newest window to the newest row seen, `rows_pending`, `rows_late`,
+    `late`, `skipped` and `empty` by window, `provisional` with how far each moved at the last ingest, `generation`,
+    and `quality` of the newest window with its z-scores; None where something is not known.
     """
     growth, windows = store.growth, store.state()
     late, n_pending = _count_rows(store)
     last = None if growth.last_ingest is None else datetime.fromisoformat(growth.last_ingest)
     moment = now or datetime.now(UTC)
     zone = store.config.get("windows", {}).get("timezone")
+    outcome = read_outcome(store.location)
+    skipped = {one.label: one.reason for one in growth.skipped.values() if one.n_rows >= LEAST_ROWS}
+    empty = [one.label for one in growth.skipped.values() if one.n_rows < LEAST_ROWS]
     return {
         "generation": store.generation,
         "n_ingested": growth.n_ingests,
         "last_ingest": growth.last_ingest,
         "seconds_since_ingest": None if last is None else round((moment - last).total_seconds(), 3),
+        "outcome": None if outcome is None else asdict(outcome),
         "newest_row": growth.newest,
         "lag_seconds": _measure_lag(growth.newest, windows[-1].end if windows else None, zone),
         "rows_pending": n_pending,
         "rows_late": sum(late.values()),
         "late": late,
-        "windows_skipped": len(growth.skipped),
-        "skipped": {skipped.label: skipped.reason for skipped in growth.skipped.values()},
+        "windows_skipped": len(skipped),
+        "skipped": skipped,
+        "windows_empty": len(empty),
+        "empty": empty,
         "windows_provisional": sum(window.status == "provisional" for window in windows),
         "provisional": {window.label: window.moved for window in windows if window.status == "provisional"},
         "quality": compare_newest(store),
@@ -126,36 +135,6 @@ def find_alarms(facts: Mapping[str, Any], specs: Iterable[str]) -> list[Alarm]:
         if value is not None and (value > limit if sign == ">" else value < limit):
             found.append(Alarm(spec.strip(), value))
     return found
-
-
-def to_prometheus(store: Store, facts: Mapping[str, Any]) -> str:
-    """Give the facts of `describe_growth` as Prometheus reads them (text format 0.0.4)."""
-    counts = dict.fromkeys(("final", "provisional", "graph", "planned"), 0)
-    for window in store.state():
-        counts[window.status] += 1
-    lines: list[str] = []
-
-    def add(name: str, kind: str, text: str, samples: Mapping[str, Any]) -> None:
-        known = {labels: value for labels, value in samples.items() if value is not None}
-        if known:
-            lines.extend([f"# HELP driftmap_{name} {text}", f"# TYPE driftmap_{name} {kind}"])
-            lines.extend(f"driftmap_{name}{labels} {float(value):.10g}" for labels, value in known.items())
-
-    last = facts["last_ingest"]
-    quality = facts["quality"]
-    add("windows", "gauge", "Windows by state.", {f'{{state="{status}"}}': n for status, n in counts.items()})
-    add("windows_ingested_total", "counter", "Steps of ingestion.", {"": facts["n_ingested"]})
-    add("windows_skipped", "gauge", "Windows that were skipped.", {"": facts["windows_skipped"]})
-    add("rows_late", "gauge", "Rows that came too late and are kept out.", {"": facts["rows_late"]})
-    add("rows_pending", "gauge", "Rows that wait for their windows to be whole.", {"": facts["rows_pending"]})
-    add("lag_seconds", "gauge", "From the end of the newest window to the newest row.", {"": facts["lag_seconds"]})
-    when = None if last is None else datetime.fromisoformat(last).timestamp()
-    add("last_ingest_timestamp_seconds", "gauge", "When a window was last taken in.", {"": when})
-    values = {f'{{measure="{name}"}}': quality.get(name) for name in MEASURES}
-    add("quality", "gauge", "Measures of the newest window.", values)
-    scores = {f'{{measure="{name}"}}': quality.get(f"{name}_z") for name in MEASURES}
-    add("quality_z", "gauge", "Their distance from the windows before, in standard deviations.", scores)
-    return "\n".join(lines) + "\n"
 
 
 def _count_rows(store: Store) -> tuple[dict[str, int], int]:

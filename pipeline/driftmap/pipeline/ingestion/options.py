@@ -1,4 +1,4 @@
-"""What an ingest is told, and what it reports."""
+"""Options of an ingest, and its report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from driftmap.pipeline.config.time_spans import parse_duration, read_duration, shift_times, step_back
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors.choice import WorkerKeywords
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,24 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 
+class IngestKeywords(WorkerKeywords, total=False):
+    """Options of `ingest`, besides its source and scheduler; `IngestOptions` describes them."""
+
+    grace: str | None
+    clock: bool
+    complete: bool
+    reopen: bool
+    reopen_from: str | None
+    keep: str | None
+    on_bad: Literal["stop", "skip"]
+    on_empty: Literal["skip", "refuse"] | None
+    quarantine: str | Path | None
+    wait: str | None
+
+
 @dataclass(frozen=True)
 class IngestOptions:
-    """What an ingest is told."""
+    """Options of an ingest, checked."""
 
     grace: str | None = None
     """How long after a window's end its rows may still come, such as `2h`; None: not at all."""
@@ -36,6 +52,9 @@ class IngestOptions:
     """How long graphs are kept, such as `2y`, or of how many windows; None: for good."""
     on_bad: Literal["stop", "skip"] = "stop"
     """Whether later windows wait for one that cannot be used, or go on without it."""
+    on_empty: Literal["skip", "refuse"] | None = None
+    """Whether windows of fewer than two rows are left out and reported, or done with as `on_bad` says; None: as the
+    run."""
     quarantine: str | Path | None = None
     """Folder to which files with rows that cannot be used are moved; None: they stay where they are."""
     wait: str | None = None
@@ -44,6 +63,8 @@ class IngestOptions:
     def __post_init__(self) -> None:
         if self.on_bad not in ("stop", "skip"):
             raise ConfigError(f"on_bad is {self.on_bad!r}; 'stop' or 'skip' was expected")
+        if self.on_empty not in (None, "skip", "refuse"):
+            raise ConfigError(f"on_empty is {self.on_empty!r}; 'skip' or 'refuse' was expected")
         for name in ("grace", "keep", "wait"):
             value = getattr(self, name)
             if value is not None and not (name == "keep" and str(value).strip().isdecimal()):
@@ -82,6 +103,8 @@ class IngestReport:
     """Labels of provisional windows that were built anew: of late rows, or of rows that changed."""
     moved: dict[str, float] = field(default_factory=dict)
     """How far each provisional window moved, over the spread of its map."""
+    empty: list[str] = field(default_factory=list)
+    """Labels of windows of fewer than two rows that were left out."""
     skipped: list[BadWindow] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     """Rows that were kept out since they came too late, now or earlier."""
@@ -99,7 +122,8 @@ class IngestReport:
     @property
     def did_nothing(self) -> bool:
         """Whether there was nothing new."""
-        return not (self.new or self.rebuilt or self.skipped or self.quarantined or self.n_pruned or self.reopened)
+        changed = self.new or self.rebuilt or self.empty or self.skipped or self.quarantined
+        return not (changed or self.n_pruned or self.reopened)
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON holds it."""
@@ -107,6 +131,7 @@ class IngestReport:
             "new": self.new,
             "rebuilt": self.rebuilt,
             "moved": self.moved,
+            "empty": self.empty,
             "skipped": {bad.label: bad.reason for bad in self.skipped},
             "late": {late.label: late.n_rows for late in self.late},
             "waiting": self.waiting,
@@ -120,6 +145,7 @@ class IngestReport:
         parts = [
             _count(self.new, "new window"),
             _count(self.rebuilt, "window rebuilt", "windows rebuilt"),
+            _count(self.empty, "empty window left out", "empty windows left out"),
             _count(self.skipped, "window skipped", "windows skipped"),
             _count(self.quarantined, "file set aside", "files set aside"),
         ]

@@ -7,13 +7,14 @@ of the windows in question.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.errors import PlanError, SourceError
+from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
 from driftmap.pipeline.ingestion.source_parts import read_pieces
 from driftmap.pipeline.planning.windows import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
@@ -59,12 +60,29 @@ class BadWindow(NamedTuple):
     parts: tuple[str, ...] = ()
     """Parts that are to blame, where that is known."""
 
+    def blame(self) -> tuple[str, str]:
+        """Return what keeps later windows out, and why."""
+        return self.label, self.reason
+
 
 class Batch(NamedTuple):
-    """Windows to build, and the first after them that cannot be."""
+    """Windows to build, and after them the first that cannot be, or empty ones."""
 
     windows: list[WindowRows]
     bad: BadWindow | None = None
+    empty: tuple[BadWindow, ...] = ()
+    """Windows of fewer than `LEAST_ROWS` rows that are passed over."""
+
+
+class PlanRules(NamedTuple):
+    """Rules of one ingest about what is planned."""
+
+    until: np.datetime64 | None
+    """The moment up to which every row is taken to have come; None: nothing more comes of what is there."""
+    must_relate: bool = True
+    """Refuse a window that shares no id with those before it."""
+    skip_empty: bool = True
+    """Pass over windows of fewer than `LEAST_ROWS` rows."""
 
 
 class Planner:
@@ -80,10 +98,8 @@ class Planner:
         The source, and what is there of it.
     slots
         How its rows become windows.
-    until
-        The moment up to which every row is taken to have come; None: nothing more comes of what is there.
-    must_tie
-        Refuse a window that shares no id with those before it.
+    rules
+        Of this ingest.
     """
 
     def __init__(
@@ -93,17 +109,16 @@ class Planner:
         feed: Feed,
         parts: Mapping[str, PartRef],
         slots: Slots,
-        until: np.datetime64 | None,
-        *,
-        must_tie: bool = True,
+        rules: PlanRules,
     ) -> None:
         self._store = store
         self._config = config
         self._feed = feed
         self._parts = parts
         self._slots = slots
-        self._until = until
-        self._must_tie = must_tie and not config.windows.allow_unrelated
+        self._until = rules.until
+        self._skip_empty = rules.skip_empty
+        self._must_relate = rules.must_relate and not config.windows.allow_unrelated
         self._reach = max(1, config.layout.alignment_window_size)
 
     def plan_rebuilds(self) -> Batch:
@@ -127,14 +142,20 @@ class Planner:
         return Batch(sorted(found, key=lambda rows: rows.index))
 
     def plan_new(self) -> Batch:
-        """Find the next windows that are whole and not in the store, up to the first that cannot be used."""
+        """Find the next windows that are whole and not in the store, up to the first that is unfit or empty."""
         counts = self._store.growth.count_rows()
         windows: list[WindowRows] = []
+        empty: list[BadWindow] = []
         near = self._read_near_ids()
         open_slots = self._slots.list_open(list_taken(self._store, self._slots), counts, self._until)
         self._refuse_gap(open_slots, counts)
         for slot in open_slots[:MAX_NEW_WINDOWS]:
             label, n_rows = self._slots.describe(slot).label, counts.get(slot, 0)
+            if n_rows < LEAST_ROWS and self._skip_empty:
+                empty.append(BadWindow(slot, label, _explain_empty(n_rows), n_rows))
+                continue
+            if empty:  # noted first: slots before one that was taken are never looked at again
+                break
             try:
                 planned = self._plan_window(slot, self._store.n_windows + len(windows), n_rows)
                 self._refuse_apart(planned, near)
@@ -142,7 +163,7 @@ class Planner:
                 return Batch(windows, BadWindow(slot, label, str(error), n_rows, error.parts))
             windows.append(planned)
             near = [*near, planned.ids][-self._reach :]
-        return Batch(windows)
+        return Batch(windows, empty=tuple(empty))
 
     def select(self, slot: str) -> Selection:
         """Find the rows of a slot in the parts that are there.
@@ -161,7 +182,7 @@ class Planner:
 
     def _plan_window(self, slot: str, index: int, n_rows: int) -> WindowRows:
         if n_rows < LEAST_ROWS:
-            raise _UnfitError(f"it has {'no rows' if n_rows == 0 else '1 row'}, and a map needs {LEAST_ROWS}")
+            raise _UnfitError(_explain_empty(n_rows))
         try:
             selected = self.select(slot)
         except SourceError as error:
@@ -191,17 +212,29 @@ class Planner:
                 )
 
     def _refuse_apart(self, planned: WindowRows, near: list[np.ndarray[Any, Any]]) -> None:
-        """Refuse a window that shares no id with those before it: nothing would tie its map to theirs."""
+        """Refuse a window that shares no id with those before it: nothing would relate its map to theirs."""
         near = [ids for ids in near if len(ids)]
         if not near:
             return
         kind, usual = _name_kind(planned.ids), _name_kind(near[-1])
         if kind != usual:
             raise _UnfitError(f"its ids are {kind}, and {usual} in the windows before")
-        if self._must_tie and not any(np.isin(planned.ids, ids).any() for ids in near):
-            raise _UnfitError(
-                f"it shares no id with the {len(near)} windows before it, so nothing would tie its map to theirs"
-            )
+        if not self._must_relate or any(np.isin(planned.ids, ids).any() for ids in near):
+            return
+        apart = f"it shares no id with the {len(near)} windows before it, so nothing would relate its map to theirs"
+        if not self._follows_gap(planned.slot):
+            raise _UnfitError(apart)
+        # Nothing is to be mended there, and to wait would keep out every later window too.
+        warnings.warn(
+            f"window {planned.label!r} follows windows that were left out: {apart}", PlanWarning, stacklevel=2
+        )
+
+    def _follows_gap(self, slot: str) -> bool:
+        """Whether one of the slots within reach before this one was left out."""
+        skipped = self._store.growth.skipped
+        ordered = self._slots.sort({*list_taken(self._store, self._slots), slot})
+        place = ordered.index(slot)
+        return any(before in skipped for before in ordered[max(0, place - self._reach) : place])
 
     def _read_near_ids(self) -> list[np.ndarray[Any, Any]]:
         n_windows = self._store.n_windows
@@ -214,6 +247,10 @@ class _UnfitError(SourceError):
     def __init__(self, reason: str, parts: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.parts = parts
+
+
+def _explain_empty(n_rows: int) -> str:
+    return f"it has {'no rows' if n_rows == 0 else '1 row'}, and a map needs {LEAST_ROWS}"
 
 
 def _has_changed(planned: WindowRows, window: WindowState) -> bool:

@@ -18,7 +18,7 @@ from driftmap.pipeline.planning.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.stamps import explain_change
+from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
@@ -224,8 +224,22 @@ def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
             return planned
     raise StoreError(
         f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
-        f"({changed or 'its rows fall into other windows'}); name another store"
+        f"({changed or 'its rows fall into other windows'}); {_advise_on_change(store, stored, source)}"
     )
+
+
+def _advise_on_change(store: Store, config: RunConfig, source: Source) -> str:
+    """Say what to do about a source that is not what the store was made of."""
+    other = "name another store for maps of everything"
+    if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
+        return f"{other} (`driftmap ingest` needs an id column, and windows by time or by a column)"
+    if not store.is_complete:
+        return (
+            f"put it back as it was to finish this run, and `driftmap ingest {store.path}` then adds what came; "
+            f"or {other}"
+        )
+    adds = "adds what came" if has_only_grown(store.fingerprint, source.fingerprint()) else "takes in what is new"
+    return f"`driftmap ingest {store.path}` {adds}; or {other}"
 
 
 def _refuse_arrays_far_away(source: Source, location: Location) -> None:

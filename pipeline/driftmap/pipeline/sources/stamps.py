@@ -70,6 +70,15 @@ def explain_change(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}: {stored[name]}, now {now.get(name)}" for name in names)
 
 
+def has_only_grown(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a source has what it had, as far as its fingerprints show, and more."""
+    if stored.get("format") != now.get("format") or now.get("rows", 0) < stored.get("rows", 0):
+        return False
+    if STAMPS in stored and STAMPS in now and stored.get("format") == "parquet":
+        return all(now[STAMPS].get(name) == stamp for name, stamp in stored[STAMPS].items())
+    return bool(now.get("rows", 0) > stored.get("rows", 0))
+
+
 def _compare_files(stored: Mapping[str, list[Any]], now: Mapping[str, list[Any]]) -> list[str]:
     gone = [f"{name} is gone" for name in stored if name not in now]
     both = [name for name in stored if name in now and stored[name] != now[name]]

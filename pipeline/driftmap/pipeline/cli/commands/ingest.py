@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_log
+from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_failure, write_log
 from driftmap.pipeline.cli.options import collect_place, place_options
 
 _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
     "rebuilt": "window {window!r} built anew of late or changed rows: {rows:,} now",
+    "empty": "left out as empty: {windows}",
     "skipped": "window {window!r} skipped: {reason}",
     "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
     "left_out": "{part} left out: {reason}",
@@ -35,6 +36,11 @@ _EVENTS = {
     help="Whether later windows wait for one that cannot be used, or go on without it.",
     show_default=True,
 )
+@click.option(
+    "--on-empty",
+    type=click.Choice(["skip", "refuse"]),
+    help="Whether windows of fewer than 2 rows are left out, or treated as --on-bad says.  [default: as in the run]",
+)
 @click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
 @click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
 @click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")
@@ -48,24 +54,28 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
     never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
     rows come next would depend on the order in which files arrive. A provisional window is built anew when late rows
-    come, or when its files are rewritten with other vectors or labels. Exit codes: 0; 2 when something must be mended;
-    3 for an alarm.
+    come, or when its files are rewritten with other vectors or labels. Empty windows are left out, and reported.
+    --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
     from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import ingest as take_in
+    from driftmap.pipeline.sources.row_ranges import name_some
 
     def show(name: str, facts: dict[str, Any]) -> None:
         if log_json:
             write_log(name, **facts)
         else:
-            click.echo(_EVENTS[name].format(**facts))
+            shown = {**facts, "windows": name_some([repr(label) for label in facts.get("windows", ())])}
+            click.echo(_EVENTS[name].format(**shown))
 
     check_alarms(alarms)
     try:
         report = take_in(store, on_event=show, **collect_place(options), **options)
-    except DriftmapError as error:
-        if log_json:
+    except BaseException as error:
+        if log_json and isinstance(error, DriftmapError):
             write_log("failed", "error", reason=str(error), kind=type(error).__name__)
+        if prometheus is not None:
+            write_failure(store, error, prometheus)
         raise
     if log_json:
         write_log("done", **report.to_json())

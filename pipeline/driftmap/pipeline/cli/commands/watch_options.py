@@ -36,13 +36,10 @@ def write_log(event: str, level: str = "info", **facts: Any) -> None:
     sys.stderr.flush()
 
 
-def write_prometheus(store: Store, facts: dict[str, Any], file: str) -> None:
+def write_prometheus(text: str, file: str) -> None:
     """Write a file for Prometheus's node exporter, whole or not at all; `-` is stdout."""
     from pathlib import Path
 
-    from driftmap.pipeline.ingestion.monitoring import to_prometheus
-
-    text = to_prometheus(store, facts)
     if file == "-":
         click.echo(text, nl=False)
         return
@@ -63,6 +60,27 @@ def check_alarms(alarms: tuple[str, ...]) -> None:
         find_alarms({"quality": {}, **dict.fromkeys(FACTS)}, alarms)
 
 
+def write_failure(path: str, error: BaseException, file: str) -> None:
+    """Write the metrics of an ingest that failed: how it ended, and the store's state where it can be read."""
+    from driftmap.engine.errors import DriftmapError
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.ingestion.monitoring import describe_growth
+    from driftmap.pipeline.ingestion.outcome import describe_outcome, read_outcome
+    from driftmap.pipeline.ingestion.prometheus import outcome_to_prometheus, to_prometheus
+
+    try:
+        store = open_store(path)
+        text = to_prometheus(store, describe_growth(store))
+        before = read_outcome(store.location)
+    except (DriftmapError, OSError):
+        text, before = "", None
+    text += outcome_to_prometheus(describe_outcome(error, before))
+    try:
+        write_prometheus(text, file)
+    except click.FileError as failed:  # the first error is the one to show
+        click.echo(f"warning: {failed.format_message()}", err=True)
+
+
 def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Callable[..., None] | None) -> None:
     """Write what is to be watched, and leave with exit code 3 when a threshold is passed."""
     if not alarms and prometheus is None:
@@ -70,9 +88,9 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
     from driftmap.pipeline.ingestion.monitoring import describe_growth, find_alarms
 
     facts = describe_growth(store)
-    if prometheus is not None:
-        write_prometheus(store, facts, prometheus)
     found = find_alarms(facts, alarms)
+    if prometheus is not None:
+        write_prometheus(_describe(store, facts, is_alarmed=bool(found)), prometheus)
     for alarm in found:
         if log is not None:
             log("alarm", "warning", alarm=alarm.spec, value=alarm.value)
@@ -80,3 +98,18 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
             click.echo(str(alarm), err=True)
     if found:
         raise click.exceptions.Exit(EXIT_ALARM)
+
+
+def _describe(store: Store, facts: dict[str, Any], *, is_alarmed: bool) -> str:
+    from dataclasses import replace
+
+    from driftmap.pipeline.ingestion.outcome import read_outcome
+    from driftmap.pipeline.ingestion.prometheus import outcome_to_prometheus, to_prometheus
+
+    outcome = read_outcome(store.location)
+    text = to_prometheus(store, facts)
+    if outcome is None:
+        return text
+    if is_alarmed and outcome.exit_code == 0:
+        outcome = replace(outcome, exit_code=EXIT_ALARM, reason="an alarm; see the command's output")
+    return text + outcome_to_prometheus(outcome)

@@ -1,0 +1,52 @@
+"""Where tasks run: options are checked once for run and ingest, and a single task needs no worker."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors.base import SerialExecutor, Task
+from driftmap.pipeline.executors.choice import WORKER_OPTIONS, WORKPLACE_OPTIONS, Workplace
+
+
+def ignore():
+    pass
+
+
+def name_process():
+    return os.getpid()
+
+
+def test_options_of_ingest_are_options_of_run():
+    assert set(WORKER_OPTIONS) < set(WORKPLACE_OPTIONS)
+    assert {"tls", "workers", "worker_memory"} <= set(WORKER_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("options", "n_tasks", "is_here"),
+    [
+        ({}, 1, True),
+        ({"scheduler": "serial"}, 3, True),
+        ({"workers": 1}, 1, False),
+        ({"worker_memory": "1GB"}, 1, False),
+    ],
+)
+def test_a_single_task_runs_here_unless_workers_were_asked_for(options, n_tasks, is_here):
+    with Workplace.of(**options).start_for_few(n_tasks, ignore) as executor:
+        assert isinstance(executor, SerialExecutor) is is_here
+        (process,) = executor.map_unordered(name_process, [Task("one", ())])
+    assert (process == os.getpid()) is is_here
+
+
+def test_the_memory_of_a_worker_limits_a_single_task_too():
+    limit = Workplace.of(worker_memory="1GB", workers=1).find_limit()
+    assert limit.n_bytes == 10**9
+    assert Workplace.of().find_limit() is not None
+    assert Workplace.of("serial").find_limit() is None
+
+
+def test_memory_of_workers_that_are_elsewhere_is_refused():
+    with pytest.raises(ConfigError, match="worker_memory is for workers on this machine"):
+        Workplace.of("tcp://127.0.0.1:9", worker_memory="1GB")
