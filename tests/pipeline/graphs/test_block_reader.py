@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
-from driftmap.pipeline import plan, run
+from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.graphs import build_graph as tasks_module
@@ -19,6 +20,7 @@ from driftmap.pipeline.planning.memory import LIMIT_SHARE, WORKER_BYTES
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.planning.windows import WindowPlan
 from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources.pieces import Piece
 
 N_ROWS, N_FEATURES = 5_000, 1_200
 OPTIONS = {"id": "id", "rows": N_ROWS, "n_neighbors": 5, "n_epochs": 10}
@@ -143,7 +145,7 @@ def test_the_parts_of_a_window(tmp_path):
     source = as_source(str(write_source(tmp_path, "parquet", 400, 6)), id="id", vectors="v", label=["label"])
     window = WindowPlan(0, "w", np.array([[10, 60], [100, 230]]), 180)
     whole = source.read_rows(window.runs)
-    reader = BlockReader(source, window, 32)
+    reader = BlockReader([Piece(source.spec, window.runs)], 32)
     np.testing.assert_array_equal(reader.read_vectors(40, 75), whole.vectors[40:75])
     np.testing.assert_array_equal(reader.read_beside().ids, whole.ids)
     order = np.argsort(whole.ids)
@@ -154,7 +156,7 @@ def test_the_parts_of_a_window(tmp_path):
 def test_vectors_of_other_lengths_in_other_blocks_are_refused(tmp_path):
     lists = [[0.0] * (3 if number < 50 else 4) for number in range(100)]
     pq.write_table(pa.table({"v": lists}), tmp_path / "r.parquet")
-    reader = BlockReader(as_source(str(tmp_path / "r.parquet")), WindowPlan(0, "w", np.array([[0, 100]]), 100), 50)
+    reader = BlockReader([Piece(as_source(str(tmp_path / "r.parquet")).spec, np.array([[0, 100]]))], 50)
     assert reader.read_vectors(0, 50).shape == (50, 3)
     with pytest.raises(SourceError, match=r"rows 50 to 99 of the source have 4 numbers where the window's first has 3"):
         reader.read_vectors(50, 100)
@@ -170,3 +172,57 @@ def test_blocks_are_as_large_as_the_memory_allows(tmp_path):
     small, large = (size_task(source, N_ROWS, settings, int(share * whole.n_bytes)) for share in (0.75, 0.9))
     assert 1_000 <= small.block_rows <= large.block_rows < N_ROWS
     assert small.n_bytes <= 0.75 * whole.n_bytes
+
+
+def write_wide_day(folder, day, n_rows=2_500):
+    rows, ids = make_rows(n_rows, N_FEATURES)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), N_FEATURES)
+    folder.mkdir(exist_ok=True)
+    table = pa.table({"id": ids, "day": np.full(n_rows, day), "v": column})
+    half = n_rows // 2
+    pq.write_table(table[:half], folder / f"{day}b.parquet", row_group_size=300)
+    pq.write_table(table[half:], folder / f"{day}a.parquet", row_group_size=300)
+
+
+def test_an_ingest_has_the_memory_plan_of_a_run(tmp_path):
+    options = {"id": "id", "by": "day", "n_neighbors": 5, "n_epochs": 10}
+    write_wide_day(tmp_path / "days", 1, 60)
+    run(tmp_path / "days", tmp_path / "one", scheduler="serial", **options)
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    write_wide_day(tmp_path / "days", 2)
+    limit = limit_to(tmp_path / "days", 0.85, **options)
+    whole = ingest(tmp_path / "one", scheduler="serial", complete=True)
+    blocks = ingest(tmp_path / "other", workers=1, worker_memory=limit, complete=True)
+    assert blocks.new == whole.new == ["2"]
+    np.testing.assert_array_equal(blocks.store.positions("2"), whole.store.positions("2"))
+    assert blocks.store.state()[1].rows_digest == whole.store.state()[1].rows_digest
+
+
+def test_an_ingest_refuses_what_a_run_refuses_after_what_fits(tmp_path):
+    options = {"id": "id", "by": "day", "n_neighbors": 5, "n_epochs": 10, "metric": "manhattan"}
+    write_wide_day(tmp_path / "days", 1, 60)
+    run(tmp_path / "days", tmp_path / "s", scheduler="serial", **options)
+    write_wide_day(tmp_path / "days", 2, 60)
+    write_wide_day(tmp_path / "days", 3)
+    limit = limit_to(tmp_path / "days", 0.8, **options)
+    said = (
+        r"the graph of window '3' takes .* in a worker, .*nor does it fit in blocks of 1,000 rows.*raise worker_memory"
+    )
+    with pytest.raises(PlanError, match=said):
+        plan(tmp_path / "days", workers=1, worker_memory=limit, **options)
+    with pytest.raises(PlanError, match=said):
+        ingest(tmp_path / "s", workers=1, worker_memory=limit, complete=True)
+    assert open_store(tmp_path / "s").labels == ["1", "2"]
+
+
+def test_blocks_are_searched_in_an_ingest_where_the_window_does_not_fit(tmp_path, monkeypatch):
+    options = {"id": "id", "by": "day", "n_neighbors": 5, "n_epochs": 10}
+    write_wide_day(tmp_path / "days", 1, 60)
+    run(tmp_path / "days", tmp_path / "s", scheduler="serial", **options)
+    write_wide_day(tmp_path / "days", 2, 70)
+    sizes = []
+    monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_: sizes.append(32) or 32)
+    ingest(tmp_path / "s", scheduler="serial", complete=True)
+    assert sizes == [32]
+    ids = open_store(tmp_path / "s").window_ids("2")
+    assert ids.tolist() == sorted(ids.tolist())

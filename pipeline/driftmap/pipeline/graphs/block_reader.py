@@ -1,4 +1,4 @@
-"""Windows whose rows do not fit a worker together: how many rows at a time, and reading them from the source."""
+"""Windows whose rows do not fit a worker together: their rows are read from the source, some at a time."""
 
 from __future__ import annotations
 
@@ -7,83 +7,106 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.protocol import WindowRows
+from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.pieces import read_piece_columns
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array
-    from driftmap.pipeline.planning.windows import WindowPlan
-    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.pieces import Piece, PieceColumns
 
 _COPIED_ROWS = 4096
 """Rows that are put in another order at a time."""
 
 
 class BlockReader:
-    """Rows of one window, read from the source a part at a time.
+    """Rows of one window, some at a time.
 
     Parameters
     ----------
-    source
+    pieces
         Where they are.
-    window
-        Which ones.
     block_rows
         At most so many at a time.
+    by_id
+        Number the rows in the order of their ids; else as they stand.
     """
 
-    def __init__(self, source: Source, window: WindowPlan, block_rows: int) -> None:
-        self._source = source
-        self._numbers = runs_to_rows(window.runs)
+    def __init__(self, pieces: Sequence[Piece], block_rows: int, *, by_id: bool = False) -> None:
+        self._pieces = pieces
+        self._sources = [open_source(piece.spec) for piece in pieces]
+        self._by_id = by_id
+        self._numbers = np.concatenate([runs_to_rows(piece.runs) for piece in pieces])
+        self._owners = np.repeat(np.arange(len(pieces), dtype=np.int32), [piece.n_rows for piece in pieces])
         self._block_rows = block_rows
         self._n_features: int | None = None
 
     @property
     def n_features(self) -> int:
         """Of the window's first row; every other must have as many."""
-        return self._n_features or int(self._read(self._numbers[:1]).shape[1])
+        return self._n_features or int(self._read(np.zeros(1, dtype=np.intp)).shape[1])
 
-    def read_beside(self) -> WindowRows:
-        """Read ids and labels of the whole window."""
-        spec = self._source.spec
-        if spec.id is None and not spec.label:
-            return WindowRows(None, None, {})
-        rows = self._source.read_rows(rows_to_runs(self._numbers), with_vectors=False)
-        for column in (*([] if rows.ids is None else [rows.ids]), *rows.labels.values()):
-            self._refuse_other_count(len(column), len(self._numbers))
-        return rows
+    def read_beside(self) -> PieceColumns:
+        """Read ids and labels of the whole window; rows that are put in order are so from here on."""
+        columns = read_piece_columns(self._pieces, by_id=self._by_id)
+        if columns.order is not None:
+            self._numbers, self._owners = self._numbers[columns.order], self._owners[columns.order]
+            self._by_id = False
+        return columns
 
     def read_vectors(self, first: int, last: int) -> Float32Array:
         """Read the vectors of the window's rows [first, last)."""
-        return self._read(self._numbers[first:last])
+        if self._by_id:
+            self.read_beside()
+        return self._read(np.arange(first, min(last, len(self._numbers))))
 
     def read_in_order(self, order: npt.NDArray[np.intp]) -> Iterator[Float32Array]:
-        """Read all vectors in another order, and give them in parts; each part of the source is read in its own."""
+        """Read all vectors in another order, and give them in row blocks; each block is read in the source's order."""
         for start in range(0, len(order), self._block_rows):
             wanted = order[start : start + self._block_rows]
-            vectors = self._read(self._numbers[np.sort(wanted)])
-            places = np.empty(len(wanted), dtype=np.intp)
-            places[np.argsort(wanted)] = np.arange(len(wanted))
-            for begin in range(0, len(places), _COPIED_ROWS):
-                yield vectors[places[begin : begin + _COPIED_ROWS]]
+            vectors = self._read(np.sort(wanted))
+            positions = np.empty(len(wanted), dtype=np.intp)
+            positions[np.argsort(wanted)] = np.arange(len(wanted))
+            for begin in range(0, len(positions), _COPIED_ROWS):
+                yield vectors[positions[begin : begin + _COPIED_ROWS]]
 
-    def _read(self, numbers: npt.NDArray[np.int64]) -> Float32Array:
-        vectors = self._source.read_rows(rows_to_runs(numbers)).vectors
+    def _read(self, rows: npt.NDArray[np.intp]) -> Float32Array:
+        """Read vectors of the window's rows, from each piece in its own order."""
+        owners, numbers = self._owners[rows], self._numbers[rows]
+        if len(self._pieces) == 1 and bool((np.diff(numbers) > 0).all()):
+            return self._read_piece(0, numbers)
+        joined: Float32Array | None = None
+        for owner in np.unique(owners).tolist():
+            there = np.flatnonzero(owners == owner)
+            there = there[np.argsort(numbers[there])]
+            vectors = self._read_piece(owner, numbers[there])
+            if joined is None:
+                joined = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
+            joined[there] = vectors
+        return np.empty((0, self._n_features or 0), dtype=np.float32) if joined is None else joined
+
+    def _read_piece(self, owner: int, numbers: npt.NDArray[np.int64]) -> Float32Array:
+        piece = self._pieces[owner]
+        try:
+            vectors = self._sources[owner].read_rows(rows_to_runs(numbers)).vectors
+        except SourceError as error:
+            raise SourceError(piece.explain(str(error))) from error
         if vectors is None:
-            raise SourceError(f"the source {self._source.spec.path} gave no vectors; name their column (vectors)")
-        self._refuse_other_count(len(vectors), len(numbers))
+            raise SourceError(
+                piece.explain(f"the source {piece.spec.path} gave no vectors; name their column (vectors)")
+            )
+        if len(vectors) != len(numbers):
+            counts = f"{len(numbers)} rows were planned and {len(vectors)} were read"
+            raise SourceError(piece.explain(f"{counts}: the source changed; plan again"))
         self._n_features = self._n_features or int(vectors.shape[1])
         if vectors.shape[1] != self._n_features:
-            raise SourceError(
+            different = (
                 f"vectors differ in length within a window: rows {numbers[0]} to {numbers[-1]} of the source have "
                 f"{vectors.shape[1]} numbers where the window's first has {self._n_features}; they must agree"
             )
+            raise SourceError(piece.explain(different))
         return vectors
-
-    def _refuse_other_count(self, n_read: int, n_wanted: int) -> None:
-        if n_read != n_wanted:
-            raise SourceError(f"{n_wanted} rows were planned and {n_read} were read: the source changed; plan anew")

@@ -1,8 +1,9 @@
-"""One window's work as a plain function: read its rows, build its graph, write it. No Dask."""
+"""The graph task of run and ingest as a plain function: read a window's rows, build its graph, write it. No Dask."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,8 +16,8 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.pieces import estimate_pieces, read_pieces
 from driftmap.pipeline.sources.row_digest import digest_parts, digest_rows
-from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
@@ -25,69 +26,103 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from driftmap.engine.types import WindowGraph
-    from driftmap.pipeline.config.run_config import SourceSpec
-    from driftmap.pipeline.planning.windows import WindowPlan
-    from driftmap.pipeline.sources import Source
-    from driftmap.pipeline.sources.protocol import WindowRows
+    from driftmap.pipeline.sources.pieces import Piece
+    from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.store.location import Location
 
 
+@dataclass(frozen=True, eq=False)
+class GraphOrder:
+    """A window whose graph is to be built, of a run or of an ingest."""
+
+    index: int
+    label: str
+    pieces: tuple[Piece, ...]
+    """Where its rows are; a window of a run is one piece."""
+    n_rows: int
+    by_id: bool = False
+    """Whether rows are put in the order of their ids: those of an ingest come in any order."""
+    fingerprint: Mapping[str, Any] | None = None
+    """Of the source when it was planned with, in short (`summarise`): rows are refused when it changed since."""
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading so many of its rows takes; no rows are read."""
+        return estimate_pieces(self.pieces, n_rows, by_id=self.by_id)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the rows of a window cannot be used: returned, not raised, so that the windows before it are kept."""
+
+    index: int
+    reason: str
+
+
 def build_graph_task(
-    source_spec: SourceSpec,
-    store: Location,
-    window: WindowPlan,
-    settings: GraphSettings,
-    seed: int,
-    fingerprint: Mapping[str, Any],
-    max_bytes: int | None = None,
+    store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None = None
 ) -> GraphReceipt:
     """Build the graph of one window and write it to the store; nothing counts before its receipt is committed.
 
     Parameters
     ----------
-    source_spec
-        Where the rows are; the source is opened here, on the worker.
     store
         Where the store lies.
-    window
-        Which rows the window has.
+    order
+        The window, and where its rows are; their sources are opened here, on the worker.
     settings, seed
         Passed to the engine.
-    fingerprint
-        Of the source when it was planned with, in short (`summarise`): the rows are refused when it changed since.
     max_bytes
-        What the task may take: a window that takes more is read in blocks, where that helps. None: anything.
+        Memory limit of the task: a window that takes more is read in blocks of rows, where that helps. None: none.
 
     Returns
     -------
-    A small receipt; rows and graph stay where they are.
+    GraphReceipt
+        A small receipt; rows and graph stay where they are.
 
     Raises
     ------
     DriftmapError
         Of the class the source or the engine raised, its message led by the window's label.
     """
-    started, settings = time.perf_counter(), settings.for_rows(window.n_rows)
     try:
-        source = open_source(source_spec)
-        refuse_change = partial(_refuse_changed_source, source_spec, store, fingerprint)
-        block_rows = _choose_block_rows(source, window, settings, max_bytes)
-        if block_rows is None:
-            built = _build_whole(source, window, settings, seed, refuse_change)
-        else:
-            built = _build_in_blocks(source, window, settings, block_rows, refuse_change)
+        return _build_and_write(store, order, settings, seed, max_bytes)
     except Exception as error:
-        _name_window(error, window.label)
+        _name_window(error, order.label)
         raise
-    attempt = Attempt(store, window.index, new_attempt(), window.label)
+
+
+def try_graph_task(
+    store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None = None
+) -> GraphReceipt | Refusal:
+    """Do as `build_graph_task`; where rows cannot be used, the reason is returned."""
+    try:
+        return _build_and_write(store, order, settings, seed, max_bytes)
+    except DriftmapError as error:
+        return Refusal(order.index, str(error))
+    except Exception as error:
+        _name_window(error, order.label)
+        raise
+
+
+def _build_and_write(
+    store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None
+) -> GraphReceipt:
+    started, settings = time.perf_counter(), settings.for_rows(order.n_rows)
+    refuse_change = partial(_refuse_changed_source, order, store)
+    block_rows = _choose_block_rows(order, settings, max_bytes)
+    if block_rows is None:
+        built = _build_whole(order, settings, seed, refuse_change)
+    else:
+        built = _build_in_blocks(order, settings, block_rows, refuse_change)
+    attempt = Attempt(store, order.index, new_attempt(), order.label)
     n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
     return GraphReceipt(
-        index=window.index,
-        label=window.label,
+        index=order.index,
+        label=order.label,
         attempt=attempt.name,
         n_rows=len(built.ids),
         n_edges=len(built.graph.fuzzy.indices),
-        has_ids=source_spec.id is not None,
+        has_ids=order.pieces[0].spec.id is not None,
         label_columns=list(built.labels),
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
@@ -104,38 +139,26 @@ class _Built(NamedTuple):
     digest: str
 
 
-def _choose_block_rows(
-    source: Source, window: WindowPlan, settings: GraphSettings, max_bytes: int | None
-) -> int | None:
-    return None if max_bytes is None else size_task(source, window.n_rows, settings, max_bytes).block_rows
+def _choose_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: int | None) -> int | None:
+    return None if max_bytes is None else size_task(order, order.n_rows, settings, max_bytes).block_rows
 
 
-def _build_whole(
-    source: Source, window: WindowPlan, settings: GraphSettings, seed: int, refuse_change: Callable[[], None]
-) -> _Built:
-    rows = source.read_rows(window.runs)
+def _build_whole(order: GraphOrder, settings: GraphSettings, seed: int, refuse_change: Callable[[], None]) -> _Built:
+    rows = read_pieces(order.pieces, by_id=order.by_id)
     refuse_change()
-    if rows.vectors is None or len(rows.vectors) != window.n_rows:
-        raise SourceError(f"{window.n_rows} rows were planned and others were read: the source changed; plan anew")
     graph = build_window_graph(rows.vectors, settings, seed)
-    ids = _number_rows(rows, window)
-    return _Built(ids, rows.labels, graph, digest_rows(rows.vectors, ids, rows.labels))
+    return _Built(rows.ids, rows.labels, graph, digest_rows(*rows))
 
 
 def _build_in_blocks(
-    source: Source, window: WindowPlan, settings: GraphSettings, block_rows: int, refuse_change: Callable[[], None]
+    order: GraphOrder, settings: GraphSettings, block_rows: int, refuse_change: Callable[[], None]
 ) -> _Built:
-    reader = BlockReader(source, window, block_rows)
+    reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
     rows = reader.read_beside()
-    ids = _number_rows(rows, window)
-    digest = digest_parts(reader.read_in_order, reader.n_features, ids, rows.labels)
-    graph = build_window_graph_from_blocks(reader.read_vectors, window.n_rows, settings, block_rows)
+    digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, rows.labels)
+    graph = build_window_graph_from_blocks(reader.read_vectors, order.n_rows, settings, block_rows)
     refuse_change()
-    return _Built(ids, rows.labels, graph, digest)
-
-
-def _number_rows(rows: WindowRows, window: WindowPlan) -> np.ndarray[Any, Any]:
-    return runs_to_rows(window.runs) if rows.ids is None else rows.ids  # row numbers tie rows that have no id
+    return _Built(rows.ids, rows.labels, graph, digest)
 
 
 def warm_up() -> None:
@@ -151,10 +174,13 @@ def warm_up() -> None:
     build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
 
 
-def _refuse_changed_source(spec: SourceSpec, store: Location, fingerprint: Mapping[str, Any]) -> None:
+def _refuse_changed_source(order: GraphOrder, store: Location) -> None:
     # After the last rows were read, so that what changed while they were read is seen too.
+    if order.fingerprint is None:
+        return
+    spec = order.pieces[0].spec
     now = open_source(spec).fingerprint()
-    if not explain_change(fingerprint, now):
+    if not explain_change(order.fingerprint, now):
         return
     stored = Store.open(store).fingerprint  # which knows each file
     raise SourceError(

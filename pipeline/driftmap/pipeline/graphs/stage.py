@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.graphs.build_graph import build_graph_task
+from driftmap.pipeline.graphs.build_graph import GraphOrder, build_graph_task
+from driftmap.pipeline.sources.pieces import Piece
 from driftmap.pipeline.sources.stamps import summarise
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def build_graphs(
     report
         Called at the start and with every commit.
     max_bytes
-        What a task may take, see `tasks.build_graph_task`.
+        What a task may take, see `build_graph_task`.
     """
     with GraphWork(store, config, windows, executor, report, max_bytes) as work:
         work.finish()
@@ -125,5 +126,8 @@ def make_tasks(
     settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
     for window in windows:
         seed = make_graph_seed(config.random_state, window.index)
-        arguments = (config.source, store.location, window, settings, seed, fingerprint, max_bytes)
-        yield Task(f"window {window.label!r}", arguments, priority=-window.index)
+        pieces = (Piece(config.source, window.runs),)
+        order = GraphOrder(window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint)
+        yield Task(
+            f"window {window.label!r}", (store.location, order, settings, seed, max_bytes), priority=-window.index
+        )

@@ -15,12 +15,13 @@ from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, plac
 from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.ingestion.slots import make_slots
-from driftmap.pipeline.ingestion.source_parts import Feed, read_pieces
+from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.layout.extend import extend_settings
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.parquet import list_columns
+from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.tables import as_coordinates

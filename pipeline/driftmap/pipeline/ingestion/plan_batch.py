@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
+from driftmap.pipeline.graphs.build_graph import GraphOrder
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
-from driftmap.pipeline.ingestion.source_parts import read_pieces
 from driftmap.pipeline.planning.windows import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
+from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.ingestion.slots import Slots
-    from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Piece, Selection
+    from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Selection
+    from driftmap.pipeline.sources.pieces import Piece
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.windows import WindowState
 
@@ -48,6 +50,10 @@ class WindowRows:
     def label(self) -> str:
         """Label of the window."""
         return str(self.facts["label"])
+
+    def order(self) -> GraphOrder:
+        """Make the order for its graph; its rows come from any number of parts, in any order."""
+        return GraphOrder(self.index, self.label, tuple(self.pieces), len(self.ids), by_id=True)
 
 
 class BadWindow(NamedTuple):

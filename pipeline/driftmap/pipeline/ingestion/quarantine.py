@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError, SourceError
-from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER, read_pieces
+from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
+from driftmap.pipeline.sources.pieces import read_pieces
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import SourceSpec

@@ -14,17 +14,17 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.arrays import MANIFEST
-from driftmap.pipeline.sources.columns import join_parts
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.parquet import list_files
-from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
+from driftmap.pipeline.sources.pieces import Piece, join_ids
+from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.growth import SourcePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.run_config import SourceSpec
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store.location import Location
@@ -46,14 +46,6 @@ class PartRef(NamedTuple):
     spec: SourceSpec
     rows: tuple[int, int] | None = None
     """The range of the source's rows that it is; None: all of them."""
-
-
-class Piece(NamedTuple):
-    """Rows of a part that belong to a window."""
-
-    spec: SourceSpec
-    runs: Int64Array
-    part: str
 
 
 class Selection(NamedTuple):
@@ -148,7 +140,7 @@ class Feed:
             pieces.append(Piece(ref.spec, rows_to_runs(numbers), ref.name))
             ids.append(numbers if self.spec.id is None else keys[self.spec.id][rows])
         owners = np.repeat(np.arange(len(ids)), [len(part) for part in ids]).astype(np.int64)
-        return Selection(pieces, _join_ids(ids, [piece.part for piece in pieces]), owners)
+        return Selection(pieces, join_ids(ids, [piece.part for piece in pieces]), owners)
 
     def is_half_written(self, ref: PartRef) -> bool:
         """Whether a Parquet file lacks its end: whoever writes it is still at it."""
@@ -235,60 +227,6 @@ class Feed:
         spec = self.spec.model_copy(update={"format": "arrays", "vectors": None})
         there = sorted(folder for folder in inbox.iterdir() if (folder / MANIFEST).is_file())
         return [_refer_to_arrays(f"{INBOX_FOLDER}/{folder.name}", folder, spec) for folder in there]
-
-
-def read_pieces(pieces: list[Piece]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, Any]]:
-    """Read a window's rows, in the order of their ids: whatever the order in which its parts came.
-
-    Returns
-    -------
-    vectors, ids, labels
-        float32 (n, d); (n,); per label column (n,).
-
-    Raises
-    ------
-    SourceError
-        When rows cannot be read or used; the part is named.
-    """
-    vectors, ids = [], []
-    labels: dict[str, list[np.ndarray[Any, Any]]] = {}
-    for piece in pieces:
-        try:
-            rows = open_source(piece.spec).read_rows(piece.runs)
-        except SourceError as error:
-            raise SourceError(f"{piece.part}: {error}") from error
-        if rows.vectors is None or len(rows.vectors) != int((piece.runs[:, 1] - piece.runs[:, 0]).sum()):
-            raise SourceError(f"{piece.part} changed while it was read; ingest again")
-        vectors.append(rows.vectors)
-        ids.append(runs_to_rows(piece.runs) if rows.ids is None else rows.ids)
-        for name, values in rows.labels.items():
-            labels.setdefault(name, []).append(values)
-    _refuse_other_widths(pieces, vectors)
-    joined = _join_ids(ids, [piece.part for piece in pieces])
-    order = np.argsort(joined, kind="stable")
-    columns = {name: join_parts(parts, name)[order] for name, parts in labels.items()}
-    return np.concatenate(vectors)[order], joined[order], columns
-
-
-def _refuse_other_widths(pieces: list[Piece], vectors: list[Float32Array]) -> None:
-    n_rows: dict[int, int] = {}
-    for matrix in vectors:
-        n_rows[matrix.shape[1]] = n_rows.get(matrix.shape[1], 0) + len(matrix)
-    usual = max(n_rows, key=lambda width: n_rows[width])
-    for piece, matrix in zip(pieces, vectors, strict=True):
-        if matrix.shape[1] != usual:
-            raise SourceError(
-                f"{piece.part}: vectors of {matrix.shape[1]} numbers, where the window's others have {usual}; "
-                "they must agree"
-            )
-
-
-def _join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray[Any, Any]:
-    kinds = ["number" if part.dtype.kind in "iu" else "text" for part in parts]
-    if len(set(kinds)) > 1:
-        odd = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
-        raise SourceError(f"{names[odd]}: ids are {kinds[odd]}s, and {kinds[0]}s in {names[0]}; write them alike")
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
 def _refer_to_arrays(name: str, folder: Path, spec: SourceSpec) -> PartRef:

@@ -12,9 +12,9 @@ import numpy as np
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.graphs.build_graph import warm_up
+from driftmap.pipeline.graphs.build_graph import Refusal, try_graph_task, warm_up
 from driftmap.pipeline.graphs.stage import STAGE
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
@@ -23,14 +23,15 @@ from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.ingestion.tasks import GraphOrder, Refusal, build_rows_task
 from driftmap.pipeline.layout.extend import Built, Stepper
+from driftmap.pipeline.planning.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.ingestion.options import IngestOptions
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
@@ -99,6 +100,8 @@ class IngestWork:
             store, self._config.layout_settings(), self._config.lookahead, self._config.random_state
         )
         self._report = IngestReport(store)
+        self._limit: WorkerLimit | None = None
+        self._has_limit = False
 
     def run(self) -> IngestReport:
         """Do all there is to do."""
@@ -238,16 +241,20 @@ class IngestWork:
 
     def _build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
         """Have graphs built, and give them in the order of the windows while later ones are still at work."""
-        config, has_ids = self._config, self._config.source.id is not None
-        settings = config.graph_settings()
+        config = self._config
+        settings, max_bytes = config.graph_settings(), share_task_bytes(self._find_limit())
+        windows, too_large = self._fit(windows)
+        if too_large is not None and not windows:
+            raise too_large
         tasks = [
             Task(
                 f"window {rows.label!r}",
                 (
                     self._store.location,
-                    GraphOrder(rows.index, rows.label, rows.pieces, has_ids),
+                    rows.order(),
                     settings,
                     make_graph_seed(config.random_state, rows.index),
+                    max_bytes,
                 ),
                 priority=-rows.index,
             )
@@ -256,11 +263,31 @@ class IngestWork:
         done: dict[int, GraphReceipt | Refusal] = {}
         waiting = list(windows)
         with self._place.start_for_few(len(tasks), warm_up) as executor:
-            for result in executor.map_unordered(build_rows_task, tasks, STAGE):
+            for result in executor.map_unordered(try_graph_task, tasks, STAGE):
                 done[result.index if isinstance(result, Refusal) else result["index"]] = result
                 while waiting and waiting[0].index in done:
                     rows = waiting.pop(0)
                     yield rows, done.pop(rows.index)
+        if too_large is not None:
+            raise too_large
+
+    def _fit(self, windows: list[WindowRows]) -> tuple[list[WindowRows], PlanError | None]:
+        """Give the windows before the first whose graph fits no worker, and the error that says so."""
+        limit = self._find_limit()
+        for number, rows in enumerate(windows):
+            try:
+                refuse_large_task(rows.order(), rows.label, len(rows.ids), self._config, limit)
+            except PlanError as error:
+                return windows[:number], error
+            except SourceError:  # of its rows; its task says so
+                continue
+        return windows, None
+
+    def _find_limit(self) -> WorkerLimit | None:
+        """Find what workers have, once: a cluster is asked over the network."""
+        if not self._has_limit:
+            self._limit, self._has_limit = self._place.find_limit(), True
+        return self._limit
 
     def _advance(self, built: list[Built]) -> None:
         moved = self._stepper.advance(built)

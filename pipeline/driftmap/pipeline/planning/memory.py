@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.task_size import Readable
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.protocol import ReadEstimate
@@ -125,7 +126,7 @@ def fit_tasks(
     sizes = {n_rows: size_task(source, n_rows, settings, max_bytes) for n_rows in sorted(set(counts), reverse=True)}
     longest = max(windows, key=lambda window: window.n_rows)
     if (n_bytes := sizes[longest.n_rows].n_bytes) > max_bytes:
-        raise PlanError(_explain_large_task(longest, n_bytes, limit, config))
+        raise PlanError(_explain_large_task(longest.label, longest.n_rows, n_bytes, limit, config))
     largest = max(windows, key=lambda window: sizes[window.n_rows].n_bytes)
     task_bytes = sizes[largest.n_rows].n_bytes
     blocked = [(n_rows, size) for n_rows in counts if (size := sizes[n_rows].block_rows) is not None]
@@ -137,6 +138,22 @@ def fit_tasks(
         windows_in_blocks=len(blocked),
         row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
     )
+
+
+def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConfig, limit: WorkerLimit | None) -> None:
+    """Refuse a window whose graph fits no worker, whole or in blocks of rows, as `fit_tasks` does for a run.
+
+    Raises
+    ------
+    PlanError
+        Saying what the task takes, what a worker has, and what to change.
+    """
+    max_bytes = share_task_bytes(limit)
+    if limit is None or max_bytes is None:
+        return
+    n_bytes = size_task(source, n_rows, config.graph_settings().for_rows(n_rows), max_bytes).n_bytes
+    if n_bytes > max_bytes:
+        raise PlanError(_explain_large_task(label, n_rows, n_bytes, limit, config))
 
 
 def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
@@ -155,18 +172,18 @@ def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimi
     )
 
 
-def _explain_large_task(window: WindowPlan, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
+def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
     need = WORKER_BYTES + limit.n_threads * n_bytes
     several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
     known = ", ".join(BLAS_METRICS)
     if not can_search_blocks(config.graph_settings()):
         why = f"; metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
-    elif window.n_rows > LEAST_BLOCK_ROWS:
+    elif n_rows > LEAST_BLOCK_ROWS:
         why = f"; nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
     else:
         why = ""
     return (
-        f"the graph of window {window.label!r} takes {format_size(need)} in a worker{several}, which has "
+        f"the graph of window {label!r} takes {format_size(need)} in a worker{several}, which has "
         f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.cure}, or make windows "
         "smaller"
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes
 
 if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings
-    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import ReadEstimate
 
 _LEFT_SHARE = 0.2
 """What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows,
@@ -26,7 +26,14 @@ class TaskSize(NamedTuple):
     """Rows that it reads at a time, from which the search keeps two such blocks; None: the whole window."""
 
 
-def size_task(source: Source, n_rows: int, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
+class Readable(Protocol):
+    """What says how much reading some of its rows takes: a source, or a window of one."""
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading so many rows takes; no rows are read."""
+
+
+def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
     """Reckon what the graph of a window takes, read in blocks where it does not fit as a whole and does so.
 
     Parameters
