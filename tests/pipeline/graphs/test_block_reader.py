@@ -206,7 +206,7 @@ def test_an_ingest_refuses_what_a_run_refuses_after_what_fits(tmp_path):
     write_wide_day(tmp_path / "days", 3)
     limit = limit_to(tmp_path / "days", 0.8, **options)
     said = (
-        r"the graph of window '3' takes .* in a worker, .*nor does it fit in blocks of 1,000 rows.*raise worker_memory"
+        r"the graph of window '3' takes .* in a worker, .*'manhattan' cannot be searched in blocks.*raise worker_memory"
     )
     with pytest.raises(PlanError, match=said):
         plan(tmp_path / "days", workers=1, worker_memory=limit, **options)
