@@ -99,7 +99,10 @@ def test_each_service_sees_its_own_certificates_alone(services):
 def test_every_command_line_of_the_compose_file_is_one(services):
     dask_scheduler.make_context("scheduler", services["scheduler"]["command"])
     dask_worker.make_context("worker", services["worker-1"]["command"])
-    (line,) = re.findall(r"driftmap (ingest .*?) \|\|", services["ingest"]["entrypoint"][2])
+    loop = services["ingest"]["entrypoint"][2]
+    (line,) = re.findall(r"driftmap (ingest .*?) \|\| code=\$\$\?", loop)
+    assert "|| true" not in loop
+    assert "ended with exit code" in loop
     for arguments in (services["certs"]["command"], services["run"]["command"], line.split()):
         cli.get_command(None, arguments[0]).make_context(arguments[0], list(arguments[1:]))
 
