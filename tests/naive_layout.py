@@ -76,6 +76,7 @@ def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_pl
             strength = learning_rate * float(forces.alignment_regularisation[window]) * (rate + 2)
             strength *= float(block.row_rates[row])
             mean = sum(w * y for w, y in pairs) / total
-            moved = moved + (1 - np.exp(-strength * total)) * (mean - moved)
+            origin = positions[row] if forces.moves_freely[window] else moved
+            moved = moved + (1 - np.exp(-strength * total)) * (mean - origin)
         out[row] = moved
     return out

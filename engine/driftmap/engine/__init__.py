@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from driftmap.engine.graph.fuzzy import build_fuzzy_graph, smooth_knn_distances
     from driftmap.engine.graph.memory import LEAST_BLOCK_ROWS, blocked_graph_bytes, choose_block_rows, graph_bytes
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
-    from driftmap.engine.layout.block import BlockWindow, lay_out_block, window_values
+    from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import SideBlock, as_halo, lay_out_side_by_side, plan_rounds
     from driftmap.engine.layout.initialise import start_from_previous
@@ -96,6 +96,7 @@ __all__ = [
     "displacement",
     "draw_thumbnails",
     "drift",
+    "find_block_strengths",
     "find_islands",
     "find_movers",
     "find_nearest_rows",
@@ -159,6 +160,7 @@ _ROOMS = {
     ),
     "layout.block": (
         "BlockWindow",
+        "find_block_strengths",
         "lay_out_block",
         "window_values",
     ),

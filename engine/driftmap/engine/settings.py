@@ -15,6 +15,8 @@ from typing import Any, Literal, Self
 from driftmap.engine.errors import InvalidInputError
 
 DEFAULT_N_EPOCHS = 200
+AUTO = "auto"
+"""The strength of the alignment is found from the data, row by row; see `layout.strength`."""
 
 BLAS_METRICS = {"euclidean": "euclidean", "l2": "euclidean", "cosine": "cosine", "correlation": "correlation"}
 """Metrics that inner products give, by all their names."""
@@ -136,7 +138,15 @@ _LAYOUT = (
         1000,
         per_window=False,
     ),
-    Setting("alignment_regularisation", "number", 0.035, "Weight of the pull between windows.", 0, 1e6),
+    Setting(
+        "alignment_regularisation",
+        "number",
+        AUTO,
+        "Weight of the pull between windows; auto: from the data.",
+        0,
+        1e6,
+        words=(AUTO,),
+    ),
 )
 RANDOM_STATE = Setting(
     "random_state", "integer", None, "Seed: the same seed gives the same bytes.", 0, 2**32 - 1, per_window=False
@@ -195,7 +205,7 @@ class LayoutSettings:
     negative_sample_rate: int | Sequence[int] = DEFAULTS["negative_sample_rate"]
     alignment_window_size: int = DEFAULTS["alignment_window_size"]
     """The alignment reach: windows related on either side."""
-    alignment_regularisation: float | Sequence[float] = DEFAULTS["alignment_regularisation"]
+    alignment_regularisation: float | str | Sequence[float | str] = DEFAULTS["alignment_regularisation"]
 
     def extend(self, n_windows: int) -> Self:
         """Return the settings for windows that came after a run too; see `extend_values`."""

@@ -42,6 +42,7 @@ def make_forces(n_windows, **changes):
         "repulsion_strength": 1.0,
         "negative_sample_rate": 5,
         "alignment_regularisation": 0.05,
+        "moves_freely": 0.0,
         **changes,
     }
     return kernels.WindowForces(

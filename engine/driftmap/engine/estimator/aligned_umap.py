@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from driftmap.engine.core.seeds import TRANSFORM_STREAM, make_seed
 from driftmap.engine.core.validation import check_int
+from driftmap.engine.estimator.checks import relate_pairs
 from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
 from driftmap.engine.estimator.parameters import (
     check_own_values,
@@ -19,7 +20,7 @@ from driftmap.engine.estimator.parameters import (
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
 from driftmap.engine.estimator.repr_html import describe_maps
-from driftmap.engine.layout.block import lay_out_block, window_values
+from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
 from driftmap.engine.quality.diagnostics import Move, find_movers, measure_windows
@@ -58,8 +59,9 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         together with the others for nearly twice as many; see `schedule.Pace`.
     learning_rate : float or sequence, default 1.0
         * Step of the carry pass at its start; the joint pass starts at .3 of it.
-    alignment_regularisation : float or sequence, default 0.035
-        * Weight of the alignment term: how strongly related rows pull on each other.
+    alignment_regularisation : "auto", float or sequence, default "auto"
+        * Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
+        row by row: .01 where a row's neighbourhood turns over, up to .11 where it stays; `strengths_` shows it.
     alignment_window_size : int, default 3
         Alignment reach: how many windows before and after are tied.
     min_dist, spread : float or sequence, default 0.1 and 1.0
@@ -99,6 +101,8 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         The map of each window. A row without neighbours is NaN.
     graphs_ : list of FuzzyGraph
         The fuzzy graph of each window.
+    strengths_ : list of float
+        The strength of the alignment in each window: the one given, or what the data made of "auto".
     n_windows_ : int
         How many windows the model holds.
 
@@ -371,7 +375,17 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         layout = read_layout_settings(checked)
         metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
         rows, steps = self._model.rows, self._model.ties.steps()
-        return measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
+        table = measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
+        return [{**figures, "strength": value} for figures, value in zip(table, self.strengths_, strict=True)]
+
+    @property
+    def strengths_(self) -> list[float]:
+        """Strength of the alignment in each window, by all windows within its reach, computed when asked for."""
+        check_is_fitted(self)
+        layout = read_layout_settings(self._check_all_windows())
+        windows = [BlockWindow(graph, index) for index, graph in enumerate(self.graphs_)]
+        pairs = relate_pairs(self._model.ties, 0, self.n_windows_, layout.alignment_window_size)
+        return find_block_strengths(windows, pairs, layout)
 
     def movers(self, window: int, n: int = 20) -> list[Move]:
         """List the rows that moved most from a window to the next, less what their neighbours moved.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.engine.layout.kernels import BlockArrays
+from driftmap.engine.layout.strength import decay, strengthen
 from driftmap.engine.relations.relations import alignment_weights
 from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array, Relation
 
@@ -33,7 +34,11 @@ class Shuffle:
 
 
 def flatten_block(
-    graphs: Sequence[FuzzyGraph], relations: RelationMap, shuffles: Sequence[Shuffle], n_epochs: Sequence[int]
+    graphs: Sequence[FuzzyGraph],
+    relations: RelationMap,
+    shuffles: Sequence[Shuffle],
+    n_epochs: Sequence[int],
+    is_auto: Sequence[bool] | None = None,
 ) -> BlockArrays:
     """Put a block's graphs and relations into flat arrays.
 
@@ -47,6 +52,8 @@ def flatten_block(
         Order of each window's rows.
     n_epochs
         Epochs of each window: an edge weaker than the strongest over this would not attract once, and is left out.
+    is_auto
+        Whether the strength of a window's pull is found from the data: then its weights have it in them. None: nowhere.
     """
     sizes = [graph.n_rows for graph in graphs]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -59,7 +66,9 @@ def flatten_block(
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(degrees))]).astype(np.int64)
     all_rates = np.concatenate(rates).astype(np.float32)
     sums = np.concatenate([[0.0], np.cumsum(all_rates, dtype=np.float64)])
-    related_indptr, related, weights = _flatten_relations(graphs, relations, shuffles, offsets)
+    related_indptr, related, weights = _flatten_relations(
+        graphs, relations, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto
+    )
     return BlockArrays(
         offsets=offsets,
         n_active=np.array([shuffle.n_active for shuffle in shuffles], dtype=np.int64),
@@ -85,21 +94,27 @@ def _flatten_graph(graph: FuzzyGraph, shuffle: Shuffle, n_epochs: int) -> tuple[
 
 
 def _flatten_relations(
-    graphs: Sequence[FuzzyGraph], relations: RelationMap, shuffles: Sequence[Shuffle], offsets: Int64Array
+    graphs: Sequence[FuzzyGraph],
+    relations: RelationMap,
+    shuffles: Sequence[Shuffle],
+    offsets: Int64Array,
+    is_auto: Sequence[bool],
 ) -> tuple[Int64Array, Int32Array, Float32Array]:
     """Return related_indptr, related and related_weights; each pair of windows pulls both ways."""
     rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     others: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     weights: list[Float32Array] = [np.empty(0, np.float32)]
     for (i, j), relation in sorted(relations.items()):
-        strengths = alignment_weights(graphs[i], graphs[j], relation) * np.float32(np.exp(1 - (j - i)))
+        overlap = alignment_weights(graphs[i], graphs[j], relation)
         old = np.flatnonzero(relation >= 0)
         here, there = shuffles[i].places[old], shuffles[j].places[relation[old]]
-        pulls = (strengths[old] > 0) & (here < shuffles[i].n_active) & (there < shuffles[j].n_active)
-        here, there, strength = here[pulls] + offsets[i], there[pulls] + offsets[j], strengths[old][pulls]
+        pulls = (overlap[old] > 0) & (here < shuffles[i].n_active) & (there < shuffles[j].n_active)
+        here, there, shared = here[pulls] + offsets[i], there[pulls] + offsets[j], overlap[old][pulls]
+        plain = shared * decay(j - i)
+        found = plain * strengthen(shared) if is_auto[i] or is_auto[j] else plain
         rows += [here, there]
         others += [there, here]
-        weights += [strength, strength]
+        weights += [found if is_auto[i] else plain, found if is_auto[j] else plain]
     row, other, weight = np.concatenate(rows), np.concatenate(others), np.concatenate(weights)
     order = np.lexsort((other, row))
     counts = np.bincount(row, minlength=int(offsets[-1]))
