@@ -152,7 +152,12 @@ def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monke
     from driftmap.pipeline.orchestration import repair
 
     lay_out = repair.lay_out_one
-    monkeypatch.setattr(repair, "lay_out_one", lambda *a: {i: p + np.float32(1e-3) for i, p in lay_out(*a).items()})
+
+    def lay_out_elsewhere(*args):
+        made = lay_out(*args)
+        return made._replace(positions={i: p + np.float32(1e-3) for i, p in made.positions.items()})
+
+    monkeypatch.setattr(repair, "lay_out_one", lay_out_elsewhere)
     flip_a_bit(list_chunks(find_group(copy, 3, "positions") / "positions")[0])
     with pytest.raises(StoreError, match=r"window '2003': map, array 'positions': .*comes out otherwise.*from a copy"):
         go_on(source, copy.path)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, window_values
+from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, find_block_strengths, window_values
 from driftmap.engine.layout.schedule import PACE, Pace
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class SideBlock:
         pace: Pace = PACE,
     ) -> None:
         self._layout = BlockLayout(windows, relations, settings, random_state, pace)
+        self._given = windows, relations, settings
         self._core = [place for place, window in enumerate(windows) if not _is_halo(window)]
         self._rounds = rounds
         self.n_carry_epochs = self._layout.n_carry_epochs
@@ -81,6 +82,11 @@ class SideBlock:
         self._place(before)
         self._layout.carry(on_epoch)
         return self._read()
+
+    def find_strengths(self) -> list[float]:
+        """Return the strength of the alignment in each window of the core; see `find_block_strengths`."""
+        strengths = find_block_strengths(*self._given)
+        return [strengths[place] for place in self._core]
 
     def move(
         self, number: int, positions: Mapping[int, Float32Array], on_epoch: Callable[[int], None] | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.engine.settings import AUTO, GraphSettings, LayoutSettings
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,6 +24,15 @@ class Option(NamedTuple):
     help: str
     metavar: str | None = None
     is_many: bool = False
+
+
+def _read_strength(text: str) -> float | str:
+    if text == AUTO:
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither a number nor {AUTO}") from error
 
 
 def _read_json_object(text: str) -> dict[str, Any]:
@@ -107,7 +116,12 @@ ENGINE_OPTIONS = {
     "repulsion_strength": Option("repulsion_strength", float, "Weight of repulsion."),
     "negative_sample_rate": Option("negative_sample_rate", int, "Negative samples for each attraction."),
     "alignment_window_size": Option("alignment_window_size", int, "The alignment reach: windows tied on either side."),
-    "alignment_regularisation": Option("alignment_regularisation", float, "Weight of the pull between windows."),
+    "alignment_regularisation": Option(
+        "alignment_regularisation",
+        _read_strength,
+        "Weight of the pull between windows; auto: as the data allow, row by row.",
+        "NUMBER",
+    ),
 }
 """Help for every field of the engine's settings."""
 

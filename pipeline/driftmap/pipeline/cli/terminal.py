@@ -186,7 +186,7 @@ def describe_store(store: Store) -> dict[str, Any]:
 
 def show_status(store: Store) -> None:
     """Print how far each window has come."""
-    table = _table("Window", "Rows", "State", "Since", "Moved", "Edges", "MB")
+    table = _table("Window", "Rows", "State", "Since", "Moved", "Strength", "Edges", "MB")
     for fact in _elide(store.state()):
         if fact is None:
             table.add_row("…")
@@ -195,7 +195,8 @@ def show_status(store: Store) -> None:
             size = f"{fact.bytes / 1e6:.2f}" if fact.bytes else ""
             since = (fact.since or "").replace("+00:00", "Z")
             moved = "" if fact.moved is None else f"{fact.moved:.3f}"
-            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, since, moved, edges, size)
+            strength = "" if fact.strength is None else f"{fact.strength:.3f}"
+            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
     _print_table(table)
     _plain().print(f"{store.path}: {store.n_windows} windows, {_count(store)}", markup=False)
     if store.growth.parts:

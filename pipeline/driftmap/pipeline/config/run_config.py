@@ -165,7 +165,7 @@ class LayoutConfig(_Settings):
     repulsion_strength: PerWindow[AtLeast0] = _LAYOUT.repulsion_strength
     negative_sample_rate: PerWindow[Count0] = _LAYOUT.negative_sample_rate
     alignment_window_size: Count0 = _LAYOUT.alignment_window_size
-    alignment_regularisation: PerWindow[AtLeast0] = _LAYOUT.alignment_regularisation
+    alignment_regularisation: PerWindow[AtLeast0 | Literal["auto"]] = _LAYOUT.alignment_regularisation
     layout: Literal["carry", "exchange"] = "carry"
     """Blocks one after the other in this process, or side by side on the workers."""
 
@@ -314,11 +314,13 @@ def differences(stored: RunConfig, now: RunConfig) -> list[str]:
     """Say in which options two configurations differ; empty where a run may go on with the other's store.
 
     `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has. So do
-    `timezone` and `order`.
+    `timezone` and `order`, and `alignment_regularisation`, whose default was a number once.
     """
     ours, theirs = stored.to_options(), now.to_options()
     if ours["block_windows"] is None or theirs["block_windows"] is None:
         del ours["block_windows"]
+    if "alignment_regularisation" not in now.layout.model_fields_set:
+        del ours["alignment_regularisation"]
     for name, former in (("timezone", "UTC"), ("order", "text")):
         ours[name] = ours[name] or former
         theirs[name] = theirs[name] or ours[name]

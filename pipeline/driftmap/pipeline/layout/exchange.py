@@ -90,6 +90,7 @@ def _commit(store: Store, job: LayoutJob, block: Block, receipt: BlockReceipt) -
             "attempt": receipt.attempt,
             "final": final,
             "provisional": [index for index in block.core if index not in final],
+            "strengths": receipt.strengths,
             "seconds": round(sum(seconds.values()), 6),
             **seconds,
         }

@@ -14,7 +14,7 @@ from driftmap.engine.settings import LayoutSettings
 from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.graphs import build_graph as tasks
-from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.layout.sequential import name_strengths, relate_windows
 from driftmap.pipeline.planning.blocks import plan_side_blocks
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
@@ -41,6 +41,8 @@ class Placed(NamedTuple):
 
     positions: dict[int, Float32Array]
     """By the windows' numbers in the run."""
+    strengths: dict[str, float]
+    """Of the alignment, by the windows' numbers."""
     read_seconds: float
     carry_seconds: float
     move_seconds: float
@@ -51,6 +53,7 @@ class BlockReceipt(NamedTuple):
 
     block: int
     attempt: str
+    strengths: dict[str, float]
     read_seconds: float
     carry_seconds: float
     move_seconds: float
@@ -110,7 +113,8 @@ def _carry(run: _Run, step: Step, block: SideBlock, read_seconds: float, *before
     there = {index: positions for placed in before for index, positions in placed.positions.items()}
     halo = {index - first: there[index] for index in range(first, core.start)}
     positions = dict(zip(core, block.carry(halo), strict=True))
-    return Placed(positions, read_seconds, time.perf_counter() - started, 0.0)
+    strengths = name_strengths(core, block.find_strengths())
+    return Placed(positions, strengths, read_seconds, time.perf_counter() - started, 0.0)
 
 
 def _move(run: _Run, step: Step, block: SideBlock, *around: Placed) -> Placed:

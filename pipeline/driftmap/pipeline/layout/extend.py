@@ -15,6 +15,7 @@ from driftmap.engine import (
     START_STREAM,
     BlockWindow,
     drift,
+    find_block_strengths,
     fit_similarity,
     lay_out_block,
     make_seed,
@@ -22,7 +23,7 @@ from driftmap.engine import (
     relate_ids,
     start_from_previous,
 )
-from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.layout.sequential import LaidOut, name_strengths, relate_windows
 from driftmap.pipeline.planning.blocks import is_final
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
 
@@ -92,7 +93,7 @@ class Stepper:
         placed = range(halo.start, store.n_windows)
         before = {index: (store.window_ids(index), store.positions(index)) for index in placed}
         self._load(range(halo.start, stop), by_index)
-        places = self._lay_out(halo, free, before, set(by_index))
+        places, strengths = self._lay_out(halo, free, before, set(by_index))
         attempt = new_attempt()
         for index in free:
             write_positions(store.make_attempt(index, attempt), places[index])
@@ -108,6 +109,7 @@ class Stepper:
                 "provisional": [index for index in free if index not in final],
                 "moved": {str(index): value for index, value in moved.items()},
                 "quality": self._measure_quality(free, places, by_index),
+                "strengths": {name: value for name, value in strengths.items() if int(name) in free},
                 "seconds": round(time.perf_counter() - started, 6),
             },
         )
@@ -133,7 +135,7 @@ class Stepper:
 
     def _lay_out(
         self, halo: range, free: range, before: Mapping[int, tuple[Ids, Float32Array]], changed: set[int]
-    ) -> dict[int, Float32Array]:
+    ) -> LaidOut:
         windows = []
         for index in (*halo, *free):
             positions = before[index][1] if index in before else None
@@ -144,7 +146,9 @@ class Stepper:
         relations = relate_windows(ids, self.settings.alignment_window_size, range(len(halo), len(ids)))
         settings = extend_settings(self.settings, free.stop)
         places = lay_out_block(windows, relations, settings, self.random_state)
-        return dict(zip((*halo, *free), pin_to_halo(places, relations, len(halo)), strict=True))
+        pinned = pin_to_halo(places, relations, len(halo))
+        strengths = name_strengths((*halo, *free), find_block_strengths(windows, relations, settings))
+        return LaidOut(dict(zip((*halo, *free), pinned, strict=True)), strengths)
 
     def _place_anew(self, index: int, old_ids: Ids, old: Float32Array) -> Float32Array | None:
         """Give the rows of a window that changed their former places; new rows go to their neighbours."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import BlockWindow, lay_out_block, relate_ids, sort_ids
+from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, relate_ids, sort_ids
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.planning.blocks import is_final
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
@@ -30,6 +31,14 @@ class LayoutJob(NamedTuple):
     random_state: int
     is_exchanged: bool = False
     """Whether the blocks are laid out side by side, each again and again, not one after the other."""
+
+
+class LaidOut(NamedTuple):
+    """Maps of a block's windows, and the strength of the alignment that made them."""
+
+    positions: dict[int, Float32Array]
+    strengths: dict[str, float]
+    """By the window's number; windows without related rows have none."""
 
 
 class Loaded(NamedTuple):
@@ -82,9 +91,9 @@ def lay_out_store(
             on_progress(start, before + rows * done // max(1, total))
 
         started = time.perf_counter()
-        places = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
-        _publish(store, job, number, places, time.perf_counter() - started)
-        del places  # before the next block is read
+        laid_out = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
+        _publish(store, job, number, laid_out, time.perf_counter() - started)
+        del laid_out  # before the next block is read
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done)
 
@@ -121,7 +130,7 @@ def lay_out_one(
     loaded: Mapping[int, Loaded],
     read_positions: Callable[[int], Float32Array | None],
     on_epoch: Callable[[int, int], None] | None = None,
-) -> dict[int, Float32Array]:
+) -> LaidOut:
     """Lay out one block.
 
     Parameters
@@ -137,7 +146,8 @@ def lay_out_one(
 
     Returns
     -------
-    Positions of every window of the block.
+    LaidOut
+        Of every window of the block.
     """
     windows = [
         BlockWindow(
@@ -151,15 +161,21 @@ def lay_out_one(
     ids = [loaded[index].ids for index in block.windows]
     relations = relate_windows(ids, job.settings.alignment_window_size, range(len(block.halo), len(ids)))
     places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
-    return dict(zip(block.windows, places, strict=True))
+    strengths = name_strengths(block.windows, find_block_strengths(windows, relations, job.settings))
+    return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)
 
 
-def _publish(store: Store, job: LayoutJob, number: int, places: Mapping[int, Float32Array], seconds: float) -> None:
+def name_strengths(indices: Iterable[int], strengths: Iterable[float]) -> dict[str, float]:
+    """Return the strength of each window that has one, by the window's number, as the log keeps it."""
+    return {str(i): round(value, 6) for i, value in zip(indices, strengths, strict=True) if math.isfinite(value)}
+
+
+def _publish(store: Store, job: LayoutJob, number: int, laid_out: LaidOut, seconds: float) -> None:
     block = job.blocks[number]
     attempt = new_attempt()
     moved = [*block.core, *block.lookahead]
     for index in moved:
-        write_positions(store.new_attempt(index, attempt), places[index])
+        write_positions(store.new_attempt(index, attempt), laid_out.positions[index])
     final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
     store.commit_layout(
         {
@@ -167,6 +183,7 @@ def _publish(store: Store, job: LayoutJob, number: int, places: Mapping[int, Flo
             "attempt": attempt,
             "final": final,
             "provisional": [index for index in moved if index not in final],
+            "strengths": {name: value for name, value in laid_out.strengths.items() if int(name) in moved},
             "seconds": round(seconds, 6),
         }
     )

@@ -166,7 +166,9 @@ class _Layouts:
         made = self._made[name]
         block = self._job.blocks[made.block]
         loaded = {index: load_window(self._store, index) for index in block.windows}
-        places = lay_out_one(self._job, block, loaded, lambda index: self._read(index, made.before.get(index)))
+        places = lay_out_one(
+            self._job, block, loaded, lambda index: self._read(index, made.before.get(index))
+        ).positions
         while len(self._places) >= 2:
             del self._places[next(iter(self._places))]
         self._places[name] = places

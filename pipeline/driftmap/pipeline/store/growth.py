@@ -159,6 +159,7 @@ def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) ->
                 commit=commit.number,
                 since=window.since if window.status == status else when,
                 layout_attempt=payload["attempt"],
+                strength=payload.get("strengths", {}).get(str(index)),
                 moved=payload["moved"].get(str(index)),
                 quality=quality,
                 quality_when_new=quality if window.since is None else window.quality_when_new,

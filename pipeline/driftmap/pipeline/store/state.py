@@ -75,6 +75,7 @@ class StoreState:
                     commit=commit.number,
                     since=window.since if window.status == status else payload.get("time"),
                     layout_attempt=payload["attempt"],
+                    strength=payload.get("strengths", {}).get(str(index)),
                 )
         self.n_blocks_done = payload["block"] + 1
 

@@ -41,6 +41,8 @@ class WindowState:
     """Number of the ingest that built the window of these rows; 0: the run did."""
     moved: float | None = None
     """How far its rows moved when an ingest last laid it out again, on average, over the spread of the map."""
+    strength: float | None = None
+    """Of the alignment when it was last laid out, given or found; None: no related rows, or an older driftmap."""
     quality: dict[str, float] | None = None
     """`neighbours`, `related`, `drift` as an ingest last measured them; see `look.quality.WindowQuality`."""
     quality_when_new: dict[str, float] | None = None
