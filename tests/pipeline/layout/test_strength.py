@@ -38,7 +38,7 @@ def test_a_store_made_with_a_number_goes_on_with_it(source, tmp_path):
     again = map_rows(source, tmp_path / "store.zarr")
     assert [fact.strength for fact in again.state()] == [0.035] * 6
     assert again.n_commits == first.n_commits
-    with pytest.raises(ConfigError, match="alignment_regularisation: store has 0.035, now 'auto'"):
+    with pytest.raises(ConfigError, match=r"alignment_regularisation: store has 0\.035, now 'auto'"):
         map_rows(source, tmp_path / "store.zarr", alignment_regularisation="auto")
 
 
