@@ -15,6 +15,7 @@ from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_side_by_side import compare_workers
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
+from tests.benchmarks.bench_strength import compare_rules
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
 
@@ -105,6 +106,15 @@ def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
     )
     bench_lambda.draw_curves(found, image)
     write(out, curves=found)
+
+
+@main.command()
+@data_option
+@click.option("--seeds", type=Names(int), default=[0, 1], help="Default 0,1.")
+@out_option
+def strength(data, seeds, out) -> None:
+    """Rules for the strength that the data decide, on every set, and which one the other sets would choose."""
+    write(out, strength=compare_rules(data or available(), seeds, say=click.echo))
 
 
 @main.command()

@@ -12,6 +12,7 @@ from tests.benchmarks.measures import measure
 from tests.benchmarks.tables import figure, format_table
 
 from driftmap.engine import LayoutSettings
+from driftmap.engine.settings import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ def trace_curves(
     for name in names:
         data = load(name)
         curves: dict[str, list[dict[str, float]]] = {"driftmap": []}
-        for value in LAMBDAS:
+        for value in (*LAMBDAS, AUTO):
             runs = fit_ours(data, seeds, alignment_regularisation=value, n_epochs=n_epochs)
             means = {shown: mean_and_spread(runs, shown)[0] for shown in SHOWN}
             curves["driftmap"].append({"alignment_regularisation": value, **means})
@@ -61,8 +62,10 @@ def format_curves(name: str, curves: dict[str, list[dict[str, float]]]) -> str:
     """Table of one data set: a row per strength."""
     header = [f"{name}: lambda", *(f"{who} {shown}" for who in curves for shown in SHOWN)]
     rows = []
-    for index, value in enumerate(LAMBDAS):
-        rows.append([f"{value:g}", *(figure(curve[index][shown]) for curve in curves.values() for shown in SHOWN)])
+    for index, value in enumerate((*LAMBDAS, AUTO)):  # umap-learn has no such word
+        points = [curve[index] if index < len(curve) else {} for curve in curves.values()]
+        cells = [figure(point[shown]) if point else "" for point in points for shown in SHOWN]
+        rows.append([str(value), *cells])
     return format_table(header, rows)
 
 
@@ -86,8 +89,9 @@ def draw_curves(results: dict[str, Any], path: Path) -> None:
 
 def _draw_curve(panel: Any, who: str, curve: list[dict[str, float]]) -> None:
     drifts, trusts = (np.array([point[shown] for point in curve]) for shown in ("drift1", "trust"))
-    panel.plot(drifts, trusts, "o-", color=COLOURS[who], markersize=3, linewidth=1.3, label=who)
-    for index in (0, len(curve) - 1):
+    n = len(LAMBDAS)
+    panel.plot(drifts[:n], trusts[:n], "o-", color=COLOURS[who], markersize=3, linewidth=1.3, label=who)
+    for index in (0, n - 1):
         text = f"{curve[index]['alignment_regularisation']:g}"
         place = (drifts[index], trusts[index])
         panel.annotate(text, place, (4, -9), textcoords="offset points", fontsize=7, color=COLOURS[who])

@@ -15,7 +15,7 @@ from tests.places import SHARED_DATA
 from driftmap.engine import as_relation, relate_ids
 
 SHIPPED = ("digits", "batting")
-SHARED = ("house_votes", "gapminder", "dask_commits", "baseball_batters", "numpy_commits")
+SHARED = ("house_votes", "gapminder", "dask_commits", "baseball_batters", "numpy_commits", "un_votes", "counties")
 
 
 @dataclass(frozen=True, eq=False)

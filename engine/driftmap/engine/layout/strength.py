@@ -19,7 +19,8 @@ LEAST = np.float32(0.01)
 RISE = np.float32(0.1)
 """What full overlap adds to it."""
 POWER = 3
-"""How soon the pull gives way where neighbourhoods change. The three were chosen by `tests.benchmarks strength`."""
+"""How soon the pull gives way where neighbourhoods change. Of the few rules tried on seven sets this one keeps trust
+and neighbours above umap-learn's on each, with .51 of its drift; `tests.benchmarks strength` compares rules."""
 
 
 def decay(n_steps: int) -> np.float32:
