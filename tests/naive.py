@@ -90,6 +90,29 @@ def jaccard(base, other, relation):
     return weights
 
 
+def coupled_pulls(base, other, pairs):
+    """Weights of the pulls of each pair (i, j, w) on i and on j; see `couplings.weigh_coupling`."""
+    largest = max(w for _, _, w in pairs)
+    weight = {(i, j): w / largest for i, j, w in pairs}
+    of_old, of_new = {}, {}
+    for (i, j), w in weight.items():
+        of_old[i] = of_old.get(i, 0.0) + w
+        of_new[j] = of_new.get(j, 0.0) + w
+    share = {(i, j): w / max(1.0, of_old[i]) for (i, j), w in weight.items()}
+    pulls = {}
+    for (i, j), w in weight.items():
+        near_i, near_j = set(neighbours_of(base, i).tolist()), set(neighbours_of(other, j).tolist())
+        both = either = 0.0
+        for r in set(of_new) - {j}:
+            a = min(1.0, sum(p for (h, partner), p in share.items() if partner == r and h in near_i))
+            b = 1.0 if r in near_j else 0.0
+            both += min(a, b)
+            either += max(a, b)
+        overlap = both / either if either else 1.0
+        pulls[i, j] = (share[i, j] * overlap, w / max(1.0, of_new[j]) * overlap)
+    return pulls
+
+
 def neighbours_of(graph, row):
     return graph.indices[graph.indptr[row] : graph.indptr[row + 1]]
 

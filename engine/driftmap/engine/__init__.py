@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         LayoutSettings,
         TargetSettings,
     )
-    from driftmap.engine.types import FuzzyGraph, KnnGraph, Relation, WindowGraph
+    from driftmap.engine.types import Coupling, FuzzyGraph, KnnGraph, Relation, WindowGraph
 
 __all__ = [
     "BLAS_METRICS",
@@ -67,6 +67,7 @@ __all__ = [
     "TRANSFORM_STREAM",
     "AlignedUMAP",
     "BlockWindow",
+    "Coupling",
     "DriftmapError",
     "FuzzyGraph",
     "GraphSettings",
@@ -219,6 +220,7 @@ _ROOMS = {
         "TargetSettings",
     ),
     "types": (
+        "Coupling",
         "FuzzyGraph",
         "KnnGraph",
         "Relation",

@@ -19,6 +19,16 @@ Relation = npt.NDArray[np.int32]
 """Rows of an older window to rows of a newer one: int32 (n,), -1 where a row has no partner; one-to-one."""
 
 
+class Coupling(NamedTuple):
+    """Pairs of related rows of an older and a newer window, where a row may have several partners; (p,) each."""
+
+    old: Int32Array
+    new: Int32Array
+    """Rows of each pair, in the order of `old` and then `new`, no pair twice."""
+    weights: Float32Array
+    """Above 0; the largest is 1."""
+
+
 class KnnGraph(NamedTuple):
     """Nearest neighbours of every row of one window; column 0 is the row itself, at distance 0."""
 

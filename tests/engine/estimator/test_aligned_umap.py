@@ -270,7 +270,7 @@ WINDOWS, IDS = small(2)
         ({}, {"X": WINDOWS, "ids": [IDS[0], IDS[1] // 2]}, r"ids\[1\] must be unique"),
         ({}, {"X": WINDOWS, "ids": None, "relations": {0: 1}}, "relations must be a list"),
         ({}, {"X": WINDOWS, "ids": None, "relations": [{0: 99}]}, r"relations\[0\].*out of range"),
-        ({}, {"X": WINDOWS, "ids": None, "relations": [{0: 1, 2: 1}]}, r"relations\[0\]"),
+        ({}, {"X": WINDOWS, "ids": None, "relations": [[[0, 1], [0, 1]]]}, r"relations\[0\] has the pair"),
         ({"n_neighbors": 1}, {}, "n_neighbors must be from 2 to 100000, got 1"),
         ({"n_neighbors": [5]}, {}, "n_neighbors has 1 values for 2 windows"),
         ({"n_components": 11}, {}, "n_components must be from 1 to 10, got 11"),

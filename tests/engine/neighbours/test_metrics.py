@@ -133,7 +133,7 @@ def negative(x, y):
     [
         (uncompilable, {}, "'uncompilable' cannot be compiled or called with two rows: .*numba.njit"),
         (row_like, {}, "'row_like' must give one number for two rows, got ndarray"),
-        (negative, {}, r"the distance of row 0 to row 1 is -1.0; distances must be 0 or above"),
+        (negative, {}, r"the distance of row 0 to row 1 is -1.0, and of rows 0.*take another metric"),
         (weighted, {}, r"'weighted' needs metric_kwds with 'weights', got \{\}"),
         (weighted, {"a": 1, "b": 2, "c": 3}, r"takes 2 arguments \(weights, power\), got"),
         ("seuclidean", {}, "'seuclidean' needs metric_kwds with 'sigma'"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.core.rounding import LEAST_SHARE, measure_rounding
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.settings import check_number
 
@@ -53,11 +55,19 @@ def check_rows(rows: npt.ArrayLike, name: str = "rows") -> Float32Array:
         todo = "scale the data down" if is_too_large else "drop these rows or fill them"
         msg = f"{name} holds {what} in {describe_rows(bad)} of {len(single)}; {todo} first."
         raise InvalidInputError(msg)
+    lost = measure_rounding(matrix)
+    if lost > LEAST_SHARE:
+        message = (
+            f"{name} holds numbers so large, for how little they differ, that float32 rounds away up to {lost:.2g} of "
+            "the rows' standard deviation, and rows that differ may become equal; subtract the columns' means first."
+        )
+        warnings.warn(message, UserWarning, stacklevel=5)
     return single
 
 
 def check_matrix(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     """Return `values` as a 2-D array of real numbers with at least one column, whatever its type."""
+    refuse_masked(values, name)
     try:
         matrix = np.asarray(values)
     except ValueError as error:  # rows of unequal length
@@ -72,6 +82,24 @@ def check_matrix(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
         msg = f"{name} must hold real numbers, got dtype {matrix.dtype}."
         raise InvalidInputError(msg)
     return matrix
+
+
+def refuse_masked(values: object, name: str) -> None:
+    """Refuse numpy's masked arrays where something is masked: what lies under the mask is no data.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the rows.
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return
+    mask = np.ma.getmaskarray(values)
+    if mask.any():
+        rows = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1)) if mask.ndim else np.zeros(1, dtype=np.intp)
+        msg = f"{name} has masked values in {describe_rows(rows)} of {mask.shape[0] if mask.ndim else 1}; drop these "
+        msg += "rows or fill them first."
+        raise InvalidInputError(msg)
 
 
 def find_bad_rows(rows: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

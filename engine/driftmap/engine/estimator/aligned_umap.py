@@ -207,10 +207,13 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
             Supervision: one target or None per window. (n_t,) labels, integers with -1 for unknown, or strings; with
             another `target_metric`, (n_t,) or (n_t, q) values.
         relations
-            One per pair of consecutive windows, old row -> new row: a dict, an (m, 2) array of pairs, or an (n_t,)
-            array with -1 for none.
+            One per pair of consecutive windows, old row -> new row: a dict, an (m, 2) array of pairs, an (n_t,) array
+            with -1 for none, or a scipy sparse (n_t, n_t+1) matrix of weights. A row may have several partners: it is
+            pulled to their mean, by weights where there are some; only how they compare within a matrix counts (see
+            `couplings.weigh_coupling` for the formula). Measures of single rows follow the heaviest pairs.
         ids
-            Instead of relations: one array of entity ids per window. An entity that skips windows within the
+            Instead of relations, or beside them: one array of entity ids per window. Where both are given, equal ids
+            add pairs, and what contradicts them is refused. An entity that skips windows within the
             alignment reach is still tied.
         knn
             kNN graphs in place of a search: one (indices, distances) or None per window, each (n_t, m). A row may be in
@@ -400,4 +403,4 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
         maps = self.embeddings_
-        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.ties.relate(old, old + 1), n)
+        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.ties.steps()[old], n)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.core.seeds import START_STREAM, make_graph_seed, make_seed
+from driftmap.engine.core.validation import refuse_masked
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.window_graph import build_window_graph
+from driftmap.engine.neighbours.distance_matrix import check_distances
 from driftmap.engine.neighbours.rows import is_sparse, measure_pairs, read_rows
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.settings import PRECOMPUTED
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from driftmap.engine.graph.supervise import Target
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
-    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation
+    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation
 
 
 def build_graph(
@@ -33,7 +35,11 @@ def build_graph(
         message = f"window {index} has {n} rows, fewer than n_neighbors={settings.n_neighbors}: {n} are used."
         warnings.warn(message, UserWarning, stacklevel=4)
         settings = settings.for_rows(n)
-    return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target).fuzzy
+    try:
+        return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target).fuzzy
+    except InvalidInputError as error:
+        msg = f"window {index}: {error}"
+        raise type(error)(msg) from error
 
 
 def check_list(X: Any) -> int:
@@ -53,9 +59,17 @@ def check_list(X: Any) -> int:
     return len(X)
 
 
+def read_window(given: Any, metric: Any, name: str) -> Rows:
+    """Return a window's rows as `read_rows` makes them; of distances refuse what cannot be any."""
+    rows = read_rows(given, metric, name)
+    if isinstance(metric, str) and metric == PRECOMPUTED:
+        check_distances(rows, name)
+    return rows
+
+
 def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
     """Return the windows as `read_rows` makes them; refuse one of fewer than two rows."""
-    windows = [read_rows(rows, settings[index].metric, f"X[{index}]") for index, rows in enumerate(X)]
+    windows = [read_window(rows, settings[index].metric, f"X[{index}]") for index, rows in enumerate(X)]
     for index, rows in enumerate(windows):
         if rows.shape[0] < 2:
             msg = f"X[{index}] has {rows.shape[0]} rows; a window needs at least 2 (and better n_neighbors)."
@@ -63,7 +77,7 @@ def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
     return windows
 
 
-def relate_pairs(ties: Ties, first: int, last: int, reach: int) -> dict[tuple[int, int], Relation]:
+def relate_pairs(ties: Ties, first: int, last: int, reach: int) -> dict[tuple[int, int], Relation | Coupling]:
     """Relations of all pairs within reach of the windows [first, last), by their places from `first` on."""
     return {
         (i - first, j - first): ties.relate(i, j)
@@ -151,6 +165,7 @@ def check_reference(reference: Any, sizes: list[int], n_components: int) -> list
 
 
 def _check_positions(given: Any, n_rows: int, n_components: int, name: str, *, allow_nan: bool = False) -> Float32Array:
+    refuse_masked(given, name)
     try:
         positions = np.asarray(given, dtype=np.float32)
     except (TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ from driftmap.engine.estimator.checks import (
     check_reference,
     check_windows,
     find_starts,
+    read_window,
     relate_pairs,
     warn_of_inverse,
 )
@@ -25,7 +26,6 @@ from driftmap.engine.graph.supervise import read_target, read_targets
 from driftmap.engine.layout.block import BlockWindow
 from driftmap.engine.neighbours.incremental import find_in_sequence
 from driftmap.engine.neighbours.precomputed import read_knn, read_knns
-from driftmap.engine.neighbours.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,14 +122,14 @@ def prepare_update(
     values = check_parameters(parameters, index + 1)
     layout = read_layout_settings(values)
     settings = read_graph_settings(values, index)
-    rows = read_rows(X, settings.metric, "X")
+    rows = read_window(X, settings.metric, "X")
     n = rows.shape[0]
     ties = model.ties.copy()
     ties.add(n, relations, ids)
     known = read_knn(knn, n, min(settings.n_neighbors, n))
     target = read_target(y, n, read_target_settings(values, index), "y")
     if relations is not None:
-        warn_of_inverse(model.rows[-1], rows, ties.relate(index - 1, index), settings.metric)
+        warn_of_inverse(model.rows[-1], rows, ties.steps()[-1], settings.metric)
     graph = build_graph(rows, index, settings, model.seed, known, target)
     reach = layout.alignment_window_size
     first_free = max(index - lookahead, 0)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.relations.relations import as_relation, compose_relations, relate_ids, sort_ids
+from driftmap.engine.errors import InvalidInputError, InvalidRelationError
+from driftmap.engine.relations.couplings import as_coupling, compose, find_strongest, read_relation
+from driftmap.engine.relations.relations import compose_relations, relate_ids, sort_ids
+from driftmap.engine.types import Coupling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,8 @@ class Ties:
     def __init__(self) -> None:
         self._sizes: list[int] = []
         self._ids: list[Any] | None = []
-        self._steps: list[Relation] = []
+        self._steps: list[Relation | Coupling] = []
+        self._newest_ids: Any = None
 
     @classmethod
     def of(cls, sizes: Sequence[int], relations: Any, ids: Any) -> Ties:
@@ -55,7 +58,9 @@ class Ties:
         step = None
         if self._sizes:
             if relation is not None:
-                step = as_relation(relation, self._sizes[-1], size, relation_name)
+                step = read_relation(relation, self._sizes[-1], size, relation_name)
+                if ids is not None and self._newest_ids is not None:
+                    step = _join(step, relate_ids(self._newest_ids, ids), relation_name)
             elif ids is not None and self._ids is not None:
                 step = relate_ids(self._ids[-1], ids)
             else:
@@ -69,6 +74,7 @@ class Ties:
         if step is not None:
             self._steps.append(step)
         self._sizes.append(size)
+        self._newest_ids = ids
 
     def copy(self) -> Ties:
         """Return ties that can grow without changing these."""
@@ -76,20 +82,49 @@ class Ties:
         other._sizes = list(self._sizes)
         other._ids = None if self._ids is None else list(self._ids)
         other._steps = list(self._steps)
+        other._newest_ids = self._newest_ids
         return other
 
-    def relate(self, old: int, new: int) -> Relation:
-        """Return the relation of two windows, old < new: int32 (n_old,), -1 where a row has no partner."""
+    def relate(self, old: int, new: int) -> Relation | Coupling:
+        """Return the relation of two windows, old < new."""
         if self._ids is not None:
             return relate_ids(self._ids[old], self._ids[new])
         relation = self._steps[old]
-        for step in self._steps[old + 1 : new]:
-            relation = compose_relations(relation, step)
+        for middle, step in enumerate(self._steps[old + 1 : new], start=old + 1):
+            if isinstance(relation, Coupling) or isinstance(step, Coupling):
+                sizes = (self._sizes[old], self._sizes[middle], self._sizes[middle + 1])
+                relation = compose(relation, step, sizes)
+            else:
+                relation = compose_relations(relation, step)
         return relation
 
     def steps(self) -> list[Relation]:
-        """Return the relations of consecutive windows."""
-        return list(self._steps)
+        """Return the relations of consecutive windows; of couplings the heaviest pairs in which no row is twice."""
+        return [find_strongest(step, size) for step, size in zip(self._steps, self._sizes, strict=False)]
+
+
+def _join(given: Relation | Coupling, same: Relation, name: str) -> Relation | Coupling:
+    """Add the pairs of equal ids to a given relation; refuse a row whose partners leave out the one of the same id."""
+    pairs = as_coupling(given)
+    stated = set(zip(pairs.old.tolist(), pairs.new.tolist(), strict=True))
+    olds, news = set(pairs.old.tolist()), set(pairs.new.tolist())
+    missing = [(old, new) for old, new in enumerate(same.tolist()) if new >= 0 and (old, new) not in stated]
+    for old, new in missing:
+        if old in olds or new in news:
+            side = f"old row {old}" if old in olds else f"new row {new}"
+            msg = (
+                f"{name} and ids contradict each other: old row {old} and new row {new} have the same id, but {name}"
+                f" gives {side} other partners only; add that pair, or leave one of relations and ids out."
+            )
+            raise InvalidRelationError(msg)
+    if not isinstance(given, Coupling):
+        joined = given.copy()
+        for old, new in missing:
+            joined[old] = new
+        return joined
+    weights = [*zip(*pairs, strict=True), *((old, new, 1.0) for old, new in missing)]
+    olds_of, news_of, weights_of = (np.array(column) for column in zip(*sorted(weights), strict=True))
+    return Coupling(olds_of.astype(np.int32), news_of.astype(np.int32), weights_of.astype(np.float32))
 
 
 def _as_list(given: Any, name: str, expected: int, what: str) -> list[Any] | None:

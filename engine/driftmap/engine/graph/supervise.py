@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows
+from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import build_fuzzy_graph, merge_directions
 from driftmap.engine.neighbours.search import build_knn_graph
@@ -66,6 +66,7 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     if y is None:
         return None
     try:
+        refuse_masked(y, name)
         given = np.asarray(y)
     except ValueError as error:
         msg = f"{name} must be an array with one label or value per row, got rows of unequal length: {error}"

@@ -18,8 +18,10 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.schedule import PACE, Pace, Schedule
 from driftmap.engine.layout.strength import find_strengths
+from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.settings import AUTO, DEFAULT_N_EPOCHS, LayoutSettings, pick_value
+from driftmap.engine.types import Coupling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,8 +62,8 @@ def lay_out_block(
     windows
         The block's windows in order of time: halo, provisional and new ones. Every fixed window has positions.
     relations
-        Relations by pairs of places (i, j) in `windows`, i < j, no farther apart than the alignment reach: rows of i to
-        rows of j, int32 (n_i,) with -1.
+        Relations or couplings by pairs of places (i, j) in `windows`, i < j, no farther apart than the alignment reach:
+        rows of i to rows of j, int32 (n_i,) with -1; or pairs of them with weights.
     settings
         What the layout is told. A sequence holds one value per window of the run.
     random_state
@@ -274,8 +276,13 @@ class BlockLayout:
         return False
 
 
-def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation) -> None:
+def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation | Coupling) -> None:
     """Take over positions of related rows of an earlier window where none is known yet."""
+    if isinstance(relation, Coupling):
+        means = average_partners(relation, positions, len(known))
+        rows = np.flatnonzero(np.isnan(known[:, 0]))
+        known[rows] = means[rows]
+        return
     back = invert_relation(relation, len(known))
     rows = np.flatnonzero((back >= 0) & np.isnan(known[:, 0]))
     known[rows] = positions[back[rows]]

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from driftmap.engine.layout.kernels import BlockArrays
 from driftmap.engine.layout.strength import decay, strengthen
+from driftmap.engine.relations.couplings import Pulls, weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights
-from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array, Relation
+from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Int32Array, Int64Array, Relation
 
-RelationMap = Mapping[tuple[int, int], Relation]
+RelationMap = Mapping[tuple[int, int], Relation | Coupling]
 """Relations of pairs (i, j) of windows of a block, i < j, by their places in the block."""
 
 
@@ -105,18 +106,30 @@ def _flatten_relations(
     others: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     weights: list[Float32Array] = [np.empty(0, np.float32)]
     for (i, j), relation in sorted(relations.items()):
-        overlap = alignment_weights(graphs[i], graphs[j], relation)
-        old = np.flatnonzero(relation >= 0)
-        here, there = shuffles[i].places[old], shuffles[j].places[relation[old]]
-        pulls = (overlap[old] > 0) & (here < shuffles[i].n_active) & (there < shuffles[j].n_active)
-        here, there, shared = here[pulls] + offsets[i], there[pulls] + offsets[j], overlap[old][pulls]
-        plain = shared * decay(j - i)
-        found = plain * strengthen(shared) if is_auto[i] or is_auto[j] else plain
+        old, new, pulls = _weigh_pair(graphs[i], graphs[j], relation)
+        here, there = shuffles[i].places[old], shuffles[j].places[new]
+        kept = (pulls.overlap > 0) & (here < shuffles[i].n_active) & (there < shuffles[j].n_active)
+        here, there, overlap = here[kept] + offsets[i], there[kept] + offsets[j], pulls.overlap[kept]
+        on_old, on_new = pulls.on_old[kept] * decay(j - i), pulls.on_new[kept] * decay(j - i)
         rows += [here, there]
         others += [there, here]
-        weights += [found if is_auto[i] else plain, found if is_auto[j] else plain]
+        weights += [
+            on_old * strengthen(overlap) if is_auto[i] else on_old,
+            on_new * strengthen(overlap) if is_auto[j] else on_new,
+        ]
     row, other, weight = np.concatenate(rows), np.concatenate(others), np.concatenate(weights)
     order = np.lexsort((other, row))
     counts = np.bincount(row, minlength=int(offsets[-1]))
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return indptr, other[order].astype(np.int32), weight[order].astype(np.float32)
+
+
+def _weigh_pair(
+    older: FuzzyGraph, newer: FuzzyGraph, relation: Relation | Coupling
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], Pulls]:
+    """Return the related rows of both windows and the weights of their pulls."""
+    if isinstance(relation, Coupling):
+        return relation.old, relation.new, weigh_coupling(older, newer, relation)
+    old = np.flatnonzero(relation >= 0)
+    strengths = alignment_weights(older, newer, relation)[old]
+    return old, relation[old], Pulls(strengths, strengths, strengths)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftmap.engine.relations.couplings import weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights
 from driftmap.engine.settings import AUTO
+from driftmap.engine.types import Coupling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +37,7 @@ def strengthen(overlap: Float32Array) -> Float32Array:
 
 def find_strengths(
     graphs: Sequence[FuzzyGraph],
-    relations: Mapping[tuple[int, int], Relation],
+    relations: Mapping[tuple[int, int], Relation | Coupling],
     given: Sequence[float | str],
 ) -> list[float]:
     """Find the strength of the alignment in each window: the one given, or what the data make of "auto".
@@ -60,11 +62,13 @@ def find_strengths(
     for (i, j), relation in relations.items():
         if AUTO not in (given[i], given[j]):
             continue
-        overlap = alignment_weights(graphs[i], graphs[j], relation)
-        sums = float(overlap.sum()), float((overlap * strengthen(overlap)).sum())
-        for window in (i, j):
-            plain[window] += decay(j - i) * sums[0]
-            pulls[window] += decay(j - i) * sums[1]
+        if isinstance(relation, Coupling):
+            on_old, on_new, overlap = weigh_coupling(graphs[i], graphs[j], relation)
+        else:
+            on_old = on_new = overlap = alignment_weights(graphs[i], graphs[j], relation)
+        for window, weights in ((i, on_old), (j, on_new)):
+            plain[window] += decay(j - i) * float(weights.sum())
+            pulls[window] += decay(j - i) * float((weights * strengthen(overlap)).sum())
     return [
         (pull / weight if weight > 0 else float("nan")) if value == AUTO else float(value)
         for value, pull, weight in zip(given, pulls.tolist(), plain.tolist(), strict=True)

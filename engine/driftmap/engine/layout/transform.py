@@ -12,7 +12,7 @@ from driftmap.engine.layout.kernels import BlockArrays, WindowForces
 from driftmap.engine.layout.optimiser import Optimiser, Stage
 from driftmap.engine.neighbours.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances
-from driftmap.engine.neighbours.search import BLOCK_BYTES, compare_by_function
+from driftmap.engine.neighbours.search import BLOCK_BYTES, compare_by_function, fill_equal
 from driftmap.engine.neighbours.sparse import SPARSE_METRICS, scale_sparse_rows
 from driftmap.engine.settings import BLAS_METRICS, PAIRWISE_METRICS, PRECOMPUTED
 
@@ -97,10 +97,13 @@ def _compare(new_rows: Rows, rows: Rows, settings: GraphSettings, block: int) ->
 
     for start in range(0, new_rows.shape[0], block):
         try:
-            yield pairwise_distances(new_rows[start : start + block], rows, metric=known, **kwds)
+            found = pairwise_distances(new_rows[start : start + block], rows, metric=known, **kwds)
         except (TypeError, ValueError) as error:
             msg = f"metric={metric!r} with metric_kwds {kwds} cannot be used to place new rows: {error}"
             raise InvalidInputError(msg) from error
+        if not is_sparse(rows):
+            fill_equal(found, new_rows[start : start + block], rows)
+        yield found
 
 
 def _compare_angles(new_rows: Rows, rows: Rows, metric: str, block: int) -> Iterator[npt.NDArray[Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.validation import describe_rows
+from driftmap.engine.core.validation import describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.search import put_first
 from driftmap.engine.types import KnnGraph
@@ -88,6 +88,8 @@ def read_knns(given: Any, sizes: Sequence[int], n_neighbors: Sequence[int], name
 def _check_arrays(
     indices: Any, distances: Any, n_rows: int, name: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    for values in (indices, distances):
+        refuse_masked(values, name)
     try:
         numbers, apart = np.asarray(indices), np.asarray(distances)
     except ValueError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.core.validation import check_int
+from driftmap.engine.core.validation import check_int, describe_rows
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.inverted_file import find_in_partitions
 from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
@@ -115,7 +115,7 @@ def build_knn_graph(
     if not isinstance(metric, str):
         return _search_by_function(given, k, metric, kwds, seed)
     if metric == PRECOMPUTED:
-        return _select(slice_distances(given, max(1, BLOCK_BYTES // (8 * n))), n, k)
+        return _select(slice_distances(given, max(1, BLOCK_BYTES // (8 * n))), n, k, metric)
     if metric in BLAS_METRICS:
         _refuse_kwds(metric, kwds)
     return _search_sparse(given, k, metric, kwds, seed) if is_sparse(given) else _search(given, k, metric, kwds, seed)
@@ -131,7 +131,7 @@ def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], se
         found = find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
         return find_by_descent(rows, k, known, kwds, seed) if found is None else found
     if is_small and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
-        return _select(_compare_blocks(rows, metric, kwds), n, k)
+        return _select(_compare_blocks(rows, metric, kwds), n, k, metric)
     return _search_by_name(rows, k, metric, kwds, seed)
 
 
@@ -188,7 +188,7 @@ def _search_by_function(
     n = rows.shape[0]
     width = rows.nnz / max(n, 1) if is_sparse(rows) else rows.shape[1]
     if n * n * (width + 20.0) <= EXACT_FUNCTION_WORK:
-        return _select(compare_all(rows, function, tuple(kwds.values()), max(1, BLOCK_BYTES // (8 * n))), n, k)
+        return _select(compare_all(rows, function, tuple(kwds.values()), max(1, BLOCK_BYTES // (8 * n))), n, k, name)
     return find_by_descent(rows, k, name or function, kwds, seed)
 
 
@@ -288,7 +288,7 @@ def put_first(indices: Int32Array, distances: Float32Array) -> KnnGraph:
     )
 
 
-def _select(blocks: Iterator[npt.NDArray[np.float64]], n: int, k: int) -> KnnGraph:
+def _select(blocks: Iterator[npt.NDArray[np.float64]], n: int, k: int, metric: str | None) -> KnnGraph:
     """Pick the nearest from blocks of rows of a matrix of all distances."""
     from driftmap.engine.neighbours.topk_kernels import select_smallest
 
@@ -298,7 +298,13 @@ def _select(blocks: Iterator[npt.NDArray[np.float64]], n: int, k: int) -> KnnGra
         is_unknown = np.isnan(block) | (block < 0.0)
         if is_unknown.any():
             i, j = np.argwhere(is_unknown)[0]
-            msg = f"the distance of row {start + i} to row {j} is {block[i, j]}; distances must be 0 or above."
+            rows = start + np.flatnonzero(is_unknown.any(axis=1))
+            by = "the given metric" if metric is None else f"metric {metric!r}"
+            msg = (
+                f"by {by} the distance of row {start + i} to row {j} is {block[i, j]}, and of {describe_rows(rows)} to "
+                "some row it is NaN or below 0; drop or change these rows (often they are all zero or constant), or "
+                "take another metric."
+            )
             raise InvalidInputError(msg)
         select_smallest(block, start, indices, distances)
         start += len(block)
@@ -318,7 +324,16 @@ def _compare_blocks(rows: Float32Array, metric: str, kwds: Mapping[str, Any]) ->
         except (TypeError, ValueError) as error:
             msg = f"metric {metric!r} with metric_kwds {dict(kwds)} failed: {error}"
             raise InvalidInputError(msg) from error
-        yield np.ascontiguousarray(found, dtype=np.float64)
+        yield fill_equal(np.ascontiguousarray(found, dtype=np.float64), values[start : start + block], values)
+
+
+def fill_equal(distances: Float64Array, one: npt.NDArray[Any], two: npt.NDArray[Any]) -> Float64Array:
+    """Set distances of 0/0 to 0 where both rows are the same: two empty samples by Bray-Curtis, for one."""
+    rows, others = np.nonzero(np.isnan(distances))
+    if len(rows):
+        is_equal = (one[rows] == two[others]).all(axis=1)
+        distances[rows[is_equal], others[is_equal]] = 0.0
+    return distances
 
 
 def _refuse_kwds(metric: str, kwds: Mapping[str, Any]) -> None:

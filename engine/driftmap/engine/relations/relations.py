@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.core.validation import refuse_masked
 from driftmap.engine.errors import InvalidInputError, InvalidRelationError
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def as_relation(given: object, n_old: int, n_new: int, name: str = "relation") -
     InvalidRelationError
         When rows are out of range, used twice, or not integers.
     """
-    old, new = _as_pairs(given, n_old, n_new, name)
-    _check_range(old, new, n_old, n_new, name)
+    old, new = read_pairs(given, n_old, n_new, name)
+    check_range(old, new, n_old, n_new, name)
     _check_once(old, "old", "new", new, name)
     _check_once(new, "new", "old", old, name)
     relation = np.full(n_old, -1, dtype=np.int32)
@@ -140,6 +141,7 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
 
 
 def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    refuse_masked(ids, name)
     array = np.asarray(ids)
     if array.ndim != 1:
         msg = f"{name} must be 1-D, one id per row, got shape {array.shape}."
@@ -244,7 +246,8 @@ def alignment_weights(base: FuzzyGraph, other: FuzzyGraph, relation: Relation) -
     return weights
 
 
-def _as_pairs(given: object, n_old: int, n_new: int, name: str) -> tuple[Int64Array, Int64Array]:
+def read_pairs(given: object, n_old: int, n_new: int, name: str) -> tuple[Int64Array, Int64Array]:
+    """Read the pairs (old row, new row) of a relation in any of its forms; see `as_relation`."""
     if isinstance(given, Mapping):
         pairs = _as_integers([*given.keys(), *given.values()], name)
         return pairs[: len(given)], pairs[len(given) :]
@@ -268,6 +271,7 @@ def _as_pairs(given: object, n_old: int, n_new: int, name: str) -> tuple[Int64Ar
 def _as_integers(given: object, name: str) -> Int64Array:
     if isinstance(given, list | tuple):
         _check_kinds(given, name)
+    refuse_masked(given, name)
     try:
         array = np.asarray(given)
     except (ValueError, OverflowError) as error:
@@ -295,7 +299,8 @@ def _check_kinds(given: Sequence[object], name: str) -> None:
         raise InvalidRelationError(msg)
 
 
-def _check_range(old: Int64Array, new: Int64Array, n_old: int, n_new: int, name: str) -> None:
+def check_range(old: Int64Array, new: Int64Array, n_old: int, n_new: int, name: str) -> None:
+    """Refuse pairs of rows that the windows do not have."""
     if len(old) == 0:
         return
     is_out = (old < 0) | (old >= n_old) | (new < 0) | (new >= n_new)
