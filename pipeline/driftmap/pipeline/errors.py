@@ -35,5 +35,9 @@ class PlanWarning(UserWarning):
     """What a run decides for the user: windows that are left out, or have fewer neighbours than was asked for."""
 
 
+class StoreWarning(UserWarning):
+    """What was found wrong with a store, and left out without harm."""
+
+
 class MissingExtraError(DriftmapError, ImportError):
     """A library that is only needed for this is not installed."""

@@ -265,7 +265,7 @@ def test_rows_that_cannot_be_used_are_named_with_their_window(tmp_path, schedule
 
 def test_what_is_no_store_is_refused_and_left_alone(source, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(StoreError, match="exists and is no driftmap store"):
+    with pytest.raises(StoreError, match="exists and is not a driftmap store"):
         run(source, tmp_path, scheduler="serial", **OPTIONS)
     assert list_files(tmp_path) == {"letter.txt": b"dear"}
 

@@ -15,6 +15,7 @@ import pytest
 from driftmap.pipeline.errors import StoreBusyError, StoreError
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store import lock as module
+from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock, read_holder
 
@@ -183,3 +184,15 @@ def test_processes_take_turns_and_are_never_inside_together(location):
     assert location.read("count") == str(n_processes * n_turns).encode()
     assert len(location.list("lock")) == 1
     assert location.list_top() == {"count", "lock"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"pid": "7"}', b'{"released": false}', b'{"at": 1e999}', b"[" * 50_000, b"\xff", b'{"pid": true}'],
+)
+def test_a_lock_file_of_other_content_has_no_holder(tmp_path, content):
+    location = prepare_location(tmp_path / "s")
+    location.replace("lock/00000004.json", content)
+    assert read_holder(location) is None
+    with hold_lock(location):
+        assert read_holder(location)["pid"] == os.getpid()

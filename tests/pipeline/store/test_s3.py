@@ -89,10 +89,10 @@ def test_every_command_takes_the_url(in_a_folder, on_s3, source, tmp_path, capsy
 
 def test_what_is_no_store_is_neither_opened_nor_touched(s3, source):
     location = Location(s3() + "/maps")
-    with pytest.raises(StoreError, match=r"s3://.*/maps is no driftmap store"):
+    with pytest.raises(StoreError, match=r"s3://.*/maps is not a driftmap store"):
         open_store(str(location))
     location.create("letter.txt", b"dear")
-    with pytest.raises(StoreError, match="exists and is no driftmap store"):
+    with pytest.raises(StoreError, match="exists and is not a driftmap store"):
         run(source, str(location), scheduler="serial", **OPTIONS)
     assert list_contents(location) == {"letter.txt": b"dear"}
 

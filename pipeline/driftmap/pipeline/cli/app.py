@@ -6,6 +6,7 @@ Everything that is slow to import is imported by the command that needs it, so t
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from importlib import import_module
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""Added to the number of the signal that ended a command."""
 
 _MORE_COMMANDS: dict[str, str] = {
     "certs": "certs",
@@ -43,6 +45,9 @@ def main() -> None:
         from driftmap.pipeline.executors.worker_process import seed_kernels
 
         seed_kernels(Path(folder))
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _stop)
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -51,7 +56,8 @@ def run_command(arguments: list[str]) -> int:
 
     Returns
     -------
-    The exit code: 0; 2 for anything the user can mend, with one message on stderr; 130 when interrupted.
+    The exit code: 0; 2 for anything the user can mend, with one message on stderr; 128 and the signal's number
+    when interrupted by Ctrl-C (130), SIGTERM (143) or SIGHUP (129).
     """
     try:
         with warnings.catch_warnings():
@@ -59,17 +65,46 @@ def run_command(arguments: list[str]) -> int:
             return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         click.echo("Interrupted. What was committed stays; the same command goes on from there.", err=True)
-        return EXIT_INTERRUPTED
+        cause = error.__cause__ or error.__context__ or error
+        return EXIT_SIGNAL + (cause.number if isinstance(cause, _StoppedError) else signal.SIGINT)
     except click.ClickException as error:
         error.show()
         return EXIT_USER_ERROR
-    except DriftmapError as error:
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        return EXIT_SIGNAL + getattr(signal, "SIGPIPE", 13)
+    except (DriftmapError, OSError, MemoryError, RecursionError) as error:
         from driftmap.pipeline.cli.terminal import show_error
 
-        show_error(str(error))
+        show_error(_describe_error(error))
         return EXIT_USER_ERROR
+
+
+class _StoppedError(KeyboardInterrupt):
+    """A signal that ends a command, as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, _: object) -> None:
+    raise _StoppedError(number)
+
+
+def _describe_error(error: BaseException) -> str:
+    """Say in one line what stopped a command."""
+    if isinstance(error, DriftmapError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "the memory that this process may take is used up; give it more, or make blocks or windows smaller"
+    if isinstance(error, RecursionError):
+        return "a file is nested too deeply to be read; look at the TOML or JSON files that were given"
+    named = getattr(error, "filename", None)
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{named}: {said}; look at the path, its permissions and the room on its disk" if named else said
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

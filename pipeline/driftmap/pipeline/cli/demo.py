@@ -67,12 +67,13 @@ def write_digits(path: Path) -> Path:
     import pyarrow.parquet as pq
     from sklearn.datasets import load_digits
 
+    from driftmap.pipeline.store.output_files import whole_file
+
     pixels, digits = load_digits(return_X_y=True)
     order = np.argsort(digits, kind="stable")
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(pixels[order].astype(np.float32).ravel()), pixels.shape[1])
     table = pa.table({"sample": pa.array(order), "digit": pa.array(digits[order]), "pixels": vectors})
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    pq.write_table(table, unfinished)
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        pq.write_table(table, unfinished)
     return path

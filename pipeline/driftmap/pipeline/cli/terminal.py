@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -26,14 +27,23 @@ MAX_LINES = 40
 """Windows that a table shows in a terminal; of more, the first and the last ones."""
 
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys, or what turns the order of text round; line breaks stay."""
+
+
+def as_shown(text: str) -> str:
+    """Give text that comes from data or files as a terminal may show it: control characters as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def show_error(message: str) -> None:
     """Print a user's error on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Error: ", "bold red"), message))
+    _show_on_stderr(("Error: ", "bold red"), message)
 
 
 def show_warning(message: str) -> None:
     """Print on stderr what a user should know, and need not stop for."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("Warning: ", "bold yellow"), message))
+    _show_on_stderr(("Warning: ", "bold yellow"), message)
 
 
 class RunProgress:
@@ -87,7 +97,7 @@ def show_run(store: Store, progress: RunProgress) -> None:
     n_rows = sum(fact.n_rows for fact in store.state())
     seconds = ", ".join(f"{stage} {state.seconds:.1f} s" for stage, state in progress.last.items())
     line = f"{store.n_windows} windows, {n_rows:,} rows in {store.path}: {_count(store)}"
-    _plain().print(f"{line} ({seconds})" if seconds else line, markup=False)
+    _say(f"{line} ({seconds})" if seconds else line)
 
 
 def show_plan(plan: Plan) -> None:
@@ -95,9 +105,10 @@ def show_plan(plan: Plan) -> None:
     table = _table("Window", "Rows", "Shared", "From", "To")
     for window in _elide(plan.windows):
         if window is None:
-            table.add_row("…")
+            _add_row(table, "…")
         else:
-            table.add_row(
+            _add_row(
+                table,
                 window.label,
                 f"{window.n_rows:,}",
                 f"{window.n_shared:,}",
@@ -106,13 +117,12 @@ def show_plan(plan: Plan) -> None:
             )
     _print_table(table)
     blocks = "1 block" if len(plan.blocks) == 1 else f"{len(plan.blocks)} blocks"
-    _plain().print(
+    _say(
         f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
-        f"{blocks}",
-        markup=False,
+        f"{blocks}"
     )
     for line in [plan.rule, *plan.notes, *_describe_estimate(plan)]:
-        _plain().print(line, markup=False)
+        _say(line)
 
 
 def describe_blocks(n_windows: int, n_blocks: int) -> str:
@@ -189,16 +199,16 @@ def show_status(store: Store) -> None:
     table = _table("Window", "Rows", "State", "Since", "Moved", "Strength", "Edges", "MB")
     for fact in _elide(store.state()):
         if fact is None:
-            table.add_row("…")
+            _add_row(table, "…")
         else:
             edges = f"{fact.n_edges:,}" if fact.n_edges else ""
             size = f"{fact.bytes / 1e6:.2f}" if fact.bytes else ""
             since = (fact.since or "").replace("+00:00", "Z")
             moved = "" if fact.moved is None else f"{fact.moved:.3f}"
             strength = "" if fact.strength is None else f"{fact.strength:.3f}"
-            table.add_row(fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
+            _add_row(table, fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
     _print_table(table)
-    _plain().print(f"{store.path}: {store.n_windows} windows, {_count(store)}", markup=False)
+    _say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     if store.growth.parts:
         _show_growth(store)
 
@@ -212,12 +222,12 @@ def _show_growth(store: Store) -> None:
     parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
     parts += [f"{facts['windows_empty']:,} empty windows left out"] if facts["windows_empty"] else []
     parts += [f"generation {facts['generation']}"] if facts["generation"] else []
-    _plain().print(", ".join(parts), markup=False)
+    _say(", ".join(parts))
     outcome = facts["outcome"]
     if outcome is not None and outcome["exit_code"]:
         at, blocked = outcome["attempted"].replace("+00:00", "Z"), outcome["blocked"]
         where = f" at {blocked}" if blocked else ""
-        _plain().print(f"last attempt failed, {at}{where}: {outcome['reason']}", markup=False)
+        _say(f"last attempt failed, {at}{where}: {outcome['reason']}")
 
 
 def show_quality(quality: list[WindowQuality]) -> None:
@@ -225,11 +235,19 @@ def show_quality(quality: list[WindowQuality]) -> None:
     table = _table("Window", "Rows", "State", "Neighbours kept", "Related rows", "Drift")
     for row in _elide(quality):
         if row is None:
-            table.add_row("…")
+            _add_row(table, "…")
         else:
             figures = ("" if value is None else f"{value:.3f}" for value in (row.neighbours, row.related, row.drift))
-            table.add_row(row.label, f"{row.n_rows:,}", row.status, *figures)
+            _add_row(table, row.label, f"{row.n_rows:,}", row.status, *figures)
     _print_table(table)
+
+
+def _show_on_stderr(head: tuple[str, str], message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, as_shown(message)))
+
+
+def _say(line: str) -> None:
+    _plain().print(as_shown(line), markup=False)
 
 
 def _plain() -> Console:
@@ -249,6 +267,10 @@ def _table(first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(as_shown(cell)) for cell in cells))
 
 
 def _print_table(table: Table) -> None:

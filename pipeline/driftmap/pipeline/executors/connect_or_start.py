@@ -16,6 +16,7 @@ from driftmap.pipeline.executors.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.local_cluster import start_workers
 from driftmap.pipeline.executors.versions import refuse_other_versions
 from driftmap.pipeline.executors.worker_process import WorkerError
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ def _report_performance(client: Client, file: str | Path) -> Iterator[None]:
     place = Path(file).expanduser().absolute()
     if not place.parent.is_dir():
         raise WorkerError(f"performance_report is {str(file)!r}, but there is no folder {place.parent}; make it first")
-    with client.as_current(), distributed.performance_report(filename=str(place)):
+    with whole_file(place) as unfinished, client.as_current(), distributed.performance_report(filename=str(unfinished)):
         yield
 
 

@@ -16,6 +16,7 @@ from driftmap.pipeline.look.picture_files import check_format, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +92,8 @@ def plot_curves(
     figure = _draw_figure(sequence, colouring, found, heading)
     if target is not None and target.suffix.lower() == ".html":
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.write_html(target, include_plotlyjs=True, config=_CONFIG)
+        with whole_file(target) as unfinished:
+            figure.write_html(unfinished, include_plotlyjs=True, config=_CONFIG)
     elif target is not None:
         save_figure(draw_curves_image(sequence, colouring, found, heading), target)
     return figure

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,14 +43,10 @@ class Movie(NamedTuple):
 
 @contextmanager
 def replace_when_done(target: Path) -> Iterator[Path]:
-    """Give a path to write to, which becomes `target` when all is written; what is interrupted leaves nothing."""
+    """Give a path to write to, as `whole_file`; the target's folder is made."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.stem}.unfinished{target.suffix}")
-    try:
+    with whole_file(target) as unfinished:
         yield unfinished
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def write_gif(path: Path, movie: Movie) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,5 +34,6 @@ def save_figure(figure: Any, target: Path) -> None:
     matplotlib = load_extra("matplotlib", "writing a picture")
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
     target.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": "driftmap", "pdf.fonttype": 42}):
-        figure.savefig(target, dpi=DPI, metadata=undated)
+    settings = {"svg.hashsalt": "driftmap", "pdf.fonttype": 42}
+    with matplotlib.rc_context(settings), whole_file(target) as unfinished:
+        figure.savefig(unfinished, dpi=DPI, metadata=undated)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality
@@ -62,7 +63,8 @@ def write_report(
     page = _render(title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8", newline="\n")
+    with whole_file(target) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", newline="\n")
     return target
 
 

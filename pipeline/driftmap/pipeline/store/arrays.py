@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store.checks import METADATA, describe_files, digest_bytes
+from driftmap.pipeline.store.checks import METADATA, describe_files, digest_bytes, read_digests
 from driftmap.pipeline.store.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
 from driftmap.pipeline.store.location import Location
 
@@ -55,6 +55,45 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     if not (location.create_all(files) and location.create(f"{group}/{METADATA}", own)):
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
     return len(own) + sum(map(len, files.values()))
+
+
+def read_checked(root: Location | Path, group: str, array: str, where: str) -> np.ndarray[Any, Any]:
+    """Read one whole array of a group that `write_arrays` wrote, and compare it with the digests in the group.
+
+    The array's metadata are compared before memory is taken for its values. Groups of driftmap's first stores hold no
+    digests: there the checksums of the chunks are all there is.
+
+    Parameters
+    ----------
+    root, group, array
+        Where the store lies; path of the group below it; name of the array.
+    where
+        What the array belongs to, for the error: `window 'congress 104'`.
+
+    Raises
+    ------
+    StoreError
+        When the array is missing, damaged, or is not the one that was written there.
+    """
+    location = Location(root)
+    what = f"{where}: array {array!r} of {group} in {location}"
+    advice = "find all damage with `driftmap verify`, and run the command that made the store again"
+    expected = read_digests(location, group)
+    if isinstance(expected, str):
+        raise StoreError(f"{what} cannot be checked: {expected}; {advice}")
+    if expected is None:
+        return read_array(location, f"{group}/{array}", where)
+    found = expected.get(array)
+    if found is None:
+        raise StoreError(f"{what} was never written; {advice}")
+    metadata = location.read(f"{group}/{array}/{METADATA}")
+    if metadata is None or digest_bytes(metadata) != found.metadata:
+        state = "missing" if metadata is None else "damaged"
+        raise StoreError(f"{what}: its {METADATA} is {state}; {advice}")
+    values = read_array(location, f"{group}/{array}", where)
+    if digest_values(values) != found.values:
+        raise StoreError(f"{what} holds other values than were written there; {advice}")
+    return values
 
 
 def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
-from driftmap.pipeline.store.arrays import read_array, write_arrays
+from driftmap.pipeline.store.arrays import read_checked, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Attempt:
 
     def read(self, array: str) -> np.ndarray[Any, Any]:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
-        return read_array(self.root, f"{name_group(self.index, self.name)}/{array}", f"window {self.label!r}")
+        return read_checked(self.root, name_group(self.index, self.name), array, f"window {self.label!r}")
 
 
 def new_attempt() -> str:

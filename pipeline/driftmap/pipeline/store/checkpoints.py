@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.commits import Link
 from driftmap.pipeline.store.growth import Growth, read_window
 from driftmap.pipeline.store.state import StoreState
 from driftmap.pipeline.store.windows import WindowState
@@ -28,7 +29,7 @@ GROWTH = 8
 """The next checkpoint is due when the log is longer by one part in this many: each costs as much as the store is
 large, so all of them together cost a constant for each commit; and an opener reads at most one commit in nine."""
 
-VERSION = 1
+VERSION = 2
 """To be raised when what a commit means changes, but no field does; checkpoints of other versions are passed over."""
 
 N_KEPT = 2
@@ -51,7 +52,7 @@ def load_state(location: Location, log: CommitLog) -> StoreState | None:
     return None
 
 
-def save_state(location: Location, state: StoreState, last_digest: str) -> None:
+def save_state(location: Location, state: StoreState, link: Link) -> None:
     """Write a checkpoint, and delete those that it makes superfluous.
 
     Parameters
@@ -60,11 +61,11 @@ def save_state(location: Location, state: StoreState, last_digest: str) -> None:
         Where the store lies.
     state
         After the last commit.
-    last_digest
-        Of the last commit's file (`CommitLog.last_digest`): it ties the checkpoint to its log.
+    link
+        Of the last commit (`CommitLog.link`): it binds the checkpoint to its log.
     """
     body = json.dumps(_to_json(state), separators=(",", ":"), sort_keys=True)
-    head = {"schema": _schema(), "last": last_digest, "checksum": _digest(body)}
+    head = {"schema": _schema(), "last": list(link), "checksum": _digest(body)}
     try:
         location.create(_name_file(state.n_commits), f"{json.dumps(head)}\n{body}\n".encode())
         location.delete(sorted(_list_files(location))[:-N_KEPT])
@@ -72,14 +73,14 @@ def save_state(location: Location, state: StoreState, last_digest: str) -> None:
         return
 
 
-def _read(location: Location, name: str) -> tuple[StoreState, str] | None:
+def _read(location: Location, name: str) -> tuple[StoreState, Link] | None:
     try:
         head_text, body, _ = (location.read(name) or b"").decode().split("\n")
         head = json.loads(head_text)
         if head["schema"] != _schema() or head["checksum"] != _digest(body):
             return None
-        return _from_json(json.loads(body)), head["last"]
-    except (ValueError, KeyError, TypeError):
+        return _from_json(json.loads(body)), Link(*head["last"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -61,6 +61,31 @@ def check_group(location: Location, group: str, arrays: Sequence[str]) -> list[F
     return flaws
 
 
+class ArrayDigests(NamedTuple):
+    """What an array was when it was written."""
+
+    metadata: str
+    values: str
+
+
+def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | str | None:
+    """Read the digests of a group's arrays.
+
+    Returns
+    -------
+    By array; the reason where they cannot be read; None where the group was written before groups held digests.
+    """
+    facts, reason = _read_facts(location, group)
+    if facts is None:
+        return reason
+    files, values = facts[_FILES], facts[_VALUES]
+    return {
+        array: ArrayDigests(files[f"{array}/{METADATA}"][1], digest)
+        for array, digest in values.items()
+        if f"{array}/{METADATA}" in files
+    }
+
+
 def read_values_digests(location: Location, group: str) -> dict[str, str]:
     """Read the digests of the values of a group's arrays; empty where they are not known any more."""
     facts, _ = _read_facts(location, group)

@@ -1,18 +1,25 @@
-"""The log of a store: numbered commit files that are created once and never changed.
+"""The log of a store: numbered commit files that are created once and never changed, each chained to those before.
 
 What the log says is all that is true of a store. A file is created whole or not at all, so of two writers of one
 number one fails, and a reader never meets half a commit.
+
+Every commit carries a checksum of itself (`checksum`, over all its other bytes) and the digest of all commits before it
+(`previous`), so that a flipped bit, a missing commit or one of another store is found. Logs of driftmap 0.1 have
+neither; they are read as they are, and the first commit that is added binds them all. Only the newest commit may be
+torn, by a power failure: it is left out with a warning, and the next writer removes it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store.location import Location
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
 
 FOLDER = "commits"
 _N_DIGITS = 8
+_CHECKSUM = re.compile(rb'\{\n "checksum": "([0-9a-f]{64})",')
+"""How the text of a chained commit begins; the checksum is that of the text without this line."""
 _N_AHEAD = 32
 """Commits that are asked for at once where each takes a journey over the network."""
 
@@ -31,6 +40,21 @@ class Commit(NamedTuple):
     number: int
     kind: str
     payload: dict[str, Any]
+
+
+class Link(NamedTuple):
+    """What a commit is chained to."""
+
+    file: str = ""
+    """Digest of the last commit's file."""
+    chain: str = ""
+    """Digest of all commits so far."""
+    is_chained: bool = False
+    """Whether the last commit was chained: all that follow must be."""
+
+    def follow(self, text: bytes, *, is_chained: bool) -> Link:
+        """Give what the commit after the one of this text is chained to."""
+        return Link(_digest(text), _digest(self.chain.encode() + text), is_chained)
 
 
 class CommitConflictError(StoreError):
@@ -50,37 +74,59 @@ class CommitLog:
         self._root = Location(root)
         self.n_read = 0
         """Length of the log, as far as it was read."""
-        self.last_digest = ""
-        """Of the file of the last commit that was read."""
+        self.link = Link()
+        """What the next commit is chained to."""
+        self.torn: int | None = None
+        """Number of the newest commit, where its file was cut short."""
 
-    def skip_to(self, n_commits: int, last_digest: str) -> bool:
+    def skip_to(self, n_commits: int, link: Link) -> bool:
         """Take the first commits as read; False, and nothing done, where the last of them is not what was said."""
         text = self._root.read(_name_file(n_commits - 1))
-        if text is None or _digest(text) != last_digest:
+        if text is None or _digest(text) != link.file:
             return False
-        self.n_read, self.last_digest = n_commits, last_digest
+        self.n_read, self.link = n_commits, link
         return True
 
     def read_new(self) -> list[Commit]:
         """Read the commits that were added since the last call.
 
         Numbers are tried one after the other, so a call with nothing new costs one failed look-up, whatever the length.
+
+        Raises
+        ------
+        StoreError
+            When a commit is damaged, or is not the one that followed those before it.
         """
         new: list[Commit] = []
-        n_ahead, last = 1, b""
+        n_ahead = 1
         while True:
-            begin = self.n_read + len(new)
-            for text in self._read_texts(range(begin, begin + n_ahead)):
-                if text is None:
-                    if new:
-                        self.n_read, self.last_digest = self.n_read + len(new), _digest(last)
+            for text in self._read_texts(range(self.n_read, self.n_read + n_ahead)):
+                if text is None or self._is_torn(text):
                     return new
-                new.append(self._parse(self.n_read + len(new), text))
-                last = text
+                new.append(self._take(text))
             n_ahead = 1 if self._root.is_local else min(2 * n_ahead, _N_AHEAD)
 
+    def refuse_gap(self) -> None:
+        """Refuse a log of which a number is missing, below what was read or before what follows.
+
+        Raises
+        ------
+        StoreError
+            Naming the missing commit, and what can still be read.
+        """
+        there = set(self._list_numbers())
+        last = max(there, default=-1)
+        missing = next((number for number in range(last) if number not in there), None)
+        if missing is None or self._root.has(_name_file(missing)):  # another process may be writing
+            return
+        readable = f"commits 0 to {missing - 1} can be read" if missing else "nothing can be read"
+        raise StoreError(
+            f"{self._name(missing)} is missing, and commits up to {last} follow it: the log has a gap ({readable}). "
+            "Restore the file from a copy; until then nothing may be removed from the store"
+        )
+
     def read_range(self, numbers: Iterable[int]) -> list[Commit]:
-        """Read some commits anew, whatever was read before.
+        """Read some commits again, whatever was read before; how they are chained is not looked at.
 
         Raises
         ------
@@ -94,7 +140,7 @@ class CommitLog:
             for number, text in zip(part, self._read_texts(part), strict=True):
                 if text is None:
                     raise StoreError(f"{self._root.name(_name_file(number))} is missing; restore the store from a copy")
-                found.append(self._parse(number, text))
+                found.append(self._parse(number, text)[0])
         return found
 
     def append(self, kind: str, payload: Mapping[str, Any]) -> Commit:
@@ -107,13 +153,58 @@ class CommitLog:
         """
         number = self.n_read
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        text = json.dumps({"kind": kind, "time": now, **payload}, indent=1, allow_nan=False, sort_keys=True).encode()
+        body = {"kind": kind, "time": now, **payload, "previous": self.link.chain}
+        text = _seal(json.dumps(body, indent=1, allow_nan=False, sort_keys=True).encode())
+        if self.torn == number:
+            self._root.delete([_name_file(number)])
+            self.torn = None
         if not self._root.create(_name_file(number), text):
             raise CommitConflictError(
                 f"another process writes to {self._root}: commit {number} is not ours; let only one run use a store"
             )
-        self.n_read, self.last_digest = number + 1, _digest(text)
-        return Commit(number, kind, json.loads(text))
+        return self._take(text)
+
+    def _take(self, text: bytes) -> Commit:
+        """Take the next commit into what was read, if it follows."""
+        commit, is_chained = self._parse(self.n_read, text)
+        if is_chained or self.link.is_chained:
+            previous = commit.payload.get("previous")
+            if not is_chained:
+                raise StoreError(
+                    f"{self._name(self.n_read)} is not chained to the commits before it: an older driftmap wrote to "
+                    "the store, or the file is of another one; restore the log from a copy, and upgrade all writers"
+                )
+            if previous != self.link.chain:
+                raise StoreError(
+                    f"{self._name(self.n_read)} does not follow the commits before it: one of them was exchanged or "
+                    "changed, or the file is of another store; restore the log from a copy"
+                )
+        self.link = self.link.follow(text, is_chained=is_chained)
+        self.n_read += 1
+        return commit
+
+    def _is_torn(self, text: bytes) -> bool:
+        """Whether the next commit's file was cut short, as by a power failure; only the newest one may be."""
+        if text.endswith(b"\n}") or _is_json(text):
+            return False
+        if any(number > self.n_read for number in self._list_numbers()):
+            return False  # then it is damaged, and says so when it is parsed
+        if self.torn != self.n_read:
+            warnings.warn(
+                f"{self._name(self.n_read)}, the newest commit, was cut short and is left out; everything before it "
+                "stands, and the next run or ingest goes on from there",
+                StoreWarning,
+                stacklevel=2,
+            )
+        self.torn = self.n_read
+        return True
+
+    def _list_numbers(self) -> list[int]:
+        names = (name.rpartition("/")[2].removesuffix(".json") for name in self._root.list(FOLDER))
+        return [int(name) for name in names if name.isdecimal() and len(name) == _N_DIGITS]
+
+    def _name(self, number: int) -> str:
+        return self._root.name(_name_file(number))
 
     def _read_texts(self, numbers: Iterable[int]) -> list[bytes | None]:
         names = [_name_file(number) for number in numbers]
@@ -122,13 +213,49 @@ class CommitLog:
         with ThreadPoolExecutor(len(names)) as pool:
             return list(pool.map(self._root.read, names))
 
-    def _parse(self, number: int, text: bytes) -> Commit:
+    def _parse(self, number: int, text: bytes) -> tuple[Commit, bool]:
+        """Read a commit, and whether it is chained; its checksum must be right then."""
         try:
-            payload = json.loads(text)
-            return Commit(number, payload["kind"], payload)
-        except (ValueError, KeyError, TypeError) as error:
-            name = self._root.name(_name_file(number))
-            raise StoreError(f"{name} is damaged ({error}); restore the store from a copy") from error
+            body, is_chained = _unseal(text)
+            payload = json.loads(body)
+            if not is_chained and "previous" in payload:
+                raise ValueError("its checksum is missing")
+            if not isinstance(payload["kind"], str):
+                raise TypeError("its kind is no text")
+            return Commit(number, payload["kind"], payload), is_chained
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise StoreError(f"{self._name(number)} is damaged ({said}); restore the store from a copy") from error
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _seal(body: bytes) -> bytes:
+    """Give the text of a commit with its checksum."""
+    return b'{\n "checksum": "' + hashlib.sha256(body).hexdigest().encode() + b'",' + body[1:]
+
+
+def _unseal(text: bytes) -> tuple[bytes, bool]:
+    """Give the text without its checksum, and whether it had one.
+
+    Raises
+    ------
+    ValueError
+        When the checksum is wrong.
+    """
+    found = _CHECKSUM.match(text)
+    if found is None:
+        return text, False
+    body = b"{" + text[found.end() :]
+    if hashlib.sha256(body).hexdigest().encode() != found[1]:
+        raise ValueError("its checksum is wrong")
+    return body, True
 
 
 def has_commits(root: Location | Path) -> bool:

@@ -24,15 +24,17 @@ def prepare_location(path: str | Path | Location) -> Location:
         When something that is no unfinished store is there.
     """
     location = Location(path)
-    if location.is_local and location.folder.exists() and not location.folder.is_dir():
+    if location.is_local and location.exists() and not location.folder.is_dir():
         raise StoreError(f"{location} is a file; the store is a folder: name another path")
     found = location.list_top()
+    if commits.FOLDER in found and not commits.has_commits(location):
+        commits.CommitLog(location).refuse_gap()
     # An object store has no empty folders: there the lock, which was taken first, is all that is seen of a new store.
     begun = {commits.FOLDER} if location.is_local else {commits.FOLDER, lock.FOLDER}
     is_unfinished = bool(begun & found) and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
     if found and not is_unfinished:
         raise StoreError(
-            f"{location} exists and is no driftmap store; name a path that does not exist, or an empty folder"
+            f"{location} exists and is not a driftmap store; name a path that does not exist, or an empty folder"
         )
     if location.is_local:
         try:

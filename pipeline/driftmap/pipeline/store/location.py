@@ -112,11 +112,16 @@ class Location:
         """Give the whole path or URL of a file, for messages."""
         return str(self.folder / file) if self.is_local else f"{self}/{file}"
 
+    def exists(self) -> bool:
+        """Whether the folder is there; of a bucket only its files tell."""
+        with self._explain("read"):
+            return not self.is_local or self.folder.exists()
+
     def has(self, file: str) -> bool:
         """Whether a file is there."""
-        if self.is_local:
-            return (self.folder / file).is_file()
         with self._explain("read"):
+            if self.is_local:
+                return (self.folder / file).is_file()
             try:
                 obstore.head(self.files, file)
             except FileNotFoundError:
@@ -139,12 +144,20 @@ class Location:
             except AlreadyExistsError:
                 # A put whose answer was lost is sent again, and then finds what it wrote itself.
                 return not self.is_local and self.read(file) == content
+            self._sync([file])
         return True
 
     def create_all(self, files: Mapping[str, bytes]) -> bool:
         """Write new files, side by side where each takes a journey over the network; False where one was there."""
         if self.is_local:
-            return all(self.create(name, content) for name, content in files.items())
+            with self._explain("written"):
+                try:
+                    for name, content in files.items():
+                        obstore.put(self.files, name, content, mode="create")
+                except AlreadyExistsError:
+                    return False
+                self._sync(files)
+            return True
         with ThreadPoolExecutor(_N_REQUESTS) as pool:
             return all(list(pool.map(self.create, files.keys(), files.values())))
 
@@ -152,6 +165,20 @@ class Location:
         """Write a file, whole or not at all, over one that may be there."""
         with self._explain("written"):
             obstore.put(self.files, file, content)
+            self._sync([file])
+
+    def _sync(self, files: Iterable[str]) -> None:
+        """Have new files, and the folders that name them, on the disk before anything that rests on them is written."""
+        if not self.is_local:
+            return
+        folders = set()
+        for file in files:
+            path = self.folder / file
+            _sync_path(path)
+            folders |= {parent for parent in path.parents if parent.is_relative_to(self.folder)}
+        if os.name == "posix":  # elsewhere folders cannot be opened
+            for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+                _sync_path(folder)
 
     def delete(self, files: Iterable[str]) -> None:
         """Delete files; those that are gone already do not matter."""
@@ -174,16 +201,17 @@ class Location:
     def list_top(self) -> set[str]:
         """List the names right below the location, of files and of folders; empty where it does not exist."""
         if self.is_local:
-            return {entry.name for entry in self.folder.iterdir()} if self.folder.exists() else set()
+            with self._explain("read"):
+                return {entry.name for entry in self.folder.iterdir()} if self.folder.exists() else set()
         with self._explain("read"):
             found = obstore.list_with_delimiter(self.files)
         return {*found["common_prefixes"], *(entry["path"] for entry in found["objects"])}
 
     def list_folders(self) -> tuple[str, ...]:
         """List the names of the folders right below the location, in order."""
-        if self.is_local:
-            return tuple(sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir()))
         with self._explain("read"):
+            if self.is_local:
+                return tuple(sorted(entry.name for entry in self.folder.iterdir() if entry.is_dir()))
             return tuple(sorted(obstore.list_with_delimiter(self.files)["common_prefixes"]))
 
     @contextmanager
@@ -218,6 +246,14 @@ class Location:
             raise cls.error(f"{text!r} is no place for a {cls.noun}; give {advice}")
         parts = [part for part in (found[2] or "").split("/") if part]
         return "/".join([f"s3://{found[1]}", *parts])
+
+
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def shorten_error(error: BaseException) -> str:

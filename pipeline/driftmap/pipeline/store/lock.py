@@ -46,6 +46,8 @@ LEASE_SECONDS = 60.0
 WATCH_SECONDS = 25.0
 """How long a holder whose sign is older is watched before it counts as dead."""
 
+_LARGEST_NUMBER = 2.0**40
+"""No process number, and no time in seconds, is larger."""
 _POLL_SECONDS = 0.5
 _START_TOLERANCE = 5.0
 """Of a process's start as psutil tells it, which moves with the clock of the machine."""
@@ -216,7 +218,7 @@ def _is_running(holder: dict[str, Any]) -> bool:
         process = psutil.Process(holder["pid"])
         is_same: bool = abs(process.create_time() - holder["process_start"]) < _START_TOLERANCE
         return is_same and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
     except psutil.Error:
         return True
@@ -227,12 +229,30 @@ def _find_newest(location: Location) -> tuple[int, dict[str, Any]] | None:
         text = location.read(_name_file(max(numbers)))
         if text is None:  # deleted meanwhile: there is a newer one
             continue
-        try:
-            holder = json.loads(text)
-        except ValueError:
-            holder = {}
-        return max(numbers), holder if isinstance(holder, dict) else {}
+        return max(numbers), _read_holder(text)
     return None
+
+
+_HOLDER_FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("host", "boot", "processes", "user", "command", "since"), str),
+    **dict.fromkeys(("process_start", "at"), (int, float)),
+    "pid": int,
+}
+
+
+def _read_holder(text: bytes) -> dict[str, Any]:
+    """Read what a holder says of itself; a file of other content, such as another tool's, has no holder."""
+    with suppress(ValueError, RecursionError):
+        holder = json.loads(text)
+        if isinstance(holder, dict) and all(_is_field(holder.get(name), kind) for name, kind in _HOLDER_FIELDS.items()):
+            return holder
+    return {"released": True}
+
+
+def _is_field(value: object, kind: type | tuple[type, ...]) -> bool:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < _LARGEST_NUMBER)
 
 
 def _list_numbers(location: Location) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from driftmap.pipeline.store.repairs import MIGRATED, REPAIR_KINDS, apply_repair
 from driftmap.pipeline.store.windows import Status, WindowState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from driftmap.pipeline.store.commits import Commit
 
@@ -38,22 +39,26 @@ class StoreState:
     def apply(self, commits: Iterable[Commit]) -> None:
         """Add what later commits say."""
         for commit in commits:
-            if commit.kind == "graph":
-                self._apply_graph(commit)
-            elif commit.kind == "layout":
-                self._apply_layout(commit)
-            elif commit.kind in GROWTH_KINDS:
-                self._apply_growth(commit)
-            elif commit.kind in REPAIR_KINDS:
-                apply_repair(self.windows, commit)
-            elif commit.kind == MIGRATED:
-                self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
-            else:
-                raise StoreError(
-                    f"commit {commit.number} of the store is of the unknown kind {commit.kind!r}; "
-                    "upgrade driftmap to read this store"
-                )
+            with _refuse_damage(commit.number):
+                self._apply_one(commit)
             self.n_commits = commit.number + 1
+
+    def _apply_one(self, commit: Commit) -> None:
+        if commit.kind == "graph":
+            self._apply_graph(commit)
+        elif commit.kind == "layout":
+            self._apply_layout(commit)
+        elif commit.kind in GROWTH_KINDS:
+            self._apply_growth(commit)
+        elif commit.kind in REPAIR_KINDS:
+            apply_repair(self.windows, commit)
+        elif commit.kind == MIGRATED:
+            self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
+        else:
+            raise StoreError(
+                f"commit {commit.number} of the store is of the unknown kind {commit.kind!r}; "
+                "upgrade driftmap to read this store"
+            )
 
     def _apply_graph(self, commit: Commit) -> None:
         receipt = commit.payload["receipt"]
@@ -112,9 +117,26 @@ def read_first_commit(commit: Commit, where: str) -> StoreState:
     StoreError
         When it was made by a newer version, or is not ours.
     """
-    payload = commit.payload
+    with _refuse_damage(commit.number):
+        return _read_first(commit.payload, where)
+
+
+@contextmanager
+def _refuse_damage(number: int) -> Iterator[None]:
+    """Say of what a commit without a checksum makes impossible that it is damaged."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"commit {number} of the store is damaged ({type(error).__name__}: {error}); restore the store from a copy"
+        ) from error
+
+
+def _read_first(payload: dict[str, Any], where: str) -> StoreState:
     if payload.get("format") != FORMAT:
-        raise StoreError(f"{where} is no driftmap store: its first commit names the format {payload.get('format')!r}")
+        raise StoreError(
+            f"{where} is not a driftmap store: its first commit names the format {payload.get('format')!r}"
+        )
     what = f"{where}, made by driftmap {payload['driftmap']},"
     format_version = _check_version(payload["version"], what)
     windows = [WindowState(index=index, **facts) for index, facts in enumerate(payload["windows"])]

@@ -76,6 +76,7 @@ class Store:
         saved = checkpoints.load_state(location, self._log)
         self._checkpoint_due = checkpoints.next_checkpoint(saved.n_commits if saved else 0)
         new = self._log.read_new()
+        self._log.refuse_gap()
         self._state = saved or read_first_commit(new.pop(0), str(location))
         self._state.apply(new)
         if not (read_only or is_migrating):
@@ -93,10 +94,12 @@ class Store:
             generation.
         """
         location = Location(path)
-        if location.is_local and not location.folder.exists():
+        if not location.exists():
             raise StoreError(f"no store at {location}: there is no such folder; `run` makes one")
         if not commits.has_commits(location):
-            raise StoreError(f"{location} is no driftmap store: it has no {commits.FOLDER} log; name another path")
+            if not location.is_local or (location.folder / commits.FOLDER).is_dir():
+                CommitLog(location).refuse_gap()
+            raise StoreError(f"{location} is not a driftmap store: it has no {commits.FOLDER} log; name another path")
         return cls(location, read_only=read_only or generation is not None, generation=generation)
 
     @classmethod
@@ -350,7 +353,7 @@ class Store:
             raise
         self._state.apply([commit])
         if self._state.n_commits >= self._checkpoint_due:
-            checkpoints.save_state(self.location, self._state, self._log.last_digest)
+            checkpoints.save_state(self.location, self._state, self._log.link)
             self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
 
     def _refuse_read_only(self) -> None:

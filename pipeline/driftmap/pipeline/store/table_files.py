@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def write_table(table: pa.Table, path: str | PurePath) -> None:
         When the file cannot be written.
     """
     write = find_table_writer(path)
-    with Path(path).open("wb") as file:
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
         write(table, file)
 
 

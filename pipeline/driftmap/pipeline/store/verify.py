@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import checkpoints, commits, lock
 from driftmap.pipeline.store.attempts import ATTEMPTS, GRAPH_ARRAYS, MAP_ARRAYS, Attempt, name_group, name_ids
 from driftmap.pipeline.store.checks import Flaw, check_group
@@ -84,7 +85,21 @@ def check_log(store: Store) -> list[str]:
             commits.CommitLog(store.location).read_range([number])
         except StoreError as error:
             flaws.append(str(error))
-    return flaws
+    return flaws or _check_chain(store)
+
+
+def _check_chain(store: Store) -> list[str]:
+    log = commits.CommitLog(store.location)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)
+            log.read_new()
+        log.refuse_gap()
+    except StoreError as error:
+        return [str(error)]
+    if log.torn is None:
+        return []
+    return [f"commit {log.torn}, the newest one, was cut short: it is left out, and everything before it stands"]
 
 
 def find_orphans(store: Store) -> dict[str, int]:
@@ -95,6 +110,8 @@ def find_orphans(store: Store) -> dict[str, int]:
     StoreError
         When the log cannot be read whole: what it names is then not known.
     """
+    if flaws := check_log(store):
+        raise StoreError(f"{flaws[0]}. While the log is not whole, nothing is removed")
     named, given_up = _read_names(store)
     states = {window.index: window for window in store.state()}
     found = _list_files(store.location)

@@ -38,16 +38,14 @@ def write_log(event: str, level: str = "info", **facts: Any) -> None:
 
 def write_prometheus(text: str, file: str) -> None:
     """Write a file for Prometheus's node exporter, whole or not at all; `-` is stdout."""
-    from pathlib import Path
+    from driftmap.pipeline.store.output_files import whole_file  # late: loads the store
 
     if file == "-":
         click.echo(text, nl=False)
         return
-    path = Path(file)
-    unfinished = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        with whole_file(file) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.FileError(file, str(error)) from error
 
