@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tests.benchmarks import bench_exchange, bench_lambda
+from tests.benchmarks import bench_contended, bench_exchange, bench_lambda
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_pipeline import compare_pipeline
@@ -122,6 +122,14 @@ def strength(data, seeds, out) -> None:
 def kernels(out) -> None:
     """Nanoseconds of an attraction and of a repulsion."""
     write(out, kernels=time_kernels(say=click.echo))
+
+
+@main.command()
+@click.option("--rounds", type=int, default=bench_contended.ROUNDS, show_default=True, help="Fits of each kind.")
+@out_option
+def contended(rounds, out) -> None:
+    """CPU seconds of a fit beside one busy process per core, against an idle machine."""
+    write(out, contended=bench_contended.compare_contended(click.echo, rounds))
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""The ways the engine's kernels are compiled: every numba flag stands here."""
+"""How the engine's kernels are compiled: every numba flag stands here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numba
 import numpy as np
 
+from driftmap.engine.core.openmp import load_openmp
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+load_openmp()  # before any kernel can run
 
 # Kernels are cached on disk and hold no lock. numpy's error model drops a test per division, without which no loop is
 # vectorised: 8.5 ns per negative sample with the test, 2.6 without.
