@@ -15,7 +15,7 @@ from dask_jobqueue import SLURMCluster
 from distributed import Client, Security
 
 from driftmap.pipeline import run
-from driftmap.pipeline.config.run_config import load_toml
+from driftmap.pipeline.config.toml_file import load_toml
 from driftmap.pipeline.executors.certificates import make_certificates
 
 

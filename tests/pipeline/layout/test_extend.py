@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftmap.engine.settings import LayoutSettings
-from driftmap.pipeline.layout.extend import MIN_PINS, extend_settings, pin_to_halo
+from driftmap.pipeline.layout.extend import MIN_PINS, pin_to_halo
 
 
 def turn(degrees):
@@ -47,10 +46,3 @@ def test_too_few_rows_and_rows_on_a_line_turn_nothing(places):
     assert pin_to_halo(places, {}, 0)[1] is places[1]
     mirrored = [places[0], places[0] * np.array([1, -1], np.float32)]
     assert pin_to_halo(mirrored, {(0, 1): np.arange(60, dtype=np.int32)}, 1)[1] is mirrored[1]
-
-
-def test_later_windows_have_the_last_of_several_values():
-    settings = LayoutSettings(min_dist=(0.1, 0.2), n_epochs=100)
-    assert extend_settings(settings, 4).min_dist == (0.1, 0.2, 0.2, 0.2)
-    assert extend_settings(settings, 4).n_epochs == 100
-    assert extend_settings(settings, 2) == settings

@@ -17,7 +17,7 @@ import click
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
-from driftmap.pipeline.cli.options import collect_options, shared_options
+from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
@@ -141,11 +141,8 @@ def cli() -> None:
 
 
 @cli.command(short_help="Make the maps, or go on where an earlier run stopped.")
-@shared_options
-@click.option("--report", metavar="FILE.html", help="Write the page with the maps too.")
-@click.option("--dashboard", is_flag=True, help="Print the address of Dask's dashboard.")
-@click.option("--performance-report", metavar="FILE.html", help="Write Dask's account of the run.")
-def run(source: str, report: str | None, *, dashboard: bool, **options: object) -> None:
+@run_options(*OUTPUT_OPTIONS)
+def run(source: str, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
 
     SOURCE is a Parquet file or folder, a Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with
@@ -155,7 +152,8 @@ def run(source: str, report: str | None, *, dashboard: bool, **options: object) 
     from driftmap.pipeline.cli.terminal import RunProgress, show_run
 
     chosen = collect_options(source, options)
-    if dashboard:
+    report = chosen.pop("report", None)
+    if chosen.pop("dashboard", False):
         chosen["on_dashboard"] = lambda address: click.echo(f"Dashboard: {address}", err=True)
     with RunProgress() as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from driftmap.engine.settings import AUTO, GraphSettings, LayoutSettings
-from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.config.run_settings import ENGINE_SETTINGS, OWN_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from driftmap.engine.settings import Setting
 
 
 class Option(NamedTuple):
@@ -24,15 +24,8 @@ class Option(NamedTuple):
     help: str
     metavar: str | None = None
     is_many: bool = False
-
-
-def _read_strength(text: str) -> float | str:
-    if text == AUTO:
-        return text
-    try:
-        return float(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is neither a number nor {AUTO}") from error
+    also: tuple[type, ...] = ()
+    """Types that a TOML file may give too."""
 
 
 def _read_json_object(text: str) -> dict[str, Any]:
@@ -81,6 +74,7 @@ WINDOW_OPTIONS = (
         "Order of the windows of --by: its values, with commas between; natural (v2 before v10, months as in the year) "
         "or text. Else that of its categories, or natural.",
         "VALUES",
+        also=(list,),
     ),
     Option(
         "on_empty",
@@ -89,41 +83,39 @@ WINDOW_OPTIONS = (
     ),
     Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing ties their maps."),
 )
+
+
+def _from_setting(setting: Setting) -> Option:
+    kind: Any
+    if setting.kind == "choice":
+        kind = click.Choice(list(setting.words))
+    elif setting.kind == "arguments":
+        kind = _read_json_object
+    elif setting.kind == "metric":
+        kind = str
+    elif setting.words:
+        kind = _number_or_word(setting)
+    else:
+        kind = int if setting.kind == "integer" else float
+    shown = "" if setting.default is None else f"  [default: {setting.default}]"
+    return Option(setting.name, kind, setting.help + shown, "JSON" if setting.kind == "arguments" else None)
+
+
+def _number_or_word(setting: Setting) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        if text in setting.words:
+            return text
+        return (int if setting.kind == "integer" else float)(text)  # click names the option in what this raises
+
+    return read
+
+
+ENGINE_OPTIONS = {name: _from_setting(setting) for name, setting in ENGINE_SETTINGS.items()}
+"""The engine's settings, from its table."""
 RUN_OPTIONS = (
-    Option(
-        "layout",
-        click.Choice(["carry", "exchange"]),
-        "Lay blocks out one after the other in this process, or side by side on the workers.  [default: carry]",
-    ),
-    Option("lookahead", int, "Windows after a block that are laid out with it and again by the next."),
-    Option("block_windows", int, "Windows in a block; chosen from --memory-limit when left out."),
-    Option("random_state", int, "Seed: the same seed gives the same bytes."),
-    Option("memory_limit", str, "Memory that a block may take, such as 2GB.", "SIZE"),
+    *(_from_setting(setting) for setting in OWN_SETTINGS.values()),
+    Option("memory_limit", str, "Memory that a block may take, such as 2GB.", "SIZE", also=(int,)),
 )
-ENGINE_OPTIONS = {
-    "n_neighbors": Option("n_neighbors", int, "Neighbours of a row, the row itself included."),
-    "metric": Option("metric", str, "Distance between rows: euclidean, cosine, manhattan, ..."),
-    "metric_kwds": Option("metric_kwds", _read_json_object, "Further arguments of the metric, as JSON.", "JSON"),
-    "set_op_mix_ratio": Option("set_op_mix_ratio", float, "1: union of both directions of the graph; 0: intersection."),
-    "local_connectivity": Option("local_connectivity", float, "Nearest neighbours that count as fully connected."),
-    "n_components": Option("n_components", int, "Dimensions of the maps."),
-    "n_epochs": Option("n_epochs", int, "Epochs of the layout."),
-    "min_dist": Option("min_dist", float, "How close neighbours may lie on the map."),
-    "spread": Option("spread", float, "Scale of the map, with min_dist."),
-    "a": Option("a", float, "Parameter of the curve; fitted to min_dist and spread when left out."),
-    "b": Option("b", float, "Parameter of the curve; fitted to min_dist and spread when left out."),
-    "learning_rate": Option("learning_rate", float, "Step size at the first epoch."),
-    "repulsion_strength": Option("repulsion_strength", float, "Weight of repulsion."),
-    "negative_sample_rate": Option("negative_sample_rate", int, "Negative samples for each attraction."),
-    "alignment_window_size": Option("alignment_window_size", int, "The alignment reach: windows tied on either side."),
-    "alignment_regularisation": Option(
-        "alignment_regularisation",
-        _read_strength,
-        "Weight of the pull between windows; auto: as the data allow, row by row.",
-        "NUMBER",
-    ),
-}
-"""Help for every field of the engine's settings."""
 
 PLACE_OPTIONS = (
     Option(
@@ -132,26 +124,52 @@ PLACE_OPTIONS = (
         'Dask scheduler: an address such as tls://host:8786, or "serial" for this process alone.',
         "ADDRESS",
     ),
-    Option("tls", str, "Folder with the certificates for a tls:// scheduler, as `driftmap certs` makes it.", "DIR"),
+    Option(
+        "tls",
+        str,
+        "Folder with the certificates for a tls:// scheduler (`driftmap certs`).",
+        "DIR",
+        also=(bool,),
+    ),
     Option("require_tls", bool, "Refuse a scheduler on a network that is reached without TLS."),
     Option("workers", int, "Worker processes on this machine; one per core when left out."),
-    Option("worker_memory", str, "Memory that each of these may take, such as 2GB.", "SIZE"),
+    Option("worker_memory", str, "Memory limit per worker process, such as 2GB.", "SIZE", also=(int,)),
 )
 STORE_OPTION = Option(
     "store", str, "Folder of the store, or s3://BUCKET/PREFIX; NAME-maps.zarr here when left out.", "STORE"
 )
 
 
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the source argument and every option of a run; each is None unless it was given."""
-    defaults = {
-        field.name: field.default for cls in (GraphSettings, LayoutSettings) for field in dataclasses.fields(cls)
-    }
-    engine = [_show_default(ENGINE_OPTIONS[name], default) for name, default in defaults.items()]
-    options = (*SOURCE_OPTIONS, *WINDOW_OPTIONS, STORE_OPTION, *engine, *RUN_OPTIONS, *PLACE_OPTIONS)
-    for option in reversed(options):
-        command = _as_click(option)(command)
-    return click.argument("source", required=True)(command)
+OUTPUT_OPTIONS = (
+    Option("report", str, "Write the page with the maps too.", "FILE.html"),
+    Option("dashboard", bool, "Print the address of Dask's dashboard."),
+    Option("performance_report", str, "Write Dask's performance report.", "FILE.html"),
+)
+"""Options of `run` alone."""
+PLAN_OPTIONS = (
+    Option("timed", bool, "Also measure a little, and say roughly how long the run takes."),
+    Option("json", bool, "Print JSON, for programs."),
+)
+"""Options of `plan` alone."""
+SHARED_OPTIONS = (
+    *SOURCE_OPTIONS,
+    *WINDOW_OPTIONS,
+    STORE_OPTION,
+    *ENGINE_OPTIONS.values(),
+    *RUN_OPTIONS,
+    *PLACE_OPTIONS,
+)
+
+
+def run_options(*more: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the source argument, every option of a run, and `more`; each is None unless it was given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed((*SHARED_OPTIONS, *more)):
+            command = _as_click(option)(command)
+        return click.argument("source", required=True)(command)
+
+    return decorate
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,16 +197,17 @@ def collect_options(source: str, given: dict[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    Flat options with `source` and `store`, without those that nobody gave.
+    dict of str to Any
+        Flat options with `source` and `store`, without those that nobody gave. What a TOML file says for other commands
+        is left out.
     """
     chosen = {name: _unpack(value) for name, value in given.items() if value is not None and value != ()}
     if Path(source).suffix != ".toml" or "://" in source:
         return _join_tls({"store": f"{Path(source).stem}-maps.zarr", **chosen, "source": source})
-    from driftmap.pipeline.config.run_config import load_toml  # late: pydantic costs more than the rest of `--help`
+    from driftmap.pipeline.cli.toml_options import read_toml  # late: only a TOML file needs it
 
-    read = load_toml(Path(source))
-    if "source" not in read:
-        raise ConfigError(f'{source} names no source; add a line such as: source = "data.parquet"')
+    known = {option.name: option for option in (*SHARED_OPTIONS, *OUTPUT_OPTIONS, *PLAN_OPTIONS)}
+    read = {name: value for name, value in read_toml(source, known).items() if name == "source" or name in given}
     return _join_tls({"store": f"{Path(source).stem}-maps.zarr", **read, **chosen})
 
 
@@ -203,10 +222,6 @@ def _unpack(value: object) -> object:
     if isinstance(value, tuple):
         return value[0] if len(value) == 1 else list(value)
     return value
-
-
-def _show_default(option: Option, default: object) -> Option:
-    return option if default is None else option._replace(help=f"{option.help}  [default: {default}]")
 
 
 def _as_click(option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

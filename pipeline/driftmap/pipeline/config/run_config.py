@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from driftmap.engine import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS
-from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.engine.settings import (
+    BLAS_METRICS,
+    BOOLEAN_METRICS,
+    PAIRWISE_METRICS,
+    GraphSettings,
+    LayoutSettings,
+    check_together,
+)
+from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, OWN_SETTINGS, RUN_SETTINGS
 from driftmap.pipeline.config.time_spans import parse_duration
 from driftmap.pipeline.config.time_zones import UTC_NAMES, read_zone
 from driftmap.pipeline.config.window_order import read_order
@@ -23,16 +29,17 @@ _T = TypeVar("_T")
 PerWindow: TypeAlias = _T | tuple[_T, ...]
 """One value for all windows, or one for each."""
 
-AtLeast0 = Annotated[float, Field(ge=0)]
-Above0 = Annotated[float, Field(gt=0)]
-Count0 = Annotated[int, Field(ge=0)]
 Count1 = Annotated[int, Field(ge=1)]
 
 METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
 """Metrics of a run: those that no worker compiles anything for."""
 
-_GRAPH = GraphSettings()
-_LAYOUT: Any = LayoutSettings()  # its sequences are tuples here
+_DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in RUN_SETTINGS.items()}
+_STORED = "is_stored"
+
+
+def _is_stored(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get(_STORED))
 
 
 class _Settings(BaseModel):
@@ -135,14 +142,29 @@ class WindowRule(_Settings):
         return self.stride or self.window or ""
 
 
-class GraphConfig(_Settings):
+class _TableSettings(_Settings):
+    """Settings whose values are checked by the one table; those of a store were accepted when it was made."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_each(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if _is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
+
+    @model_validator(mode="after")
+    def _check_together(self, info: ValidationInfo) -> Self:
+        if not _is_stored(info):
+            check_together(dict(self))
+        return self
+
+
+class GraphConfig(_TableSettings):
     """How a window's rows become a graph; see the engine's `GraphSettings`."""
 
-    n_neighbors: Annotated[int, Field(ge=2)] = _GRAPH.n_neighbors
-    metric: str = "euclidean"
-    metric_kwds: dict[str, Any] | None = None
-    set_op_mix_ratio: Annotated[float, Field(ge=0, le=1)] = _GRAPH.set_op_mix_ratio
-    local_connectivity: AtLeast0 = _GRAPH.local_connectivity
+    n_neighbors: int = _DEFAULTS["n_neighbors"]
+    metric: str = _DEFAULTS["metric"]
+    metric_kwds: dict[str, Any] | None = _DEFAULTS["metric_kwds"]
+    set_op_mix_ratio: float = _DEFAULTS["set_op_mix_ratio"]
+    local_connectivity: float = _DEFAULTS["local_connectivity"]
 
     @field_validator("metric")
     @classmethod
@@ -152,28 +174,25 @@ class GraphConfig(_Settings):
         return value
 
 
-class LayoutConfig(_Settings):
+class LayoutConfig(_TableSettings):
     """How graphs become maps; see the engine's `LayoutSettings`. A list holds one value for each window."""
 
-    n_components: Count1 = _LAYOUT.n_components
-    n_epochs: PerWindow[Count0] | None = _LAYOUT.n_epochs
-    min_dist: PerWindow[AtLeast0] = _LAYOUT.min_dist
-    spread: PerWindow[Above0] = _LAYOUT.spread
-    a: Above0 | None = _LAYOUT.a
-    b: Above0 | None = _LAYOUT.b
-    learning_rate: PerWindow[Above0] = _LAYOUT.learning_rate
-    repulsion_strength: PerWindow[AtLeast0] = _LAYOUT.repulsion_strength
-    negative_sample_rate: PerWindow[Count0] = _LAYOUT.negative_sample_rate
-    alignment_window_size: Count0 = _LAYOUT.alignment_window_size
-    alignment_regularisation: PerWindow[AtLeast0 | Literal["auto"]] = _LAYOUT.alignment_regularisation
-    layout: Literal["carry", "exchange"] = "carry"
-    """Blocks one after the other in this process, or side by side on the workers."""
+    n_components: int = _DEFAULTS["n_components"]
+    n_epochs: PerWindow[int | None] = _DEFAULTS["n_epochs"]
+    min_dist: PerWindow[float] = _DEFAULTS["min_dist"]
+    spread: PerWindow[float] = _DEFAULTS["spread"]
+    a: float | None = _DEFAULTS["a"]
+    b: float | None = _DEFAULTS["b"]
+    learning_rate: PerWindow[float] = _DEFAULTS["learning_rate"]
+    repulsion_strength: PerWindow[float] = _DEFAULTS["repulsion_strength"]
+    negative_sample_rate: PerWindow[int] = _DEFAULTS["negative_sample_rate"]
+    alignment_window_size: int = _DEFAULTS["alignment_window_size"]
+    alignment_regularisation: PerWindow[float | str] = _DEFAULTS["alignment_regularisation"]
+    layout: Literal["carry", "exchange"] = _DEFAULTS["layout"]
+    """Blocks one after the other in this process, or in parallel on the workers."""
 
-    @model_validator(mode="after")
-    def _refuse_half_a_curve(self) -> Self:
-        if (self.a is None) != (self.b is None):
-            raise ValueError(f"a is {self.a} and b is {self.b}; give both, or neither to have them fitted to min_dist")
-        return self
+
+RUN_OPTIONS = tuple(name for name in OWN_SETTINGS if name != "layout")
 
 
 class RunConfig(_Settings):
@@ -183,11 +202,16 @@ class RunConfig(_Settings):
     windows: WindowRule
     graph: GraphConfig = GraphConfig()
     layout: LayoutConfig = LayoutConfig()
-    lookahead: Count0 = 3
+    lookahead: int = _DEFAULTS["lookahead"]
     """Windows after a block's core that are laid out with it and again by the next block."""
-    random_state: Annotated[int, Field(ge=0, lt=2**32)] = 42
-    block_windows: Count1 | None = None
+    random_state: int = _DEFAULTS["random_state"]
+    block_windows: int | None = _DEFAULTS["block_windows"]
     """Windows in a block's core; None: chosen from the memory limit when the store is made."""
+
+    @field_validator(*RUN_OPTIONS, mode="before")
+    @classmethod
+    def _check_each(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if _is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
 
     @model_validator(mode="after")
     def _refuse_windows_that_miss_a_column(self) -> Self:
@@ -236,7 +260,7 @@ class RunConfig(_Settings):
         ConfigError
             When it is not of that form.
         """
-        return validate(cls, saved)
+        return validate(cls, saved, is_stored=True)
 
     def to_json(self) -> dict[str, Any]:
         """Give the configuration as JSON holds it: dicts, lists, text, numbers and None."""
@@ -255,6 +279,11 @@ class RunConfig(_Settings):
         """Whether blocks are laid out side by side."""
         return self.layout.layout == "exchange"
 
+    def take_layout(self, other: RunConfig) -> Self:
+        """Return this configuration with all settings of another that no graph depends on."""
+        own = {name: getattr(other, name) for name in LAYOUT_ONLY if name in RUN_OPTIONS}
+        return self.model_copy(update={"layout": other.layout, **own})
+
     def graph_settings(self) -> GraphSettings:
         """Give the engine's settings of a window's graph."""
         return GraphSettings(**dict(self.graph))
@@ -267,8 +296,6 @@ class RunConfig(_Settings):
 COLUMN_OPTIONS = ("time", "id", "label", "vectors", "by")
 """Options that say what the source's columns mean."""
 
-RUN_OPTIONS = ("lookahead", "random_state", "block_windows")
-
 OPTION_NAMES = tuple(
     dict.fromkeys(
         [*COLUMN_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
@@ -277,41 +304,8 @@ OPTION_NAMES = tuple(
 """Every option of a run, as `RunConfig.from_options` takes them."""
 
 
-def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the options of a run from a TOML file.
-
-    Parameters
-    ----------
-    path
-        The file. `source`, `store` and `tls` in it are paths from the folder it lies in; a store may be an `s3://` URL.
-
-    Returns
-    -------
-    Flat options, as the command line has them; their values are not looked at yet.
-
-    Raises
-    ------
-    ConfigError
-        When the file is missing, is no TOML, or holds tables.
-    """
-    file = Path(path).expanduser()
-    try:
-        options = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML that can be read: {error}") from error
-    for name, value in options.items():
-        if isinstance(value, dict) and name != "metric_kwds":
-            raise ConfigError(f"{path}: {name!r} is a table; the options are flat, such as: n_neighbors = 15")
-    for name in ("source", "store", "tls"):
-        if isinstance(options.get(name), str) and "://" not in options[name]:
-            options[name] = str(file.parent / Path(options[name]).expanduser())
-    return options
-
-
-def differences(stored: RunConfig, now: RunConfig) -> list[str]:
-    """Say in which options two configurations differ; empty where a run may go on with the other's store.
+def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
+    """Say by name in which options two configurations differ; empty where a run may go on with the other's store.
 
     `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has. So do
     `timezone` and `order`, and `alignment_regularisation`, whose default was a number once.
@@ -326,18 +320,18 @@ def differences(stored: RunConfig, now: RunConfig) -> list[str]:
         theirs[name] = theirs[name] or ours[name]
     if stored.source.format == now.source.format == "arrays":
         del ours["source"]  # arrays from Python have no place of their own; their fingerprint tells them apart
-    return [
-        f"{name}: store has {_show(ours[name])}, now {_show(theirs[name])}"
+    return {
+        name: f"{name}: store has {_show(ours[name])}, now {_show(theirs[name])}"
         for name in ours
         if ours[name] != theirs[name]
-    ]
+    }
 
 
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def validate(model: type[_M], given: object) -> _M:
-    """Make a model of what was given.
+def validate(model: type[_M], given: object, *, is_stored: bool = False) -> _M:
+    """Make a model of what was given; what a store holds is not held against today's bounds.
 
     Raises
     ------
@@ -345,7 +339,7 @@ def validate(model: type[_M], given: object) -> _M:
         Naming every option that cannot be used, what came and what was expected.
     """
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={_STORED: is_stored})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error))) from error
 
@@ -371,7 +365,8 @@ def _explain_one(name: str, detail: Any) -> str:
     message = str(detail["msg"])
     if detail["type"] == "value_error":
         message = message.removeprefix("Value error, ")
-        return message if name in ("", "windows", "layout") else f"{name}: {message}"
+        says_which = name in ("", "windows", "graph", "layout") or message.startswith(name)
+        return message if says_which else f"{name}: {message}"
     if detail["type"] == "missing":
         return f"{name} is missing"
     if detail["type"] == "extra_forbidden":

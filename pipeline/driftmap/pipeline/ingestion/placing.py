@@ -16,7 +16,6 @@ from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.layout.extend import extend_settings
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
@@ -62,7 +61,7 @@ class Placer:
         self._window = _find_window(opened, window)
         self._positions = opened.positions(self._window.index)
         self._rows = _read_window(opened, self._config, self._window)
-        settings = extend_settings(self._config.layout_settings(), self._window.index + 1)
+        settings = self._config.layout_settings().extend(self._window.index + 1)
         self._values = window_values(settings, self._window.index)
 
     @property

@@ -6,7 +6,7 @@ A batch of any size is taken in window by window, so that the maps do not depend
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -144,7 +144,7 @@ class Stepper:
             windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
         ids = [self._loaded[index].ids for index in (*halo, *free)]
         relations = relate_windows(ids, self.settings.alignment_window_size, range(len(halo), len(ids)))
-        settings = extend_settings(self.settings, free.stop)
+        settings = self.settings.extend(free.stop)
         places = lay_out_block(windows, relations, settings, self.random_state)
         pinned = pin_to_halo(places, relations, len(halo))
         strengths = name_strengths((*halo, *free), find_block_strengths(windows, relations, settings))
@@ -215,12 +215,3 @@ def pin_to_halo(
     if np.linalg.det(similarity.rotation) < 0:  # rows on one line tell no turn
         return list(places)
     return [*places[:n_halo], *(similarity.apply(positions) for positions in places[n_halo:])]
-
-
-def extend_settings(settings: LayoutSettings, n_windows: int) -> LayoutSettings:
-    """Give the last of several values, one for each window of a run, to the windows that came after them."""
-    longer: dict[str, Any] = {}
-    for name, value in vars(settings).items():
-        if isinstance(value, tuple) and value and len(value) < n_windows:
-            longer[name] = value + (value[-1],) * (n_windows - len(value))
-    return replace(settings, **longer)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig, differences
+from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -144,7 +146,8 @@ def run(
     location = Location(store)
     _refuse_arrays_far_away(opened, location)
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
-    found = _open_again(location, opened, settled) if has_commits(location) else None
+    open_again = partial(_open_again, location, opened, settled, memory_limit, place)
+    found = open_again() if has_commits(location) else None
     if found is None:
         planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
         for note in planned.notes:
@@ -157,8 +160,9 @@ def run(
         if found is None and not has_commits(location):
             _create(location, opened, planned)
         # What another process committed until the lock was ours counts too.
-        written, planned = found if found and not found[0].refresh() else _open_again(location, opened, settled)
+        written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
+        _commit_changes(written, planned)
         work = RunWork(written, planned, place, progress, opened)
         work.repair()
         work.finish()
@@ -199,27 +203,51 @@ def _create(location: Location, source: Source, planned: Plan) -> None:
     )
 
 
-def _open_again(location: Location, source: Source, config: RunConfig) -> tuple[Store, Plan]:
+def _open_again(
+    location: Location, source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace
+) -> tuple[Store, Plan]:
     store = Store.open(location, read_only=False)
-    return store, _plan_again(store, source, config)
-
-
-def _plan_again(store: Store, source: Source, config: RunConfig) -> Plan:
     if store.growth.n_ingests or store.growth.generation:
         raise StoreError(
             f"the store {store.path} has grown since its run, by {store.growth.n_ingests} windows or more; "
             "`driftmap ingest` goes on with it, or name another store"
         )
     stored = RunConfig.from_json(store.config)
-    if changes := differences(stored, config):
+    changes = differences(stored, config)
+    if changes and not _may_change(store, changes):
         raise ConfigError(
-            f"the store {store.path} was made with other settings ({'; '.join(changes)}); "
+            f"the store {store.path} was made with other settings ({'; '.join(changes.values())}); "
             "give the same ones to go on, or name another store"
         )
+    if not changes:
+        return store, _plan_again(store, source, stored, None, None)
+    return store, _plan_again(store, source, stored.take_layout(config), memory_limit, place.find_limit())
+
+
+def _may_change(store: Store, changes: dict[str, str]) -> bool:
+    """Whether no graph depends on what changed, and nothing is laid out yet."""
+    is_laid_out = store.n_blocks_done or any(window.layout_attempt is not None for window in store.state())
+    return not is_laid_out and changes.keys() <= LAYOUT_ONLY
+
+
+def _commit_changes(store: Store, planned: Plan) -> None:
+    """Have the store go on with settings of the layout that changed before anything was laid out."""
+    changes = differences(RunConfig.from_json(store.config), planned.config)
+    if not changes:
+        return
+    store.commit_config(planned.config.to_json())
+    changed = "; ".join(changes.values())
+    message = f"the store {store.path} goes on with other settings of the layout ({changed}); its graphs are kept"
+    warnings.warn(message, PlanWarning, stacklevel=3)
+
+
+def _plan_again(
+    store: Store, source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
+) -> Plan:
     changed = explain_change(store.fingerprint, source.fingerprint())
     if not changed:
         spilled = _spill(source, store.location)
-        planned = make_plan(spilled, stored.model_copy(update={"source": spilled.spec}), None)
+        planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit)
         if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
             return planned
     raise StoreError(

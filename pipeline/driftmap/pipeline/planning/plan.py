@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driftmap.engine.settings import check_together
 from driftmap.pipeline.executors.base import COORDINATOR_SHARE
 from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
 from driftmap.pipeline.planning.blocks import (
@@ -95,6 +96,7 @@ def make_plan(
     """
     reach = config.layout.alignment_window_size
     windows, skipped = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
+    check_together(dict(config.layout), len(windows))
     if config.block_windows is None:
         block_windows = choose_block_windows(
             [window.n_rows for window in windows],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from driftmap.engine import PACE, BlockWindow, build_window_graph, lay_out_block
-from driftmap.engine.settings import DEFAULT_N_EPOCHS
+from driftmap.engine.settings import DEFAULT_N_EPOCHS, pick_value
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 
@@ -100,10 +100,8 @@ def _count_moves(config: RunConfig, windows: Sequence[WindowPlan], blocks: Seque
 
 
 def _count_epochs(config: RunConfig, index: int) -> int:
-    n_epochs = config.layout.n_epochs
-    if n_epochs is None:
-        return DEFAULT_N_EPOCHS
-    return n_epochs[index] if isinstance(n_epochs, tuple) else n_epochs
+    n_epochs = pick_value(config.layout.n_epochs, index)
+    return DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs)
 
 
 def _clock(call: Callable[[], _Result]) -> tuple[float, _Result]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = "driftmap store"
 FORMAT_VERSION = 1
+CONFIG = "config"
+"""Kind of commits that change settings of the run: of the layout, before there is one."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ class StoreState:
             self._apply_growth(commit)
         elif commit.kind in REPAIR_KINDS:
             apply_repair(self.windows, commit)
+        elif commit.kind == CONFIG:
+            self.config = commit.payload["config"]
         elif commit.kind == MIGRATED:
             self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
         else:

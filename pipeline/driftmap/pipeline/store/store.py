@@ -12,7 +12,7 @@ from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.state import make_first_commit, read_first_commit, refuse_older
+from driftmap.pipeline.store.state import CONFIG, make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,7 +165,7 @@ class Store:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Settings of the run, as they were saved when the store was made."""
+        """Settings of the run, as the log has them."""
         return self._state.config
 
     @property
@@ -306,6 +306,10 @@ class Store:
             return self.n_blocks_done > int(payload["block"])
 
         return self._commit("layout", payload, is_done)
+
+    def commit_config(self, config: Mapping[str, Any]) -> None:
+        """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""
+        self._append(CONFIG, {"config": config})
 
     def commit_growth(self, kind: str, payload: Mapping[str, Any]) -> None:
         """Write a commit of ingestion, one of `GROWTH_KINDS`.

@@ -6,14 +6,12 @@ import json
 
 import click
 
-from driftmap.pipeline.cli.options import collect_options, shared_options
+from driftmap.pipeline.cli.options import PLAN_OPTIONS, collect_options, run_options
 
 
 @click.command(short_help="Show the windows of a run, and what it will take.")
-@shared_options
-@click.option("--timed", is_flag=True, help="Also measure a little, and say roughly how long the run takes.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def plan(source: str, *, timed: bool, as_json: bool, **options: object) -> None:
+@run_options(*PLAN_OPTIONS)
+def plan(source: str, **options: object) -> None:
     """Show the windows that SOURCE would be cut into, and what a run will take.
 
     Reads no vectors, unless --timed is given. Windows that do not fit the workers' memory are searched in blocks of
@@ -25,7 +23,8 @@ def plan(source: str, *, timed: bool, as_json: bool, **options: object) -> None:
 
     chosen = collect_options(source, options)
     chosen.pop("store", None)
-    planned = make_plan(chosen.pop("source"), timed=timed, **chosen)
+    as_json = chosen.pop("json", False)
+    planned = make_plan(chosen.pop("source"), **chosen)
     if as_json:
         click.echo(json.dumps(describe_plan(planned), indent=2))
     else:
