@@ -252,7 +252,7 @@ def test_help_names_every_command_and_every_setting(capsys):
     assert [field.name for field in settings] == list(ENGINE_OPTIONS)
     of_plan, of_run = ([param.name for param in command.params] for command in (plan, cli.commands["run"]))
     shared = [name for name in of_plan if name in of_run]
-    assert set(of_plan) - set(shared) == {"timed", "as_json"}
+    assert set(of_plan) - set(shared) == {"timed", "json"}
     assert set(of_run) - set(shared) == {"report", "dashboard", "performance_report"}
 
 

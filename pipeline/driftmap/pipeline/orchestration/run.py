@@ -6,14 +6,15 @@ import hashlib
 import warnings
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
-from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace
+from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from driftmap.pipeline.sources import Source
 
 
+class RunKeywords(SettingKeywords, WorkplaceKeywords, total=False):
+    """Options of `run` and `plan` by name, besides the source, the scheduler and the memory limit."""
+
+
 def plan(
     source: object,
     *,
@@ -45,7 +50,7 @@ def plan(
     scheduler: str | Client | None = None,
     memory_limit: int | str | None = None,
     timed: bool = False,
-    **options: Any,
+    **options: Unpack[RunKeywords],
 ) -> Plan:
     """Cut a source into windows, and windows into blocks, and say what a run will take; writes nothing.
 
@@ -77,8 +82,9 @@ def plan(
         When the source or a setting cannot be used, or a window's graph takes more memory than workers have and its
         neighbours cannot be searched in blocks of rows.
     """
-    place = _settle_place(scheduler, options)
-    opened, settled = _settle(source, config, options)
+    given: dict[str, Any] = dict(options)
+    place = _settle_place(scheduler, given)
+    opened, settled = _settle(source, config, given)
     limit = place.find_limit()
     planned = _make_fitting_plan(opened, settled, memory_limit, limit)
     if not timed:
@@ -98,7 +104,7 @@ def run(
     scheduler: str | Client | None = None,
     memory_limit: int | str | None = None,
     progress: Callable[[Progress], None] | None = None,
-    **options: Any,
+    **options: Unpack[RunKeywords],
 ) -> Store:
     """Make the maps of a source, or go on where an earlier run on the same store stopped.
 
@@ -141,8 +147,9 @@ def run(
     """
     if scheduler is None:
         refuse_unguarded_call()
-    place = _settle_place(scheduler, options)
-    opened, settled = _settle(source, config, options)
+    given: dict[str, Any] = dict(options)
+    place = _settle_place(scheduler, given)
+    opened, settled = _settle(source, config, given)
     location = Location(store)
     _refuse_arrays_far_away(opened, location)
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
@@ -252,7 +259,7 @@ def _plan_again(
             return planned
     raise StoreError(
         f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
-        f"({changed or 'its rows fall into other windows'}); {_advise_on_change(store, stored, source)}"
+        f"({changed or 'its rows fall into other windows'}); {_advise_on_change(store, config, source)}"
     )
 
 

@@ -1,0 +1,46 @@
+"""Options of a run by name and type, so that an editor shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class SettingKeywords(TypedDict, total=False):
+    """Options that say what a run computes: columns, windows and the settings of `run_settings`; None: not given."""
+
+    time: str | None
+    id: str | None
+    label: str | Sequence[str] | None
+    vectors: str | Sequence[str] | None
+    by: str | None
+    window: str | None
+    stride: str | None
+    rows: int | None
+    row_stride: int | None
+    timezone: str | None
+    order: str | Sequence[Any] | None
+    allow_unrelated: bool | None
+    on_empty: Literal["skip", "refuse"] | None
+    n_neighbors: int | None
+    metric: str | None
+    metric_kwds: Mapping[str, Any] | None
+    set_op_mix_ratio: float | None
+    local_connectivity: float | None
+    n_components: int | None
+    n_epochs: int | Sequence[int | None] | None
+    min_dist: float | Sequence[float] | None
+    spread: float | Sequence[float] | None
+    a: float | None
+    b: float | None
+    learning_rate: float | Sequence[float] | None
+    repulsion_strength: float | Sequence[float] | None
+    negative_sample_rate: int | Sequence[int] | None
+    alignment_window_size: int | None
+    alignment_regularisation: float | str | Sequence[float | str] | None
+    layout: Literal["carry", "exchange"] | None
+    lookahead: int | None
+    random_state: int | None
+    block_windows: int | None
