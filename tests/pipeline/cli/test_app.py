@@ -68,11 +68,11 @@ def positions(store) -> bytes:
     return b"".join(opened.embedding(label)[1].tobytes() for label in opened.labels)
 
 
-def test_run_prints_one_line_where_there_is_no_terminal(data, here, capsys):
+def test_run_prints_windows_and_columns_where_there_is_no_terminal(data, here, capsys):
     assert run_command(["run", str(data), *OPTIONS]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert len(out.splitlines()) == 1
+    assert out.splitlines()[1:] == ["vectors: 1 column, x (lists of 5 numbers)"]
     assert out.startswith(f"{N_WINDOWS} windows, {N_WINDOWS * N_ROWS} rows in {here / 'people-maps.zarr'}: ")
     store = open_store(here / "people-maps.zarr")
     assert store.is_complete
@@ -163,13 +163,15 @@ def test_status(made, capsys):
     assert run_command(["status", str(made)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:3] == ["2000", "60", "final"]
-    assert f"{N_WINDOWS} windows, 1 final, 3 provisional" in lines[-1]
+    assert f"{N_WINDOWS} windows, 1 final, 3 provisional" in lines[-2]
+    assert lines[-1] == "vectors: 1 column, x (lists of 5 numbers)"
 
 
 def test_status_as_json(made, capsys):
     assert run_command(["status", str(made), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["is_complete"] is True
+    assert told["vectors"] == {"names": ["x"], "types": ["list of float"], "dimension": 5, "left_out": []}
     assert told["counts"] == {"final": 1, "provisional": 3}
     assert [window["label"] for window in told["windows"]] == ["2000", "2001", "2002", "2003"]
     assert told["windows"][0]["n_rows"] == N_ROWS
@@ -291,7 +293,7 @@ def test_progress_is_shown_in_a_terminal(data, here):
     assert "layout" in text
     assert "4/4 windows" in text
     assert "rows/s" in text
-    assert process.stdout.read().count(b"\n") == 1
+    assert process.stdout.read().count(b"\n") == 2
     process.stdout.close()
 
 

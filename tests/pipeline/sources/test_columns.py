@@ -160,7 +160,7 @@ def test_a_column_of_lists_goes_before_numeric_columns():
         ({"id": "user"}, "has no column 'user'; its columns are: a, s"),
         ({"label": ["s", "t"]}, "has no column 't'; its columns are: a, s"),
         ({"vectors": "v"}, "has no column 'v'; its columns are: a, s"),
-        ({"vectors": "a"}, "vectors: column 'a' holds double; lists of numbers were expected"),
+        ({"vectors": "s"}, "vectors: column 's' holds string; numbers, true/false or lists of numbers were expected"),
         ({"id": "a"}, "has no column of vectors"),
     ],
 )

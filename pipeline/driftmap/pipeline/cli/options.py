@@ -53,7 +53,21 @@ SOURCE_OPTIONS = (
         metavar="COLUMN",
         is_many=True,
     ),
-    Option("vectors", str, "List column with the vectors; else all numeric columns but time, id and labels.", "COLUMN"),
+    Option(
+        "vectors",
+        str,
+        "Column of lists with the vectors, or columns of numbers: names, globs such as 'e*', ranges such as e0:e9; "
+        "give it several times. Else the only column of lists, or all columns of numbers without another role.",
+        metavar="COLUMN",
+        is_many=True,
+    ),
+    Option(
+        "exclude",
+        str,
+        "Column that is no part of the vectors: a name, glob or range; give it several times.",
+        metavar="COLUMN",
+        is_many=True,
+    ),
 )
 WINDOW_OPTIONS = (
     Option("by", str, "One window for each value of this column.", "COLUMN"),

@@ -98,6 +98,7 @@ def show_run(store: Store, progress: RunProgress) -> None:
     seconds = ", ".join(f"{stage} {state.seconds:.1f} s" for stage, state in progress.last.items())
     line = f"{store.n_windows} windows, {n_rows:,} rows in {store.path}: {_count(store)}"
     _say(f"{line} ({seconds})" if seconds else line)
+    _show_columns(store)
 
 
 def show_plan(plan: Plan) -> None:
@@ -121,7 +122,7 @@ def show_plan(plan: Plan) -> None:
         f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
         f"{blocks}"
     )
-    for line in [plan.rule, *plan.notes, *_describe_estimate(plan)]:
+    for line in [plan.rule, *plan.columns, *plan.notes, *_describe_estimate(plan)]:
         _say(line)
 
 
@@ -158,6 +159,8 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "timezone": plan.config.windows.timezone,
         "order": plan.config.windows.order,
         "skipped_windows": list(plan.skipped),
+        "vectors": None if plan.config.source.pin is None else plan.config.source.pin.model_dump(mode="json"),
+        "columns": plan.columns,
         "notes": plan.notes,
         **asdict(plan.estimate),
         "seconds": None if plan.duration is None else plan.duration._asdict(),
@@ -188,6 +191,7 @@ def describe_store(store: Store) -> dict[str, Any]:
         "n_windows": store.n_windows,
         "is_complete": store.is_complete,
         "counts": dict(Counter(fact.status for fact in store.state())),
+        "vectors": store.config["source"].get("pin"),
         "config": store.config,
         "windows": [asdict(fact) for fact in store.state()],
         "growth": describe_growth(store),
@@ -209,8 +213,23 @@ def show_status(store: Store) -> None:
             _add_row(table, fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
     _print_table(table)
     _say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
+    _show_columns(store)
     if store.growth.parts:
         _show_growth(store)
+
+
+def _show_columns(store: Store) -> None:
+    for line in _describe_columns(store):
+        _say(line)
+
+
+def _describe_columns(store: Store) -> list[str]:
+    from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
+
+    pin = store.config["source"].get("pin")
+    if pin is None:
+        return ["vectors: not named; the store was made before 0.2 and goes on with all integer and float columns"]
+    return VectorPin.model_validate(pin).describe()
 
 
 def _show_growth(store: Store) -> None:
@@ -247,7 +266,7 @@ def _show_on_stderr(head: tuple[str, str], message: str) -> None:
 
 
 def _say(line: str) -> None:
-    _plain().print(as_shown(line), markup=False)
+    _say(as_shown(line))
 
 
 def _plain() -> Console:

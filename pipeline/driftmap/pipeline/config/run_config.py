@@ -21,6 +21,7 @@ from driftmap.engine.settings import (
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, OWN_SETTINGS, RUN_SETTINGS
 from driftmap.pipeline.config.time_spans import parse_duration
 from driftmap.pipeline.config.time_zones import UTC_NAMES, read_zone
+from driftmap.pipeline.config.vector_pin import VectorPin  # noqa: TC001 - pydantic reads it
 from driftmap.pipeline.config.window_order import read_order
 from driftmap.pipeline.errors import ConfigError
 
@@ -55,17 +56,26 @@ class SourceSpec(_Settings):
     time: Column | None = None
     id: Column | None = None
     label: tuple[Column, ...] = ()
-    vectors: Column | None = None
-    """The column of vectors; None: all numeric columns that have no other role."""
+    vectors: Column | tuple[Column, ...] | None = None
+    """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
+    exclude: tuple[Column, ...] = ()
+    """Columns that are no part of the vectors: names, globs, ranges."""
     by: Column | None = None
     """The column that windows are made by."""
     files: tuple[str, ...] = ()
     """Of a folder of Parquet files: only these, named from the folder; empty: all."""
+    pin: VectorPin | None = None
+    """What the vectors are made of; None in stores of before 0.2, whose vectors are all integer and float columns."""
 
-    @field_validator("label", mode="before")
+    @field_validator("label", "exclude", mode="before")
     @classmethod
     def _accept_one_label(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("vectors", mode="before")
+    @classmethod
+    def _unpack_one_name(cls, value: object) -> object:
+        return (value[0] if len(value) == 1 else value or None) if isinstance(value, list | tuple) else value
 
     @field_validator("path")
     @classmethod
@@ -293,7 +303,7 @@ class RunConfig(_Settings):
         return LayoutSettings(**{name: value for name, value in self.layout if name != "layout"})
 
 
-COLUMN_OPTIONS = ("time", "id", "label", "vectors", "by")
+COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "by")
 """Options that say what the source's columns mean."""
 
 OPTION_NAMES = tuple(

@@ -45,8 +45,8 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
             f"rows from Python are kept in the store for the workers, and the store {store.location} is no folder; "
             "write them as Parquet files where all workers see them"
         )
-    roles = {role: getattr(spec, role) for role in COLUMN_OPTIONS if getattr(spec, role)}
-    rows = as_source(given, **roles)
+    roles = {role: getattr(spec, role) for role in (*COLUMN_OPTIONS, "pin") if getattr(spec, role)}
+    rows = as_source(given, must_pin=spec.pin is not None, **roles)
     digest = str(rows.fingerprint()["digest"])[:12]
     inbox = store.location.folder / INBOX_FOLDER
     names = _tidy(inbox)

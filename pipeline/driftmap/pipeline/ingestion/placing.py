@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, place_rows, relate_ids, window_values
-from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig
+from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
@@ -91,7 +91,8 @@ class Placer:
         """
         import pyarrow as pa
 
-        given = as_source(rows, **_find_roles(rows, self._config))
+        must_pin = self._config.source.pin is not None
+        given = as_source(rows, must_pin=must_pin, **_find_roles(rows, self._config))
         everything = np.array([[0, given.n_rows]], dtype=np.int64)
         read = given.read_rows(everything)
         if read.vectors is None:
@@ -194,11 +195,18 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
     """Name the columns of new rows as the run's are named, those that they have."""
     names = _list_columns(rows)
     roles: dict[str, Any] = {}
-    for role in COLUMN_OPTIONS:
+    pin, vectors = config.source.pin, config.source.vectors
+    if isinstance(vectors, str):
+        roles["vectors"] = vectors
+    if pin is not None:
+        roles["pin"] = pin.relax()
+        if names is not None and not isinstance(rows, dict | tuple | np.ndarray):
+            roles["vectors"] = pin.names  # what else is in the rows does not matter
+    for role in ("time", "id", "label", "by"):
         wanted = getattr(config.source, role)
         if isinstance(wanted, tuple):
             wanted = tuple(name for name in wanted if names is None or name in names)
-        elif names is not None and wanted not in names and role != "vectors":
+        elif names is not None and wanted not in names:
             wanted = None
         if wanted:
             roles[role] = wanted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.store.output_files import whole_file
@@ -92,4 +93,5 @@ def _describe(config: dict[str, Any]) -> list[str]:
         facts.append(f"{graph['metric']} distance")
     if "n_neighbors" in graph:
         facts.append(f"{graph['n_neighbors']} neighbours")
-    return facts
+    pin = config.get("source", {}).get("pin")
+    return facts if pin is None else [*facts, str(VectorPin.model_validate(pin))]

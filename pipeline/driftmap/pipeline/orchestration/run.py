@@ -149,8 +149,8 @@ def run(
         refuse_unguarded_call()
     given: dict[str, Any] = dict(options)
     place = _settle_place(scheduler, given)
-    opened, settled = _settle(source, config, given)
     location = Location(store)
+    opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
     _refuse_arrays_far_away(opened, location)
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
     open_again = partial(_open_again, location, opened, settled, memory_limit, place)
@@ -189,13 +189,22 @@ def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Wo
     return Workplace.of(scheduler, **{name: options.pop(name) for name in WORKPLACE_OPTIONS if name in options})
 
 
-def _settle(source: object, config: RunConfig | None, options: dict[str, Any]) -> tuple[Source, RunConfig]:
+def _must_pin(location: Location) -> bool:
+    """Whether the columns of the vectors are to be pinned: not for a store of before 0.2, which goes on without."""
+    return not has_commits(location) or RunConfig.from_json(Store.open(location).config).source.pin is not None
+
+
+def _settle(
+    source: object, config: RunConfig | None, options: dict[str, Any], *, must_pin: bool = True
+) -> tuple[Source, RunConfig]:
     if config is None:
-        opened = as_source(source, **{name: options[name] for name in COLUMN_OPTIONS if name in options})
+        named = {name: options[name] for name in COLUMN_OPTIONS if name in options}
+        opened = as_source(source, must_pin=must_pin, **named)
         return opened, RunConfig.from_options(opened.spec, **options)
     if options:
         raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
-    opened = as_source(source, **{name: getattr(config.source, name) or None for name in COLUMN_OPTIONS})
+    roles = {name: getattr(config.source, name) or None for name in (*COLUMN_OPTIONS, "pin")}
+    opened = as_source(source, must_pin=must_pin, **roles)
     return opened, config.model_copy(update={"source": opened.spec})
 
 

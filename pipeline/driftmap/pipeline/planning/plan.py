@@ -15,6 +15,7 @@ from driftmap.pipeline.planning.blocks import (
     plan_blocks,
     plan_side_blocks,
 )
+from driftmap.pipeline.planning.column_checks import check_columns
 from driftmap.pipeline.planning.memory import estimate_plan, share_side_block_bytes
 from driftmap.pipeline.planning.windows import LEAST_ROWS, plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
@@ -44,6 +45,8 @@ class Plan:
     """Where it was asked for."""
     skipped: tuple[str, ...] = ()
     """Labels of windows that are left out, since they have fewer than two rows."""
+    doubts: tuple[str, ...] = ()
+    """What metadata say against the columns: missing values in rows of no window, spreads that differ widely."""
 
     @property
     def n_shared(self) -> int:
@@ -68,6 +71,12 @@ class Plan:
         return f"Windows are in {rule.order or 'text'} order of {rule.by!r} (order)"
 
     @property
+    def columns(self) -> list[str]:
+        """Which columns make up the vectors, and what is to be known of them: a line for each."""
+        pin = self.config.source.pin
+        return [*(() if pin is None else pin.describe()), *self.doubts]
+
+    @property
     def notes(self) -> list[str]:
         """What was decided for the user, one sentence each: windows that are left out, and those that are small."""
         k = self.config.graph.n_neighbors
@@ -82,7 +91,7 @@ class Plan:
         return notes
 
     def __str__(self) -> str:
-        lines = [f"{len(self.windows)} windows, {self.n_rows:,} rows, {len(self.blocks)} blocks"]
+        lines = [f"{len(self.windows)} windows, {self.n_rows:,} rows, {len(self.blocks)} blocks", *self.columns]
         lines += [f"  {window.label}: {window.n_rows:,} rows" for window in self.windows]
         return "\n".join(lines)
 
@@ -112,7 +121,8 @@ def make_plan(
         blocks = plan_side_blocks(len(windows), config.block_windows or 1, reach)
     else:
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
-    return Plan(config, windows, blocks, estimate_plan(source, config, windows, blocks), skipped=tuple(skipped))
+    estimate = estimate_plan(source, config, windows, blocks)
+    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=check_columns(source, windows))
 
 
 def _count(names: list[str]) -> str:

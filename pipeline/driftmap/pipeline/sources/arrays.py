@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
+from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.choice import choose_vectors
 from driftmap.pipeline.sources.columns import as_column, describe_column, read_key, read_label
-from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
@@ -135,6 +137,10 @@ class ArraySource:
         # What is mapped counts as well as what is picked, and a flag for each number.
         return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 2 * row_bytes + 24))
 
+    def column_facts(self) -> ColumnFacts:
+        """Give nothing: what is missing is seen when a window is read; see `Source`."""
+        return ColumnFacts()
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell whether arrays hold the same, wherever they lie."""
         return {"format": "arrays", "rows": self.n_rows, "digest": self._digest}
@@ -169,7 +175,7 @@ class ArraySource:
         else:
             picked = np.concatenate([values[offsets[start] : offsets[stop]] for start, stop in runs.tolist()])
         _let_go(values)
-        return to_matrix(RaggedRows(np.asarray(picked), lengths), rows)
+        return to_matrix(RaggedRows(np.asarray(picked), lengths), rows, self.spec.pin)
 
 
 def _let_go(array: Column) -> None:
@@ -207,17 +213,30 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
     return ArraySource(spec, table, manifest["digest"])
 
 
-def from_arrow(table: pa.Table, spec: SourceSpec) -> ArraySource:
+def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> ArraySource:
     """Hold an Arrow table as arrays; its columns mean what they would in a Parquet file.
+
+    Parameters
+    ----------
+    table
+        The rows.
+    spec
+        Which columns mean what; its pin, where there is one, is compared with the table.
+    must_pin
+        Choose the columns of the vectors, and pin them, where there is no pin.
 
     Raises
     ------
     SourceError
         When a column is missing, or cannot be used.
     """
+    if must_pin and spec.pin is None:
+        refuse_missing_columns(table.schema.names, spec.named_columns, "")
+        spec = spec.model_copy(update={"pin": choose_vectors(table.schema, spec)})
     columns = find_vectors(table.schema, spec)
     rows = np.arange(table.num_rows, dtype=np.int64)
     vectors = read_vectors(table, columns, rows)
+    spec = _pin_length(spec, vectors)
     named = {name: table.column(name) for name in spec.named_columns}
     facts = {name: describe_column(column) for name, column in named.items()}
     return ArraySource(spec, _make_table(vectors, named, spec), facts=facts)
@@ -241,9 +260,11 @@ def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: So
         When a column is missing, or of another length.
     """
     refuse_missing_columns(list(columns), spec.named_columns, "")
+    read = as_vectors(vectors)
+    spec = _pin_length(_pin_matrix(spec, vectors), read)
     named = {name: as_column(columns[name], name) for name in spec.named_columns}
     facts = {name: describe_column(column) for name, column in named.items()}
-    return ArraySource(spec, _make_table(as_vectors(vectors), named, spec), facts=facts)
+    return ArraySource(spec, _make_table(read, named, spec), facts=facts)
 
 
 def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:
@@ -263,7 +284,9 @@ def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:
     for name, given in (("id", windows.ids), ("label", windows.labels)):
         if given is not None:
             columns[name] = _join_windows(given, sizes, name, names)
-    return ArraySource(spec, _make_table(join_vectors(parts), columns, spec)._replace(window_names=names))
+    read = join_vectors(parts)
+    spec = _pin_length(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), read)
+    return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names))
 
 
 def as_vectors(given: npt.ArrayLike) -> RaggedRows:
@@ -287,6 +310,32 @@ def as_vectors(given: npt.ArrayLike) -> RaggedRows:
             f"vectors: shape {matrix.shape} and type {matrix.dtype} were given; a matrix (n, d) of numbers was expected"
         )
     return RaggedRows(_as_float32(matrix).reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
+
+
+def _pin_matrix(spec: SourceSpec, vectors: npt.ArrayLike) -> SourceSpec:
+    if spec.pin is not None:
+        return spec
+    kind = getattr(getattr(vectors, "dtype", None), "kind", "f")
+    inner = {"b": "bool", "i": "integer", "u": "integer"}.get(kind, "float")
+    name = spec.vectors if isinstance(spec.vectors, str) else "vectors"
+    return spec.model_copy(update={"pin": VectorPin(names=(name,), types=(f"list of {inner}",))})
+
+
+def _pin_length(spec: SourceSpec, vectors: RaggedRows) -> SourceSpec:
+    """Pin the length of the vectors where it is one; refuse another one than is pinned."""
+    lengths = np.unique(vectors.lengths)
+    if spec.pin is None or not len(lengths):
+        return spec
+    length = int(lengths[0]) if len(lengths) == 1 else None
+    if spec.pin.dimension is None:
+        return spec.model_copy(update={"pin": spec.pin.model_copy(update={"dimension": length})})
+    if length != spec.pin.dimension:
+        shown = " and ".join(map(str, lengths[:3].tolist()))
+        raise SourceError(
+            f"column {spec.pin.names[0]!r}: vectors of {shown} numbers, and {spec.pin.dimension:,} were "
+            "expected, as in the run"
+        )
+    return spec
 
 
 def _as_float32(values: Column) -> Float32Array:

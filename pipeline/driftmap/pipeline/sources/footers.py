@@ -43,6 +43,50 @@ def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> ColumnSi
     return ColumnSizes.largest([ColumnSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
 
 
+def measure_length(metadata: pq.FileMetaData, name: str) -> int | None:
+    """Tell the length of a column's lists, as far as the footer shows that all may have it; None otherwise."""
+    lengths: set[int | None] = set()
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for leaf in _find_leaves(group, [name]) if group.num_rows else []:
+            length, rest = divmod(group.column(leaf).num_values, group.num_rows)
+            lengths.add(None if rest else length)
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def count_nulls(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, int]:
+    """Count the missing values of columns, where the footer tells; columns without any are left out."""
+    counts: dict[str, int] = {}
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for leaf in _find_leaves(group, names):
+            chunk = group.column(leaf)
+            statistics = chunk.statistics
+            if statistics is not None and statistics.has_null_count and statistics.null_count:
+                path = chunk.path_in_schema
+                name = path if path in names else path.partition(".")[0]
+                counts[name] = counts.get(name, 0) + statistics.null_count
+    return counts
+
+
+def find_spreads(several: Iterable[pq.FileMetaData], names: Sequence[str]) -> dict[str, float]:
+    """Find how far apart the least and the largest value of each column are, where all footers tell."""
+    low: dict[str, float] = {}
+    high: dict[str, float] = {}
+    unknown: set[str] = set()
+    for metadata in several:
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            for leaf in _find_leaves(group, names):
+                name, statistics = group.column(leaf).path_in_schema, group.column(leaf).statistics
+                if statistics is None or not statistics.has_min_max:
+                    unknown.add(name)
+                    continue
+                low[name] = min(low.get(name, math.inf), float(statistics.min))
+                high[name] = max(high.get(name, -math.inf), float(statistics.max))
+    return {name: high[name] - low[name] for name in names if name in low and name not in unknown}
+
+
 def _measure_group(group: pq.RowGroupMetaData, names: Sequence[str]) -> ColumnSizes:
     found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
     row_bytes, row_values, page_bytes = (sum(chunk[i] for chunk in found) for i in range(3))

@@ -28,7 +28,7 @@ _TIME_NAMES = ("time", "times")
 _LABEL_NAMES = ("label", "labels")
 
 
-def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None) -> Source:
+def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source:
     """Open what a user gives.
 
     Parameters
@@ -37,8 +37,12 @@ def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None
         Path, or `s3://` URL, of a Parquet file or folder, or of a Zarr array or group; an Arrow table, or a data frame
         that Arrow reads; a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple
         (vectors, ids) or (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
+    must_pin
+        Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
+        for stores of that time.
     **columns
-        `time`, `id`, `label`, `vectors`, `by`: the columns with these roles; None counts as not given.
+        `time`, `id`, `label`, `vectors`, `exclude`, `by`: the columns with these roles; `pin`: columns that the vectors
+        must be made of. None counts as not given.
 
     Raises
     ------
@@ -47,12 +51,16 @@ def as_source(given: object, **columns: str | list[str] | tuple[str, ...] | None
     """
     named: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
     if isinstance(given, str | os.PathLike):
-        return _open_place(SourcePlace(given), named)
+        return _open_place(SourcePlace(given), named, must_pin=must_pin)
     if isinstance(given, WindowArrays):
         return _hold_windows(given, named)
     if isinstance(given, Source):
-        return _check_opened(given, named)
-    return _hold_mapping(_name_parts(given), named) if _has_parts(given) else _hold_frame(given, named)
+        opened = _check_opened(given, named)
+        spec = opened.spec
+        return opened if must_pin or spec.pin is None or not spec.path else open_source(_without_pin(spec))
+    return (
+        _hold_mapping(_name_parts(given), named) if _has_parts(given) else _hold_frame(given, named, must_pin=must_pin)
+    )
 
 
 def open_source(spec: SourceSpec) -> Source:
@@ -82,17 +90,19 @@ def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSou
     return ParquetSource(spec)
 
 
-def _open_place(place: SourcePlace, named: dict[str, Any]) -> Source:
+def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) -> Source:
     kind = place.find_kind()
     if kind is None:
         raise SourceError(f"no such file or folder: {place}")
     if kind == "folder" and place.is_local and place.has(arrays.MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
-        from driftmap.pipeline.sources.zarr_group import resolve_names  # late: zarr is slow to import
+        from driftmap.pipeline.sources.zarr_group import ZarrSource, resolve_names  # late: zarr is slow to import
 
-        return open_source(resolve_names(_make_spec(str(place), "zarr", named)))
-    return open_source(_make_spec(str(place), "parquet", named))
+        return ZarrSource(resolve_names(_make_spec(str(place), "zarr", named)), must_pin=must_pin)
+    from driftmap.pipeline.sources.parquet import ParquetSource  # late: Arrow's data sets are slow to import
+
+    return ParquetSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
 
 
 def _hold_windows(given: WindowArrays, named: dict[str, Any]) -> Source:
@@ -101,16 +111,23 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any]) -> Source:
         roles["id"] = "id"
     if given.labels is not None:
         roles["label"] = ("label",)
+    pin = named.pop("pin", None)
     wrong = [name for name, value in named.items() if roles.get(name) not in (value, (value,))]
     if wrong:
         raise ConfigError(
             f"{wrong[0]} is {named[wrong[0]]!r}, but WindowArrays have no named columns; leave {wrong[0]} out"
         )
-    return arrays.from_windows(given, _make_spec("", "arrays", roles))
+    return arrays.from_windows(given, _make_spec("", "arrays", roles | {"pin": pin}))
 
 
 def _hold_mapping(given: Mapping[str, object], named: dict[str, Any]) -> Source:
     vectors_name = named.pop("vectors", "vectors")
+    if not isinstance(vectors_name, str):
+        if named.get("pin") is None:
+            raise ConfigError(f"vectors is {vectors_name!r}; of arrays the name of one matrix (n, d) was expected")
+        vectors_name = "vectors"  # as one matrix, what the run had in several columns
+    if named.get("exclude") and named.get("pin") is None:
+        raise ConfigError(f"exclude is {named['exclude']!r}, but vectors that come as one matrix have no named columns")
     if vectors_name not in given:
         raise SourceError(f"the arrays have no {vectors_name!r}; there are: {', '.join(map(str, given)) or 'none'}")
     columns = {str(name): values for name, values in given.items() if values is not None and name != vectors_name}
@@ -134,11 +151,11 @@ def _name_parts(given: Mapping[str, object] | np.ndarray[Any, Any] | tuple[objec
     return dict(zip(("vectors", "id", "time"), parts, strict=False))
 
 
-def _hold_frame(given: object, named: dict[str, Any]) -> Source:
+def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Source:
     if hasattr(given, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return arrays.from_arrow(pa.table(given), _make_spec("", "arrays", named))
+        return arrays.from_arrow(pa.table(given), _make_spec("", "arrays", named), must_pin=must_pin)
     raise SourceError(
         f"a source cannot be made of {type(given).__name__}; give a path, a table, a dict of arrays, a tuple "
         "(vectors, ids), or WindowArrays for a list of windows"
@@ -151,6 +168,10 @@ def _check_opened(given: Source, named: dict[str, Any]) -> Source:
         if has not in (value, (value,), tuple(value) if isinstance(value, list) else value):
             raise ConfigError(f"{name} is {value!r}, but the source was opened with {has!r}; say it when opening it")
     return given
+
+
+def _without_pin(spec: SourceSpec) -> SourceSpec:
+    return spec.model_copy(update={"pin": None})
 
 
 def _make_spec(path: str, kind: Literal["parquet", "zarr", "arrays"], named: dict[str, Any]) -> SourceSpec:

@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.choice import choose_vectors, merge_types
 from driftmap.pipeline.sources.columns import describe_column, join_parts, read_key, read_label
-from driftmap.pipeline.sources.footers import ColumnSizes, measure_columns
+from driftmap.pipeline.sources.footers import ColumnSizes, count_nulls, find_spreads, measure_columns, measure_length
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
-from driftmap.pipeline.sources.vectors import find_vectors, join_vectors, read_vectors, to_matrix
+from driftmap.pipeline.sources.vectors import (
+    find_vectors,
+    join_vectors,
+    read_vectors,
+    refuse_missing_columns,
+    to_matrix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.vector_pin import VectorPin
     from driftmap.pipeline.sources.stamps import FileStamp
 
 BATCH_BYTES = 4 * 2**20
@@ -43,6 +52,9 @@ groups, 430 MB and 4 s (tests/pipeline/sources/test_parquet.py).
 REMOTE_BUFFER_BYTES = 32 * 2**20
 """The same from object storage, where each read is a request that takes as long as a few MB."""
 
+_N_LOOKED_AT = 64
+"""Rows of a file that are read to see how long its lists are."""
+
 SUFFIXES = (".parquet", ".pq", ".parq")
 
 
@@ -55,11 +67,13 @@ class ParquetSource:
     ----------
     spec
         Path and columns.
+    must_pin
+        Choose the columns of the vectors now, and pin them.
     """
 
     window_names: Sequence[str] | None = None
 
-    def __init__(self, spec: SourceSpec) -> None:
+    def __init__(self, spec: SourceSpec, *, must_pin: bool = False) -> None:
         self.spec = spec
         place = SourcePlace(spec.path)
         self._base, self._stamps = list_files(place, spec.files)
@@ -73,8 +87,15 @@ class ParquetSource:
         except (pa.ArrowException, OSError) as error:
             raise _refuse_unreadable(place, error) from error
         self._refuse_unlike_files()
-        self._vectors = find_vectors(self._schemas[0], spec)
         self._sizes: dict[tuple[int, tuple[str, ...]], ColumnSizes] = {}
+        if must_pin and spec.pin is None:
+            self.spec = spec = spec.model_copy(update={"pin": self._pin()})
+        for fragment, schema in zip(self._fragments, self._schemas, strict=True):
+            folders = ds.get_partition_keys(fragment.partition_expression)
+            self._vectors = find_vectors(schema, spec, folders, self._name_file(fragment))
+            if spec.pin is None:
+                break  # a store of before 0.2: as its first file says
+            self._check_lengths(fragment)
 
     @property
     def n_rows(self) -> int:
@@ -130,7 +151,7 @@ class ParquetSource:
             for name, parts in labels.items():
                 parts.append(read_label(pa.chunked_array([batch.column(name)]), name))
         return WindowRows(
-            to_matrix(join_vectors(vectors), rows) if with_vectors else None,
+            to_matrix(join_vectors(vectors), rows, self.spec.pin) if with_vectors else None,
             join_parts(ids, self.spec.id) if self.spec.id is not None else None,
             {name: join_parts(parts, name) for name, parts in labels.items()},
         )
@@ -148,6 +169,16 @@ class ParquetSource:
         working = vectors.page_bytes + others.page_bytes + 2 * self._buffer_bytes + 3 * BATCH_BYTES
         return ReadEstimate(n_features, others.row_bytes, kept + working)
 
+    def column_facts(self) -> ColumnFacts:
+        """Count missing values and find spreads, by the files' footers; see `Source`."""
+        nulls: dict[str, int] = {}
+        for fragment in self._fragments:
+            for name, count in count_nulls(fragment.metadata, self._vectors.names).items():
+                nulls[name] = nulls.get(name, 0) + count
+        if self._vectors.is_list:
+            return ColumnFacts(nulls)
+        return ColumnFacts(nulls, find_spreads((f.metadata for f in self._fragments), self._vectors.names))
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written anew."""
         return {"format": "parquet", "rows": self.n_rows, **describe_stamps(self._stamps)}
@@ -163,6 +194,50 @@ class ParquetSource:
         if (number, columns) not in self._sizes:
             self._sizes[number, columns] = measure_columns(self._fragments[number].metadata, columns)
         return self._sizes[number, columns]
+
+    def _pin(self) -> VectorPin:
+        refuse_missing_columns(self._schemas[0].names, self.spec.named_columns, self.spec.path)
+        pins = []
+        for fragment, schema in zip(self._fragments, self._schemas, strict=True):
+            folders = ds.get_partition_keys(fragment.partition_expression)
+            pins.append(choose_vectors(schema, self.spec, folders))
+            if pins[-1].names != pins[0].names:
+                odd = sorted(set(pins[-1].names) ^ set(pins[0].names)) or list(pins[-1].names)
+                raise SourceError(
+                    f"{self._name_file(fragment)} has other columns of vectors than "
+                    f"{self._name_file(self._fragments[0])}: {name_some(list(map(repr, odd)))}; write both alike, or "
+                    "name the columns (vectors)"
+                )
+        pin = merge_types(pins)
+        if not pin.is_list:
+            return pin
+        lengths = {measure_length(fragment.metadata, pin.names[0]) for fragment in self._fragments}
+        # Footers tell averages: a look at the first rows tells lists of 3 and of 5 from lists of 4.
+        lengths |= {self._find_length(number, pin.names[0]) for number in {0, len(self._fragments) - 1}}
+        return pin.model_copy(update={"dimension": lengths.pop() if len(lengths) == 1 else None})
+
+    def _find_length(self, number: int, name: str) -> int | None:
+        """Find the length of the lists in a file's first rows, where it is one."""
+        try:
+            column = self._fragments[number].head(_N_LOOKED_AT, columns=[name]).column(name)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self._name_file(self._fragments[number])} cannot be read: {error}") from error
+        column = column.combine_chunks()
+        storage = column.storage if isinstance(column, pa.ExtensionArray) else column
+        lengths = pc.unique(pc.list_value_length(storage)).to_pylist()
+        return lengths[0] if len(lengths) == 1 else None
+
+    def _check_lengths(self, fragment: ds.Fragment) -> None:
+        """Refuse a file whose lists are all of another length than the pinned one; mixed ones are seen when read."""
+        pin = self.spec.pin
+        if pin is None or not pin.is_list or pin.dimension is None:
+            return
+        length = measure_length(fragment.metadata, pin.names[0])
+        if length not in (None, pin.dimension):
+            raise SourceError(
+                f"{self._name_file(fragment)}: the lists of column {pin.names[0]!r} have {length:,} numbers, and "
+                f"{pin.dimension:,} were expected, as in the run"
+            )
 
     def _refuse_unlike_files(self) -> None:
         first = self._schemas[0]
@@ -307,7 +382,8 @@ def _add_folder_columns(fragment: ds.Fragment, shared: pa.Schema) -> pa.Schema:
     # A file keeps its own types: lists may be of one fixed length here and of another there.
     own = fragment.physical_schema
     folders = ds.get_partition_keys(fragment.partition_expression)
-    return pa.schema([*own, *(shared.field(name) for name in folders if name not in own.names)])
+    fields = [*own, *(shared.field(name) for name in folders if name not in own.names)]
+    return pa.schema(fields, metadata=own.metadata)
 
 
 def _list_groups(fragments: Sequence[ds.Fragment]) -> _RowGroups:

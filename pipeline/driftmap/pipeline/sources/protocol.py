@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -43,6 +44,15 @@ class ReadEstimate(NamedTuple):
     """Of a row's id and labels, decoded."""
     peak_bytes: int
     """Memory at most, what is read included."""
+
+
+class ColumnFacts(NamedTuple):
+    """What metadata tell of the vectors' columns."""
+
+    nulls: Mapping[str, int] = MappingProxyType({})
+    """Missing values of the columns that have some."""
+    spreads: Mapping[str, float] = MappingProxyType({})
+    """Of columns of single numbers: largest less least value, where it is told."""
 
 
 @runtime_checkable
@@ -102,6 +112,9 @@ class Source(Protocol):
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what `read_rows` takes for a window of so many rows; no rows are read."""
+
+    def column_facts(self) -> ColumnFacts:
+        """Tell of the vectors' columns what is known without reading them."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell sources apart: JSON that is the same until the data change."""

@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.choice import check_pin, kind_of
 from driftmap.pipeline.sources.row_ranges import name_rows, name_some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.vector_pin import VectorPin
 
 
 class VectorColumns(NamedTuple):
@@ -36,25 +38,41 @@ class RaggedRows(NamedTuple):
     """(n,) numbers in each vector."""
 
 
-def find_vectors(schema: pa.Schema, spec: SourceSpec) -> VectorColumns:
-    """Find the columns that hold the vectors.
+def find_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] = (), where: str = "") -> VectorColumns:
+    """Give the columns that hold the vectors: those that `spec` has pinned.
 
-    They are the column that `spec.vectors` names; else the only column of lists of numbers; else all numeric columns
-    that `spec` gives no other role.
+    A store of before 0.2 has no pin. It goes on as it began: the column that `spec.vectors` names; else the only column
+    of lists of numbers; else all integer and float columns that `spec` gives no other role.
+
+    Parameters
+    ----------
+    schema
+        Of a file, or a table.
+    spec
+        Roles and pin.
+    folders
+        Columns that are names of folders.
+    where
+        The file, for messages.
 
     Raises
     ------
     SourceError
-        When there are none, or it is not clear which.
+        When the columns are not those of the pin; without one, when there are none, or it is not clear which.
     """
-    refuse_missing_columns(schema.names, (*spec.named_columns, *((spec.vectors,) if spec.vectors else ())), spec.path)
-    if spec.vectors is not None:
+    refuse_missing_columns(schema.names, spec.named_columns, spec.path)
+    if spec.pin is None:
+        return _find_unpinned(schema, spec)
+    check_pin(schema, spec, folders, where or spec.path or "the source")
+    return VectorColumns(spec.pin.names, spec.pin.is_list)
+
+
+def _find_unpinned(schema: pa.Schema, spec: SourceSpec) -> VectorColumns:
+    if isinstance(spec.vectors, str):
+        refuse_missing_columns(schema.names, (spec.vectors,), spec.path)
         kind = schema.field(spec.vectors).type
         if not _is_number_list(kind):
-            raise SourceError(
-                f"vectors: column {spec.vectors!r} holds {kind}; lists of numbers were expected. To make vectors of "
-                "all numeric columns, leave vectors out"
-            )
+            raise SourceError(f"vectors: column {spec.vectors!r} holds {kind}; lists of numbers were expected")
         return VectorColumns((spec.vectors,), is_list=True)
     free = [field for field in schema if field.name not in spec.named_columns]
     lists = [field.name for field in free if _is_number_list(field.type)]
@@ -62,12 +80,9 @@ def find_vectors(schema: pa.Schema, spec: SourceSpec) -> VectorColumns:
         raise SourceError(f"vectors may be in any of the columns {name_some(lists)}; name one of them (vectors)")
     if lists:
         return VectorColumns((lists[0],), is_list=True)
-    numbers = tuple(field.name for field in free if _is_number(field.type))
+    numbers = tuple(field.name for field in free if pt.is_integer(field.type) or pt.is_floating(field.type))
     if not numbers:
-        raise SourceError(
-            f"{spec.path or 'the source'} has no column of vectors: neither lists of numbers nor numeric "
-            f"columns besides time, id, label and by; it has {name_some(schema.names)}"
-        )
+        raise SourceError(f"{spec.path or 'the source'} has no column of vectors; it has {name_some(schema.names)}")
     return VectorColumns(numbers, is_list=False)
 
 
@@ -130,7 +145,7 @@ def join_vectors(parts: Sequence[RaggedRows]) -> RaggedRows:
     return RaggedRows(np.concatenate(values), np.concatenate(lengths))
 
 
-def to_matrix(vectors: RaggedRows, rows: Int64Array) -> Float32Array:
+def to_matrix(vectors: RaggedRows, rows: Int64Array, pin: VectorPin | None = None) -> Float32Array:
     """Make one matrix of the vectors of a window.
 
     Parameters
@@ -139,6 +154,8 @@ def to_matrix(vectors: RaggedRows, rows: Int64Array) -> Float32Array:
         Of its n rows.
     rows
         Numbers of these rows in the source, (n,).
+    pin
+        The columns that they are made of.
 
     Returns
     -------
@@ -159,25 +176,40 @@ def to_matrix(vectors: RaggedRows, rows: Int64Array) -> Float32Array:
         )
     if usual == 0:
         raise SourceError(f"vectors of {name_rows(rows)} of the source are empty; at least one number was expected")
+    if pin is not None and pin.dimension not in (None, usual):
+        raise SourceError(
+            f"column {pin.names[0]!r} has vectors of {usual:,} numbers, from row {rows[0]} on, and {pin.dimension:,} "
+            "were expected, as in the run"
+        )
     matrix = vectors.values.reshape(len(lengths), usual)
-    refuse_not_finite(matrix, rows)
+    refuse_not_finite(matrix, rows, pin)
     return matrix
 
 
-def refuse_not_finite(matrix: Float32Array, rows: Int64Array) -> None:
+def refuse_not_finite(matrix: Float32Array, rows: Int64Array, pin: VectorPin | None = None) -> None:
     """Refuse vectors that hold NaN or infinity.
 
     Raises
     ------
     SourceError
-        Naming the rows of the source.
+        Naming the rows of the source, and the columns where `pin` tells them.
     """
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    is_bad = ~np.isfinite(matrix)
+    bad = np.flatnonzero(is_bad.any(axis=1))
     if len(bad):
         raise SourceError(
-            f"vectors hold NaN, infinity or values too large for float32 in {name_rows(rows[bad])} of the source; "
-            "fill them, or drop these rows"
+            f"vectors hold NaN, infinity or values too large for float32 in {name_rows(rows[bad])} of the source"
+            f"{_name_bad_columns(is_bad, pin)}; fill them, or drop these rows"
         )
+
+
+def _name_bad_columns(is_bad: np.ndarray[Any, Any], pin: VectorPin | None) -> str:
+    """Name the columns with a bad number; of lists, the positions in them."""
+    if pin is None:
+        return ""
+    columns = np.flatnonzero(is_bad.any(axis=0)).tolist()
+    named = [f"{pin.names[0]}[{column}]" if pin.is_list else pin.names[column] for column in columns]
+    return f", column{'' if len(named) == 1 else 's'} {name_some(list(map(repr, named)))}"
 
 
 def _read_numbers(column: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
@@ -202,12 +234,5 @@ def _read_lists(array: pa.Array, name: str) -> RaggedRows:
     return RaggedRows(np.asarray(flat.to_numpy(zero_copy_only=False)).astype(np.float32), lengths)
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pt.is_integer(kind) or pt.is_floating(kind))
-
-
 def _is_number_list(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    is_list = pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind)
-    return bool(is_list and _is_number(kind.value_type))
+    return str(kind_of(kind)).startswith("list of ")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.choice import fits
 from driftmap.pipeline.sources.columns import as_column, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import KeyFacts, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
@@ -48,16 +50,18 @@ class ZarrSource:
     spec
         Path of a group that holds the vectors and the other arrays; or of the array of vectors itself, then the other
         arrays that the spec names lie beside it. Names are resolved by `resolve_names`.
+    must_pin
+        Pin the array of vectors.
     """
 
     window_names: Sequence[str] | None = None
 
-    def __init__(self, spec: SourceSpec) -> None:
+    def __init__(self, spec: SourceSpec, *, must_pin: bool = False) -> None:
         self.spec = spec
         place = SourcePlace(spec.path)
         is_bare = is_array(place)
         self._root = place.above() if is_bare else place
-        self._vectors_name = place.file_name if is_bare else spec.vectors or DEFAULT_NAMES["vectors"]
+        self._vectors_name = place.file_name if is_bare else _name_vectors(spec)
         if spec.named_columns or not is_bare:
             there = [entry.name for entry in list_arrays(self._root)]
             refuse_missing_columns(there, [self._vectors_name, *spec.named_columns], str(self._root))
@@ -67,6 +71,8 @@ class ZarrSource:
                 f"the array {self._vectors_name!r} of {self._root} has shape {self._vectors.shape} and type "
                 f"{self._vectors.dtype}; vectors (n, d) of numbers were expected"
             )
+        self.spec = spec = _pin(spec, self._vectors_name, self._vectors) if must_pin else spec
+        _check_pin(spec, self._vectors_name, self._vectors)
         self._columns = {name: self._open(name) for name in spec.named_columns}
         for name, array in self._columns.items():
             if tuple(array.shape) != (self.n_rows,):
@@ -112,6 +118,10 @@ class ZarrSource:
         working = n_chunks * 2 * chunk_rows * n_features * width
         return ReadEstimate(n_features, row_bytes, n_rows * (numbers * n_features + 2 * row_bytes) + working)
 
+    def column_facts(self) -> ColumnFacts:
+        """Give nothing: what is missing is seen when a window is read; see `Source`."""
+        return ColumnFacts()
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written anew."""
         stamps: list[FileStamp] = []
@@ -130,7 +140,7 @@ class ZarrSource:
     def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
         with np.errstate(over="ignore"):  # becomes inf, and is refused as such
             matrix = self._read(self._vectors, self._vectors_name, runs).astype(np.float32, copy=False)
-        refuse_not_finite(matrix, rows)
+        refuse_not_finite(matrix, rows, self.spec.pin)
         return matrix
 
     def _read_column(self, name: str, runs: Int64Array) -> np.ndarray[Any, Any]:
@@ -145,6 +155,40 @@ class ZarrSource:
             return read_runs(array, runs)
         except Exception as error:  # zarr and its codecs raise whatever they like
             raise SourceError(f"the array {name!r} of {self._root} cannot be read ({error})") from error
+
+
+def _name_vectors(spec: SourceSpec) -> str:
+    if spec.exclude:
+        raise SourceError(f"exclude is {', '.join(spec.exclude)}, and {spec.path} holds Zarr arrays: leave it out")
+    if spec.vectors is not None and not isinstance(spec.vectors, str):
+        raise SourceError(
+            f"vectors: {len(spec.vectors)} names were given, and {spec.path} holds Zarr arrays; name one array (n, d)"
+        )
+    return spec.vectors or DEFAULT_NAMES["vectors"]
+
+
+def _pin(spec: SourceSpec, name: str, array: ArrayLike) -> SourceSpec:
+    if spec.pin is not None:
+        return spec
+    pin = VectorPin(names=(name,), types=(_name_type(array),), dimension=int(array.shape[1]))
+    return spec.model_copy(update={"pin": pin})
+
+
+def _check_pin(spec: SourceSpec, name: str, array: ArrayLike) -> None:
+    pin = spec.pin
+    if pin is None:
+        return
+    found = int(array.shape[1])
+    expected = pin.types[0].removeprefix("list of ")
+    if not fits(_name_type(array).removeprefix("list of "), expected) or pin.dimension not in (None, found):
+        raise SourceError(
+            f"the array {name!r} of {spec.path} holds {array.dtype} (n, {found}), and {expected} "
+            f"(n, {pin.dimension}) was expected, as in the run"
+        )
+
+
+def _name_type(array: ArrayLike) -> str:
+    return "list of " + {"b": "bool", "f": "float"}.get(array.dtype.kind, "integer")
 
 
 def resolve_names(spec: SourceSpec) -> SourceSpec:

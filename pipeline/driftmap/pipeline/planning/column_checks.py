@@ -1,0 +1,65 @@
+"""What a source's metadata say against its vectors, before any is read: missing values, and spreads far apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.row_ranges import name_some
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+
+MAX_SPREAD_RATIO = 100
+"""Columns whose spreads differ by more are pointed out: distances are then those of the widest ones."""
+
+
+def check_columns(source: Source, windows: list[WindowPlan]) -> tuple[str, ...]:
+    """Look at the vectors' columns by the source's metadata.
+
+    Parameters
+    ----------
+    source
+        The source.
+    windows
+        Which of its rows are used.
+
+    Returns
+    -------
+    What a user should know, a line each.
+
+    Raises
+    ------
+    SourceError
+        When values are missing and every row is in some window: the run could not end.
+    """
+    facts = source.column_facts()
+    lines = []
+    if facts.nulls:
+        n_nulls = sum(facts.nulls.values())
+        counts = [f"{name!r}: {count:,}" for name, count in facts.nulls.items()]
+        missing = f"{n_nulls:,} values of the vectors are missing (null), by column {name_some(counts)}"
+        if _count_used(windows) == source.n_rows:
+            raise SourceError(f"{missing}; fill them, drop these rows, or leave the columns out (exclude)")
+        lines.append(f"{missing}; windows with such a row will be refused")
+    spreads = {name: spread for name, spread in facts.spreads.items() if spread > 0}
+    if spreads:
+        widest, narrowest = max(spreads, key=lambda n: spreads[n]), min(spreads, key=lambda n: spreads[n])
+        if spreads[widest] > MAX_SPREAD_RATIO * spreads[narrowest]:
+            lines.append(
+                f"columns differ in spread: {widest} over {spreads[widest]:,.4g}, {narrowest} over "
+                f"{spreads[narrowest]:,.4g}; with most metrics the wide ones decide alone: scale the columns, or "
+                "leave some out (exclude)"
+            )
+    return tuple(lines)
+
+
+def _count_used(windows: list[WindowPlan]) -> int:
+    runs = np.concatenate([window.runs for window in windows])
+    runs = runs[np.argsort(runs[:, 0], kind="stable")]
+    ends = np.maximum.accumulate(runs[:, 1])
+    starts = np.maximum(runs[:, 0], np.concatenate([[0], ends[:-1]]))
+    return int(np.maximum(runs[:, 1] - starts, 0).sum())
