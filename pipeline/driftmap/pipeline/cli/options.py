@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.option import Option
 from driftmap.pipeline.config.run_settings import ENGINE_SETTINGS, OWN_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from driftmap.engine.settings import Setting
-
-
-class Option(NamedTuple):
-    """One option; its name with underscores is its name in TOML and in Python."""
-
-    name: str
-    type: Any
-    help: str
-    metavar: str | None = None
-    is_many: bool = False
-    also: tuple[type, ...] = ()
-    """Types that a TOML file may give too."""
 
 
 def _read_json_object(text: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from driftmap.pipeline.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from driftmap.pipeline.cli.options import Option
+    from driftmap.pipeline.cli.option import Option
 
 _WORDS = {str: "a text", int: "an integer", float: "a number", bool: "true or false", list: "a list of texts"}
 

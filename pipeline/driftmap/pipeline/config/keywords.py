@@ -15,6 +15,7 @@ class SettingKeywords(TypedDict, total=False):
     id: str | None
     label: str | Sequence[str] | None
     vectors: str | Sequence[str] | None
+    exclude: str | Sequence[str] | None
     by: str | None
     window: str | None
     stride: str | None
