@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tests.benchmarks import bench_contended, bench_exchange, bench_lambda
+from tests.benchmarks.bench_answers import count_named
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_pipeline import compare_pipeline
@@ -154,6 +155,14 @@ def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
         found["workers"] = compare_workers(windows, say=click.echo)
     found["quality"] = bench_exchange.trace_exchanges(names, seeds, exchanges, block_windows, say=click.echo)
     write(out, exchange=found)
+
+
+@main.command()
+@click.option("--stores", type=int, default=20, show_default=True, help="Of each kind, with labels and without.")
+@out_option
+def answers(stores, out) -> None:
+    """How often the page's sentences name a planted change; its maps are made by hand, not laid out."""
+    write(out, answers=count_named(stores, say=click.echo))
 
 
 @main.command(name="all")

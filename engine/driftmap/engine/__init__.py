@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
     from driftmap.engine.quality.diagnostics import find_movers
+    from driftmap.engine.quality.lineage import GroupChange, compare_groups, find_clusters, relate_clusters
     from driftmap.engine.quality.measures import (
         count_bad_rows,
         drift,
@@ -71,6 +72,7 @@ __all__ = [
     "DriftmapError",
     "FuzzyGraph",
     "GraphSettings",
+    "GroupChange",
     "InvalidInputError",
     "InvalidRelationError",
     "Islands",
@@ -91,6 +93,7 @@ __all__ = [
     "can_search_blocks",
     "choose_block_rows",
     "choose_maps",
+    "compare_groups",
     "compare_islands",
     "compose_relations",
     "count_bad_rows",
@@ -98,6 +101,7 @@ __all__ = [
     "draw_thumbnails",
     "drift",
     "find_block_strengths",
+    "find_clusters",
     "find_islands",
     "find_movers",
     "find_nearest_rows",
@@ -116,6 +120,7 @@ __all__ = [
     "noise_floor",
     "place_rows",
     "plan_rounds",
+    "relate_clusters",
     "relate_ids",
     "smooth_knn_distances",
     "smooth_paths",
@@ -195,6 +200,12 @@ _ROOMS = {
         "find_islands",
     ),
     "quality.diagnostics": ("find_movers",),
+    "quality.lineage": (
+        "GroupChange",
+        "compare_groups",
+        "find_clusters",
+        "relate_clusters",
+    ),
     "quality.measures": (
         "count_bad_rows",
         "drift",

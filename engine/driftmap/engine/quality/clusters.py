@@ -80,7 +80,7 @@ def find_islands(labels: Int32Array, positions: npt.ArrayLike, n_labels: int, sp
         rows = usable[bounds[label] : bounds[label + 1]]
         if len(rows) < MIN_ROWS:
             continue
-        pieces = _cut_pieces(places[rows], _MIN_GAP * spread)
+        pieces = cut_pieces(places[rows], _MIN_GAP * spread)
         for piece in np.flatnonzero(np.bincount(pieces) >= max(MIN_ROWS, MIN_SHARE * len(rows))):
             of_row[rows[pieces == piece]] = len(found)
             found.append(label)
@@ -113,7 +113,8 @@ def compare_islands(old: Islands, new: Islands, relation: Relation) -> list[Isla
     return sorted(changes, key=lambda change: (change.label, change.kind))
 
 
-def _cut_pieces(places: Float64Array, min_gap: float) -> Int32Array:
+def cut_pieces(places: Float64Array, min_gap: float) -> Int32Array:
+    """Cut positions (n, 2) into pieces, and give the piece of each; those nearer than `min_gap` are one."""
     from scipy.ndimage import label as label_cells  # late: 0.1 s
     from scipy.spatial import cKDTree
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.page_codec import StreamWriter
 from driftmap.pipeline.look.run_codes import read_run
@@ -19,6 +20,7 @@ from driftmap.pipeline.look.sampling import choose_entities
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftmap.pipeline.look.answers import Answer
     from driftmap.pipeline.look.changes import WindowChange
     from driftmap.pipeline.look.quality import WindowQuality
     from driftmap.pipeline.look.run_codes import Column, Run
@@ -82,12 +84,14 @@ def read_page(
     run = read_run(store)
     frame = measure_frame(store, run)
     changes = measure_changes(store, run, frame.spread)
+    answers = find_answers(store, run, frame.spread)
     n_rows = sum(fact.n_rows for fact in run.facts)
     share = min(1.0, max_rows / max(1, n_rows))
     while True:
         chosen = choose_entities(run, share)
         chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
-        text, n_drawn = _encode(store, run, frame, chosen, _describe(run, quality, changes, chosen))
+        header = {**_describe(run, quality, changes, chosen), "answers": answers}
+        text, n_drawn = _encode(store, run, frame, chosen, header)
         if len(text) <= max_bytes or share < 1e-4:
             break
         share *= _SHRINK * max_bytes / len(text)
@@ -182,8 +186,19 @@ def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dic
         last[:, entities] = now
         described.update(entities=gaps, x=x, y=y, columns=columns)
         n_drawn += len(rows)
+    header["answers"] = [_encode_answer(answer, chosen, numbers, writer) for answer in header["answers"]]
     header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
     return writer.close(header), n_drawn
+
+
+def _encode_answer(answer: Answer, chosen: BoolArray, numbers: Array, writer: StreamWriter) -> dict[str, Any]:
+    drawn = numbers[answer.entities[chosen[answer.entities]]]
+    return {
+        "t": answer.window,
+        "kind": answer.kind,
+        "text": answer.text,
+        "entities": writer.add(np.diff(drawn, prepend=-1)),
+    }
 
 
 def _count_cells(places: Array) -> Array:

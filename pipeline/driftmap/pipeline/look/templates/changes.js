@@ -31,7 +31,7 @@ function drawEvents() {
     const [sign, verb] = EVENTS[kind], rest = kind === "turn" ? ` ${title(other)}` : kind === "split" ? ` into ${other} parts` : kind === "merge" ? ` from ${other} parts` : "";
     const name = make("b", { text: title(label), title: values[label] }), when = make("span", { className: "when", text: shorten(map.label, 24), title: map.label });
     const button = make("button", { type: "button" }, when, make("span", { className: `sign ${kind}`, textContent: sign, ariaHidden: "true" }), make("span", { className: "what" }, name, make("span", { text: ` ${verb}${rest}` })), make("span", { className: "n", textContent: count(n) }));
-    button.addEventListener("click", () => { setPlaying(false); goTo(map.t); });
+    button.addEventListener("click", () => { setPlaying(false); goTo(map.t); showMap(); });
     return make("li", { data: { t: map.t } }, button);
   }));
   list.replaceChildren(...items);

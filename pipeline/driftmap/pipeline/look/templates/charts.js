@@ -43,7 +43,7 @@ function drawHeat() {
       cell.style.fill = paintMoved(value / top);
       cell.append(draw("title"));
       cell.firstChild.textContent = `${column.values[k]}, into ${windows[t].label}: ${figure(value)} spreads`;
-      cell.addEventListener("click", () => { setPlaying(false); goTo(t); });
+      cell.addEventListener("click", () => { setPlaying(false); goTo(t); showMap(); });
       chart.append(cell);
     });
   }

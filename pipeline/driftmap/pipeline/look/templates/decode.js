@@ -63,5 +63,10 @@ function decodeRun(header, read) {
     const movers = given.movers.map(([e, distance, own]) => ({ t, entity: number[e], distance, own }));
     return { ...given, t, entities, places, values, density, movers };
   });
-  return { names, all };
+  const answers = header.answers.map((given) => {
+    const gaps = read(given.entities), entities = new Int32Array(gaps.length);
+    for (let i = 0, e = -1; i < gaps.length; i++) { e += gaps[i]; entities[i] = number[e]; }
+    return { ...given, entities };
+  });
+  return { names, all, answers };
 }

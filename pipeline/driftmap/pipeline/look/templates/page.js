@@ -91,7 +91,7 @@ async function start() {
   }
   const { header, read } = await readData();
   data = header;
-  ({ names, all: windows } = decodeRun(header, read));
+  ({ names, all: windows, answers } = decodeRun(header, read));
   last = windows.length - 1;
   document.documentElement.toggleAttribute("data-one-window", last === 0);
   makeFrames();
@@ -106,6 +106,7 @@ async function start() {
   startPointer();
   startSearch();
   startKeys();
+  drawAnswers();
   drawChanges();
   goTo(0);
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });

@@ -1,5 +1,5 @@
 // What the page shows now, and how rows of windows are matched. `start` (page.js) fills in the data.
-let data, names, windows, last;
+let data, names, windows, last, answers;
 const view = {
   time: 0, speed: 1, isPlaying: false, mode: "points", since: "previous",
   colouring: null, hidden: new Set(), focus: null, selected: null,
