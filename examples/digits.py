@@ -41,7 +41,7 @@ def main() -> None:
     table = pa.table({"sample": order, "digit": digits, "pixels": pa.array(list(pixels))})
     OUT.mkdir(exist_ok=True)
     data = OUT / "digits.parquet"
-    if not data.exists():  # a store remembers its source, and takes a file that was written anew for a changed one
+    if not data.exists():  # a store remembers its source, and takes a file that was written again for a changed one
         pq.write_table(table, data)
     store = run(data, OUT / "digits.zarr", id="sample", label="digit", vectors="pixels", rows=ROWS, row_stride=STRIDE)
     print("pipeline:", store)

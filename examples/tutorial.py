@@ -25,7 +25,7 @@ MIN_DIST = [0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45]
 
 
 def fit_slices(slices: list[np.ndarray], ids: list[np.ndarray]) -> AlignedUMAP:
-    """Ten slices at once. An image has the same id in every slice that it is in, and that ties its rows.
+    """Ten slices at once. An image has the same id in every slice that it is in, and that relates its rows.
 
     Relations as in umap-learn do as well: `relations=[{row + STRIDE: row for row in range(ROWS - STRIDE)}] * 9`.
     """

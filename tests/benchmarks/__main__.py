@@ -148,7 +148,7 @@ def reuse(out) -> None:
 @click.option("--windows", type=int, default=32, show_default=True, help="Of the layout that is timed; 0: none.")
 @out_option
 def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
-    """Blocks side by side: quality by the number of exchanges, time on 1 and 2 workers, and played for 1,000."""
+    """Blocks in parallel: quality by the number of exchanges, time on 1 and 2 workers, and played for 1,000."""
     names = [name for name in bench_exchange.DATA if is_available(name)] if data is None else data
     found: dict[str, Any] = {}
     if windows:

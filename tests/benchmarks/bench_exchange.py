@@ -1,4 +1,4 @@
-"""Blocks side by side: quality against the number of exchanges, speed on workers, and what more workers would bring."""
+"""Blocks in parallel: quality against the number of exchanges, speed on workers, and what more workers would bring."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.benchmarks.measures import measure
 from tests.benchmarks.tables import figure, format_table
 
 from driftmap.engine import BlockWindow, GraphSettings, LayoutSettings, build_window_graph, lay_out_block
-from driftmap.engine.estimator.window_relations import Ties
+from driftmap.engine.estimator.window_relations import WindowRelations
 from driftmap.engine.layout.exchange import lay_out_side_by_side
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def trace_exchanges(
     block_windows: int = 4,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measure blocks side by side, for several numbers of exchanges, beside the joint layout of all windows."""
+    """Measure blocks in parallel, for several numbers of exchanges, beside the joint layout of all windows."""
     results: dict[str, Any] = {}
     for name in names:
         data = load(name)
@@ -76,9 +76,9 @@ class _Prepared:
         reach, n = self._settings.alignment_window_size, len(data)
         graphs = [build_window_graph(rows, GraphSettings()).fuzzy for rows in data.windows]
         self._windows = [BlockWindow(graph, index) for index, graph in enumerate(graphs)]
-        ties = Ties.of([len(rows) for rows in data.windows], data.relations, None)
+        related = WindowRelations.of([len(rows) for rows in data.windows], data.relations, None)
         pairs = ((i, j) for j in range(n) for i in range(max(0, j - reach), j))
-        self._relations = {(i, j): ties.relate(i, j) for i, j in pairs}
+        self._relations = {(i, j): related.relate(i, j) for i, j in pairs}
         n_blocks = -(-n // block_windows)
         self._cores = [range(*ends) for ends in pairwise(number * n // n_blocks for number in range(n_blocks + 1))]
 

@@ -1,6 +1,6 @@
 """Nanoseconds of an attraction and of a repulsion on one core, positions in cache.
 
-"engine" is what `run_epochs` calls for each tile of rows. "with powf" is the engine's loop, row by row, with the C
+"engine" is what `run_epochs` calls for each row_block of rows. "with powf" is the engine's loop, row by row, with the C
 library's power function in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and
 negative samples one by one, as umap-learn does, written with nothing but numba.
 """
@@ -77,23 +77,23 @@ def _measure(work: Callable[..., Any], n_events: int, argument: Any) -> float:
 
 @fast
 def attract_all(positions, block, n_passes):
-    window, room = make_window(), kernels.make_room(np.array([0, 0, N_ROWS]), block, 2)
+    window, scratch = make_window(), kernels.make_scratch(np.array([0, 0, N_ROWS]), block, 2)
     total = np.float32(0)
     for _ in range(n_passes):
-        for first in range(0, N_ROWS, kernels.TILE_ROWS):
-            kernels.attract((first, first + kernels.TILE_ROWS), block, positions, window, room)
-            total += room.force[0, 0] + room.force[1, 0]
+        for first in range(0, N_ROWS, kernels.BLOCK_ROWS):
+            kernels.attract((first, first + kernels.BLOCK_ROWS), block, positions, window, scratch)
+            total += scratch.force[0, 0] + scratch.force[1, 0]
     return total
 
 
 @fast
 def repel_all(positions, block, n_passes):
-    window, room = make_window(), kernels.make_room(np.array([0, 0, N_ROWS]), block, 2)
-    room.force[:, :] = np.float32(0)
+    window, scratch = make_window(), kernels.make_scratch(np.array([0, 0, N_ROWS]), block, 2)
+    scratch.force[:, :] = np.float32(0)
     for _ in range(n_passes):
-        for first in range(0, N_ROWS, kernels.TILE_ROWS):
-            kernels.repel((first, first + kernels.TILE_ROWS), block, positions, window, room)
-    return room.force[0, 0] + room.force[1, 0]
+        for first in range(0, N_ROWS, kernels.BLOCK_ROWS):
+            kernels.repel((first, first + kernels.BLOCK_ROWS), block, positions, window, scratch)
+    return scratch.force[0, 0] + scratch.force[1, 0]
 
 
 @fast
@@ -123,7 +123,7 @@ def repel_all_with_powf(positions, block, n_passes):
             weigh_repulsion_with_powf(squared, A, B)
             for d in range(2):
                 axis = kernels.Axis(positions[d, first : first + n_head], positions[d, row])
-                total += kernels.sum_ways(axis, squared[:n_head])
+                total += kernels.sum_deltas(axis, squared[:n_head])
     return total
 
 

@@ -1,4 +1,4 @@
-"""Blocks side by side on one and on two workers, what their parts take, and from that what more workers would bring."""
+"""Blocks in parallel on one and on two workers, what their parts take, and from that what more workers would bring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schedule of blocks side by side, played through with given times of its steps: what more workers would bring."""
+"""The schedule of blocks in parallel, played through with given times of its steps: what more workers would bring."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ def main() -> None:
         say({})
         return
     if options.warm_up:
-        some, ties = read_windows(options.warm_up)
-        make_model(options.who).fit(some, relations=ties)
+        some, related = read_windows(options.warm_up)
+        make_model(options.who).fit(some, relations=related)
     do = time_fit if options.work == "fit" else time_update
     runs = []
     for _ in range(options.repeats):

@@ -138,6 +138,6 @@ def test_the_build_steps_make_an_image_that_works(built):
     compiled = {path.name for path in (image.root / "opt/driftmap/kernels").rglob("*.nbc")}
     assert len(compiled) > 20
     used = {path.name for path in (image.root / "scratch/numba").rglob("*.nbc")}
-    assert used == compiled, "the image's kernels were compiled anew"
+    assert used == compiled, "the image's kernels were compiled again"
     shown = image.run(["driftmap", "status", "/scratch/demo/digits.zarr"])
     assert "10 windows" in shown.stdout

@@ -1,4 +1,4 @@
-"""Three hosts with TLS between them; one is cut off, during the graphs or while blocks move side by side on both.
+"""Three hosts with TLS between them; one is cut off, during the graphs or while blocks move in parallel on both.
 
 The run ends with the same bytes as one in one process all the same.
 

@@ -172,7 +172,7 @@ def test_each_parameter_takes_effect_for_all_windows_or_for_one(name, value, oth
     assert all(np.array_equal(a, b) for a, b in zip(plain, same, strict=True))
     changed = quick(**{name: other}).fit(windows, ids=ids).embeddings_
     assert not np.allclose(plain[0], changed[0], atol=1e-3)
-    # set for the last window alone and nothing tied to it, it leaves the other windows as they were
+    # set for the last window alone and nothing related to it, it leaves the other windows as they were
     apart = [ids[0], ids[1], ids[2] + 1000]
     before = quick(**{name: value}).fit(windows, ids=apart).embeddings_
     after = quick(**{name: [value, value, other]}).fit(windows, ids=apart).embeddings_

@@ -1,4 +1,4 @@
-"""Blocks side by side: with an exchange after every epoch they are the joint layout, byte for byte."""
+"""Blocks in parallel: with an exchange after every epoch they are the joint layout, byte for byte."""
 
 from __future__ import annotations
 

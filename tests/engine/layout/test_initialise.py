@@ -25,7 +25,7 @@ def chain_graph(*lengths):
 
 @pytest.mark.parametrize("n", [50, 900])
 def test_spectral_start_unrolls_a_path(n):
-    """900 rows go the iterative way, 50 the direct one; the first eigenvector of a path is monotone along it."""
+    """900 rows go the iterative delta, 50 the direct one; the first eigenvector of a path is monotone along it."""
     first = spectral_start(chain_graph(n), 2, 0)[:, 0]
     steps = np.diff(np.sign(np.corrcoef(first, np.arange(n))[0, 1]) * first)
     inner = steps[n // 10 : -n // 10]

@@ -74,41 +74,41 @@ def make_pair(n_components, distance):
     places = np.stack([np.zeros(n_components), np.full(n_components, distance / np.sqrt(n_components))])
     positions = places.T.astype(np.float32).copy()
     window = kernels.WindowEpoch(0, 2, A, B, n_negatives=2, repulsion=np.float32(1), random=np.uint64(7))
-    room = kernels.make_room(np.array([0, 0, 2]), block, n_components)
-    room.force[:] = 0
-    return block, positions, window, room
+    scratch = kernels.make_scratch(np.array([0, 0, 2]), block, n_components)
+    scratch.force[:] = 0
+    return block, positions, window, scratch
 
 
 @pytest.mark.parametrize("distance", [0.05, 0.3, 1.0, 4.0, 20.0])
 @pytest.mark.parametrize("n_components", [1, 2, 3, 5])
 def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
-    block, positions, window, room = make_pair(n_components, distance)
-    kernels.attract((0, 2), block, positions, window, room)
+    block, positions, window, scratch = make_pair(n_components, distance)
+    kernels.attract((0, 2), block, positions, window, scratch)
     here, there = positions.T.astype(np.float64)
     expected = 2 * naive_layout.downhill(naive_layout.attraction_loss, here, there, float(A), float(B))
-    assert room.force[:, 0] == pytest.approx(expected, rel=2e-3)
-    assert room.force[:, 1] == pytest.approx(-expected, rel=2e-3)
+    assert scratch.force[:, 0] == pytest.approx(expected, rel=2e-3)
+    assert scratch.force[:, 1] == pytest.approx(-expected, rel=2e-3)
 
 
 @pytest.mark.parametrize("distance", [0.6, 1.0, 4.0, 20.0])
 @pytest.mark.parametrize("n_components", [1, 2, 3, 5])
 def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(distance, n_components):
     # Each row's negative samples are both rows; a row does not repel itself.
-    block, positions, window, room = make_pair(n_components, distance)
-    kernels.repel((0, 2), block, positions, window, room)
+    block, positions, window, scratch = make_pair(n_components, distance)
+    kernels.repel((0, 2), block, positions, window, scratch)
     here, there = positions.T.astype(np.float64)
     expected = naive_layout.downhill(naive_layout.repulsion_loss, here, there, float(A), float(B))
-    assert room.force[:, 0] == pytest.approx(expected, rel=5e-3, abs=1e-6)
-    assert room.force[:, 1] == pytest.approx(-expected, rel=5e-3, abs=1e-6)
+    assert scratch.force[:, 0] == pytest.approx(expected, rel=5e-3, abs=1e-6)
+    assert scratch.force[:, 1] == pytest.approx(-expected, rel=5e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 1e-3, 0.1])
 def test_repulsion_is_bounded_and_a_row_does_not_repel_itself(distance):
-    block, positions, window, room = make_pair(2, distance)
-    kernels.repel((0, 2), block, positions, window, room)
-    assert np.isfinite(room.force[:, :2]).all()
-    assert np.linalg.norm(room.force[:, 0]) <= 4.001
-    assert (np.linalg.norm(room.force[:, 0]) > 0) == (distance > 0)
+    block, positions, window, scratch = make_pair(2, distance)
+    kernels.repel((0, 2), block, positions, window, scratch)
+    assert np.isfinite(scratch.force[:, :2]).all()
+    assert np.linalg.norm(scratch.force[:, 0]) <= 4.001
+    assert (np.linalg.norm(scratch.force[:, 0]) > 0) == (distance > 0)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3])
@@ -152,9 +152,9 @@ def test_no_row_moves_farther_than_the_learning_rate_when_nothing_pulls():
     block, _ = make_block([30])
     positions = np.random.default_rng(1).normal(scale=1e-4, size=(30, 2)).astype(np.float32)
     moved = run(block, make_forces(1), positions, [[0.25]])
-    way = np.linalg.norm(moved - positions, axis=1)
-    assert way.max() <= 0.25 * 1.0001
-    assert way.max() > 0.2
+    delta = np.linalg.norm(moved - positions, axis=1)
+    assert delta.max() <= 0.25 * 1.0001
+    assert delta.max() > 0.2
 
 
 def test_epochs_in_one_call_equal_epochs_in_several_calls():

@@ -107,7 +107,7 @@ def test_auto_in_one_window_and_a_number_in_another():
 
 
 def test_rows_that_step_together_are_not_held_back():
-    """Two windows pulled without end, and an edge that draws both the same way: they go, but only with `auto`."""
+    """Two windows pulled without end, and an edge that draws both the same delta: they go, but only with `auto`."""
     graphs, relations, _, _ = make_windows(sizes=(60, 60), noise=0.0)
     windows = [BlockWindow(graph, t) for t, graph in enumerate(graphs)]
     start = np.random.default_rng(1).normal(size=(60, 2)).astype(np.float32) * 8

@@ -28,8 +28,8 @@ def test_toml_holds_the_same_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"window = 30D", "is no TOML that can be read"),
-        (b"\xff\xfe", "is no TOML that can be read"),
+        (b"window = 30D", "is not valid TOML"),
+        (b"\xff\xfe", "is not valid TOML"),
         (b"[graph]\nn_neighbors = 5", "'graph' is a table; the options are flat"),
         (None, "cannot be read: No such file or directory"),
     ],

@@ -410,7 +410,7 @@ def test_windows_that_nothing_ties_are_refused(place):
 
 
 def test_options_that_cannot_be_used_are_refused(place):
-    with pytest.raises(ConfigError, match="grace: 'soon' is no length of time"):
+    with pytest.raises(ConfigError, match="grace: 'soon' is not a length of time"):
         take_in(place, grace="soon")
     with pytest.raises(ConfigError, match="on_bad is 'cry'"):
         take_in(place, on_bad="cry")

@@ -1,4 +1,4 @@
-"""Ingestion of rows that change under the same ids and times: a provisional window is built of them anew."""
+"""Ingestion of rows that change under the same ids and times: a provisional window is built of them again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def take_in(place, **options):
 
 
 def rewrite(place, day, change):
-    """Write a day's file anew, its table changed."""
+    """Write a day's file again, its table changed."""
     path = place / "days" / f"day-{day:03}.parquet"
     pq.write_table(change(pq.read_table(path)), path)
 

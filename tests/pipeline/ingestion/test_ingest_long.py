@@ -45,7 +45,7 @@ def test_the_map_keeps_its_scale_and_place(tmp_path):
     fall from .374 to .357 (house_votes), so they are kept. Where a new window begins does not matter: from where the
     one before was carried to, before any joint pass, the map grows as much. Nor is it ingestion's own: a run in blocks
     of 12, 4 and 1 windows ends at spreads of 5.0, 5.9 and 6.5 where one block ends at 4.6 (house_votes). Scaling every
-    step to the final windows is no cure: where those who stay draw together, it stretches the map without end
+    step to the final windows is no remedy: where those who stay draw together, it stretches the map without end
     (baseball_batters, 1.5 to 6.2).
     """
     figures = bench_ingest.follow_gauge(tmp_path, 500, 100)

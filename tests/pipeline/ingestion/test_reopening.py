@@ -64,7 +64,7 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     said = capsys.readouterr().out.splitlines()[-1]
     command = said.removeprefix("to make it good: driftmap ").split()
     assert run_command(["verify", str(place / "store"), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["cure"] == said
+    assert json.loads(capsys.readouterr().out)["remedy"] == said
     assert command == ["ingest", str(place / "store"), "--reopen-from", "2024-01-06"]
     assert run_command([*command, "--source", str(place / "days")]) == 0
     assert "reopened from '2024-01-06' as generation 1" in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     assert run_command(["prune", str(place / "store")]) == 0
     capsys.readouterr()
     assert run_command(["verify", str(place / "store"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["cure"] is None
+    assert json.loads(capsys.readouterr().out)["remedy"] is None
 
 
 def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):

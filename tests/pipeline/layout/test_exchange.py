@@ -1,4 +1,4 @@
-"""Blocks side by side: the engine's bytes, on every executor, and after every interruption."""
+"""Blocks in parallel: the engine's bytes, on every executor, and after every interruption."""
 
 from __future__ import annotations
 

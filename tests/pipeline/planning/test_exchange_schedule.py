@@ -1,4 +1,4 @@
-"""Steps of blocks side by side: each after those it needs, none missing, early blocks moving while late are carried."""
+"""Steps of blocks in parallel: each after those it needs, none missing, early blocks moving while late are carried."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_repeated_ids_are_found_wherever_they_are(ids, n_first):
         ({"window": "10D", "stride": "12D"}, r"make stride \(12D\) shorter than window \(10D\)"),
         ({"window": "10D"}, r"make stride \(10D\) shorter than window \(10D\)"),
         ({"rows": 20, "row_stride": 25}, r"make row_stride \(25\) less than rows \(20\)"),
-        ({"by": "by"}, r"no id column, so nothing ties their maps; name one \(id\), or allow_unrelated"),
+        ({"by": "by"}, r"no id column, so nothing relates their maps; name one \(id\), or allow_unrelated"),
     ],
 )
 def test_windows_that_nothing_ties_are_refused(rule, message):

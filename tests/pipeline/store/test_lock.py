@@ -144,7 +144,7 @@ def test_who_was_stopped_and_wakes_after_a_takeover_commits_nothing(tmp_path, qu
     sleeper = Store.open(tmp_path / "s", read_only=False)
     with hold_lock(store.location) as lost:
         sleeper.lock = lost
-        lost._is_over.set()  # gives no sign of life any more
+        lost._is_over.set()  # gives no heartbeat any more
         lost._thread.join()
         for number in (1, 2):  # two others after another, and only the last one's number stays
             write_holder(store.location, number, at=time.time(), released=True)

@@ -115,7 +115,7 @@ def test_a_store_cannot_go_back_to_where_graphs_are_gone(place):
 
 
 def test_what_cannot_be_kept_is_refused(place):
-    with pytest.raises(ConfigError, match="keep: 'always' is no length of time"):
+    with pytest.raises(ConfigError, match="keep: 'always' is not a length of time"):
         prune(place / "store", keep="always")
     with pytest.raises(ConfigError, match="embeddings is given without keep"):
         prune(place / "store", embeddings=True)

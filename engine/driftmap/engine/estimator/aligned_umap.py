@@ -63,7 +63,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         * Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
         row by row: .01 where a row's neighbourhood turns over, up to .11 where it stays; `strengths_` shows it.
     alignment_window_size : int, default 3
-        Alignment reach: how many windows before and after are tied.
+        Alignment reach: how many windows before and after are related.
     min_dist, spread : float or sequence, default 0.1 and 1.0
         * How tightly rows are packed; together they give the curve's a and b.
     a, b : float, default None
@@ -214,7 +214,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         ids
             Instead of relations, or beside them: one array of entity ids per window. Where both are given, equal ids
             add pairs, and what contradicts them is refused. An entity that skips windows within the
-            alignment reach is still tied.
+            alignment reach is still related.
         knn
             kNN graphs in place of a search: one (indices, distances) or None per window, each (n_t, m). A row may be in
             its own list, as with umap-learn's `nearest_neighbors`, or not; with it, m is at least n_neighbors. X then
@@ -377,7 +377,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         checked = self._check_all_windows()
         layout = read_layout_settings(checked)
         metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
-        rows, steps = self._model.rows, self._model.ties.steps()
+        rows, steps = self._model.rows, self._model.related.steps()
         table = measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
         return [{**figures, "strength": value} for figures, value in zip(table, self.strengths_, strict=True)]
 
@@ -387,7 +387,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         layout = read_layout_settings(self._check_all_windows())
         windows = [BlockWindow(graph, index) for index, graph in enumerate(self.graphs_)]
-        pairs = relate_pairs(self._model.ties, 0, self.n_windows_, layout.alignment_window_size)
+        pairs = relate_pairs(self._model.related, 0, self.n_windows_, layout.alignment_window_size)
         return find_block_strengths(windows, pairs, layout)
 
     def movers(self, window: int, n: int = 20) -> list[Move]:
@@ -403,4 +403,4 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
         maps = self.embeddings_
-        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.ties.steps()[old], n)
+        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.related.steps()[old], n)

@@ -19,7 +19,7 @@ from driftmap.engine.settings import PRECOMPUTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from driftmap.engine.estimator.window_relations import Ties
+    from driftmap.engine.estimator.window_relations import WindowRelations
     from driftmap.engine.graph.supervise import Target
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
@@ -77,10 +77,12 @@ def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
     return windows
 
 
-def relate_pairs(ties: Ties, first: int, last: int, reach: int) -> dict[tuple[int, int], Relation | Coupling]:
+def relate_pairs(
+    related: WindowRelations, first: int, last: int, reach: int
+) -> dict[tuple[int, int], Relation | Coupling]:
     """Relations of all pairs within reach of the windows [first, last), by their places from `first` on."""
     return {
-        (i - first, j - first): ties.relate(i, j)
+        (i - first, j - first): related.relate(i, j)
         for i in range(first, last)
         for j in range(i + 1, min(i + reach, last - 1) + 1)
     }

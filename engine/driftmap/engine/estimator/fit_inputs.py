@@ -21,7 +21,7 @@ from driftmap.engine.estimator.parameters import (
     read_random_state,
     read_target_settings,
 )
-from driftmap.engine.estimator.window_relations import Ties
+from driftmap.engine.estimator.window_relations import WindowRelations
 from driftmap.engine.graph.supervise import read_target, read_targets
 from driftmap.engine.layout.block import BlockWindow
 from driftmap.engine.neighbours.incremental import find_in_sequence
@@ -44,7 +44,7 @@ class Model(NamedTuple):
     rows: list[Rows]
     graphs: list[FuzzyGraph]
     maps: list[Float32Array]
-    ties: Ties
+    related: WindowRelations
     seed: int
 
 
@@ -81,19 +81,19 @@ def prepare_fit(
     rows = check_windows(X, settings)
     seed = read_random_state(parameters["random_state"])
     sizes = [window.shape[0] for window in rows]
-    ties = Ties.of(sizes, relations, ids)
+    related = WindowRelations.of(sizes, relations, ids)
     turned_to = None if reference is None else check_reference(reference, sizes, layout.n_components)
     known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
     targets = read_targets(y, sizes, [read_target_settings(values, t) for t in range(n_windows)])
     if knn is None:
-        known = find_in_sequence(rows, ties.steps(), settings)
+        known = find_in_sequence(rows, related.steps(), settings)
     graphs: list[FuzzyGraph] = []
     for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
         graphs.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
     starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
     block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
-    pairs = relate_pairs(ties, 0, n_windows, layout.alignment_window_size)
-    return Prepared(Model(rows, graphs, [], ties, seed), block, pairs, layout, 0, turned_to)
+    pairs = relate_pairs(related, 0, n_windows, layout.alignment_window_size)
+    return Prepared(Model(rows, graphs, [], related, seed), block, pairs, layout, 0, turned_to)
 
 
 def prepare_update(
@@ -107,7 +107,7 @@ def prepare_update(
     knn: Any,
     lookahead: int,
 ) -> Prepared:
-    """Prepare one window more, with those before it that it is tied to; see `AlignedUMAP.update`.
+    """Prepare one window more, with those before it that it is related to; see `AlignedUMAP.update`.
 
     Parameters
     ----------
@@ -124,17 +124,17 @@ def prepare_update(
     settings = read_graph_settings(values, index)
     rows = read_window(X, settings.metric, "X")
     n = rows.shape[0]
-    ties = model.ties.copy()
-    ties.add(n, relations, ids)
+    related = model.related.copy()
+    related.add(n, relations, ids)
     known = read_knn(knn, n, min(settings.n_neighbors, n))
     target = read_target(y, n, read_target_settings(values, index), "y")
     if relations is not None:
-        warn_of_inverse(model.rows[-1], rows, ties.steps()[-1], settings.metric)
+        warn_of_inverse(model.rows[-1], rows, related.steps()[-1], settings.metric)
     graph = build_graph(rows, index, settings, model.seed, known, target)
     reach = layout.alignment_window_size
     first_free = max(index - lookahead, 0)
     first = max(first_free - reach, 0)
     before = [BlockWindow(model.graphs[t], t, model.maps[t], is_fixed=t < first_free) for t in range(first, index)]
-    extended = Model([*model.rows, rows], [*model.graphs, graph], model.maps, ties, model.seed)
-    pairs = relate_pairs(ties, first, index + 1, reach)
+    extended = Model([*model.rows, rows], [*model.graphs, graph], model.maps, related, model.seed)
+    pairs = relate_pairs(related, first, index + 1, reach)
     return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)

@@ -48,7 +48,7 @@ def draw_thumbnails(
     codes: Sequence[Array] | None = None,
     colours: Sequence[str] = (COLOUR,),
 ) -> str:
-    """Draw maps side by side, in common bounds, as an SVG.
+    """Draw maps next to each other, in common bounds, as an SVG.
 
     Parameters
     ----------

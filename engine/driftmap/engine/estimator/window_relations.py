@@ -1,4 +1,4 @@
-"""What ties the windows of a model to each other: entity ids, or a relation per pair of consecutive windows."""
+"""What relates the windows of a model to each other: entity ids, or a relation per pair of consecutive windows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Relation
 
 
-class Ties:
+class WindowRelations:
     """Relations of any two windows of a model.
 
-    With ids an entity that skips a window is still tied to the windows before; relations of consecutive windows are
+    With ids an entity that skips a window is still related to the windows before; relations of consecutive windows are
     followed through every window between.
     """
 
@@ -31,25 +31,25 @@ class Ties:
         self._newest_ids: Any = None
 
     @classmethod
-    def of(cls, sizes: Sequence[int], relations: Any, ids: Any) -> Ties:
+    def of(cls, sizes: Sequence[int], relations: Any, ids: Any) -> WindowRelations:
         """Read the `relations` or `ids` arguments of `fit` for windows of these sizes; every mistake is named."""
-        ties = cls()
+        related = cls()
         given = _as_list(relations, "relations", len(sizes) - 1, "one per pair of consecutive windows")
         names = _as_list(ids, "ids", len(sizes), "one array per window")
         if given is None and names is None and len(sizes) > 1:
             msg = (
-                f"got {len(sizes)} windows and neither relations nor ids: nothing would tie their maps. Give relations,"
-                " one per pair of consecutive windows (old row -> new row), or ids, one array per window."
+                f"got {len(sizes)} windows and neither relations nor ids: nothing would relate their maps. Give "
+                "relations, one per pair of consecutive windows (old row -> new row), or ids, one array per window."
             )
             raise InvalidInputError(msg)
         for index, size in enumerate(sizes):
             relation = None if given is None or index == 0 else given[index - 1]
             label = f"relations[{index - 1}]"
-            ties.add(size, relation, None if names is None else names[index], label, f"ids[{index}]")
-        return ties
+            related.add(size, relation, None if names is None else names[index], label, f"ids[{index}]")
+        return related
 
     def add(self, size: int, relation: Any, ids: Any, relation_name: str = "relations", ids_name: str = "ids") -> None:
-        """Add a window of `size` rows, tied to the newest one by a relation, old row -> new row, or by its ids."""
+        """Add a window of `size` rows, related to the newest one by a relation, old row -> new row, or by its ids."""
         if ids is not None:
             ids = sort_ids(ids, ids_name)
             if len(ids.ids) != size:
@@ -76,9 +76,9 @@ class Ties:
         self._sizes.append(size)
         self._newest_ids = ids
 
-    def copy(self) -> Ties:
-        """Return ties that can grow without changing these."""
-        other = Ties()
+    def copy(self) -> WindowRelations:
+        """Return relations that can grow without changing these."""
+        other = WindowRelations()
         other._sizes = list(self._sizes)
         other._ids = None if self._ids is None else list(self._ids)
         other._steps = list(self._steps)

@@ -21,7 +21,7 @@ MIN_SIGMA_SCALE = 1e-3
 N_BISECTIONS = 64
 LARGEST = np.finfo(np.float32).max
 
-# The kernels run on one thread without the GIL: windows are what runs side by side. They compile in 2 s, from the cache
+# The kernels run on one thread without the GIL: windows are what runs in parallel. They compile in 2 s, from the cache
 # in 0.3 (tests/benchmarks/bench_knn.py --compile); 14,000 rows of 15 neighbours take 0.02 s, so threads would save less
 # than their compilation costs.
 
@@ -57,7 +57,7 @@ def smooth_knn_distances(
     sigmas = np.empty(len(columns), dtype=np.float32)
     rhos = np.empty(len(columns), dtype=np.float32)
     mean_distance = float(columns.mean(dtype=np.float64)) if len(columns) else 0.0
-    with np.errstate(over="ignore"):  # heard of only where the kernels run uncompiled: exp(-inf) is the 0 it should be
+    with np.errstate(over="ignore"):  # reported only where the kernels run uncompiled: exp(-inf) is the 0 it should be
         _fit_rows(columns, local_connectivity, mean_distance, sigmas, rhos)
     return sigmas, rhos
 

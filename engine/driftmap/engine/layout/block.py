@@ -65,7 +65,7 @@ def lay_out_block(
         Relations or couplings by pairs of places (i, j) in `windows`, i < j, no farther apart than the alignment reach:
         rows of i to rows of j, int32 (n_i,) with -1; or pairs of them with weights.
     settings
-        What the layout is told. A sequence holds one value per window of the run.
+        Layout settings. A sequence holds one value per window of the run.
     random_state
         Seed of the run.
     on_epoch

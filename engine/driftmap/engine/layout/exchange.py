@@ -1,4 +1,4 @@
-"""Lay out blocks of windows side by side: each moves by itself for a round of epochs, then sees its neighbours anew.
+"""Lay out blocks of windows in parallel: each moves by itself for a round of epochs, then sees its neighbours again.
 
 A carry pass, short since nothing can run beside it, gives the start: every window from those before it. The joint pass
 is then cut into rounds. In a round a block moves its own windows and reads those around it, the halo, where they stood
@@ -33,7 +33,7 @@ N_EXCHANGES = 40
 
 
 class SideBlock:
-    """One of several blocks that are laid out side by side.
+    """One of several blocks that are laid out in parallel.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def lay_out_side_by_side(
     on_epoch: EpochCallback | None = None,
     pace: Pace = PACE,
 ) -> list[Float32Array]:
-    """Lay out blocks of windows as if side by side, here one after the other: the serial twin of a cluster.
+    """Lay out blocks of windows as if in parallel, here one after the other: the serial twin of a cluster.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def plan_rounds(
     Parameters
     ----------
     settings
-        What the layout is told.
+        Layout settings.
     indices
         Numbers of the windows that move, of all blocks.
     n_exchanges, pace

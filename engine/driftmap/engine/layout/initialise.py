@@ -18,7 +18,7 @@ START_RADIUS = 8.0
 _FARTHEST = 1.25
 """Where the other rows are clipped, times the half width."""
 _LARGE_PART = 0.1
-"""Share of a window's rows from which a part that nothing ties to the others is a group to be put beside them."""
+"""Share of a window's rows from which a part that nothing relates to the others is a group to be put beside them."""
 _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
 DENSE_ROWS = 600
@@ -30,7 +30,7 @@ _JITTER = 0.01
 def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
     """Place rows by the first eigenvectors of the graph's normalised Laplacian.
 
-    Each connected component is laid out by itself, and the components are put side by side on a spiral. Axes are
+    Each connected component is laid out by itself, and the components are put next to each other on a spiral. Axes are
     centred on their medians and scaled so that 95 % of the rows lie within 8; the rest are clipped at 10, since a few
     rows that hardly hang together with the others would otherwise squeeze those into a point.
 
@@ -207,9 +207,9 @@ def _put_beside(placed: npt.NDArray[np.float64], local: npt.NDArray[np.float64])
     extent = max(float(np.quantile(np.abs(centred), 0.95)), _JITTER)
     part = local * extent
     sides = np.concatenate([np.eye(placed.shape[1]), -np.eye(placed.shape[1])])
-    ways = (centred @ sides.T).max(axis=0) + (-part @ sides.T).max(axis=0) + _GAP * extent
-    side = int(ways.argmin())
-    moved: npt.NDArray[np.float64] = np.median(placed, axis=0) + part + ways[side] * sides[side]
+    deltas = (centred @ sides.T).max(axis=0) + (-part @ sides.T).max(axis=0) + _GAP * extent
+    side = int(deltas.argmin())
+    moved: npt.NDArray[np.float64] = np.median(placed, axis=0) + part + deltas[side] * sides[side]
     return moved
 
 

@@ -25,17 +25,17 @@ N_NEGATIVES = 64
 64 keep more neighbours than 32; 96 and 128 no more than that, and 32 more of them take a fifth of an epoch's time."""
 CHUNK_ROWS = 128
 """Rows that one thread takes at a time."""
-TILE_ROWS = 16
+BLOCK_ROWS = 16
 """Rows of a chunk whose edges, and then whose negative samples, are weighed in one loop. The few edges of one row would
-not fill the vector lanes, and its power functions be waited for: 20 edges take 125 ns so and 50 in tiles, 64 negative
-samples 111 and 80 (8 to 64 rows do equally well)."""
+not fill the vector lanes, and its power functions be waited for: 20 edges take 125 ns so and 50 in row blocks, 64
+negative samples 111 and 80 (8 to 64 rows do equally well)."""
 
 _TINY = np.float32(1e-12)
 _SOFTENING = np.float32(0.001)
 _INVERSE_CLIP = np.float32(0.25)
 
-Tile = tuple[int, int]
-"""First row, and last + 1, of TILE_ROWS rows or fewer of one window."""
+RowBlock = tuple[int, int]
+"""First row, and last + 1, of BLOCK_ROWS rows or fewer of one window."""
 
 
 class BlockArrays(NamedTuple):
@@ -62,7 +62,7 @@ class BlockArrays(NamedTuple):
 
 
 class WindowForces(NamedTuple):
-    """What the layout of each window is told; float32 (T,) each."""
+    """Layout parameters of each window, float32 (T,) each."""
 
     a: Float32Array
     b: Float32Array
@@ -112,53 +112,53 @@ class Axis(NamedTuple):
     here: np.float32
 
 
-class Room(NamedTuple):
-    """What a tile of rows is worked out in."""
+class Scratch(NamedTuple):
+    """Scratch buffers for one block of rows."""
 
-    ways: Float32Array
-    """(c, w) ways along each axis from the rows to their neighbours."""
+    deltas: Float32Array
+    """(c, w) deltas along each axis from the rows to their neighbours."""
     weights: Float32Array
     """(w,) of the rows' edges or negative samples: first the squared distance, then the force's coefficient."""
     force: Float32Array
-    """(c, TILE_ROWS)"""
+    """(c, BLOCK_ROWS)"""
 
 
 @fast_uncounted
-def find_ways(axis: Axis, rows: Int32Array, ways: Float32Array, squared: Float32Array) -> None:
-    """Find the ways along one axis to each of `rows`, and add their squares."""
+def find_deltas(axis: Axis, rows: Int32Array, deltas: Float32Array, squared: Float32Array) -> None:
+    """Compute displacements along one axis and accumulate squared distances."""
     for k in range(len(rows)):
-        way = axis.places[np.uint32(rows[k])] - axis.here
-        ways[k] = way
-        squared[k] += way * way
+        delta = axis.places[np.uint32(rows[k])] - axis.here
+        deltas[k] = delta
+        squared[k] += delta * delta
 
 
 @fast_uncounted
-def find_two_ways(
-    one: Axis, two: Axis, rows: Int32Array, ways: Float32Array, other_ways: Float32Array, squared: Float32Array
+def find_two_deltas(
+    one: Axis, two: Axis, rows: Int32Array, deltas: Float32Array, other_deltas: Float32Array, squared: Float32Array
 ) -> None:
-    """Do as `find_ways` along two axes: each number of a row is read once."""
+    """Do as `find_deltas` along two axes: each number of a row is read once."""
     for k in range(len(rows)):
         row = np.uint32(rows[k])
-        way, other_way = one.places[row] - one.here, two.places[row] - two.here
-        ways[k] = way
-        other_ways[k] = other_way
-        squared[k] += way * way + other_way * other_way
+        delta, other_delta = one.places[row] - one.here, two.places[row] - two.here
+        deltas[k] = delta
+        other_deltas[k] = other_delta
+        squared[k] += delta * delta + other_delta * other_delta
 
 
 @fast_uncounted
 def add_squares(axis: Axis, squared: Float32Array) -> None:
-    """Add the squared way along one axis to each of its places."""
+    """Add the squared delta along one axis to each of its places."""
     for k in range(len(squared)):
-        way = axis.places[k] - axis.here
-        squared[k] += way * way
+        delta = axis.places[k] - axis.here
+        squared[k] += delta * delta
 
 
 @fast_uncounted
 def add_two_squares(one: Axis, two: Axis, squared: Float32Array) -> None:
-    """Add the squared ways along two axes: half as many sums are kept and read again."""
+    """Add the squared deltas along two axes: half as many sums are kept and read again."""
     for k in range(len(squared)):
-        way, other_way = one.places[k] - one.here, two.places[k] - two.here
-        squared[k] += way * way + other_way * other_way
+        delta, other_delta = one.places[k] - one.here, two.places[k] - two.here
+        squared[k] += delta * delta + other_delta * other_delta
 
 
 @fast_uncounted
@@ -189,8 +189,8 @@ def weigh_repulsion(squared: Float32Array, a: np.float32, b: np.float32) -> None
 
 
 @fast_uncounted
-def sum_ways(axis: Axis, weights: Float32Array) -> np.float32:
-    """Sum weights times the way along one axis to each of its places."""
+def sum_deltas(axis: Axis, weights: Float32Array) -> np.float32:
+    """Sum weights times the delta along one axis to each of its places."""
     total = ZERO
     for k in range(len(weights)):
         total += weights[k] * (axis.places[k] - axis.here)
@@ -198,35 +198,41 @@ def sum_ways(axis: Axis, weights: Float32Array) -> np.float32:
 
 
 @fast_uncounted
-def attract(tile: Tile, block: BlockArrays, positions: Float32Array, window: WindowEpoch, room: Room) -> None:
-    """Set the force on a tile's rows to the attraction by their neighbours, both directions of each edge counted."""
-    first, last = tile
+def attract(
+    row_block: RowBlock, block: BlockArrays, positions: Float32Array, window: WindowEpoch, scratch: Scratch
+) -> None:
+    """Set the force on a row block's rows to their neighbours' attraction, both directions of each edge counted."""
+    first, last = row_block
     edges, n_components = block.indptr[first], len(positions)
     n_edges = block.indptr[last] - edges
-    weights = room.weights[:n_edges]
+    weights = scratch.weights[:n_edges]
     weights[:] = ZERO
     for row in range(first, last):
         begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
         rows, own = block.indices[edges + begin : edges + end], weights[begin:end]
         for d in range(0, n_components - 1, 2):
             one, two = Axis(positions[d], positions[d, row]), Axis(positions[d + 1], positions[d + 1, row])
-            find_two_ways(one, two, rows, room.ways[d, begin:end], room.ways[d + 1, begin:end], own)
+            find_two_deltas(one, two, rows, scratch.deltas[d, begin:end], scratch.deltas[d + 1, begin:end], own)
         if n_components % 2:
             d = n_components - 1
-            find_ways(Axis(positions[d], positions[d, row]), rows, room.ways[d, begin:end], own)
+            find_deltas(Axis(positions[d], positions[d, row]), rows, scratch.deltas[d, begin:end], own)
     weigh_attraction(weights, block.rates[edges : edges + n_edges], window.a, window.b)
     for row in range(first, last):
         begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
         for d in range(n_components):
-            room.force[d, row - first] = TWO * sum_ways(Axis(room.ways[d, begin:end], ZERO), weights[begin:end])
+            scratch.force[d, row - first] = TWO * sum_deltas(
+                Axis(scratch.deltas[d, begin:end], ZERO), weights[begin:end]
+            )
 
 
 @fast_uncounted
-def repel(tile: Tile, block: BlockArrays, positions: Float32Array, window: WindowEpoch, room: Room) -> None:
-    """Add to the force on a tile's rows the repulsion by their negative samples."""
-    first, last = tile
+def repel(
+    row_block: RowBlock, block: BlockArrays, positions: Float32Array, window: WindowEpoch, scratch: Scratch
+) -> None:
+    """Add to the force on a row block's rows the repulsion by their negative samples."""
+    first, last = row_block
     n, start = window.n_negatives, window.start
-    weights = room.weights[: (last - first) * n]
+    weights = scratch.weights[: (last - first) * n]
     weights[:] = ZERO
     for row in range(first, last):
         sample, n_head = draw_run(row, window)
@@ -240,10 +246,10 @@ def repel(tile: Tile, block: BlockArrays, positions: Float32Array, window: Windo
         own = weights[(row - first) * n : (row - first + 1) * n]
         scale = window.repulsion * block.row_rates[row]
         for d in range(len(positions)):
-            total = sum_ways(Axis(positions[d, sample : sample + n_head], positions[d, row]), own[:n_head])
+            total = sum_deltas(Axis(positions[d, sample : sample + n_head], positions[d, row]), own[:n_head])
             if n_head < n:
-                total += sum_ways(Axis(positions[d, start : start + n - n_head], positions[d, row]), own[n_head:])
-            room.force[d, row - first] -= scale * total
+                total += sum_deltas(Axis(positions[d, start : start + n - n_head], positions[d, row]), own[n_head:])
+            scratch.force[d, row - first] -= scale * total
 
 
 @fast_uncounted
@@ -269,22 +275,24 @@ def measure_run(positions: Float32Array, row: int, first: int, squared: Float32A
 
 
 @fast_uncounted
-def step(tile: Tile, learning_rate: np.float32, positions: Float32Array, moved: Float32Array, room: Room) -> None:
-    """Move a tile's rows along their force, by no more than the learning rate.
+def step(
+    row_block: RowBlock, learning_rate: np.float32, positions: Float32Array, moved: Float32Array, scratch: Scratch
+) -> None:
+    """Move a row block's rows along their force, by no more than the learning rate.
 
     The bound keeps rows that lie on top of each other from being thrown out of the map, and sampling noise out of the
     drift: on gapminder drift over one window .113 without and .052 with it, at the same trustworthiness.
     """
-    first, last = tile
-    scales = room.weights[: last - first]
+    first, last = row_block
+    scales = scratch.weights[: last - first]
     scales[:] = ZERO
     for d in range(len(positions)):
-        add_squares(Axis(room.force[d], ZERO), scales)
+        add_squares(Axis(scratch.force[d], ZERO), scales)
     for k in range(len(scales)):
         length = np.sqrt(scales[k])
         scales[k] = learning_rate / (length if length > ONE else ONE)  # noqa: FURB136 - as above
     for d in range(len(positions)):
-        force, here, there = room.force[d], positions[d, first:last], moved[d, first:last]
+        force, here, there = scratch.force[d], positions[d, first:last], moved[d, first:last]
         for k in range(len(scales)):
             there[k] = here[k] + scales[k] * force[k]
 
@@ -315,23 +323,23 @@ def pull(
     share = (ONE - np.exp(-strength * total)) / total
     for d in range(len(positions)):
         here = origins[d, row]
-        way = ZERO
+        delta = ZERO
         for k in range(block.related_indptr[row], block.related_indptr[row + 1]):
             other = block.related[k]
             if other < n_placed:
-                way += block.related_weights[k] * (positions[d, other] - here)
-        moved[d, row] += share * way
+                delta += block.related_weights[k] * (positions[d, other] - here)
+        moved[d, row] += share * delta
 
 
 @fast
-def make_room(chunk: Int64Array, block: BlockArrays, n_components: int) -> Room:
-    """Give `move_rows` room to work in, for one chunk of rows."""
-    longest = TILE_ROWS * N_NEGATIVES
-    for first in range(chunk[1], chunk[2], TILE_ROWS):
-        last = min(first + TILE_ROWS, chunk[2])
+def make_scratch(chunk: Int64Array, block: BlockArrays, n_components: int) -> Scratch:
+    """Give `move_rows` scratch buffers, for one chunk of rows."""
+    longest = BLOCK_ROWS * N_NEGATIVES
+    for first in range(chunk[1], chunk[2], BLOCK_ROWS):
+        last = min(first + BLOCK_ROWS, chunk[2])
         longest = max(longest, block.indptr[last] - block.indptr[first])
-    ways, force = np.empty((n_components, longest), np.float32), np.empty((n_components, TILE_ROWS), np.float32)
-    return Room(ways, np.empty(longest, np.float32), force)
+    deltas, force = np.empty((n_components, longest), np.float32), np.empty((n_components, BLOCK_ROWS), np.float32)
+    return Scratch(deltas, np.empty(longest, np.float32), force)
 
 
 @fast_uncounted
@@ -342,7 +350,7 @@ def move_rows(
     block: BlockArrays,
     forces: WindowForces,
     places: tuple[Float32Array, Float32Array],
-    room: Room,
+    scratch: Scratch,
 ) -> None:
     """Move one chunk of a window's rows by one epoch: read the first of `places`, (c, N) each, and write the second."""
     positions, moved = places
@@ -364,12 +372,12 @@ def move_rows(
     )
     alignment = learning_rate * forces.alignment_regularisation[number] * (rate + TWO)
     origins = positions if forces.moves_freely[number] > ZERO else moved
-    for first in range(chunk[1], chunk[2], TILE_ROWS):
-        tile = first, min(first + TILE_ROWS, chunk[2])
-        attract(tile, block, positions, window, room)
-        repel(tile, block, positions, window, room)
-        step(tile, learning_rate, positions, moved, room)
-        for row in range(tile[0], tile[1]):
+    for first in range(chunk[1], chunk[2], BLOCK_ROWS):
+        row_block = first, min(first + BLOCK_ROWS, chunk[2])
+        attract(row_block, block, positions, window, scratch)
+        repel(row_block, block, positions, window, scratch)
+        step(row_block, learning_rate, positions, moved, scratch)
+        for row in range(row_block[0], row_block[1]):
             pull(row, block, plan.n_placed, alignment * block.row_rates[row], positions, moved, origins)
 
 
@@ -390,7 +398,7 @@ def run_epochs(plan: EpochPlan, block: BlockArrays, forces: WindowForces, buffer
         now, then = buffers[epoch % 2], buffers[1 - epoch % 2]
         for c in numba.prange(n_chunks):
             chunk = plan.chunks[c]
-            move_rows(chunk, epoch, plan, block, forces, (now, then), make_room(chunk, block, len(now)))
+            move_rows(chunk, epoch, plan, block, forces, (now, then), make_scratch(chunk, block, len(now)))
     last = n_epochs % 2
     for c in numba.prange(n_chunks):
         copy_rows(plan.chunks[c], buffers[last], buffers[1 - last])

@@ -33,7 +33,7 @@ class Pace(NamedTuple):
 PACE = Pace()
 """The pace of every layout. As many epochs with a carry pass of .5 and a joint one of 1.5 leave more drift: over one
 window .61 of umap-learn's against .59 on house_votes, .53 against .49 on digits, at the same trustworthiness. With a
-carry pass of .025, blocks side by side drift 3.8 % more than one joint layout, with .1 .5 % (numpy_commits)."""
+carry pass of .025, blocks in parallel drift 3.8 % more than one joint layout, with .1 .5 % (numpy_commits)."""
 
 
 class Schedule:

@@ -133,7 +133,7 @@ def find_in_row_blocks(read_rows: ReadRows, n: int, k: int, metric: str, block_r
     Notes
     -----
     No row is kept about its middle, as the search of a whole window does: of each block only one tile is, for as long
-    as it is compared, so that blocks are twice as large. Centring anew takes some 4 % of the products' time.
+    as it is compared, so that blocks are twice as large. Centring again takes some 4 % of the products' time.
     """
     from driftmap.engine.core.threads import share_rows
 

@@ -173,10 +173,10 @@ def _carry_lists(
     if indices.shape[1] >= width:
         cut = distances[:, width] if indices.shape[1] > width else np.full(len(indices), np.inf, dtype=np.float32)
         return indices[:, :width], distances[:, :width], np.minimum(radii, cut)
-    room = width - indices.shape[1]
+    scratch = width - indices.shape[1]
     return (
-        np.pad(indices, ((0, 0), (0, room)), constant_values=-1),
-        np.pad(distances, ((0, 0), (0, room)), constant_values=np.inf),
+        np.pad(indices, ((0, 0), (0, scratch)), constant_values=-1),
+        np.pad(distances, ((0, 0), (0, scratch)), constant_values=np.inf),
         radii,
     )
 

@@ -33,7 +33,7 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     `tiny` is the squared distance of the scaled rows that counts as 0. The same neighbours and distances as the dense
     search finds, ties included: products only bound which rows can be near, see `sparse_selection`.
     """
-    from driftmap.engine.neighbours.topk_kernels import make_room
+    from driftmap.engine.neighbours.topk_kernels import make_scratch
     from driftmap.engine.neighbours.topk_sparse_kernels import select_sparse
 
     scaled = scale_sparse_rows(rows, metric)
@@ -45,7 +45,7 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     bounds = (norms * (1.0 - slack) - tiny, norms * (1.0 + slack) + tiny)
     indices, distances = np.full((n, k), -1, dtype=np.int32), np.full((n, k), np.inf, dtype=np.float32)
     products = np.empty(n, dtype=np.float64)
-    work = products, make_room(products, k)
+    work = products, make_scratch(products, k)
     select_sparse(_unpack(scaled), _unpack(scaled.T.tocsr()), bounds, tiny, (indices, distances), work)
     return KnnGraph(indices, distances)
 

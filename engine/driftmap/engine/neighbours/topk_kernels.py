@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int32Array
 
 Float64Array = npt.NDArray[np.float64]
-Room = tuple[npt.NDArray[np.int32], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
-"""Where candidates are gathered, see `make_room`."""
+Scratch = tuple[npt.NDArray[np.int32], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+"""Where candidates are gathered, see `make_scratch`."""
 
 CHUNK = 64
 """Columns of products that are looked through together, before the near ones among them one by one."""
@@ -56,7 +56,7 @@ def select_by_bounds(
     lists
         indices and distances, (n, k), filled for the block's rows: ascending, ties by index, the row itself first.
     """
-    found: int = _select_by_bounds(products, bounds, first_row, data, lists, make_room(products, lists[0].shape[1]))
+    found: int = _select_by_bounds(products, bounds, first_row, data, lists, make_scratch(products, lists[0].shape[1]))
     return found
 
 
@@ -67,19 +67,19 @@ def _select_by_bounds(
     first_row: int,
     data: Data,
     lists: Lists,
-    room: Room,
+    scratch: Scratch,
 ) -> int:
     indices, distances = lists
-    candidates, lows, _, _ = room
+    candidates, lows, _, _ = scratch
     n_summed = 0
     for b in range(len(products)):
         row = first_row + b
-        n_candidates, bar = gather_candidates(products[b], bounds, row, room)
+        n_candidates, threshold = gather_candidates(products[b], bounds, row, scratch)
         indices[row, 0] = row
         distances[row, 0] = 0.0
         filled = 1
         for c in range(n_candidates):
-            if lows[c] > bar:
+            if lows[c] > threshold:
                 continue
             j = candidates[c]
             filled = insert_neighbour(indices[row], distances[row], filled, j, measure_distance(data, row, j))
@@ -87,8 +87,8 @@ def _select_by_bounds(
     return n_summed
 
 
-def make_room(products: npt.NDArray[Any], k: int) -> Room:
-    """Give the kernels room to find k neighbours in, by (b, n) products such as these."""
+def make_scratch(products: npt.NDArray[Any], k: int) -> Scratch:
+    """Give the kernels scratch buffers to find k neighbours in, by (b, n) products such as these."""
     n, dtype = products.shape[-1], products.dtype
     n_groups = max(MIN_GROUPS, GROUPS_PER_NEIGHBOUR * k)
     return np.empty(n, np.int32), np.empty(n, dtype), np.empty(n_groups, dtype), np.empty(k, dtype)
@@ -96,35 +96,35 @@ def make_room(products: npt.NDArray[Any], k: int) -> Room:
 
 @exact_uncounted
 def gather_candidates(
-    products: npt.NDArray[Any], bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]], row: int, room: Room
+    products: npt.NDArray[Any], bounds: tuple[npt.NDArray[Any], npt.NDArray[Any]], row: int, scratch: Scratch
 ) -> tuple[int, float]:
-    """List the rows that can be among one row's nearest; return how many and the bar that their lower bounds must pass.
+    """List the rows that can be among one row's nearest; return how many, and the threshold for their lower bounds.
 
-    `products` is (n,), `bounds` as in `select_by_bounds`, `room` as `make_room` makes it: its first two arrays hold the
-    candidates and their lower bounds.
+    `products` is (n,), `bounds` as in `select_by_bounds`, `scratch` as `make_scratch` makes it: its first two arrays
+    hold the candidates and their lower bounds.
     """
     least, most = bounds
-    candidates, lows, minima, tops = room
+    candidates, lows, minima, tops = scratch
     widest = most[row] - least[row]  # the own row's share of the uncertainty
-    bar = _bound_nearest(products, most, minima, tops) + widest
+    threshold = _bound_nearest(products, most, minima, tops) + widest
     nearest = tops[:-1]
     nearest[:] = np.inf
     n_candidates = 0
     for start in range(0, len(products), CHUNK):
         found = products[start : start + CHUNK]
-        if not has_near(least[start : start + CHUNK], found, bar):
+        if not has_near(least[start : start + CHUNK], found, threshold):
             continue
         for place in range(len(found)):
             j = start + place
             twice = found[place] + found[place]
             low = least[j] - twice
-            if low <= bar and j != row:
+            if low <= threshold and j != row:
                 candidates[n_candidates] = j
                 lows[n_candidates] = low
                 n_candidates += 1
                 _push(nearest, most[j] - twice)
-                bar = min(bar, nearest[-1] + widest)
-    return n_candidates, bar
+                threshold = min(threshold, nearest[-1] + widest)
+    return n_candidates, threshold
 
 
 @exact_uncounted
@@ -150,15 +150,15 @@ def _bound_nearest(
 
 
 @exact_uncounted
-def has_near(least: npt.NDArray[Any], products: npt.NDArray[Any], bar: float) -> bool:
-    """Tell whether a chunk of rows holds one whose lower bound does not pass the bar.
+def has_near(least: npt.NDArray[Any], products: npt.NDArray[Any], threshold: float) -> bool:
+    """Tell whether a chunk of rows holds one whose lower bound does not pass the threshold.
 
     Most chunks hold none. Written so that it is vectorised: .35 ns a row instead of 1.3 with a sum in place of the
     `or`, an index into the whole array in place of a slice, or 2 p, which is float64, in place of p + p.
     """
     is_any = False
     for j in range(len(products)):
-        is_any |= least[j] - (products[j] + products[j]) <= bar
+        is_any |= least[j] - (products[j] + products[j]) <= threshold
     return is_any
 
 
@@ -192,7 +192,7 @@ def measure_distance(data: Data, i: int, j: int) -> np.float32:
     """Euclidean distance of two scaled rows, summed in float64.
 
     `data` is (rows, scales, tiny): (n, d) rows, a factor for each, and the squared distance below which float32 rows
-    cannot be told apart, so that it counts as 0.
+    cannot be distinguished, so that it counts as 0.
     """
     rows, scales, tiny = data
     one, two = rows[i], rows[j]

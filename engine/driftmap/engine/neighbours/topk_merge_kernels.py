@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.core.jit import exact_uncounted
-from driftmap.engine.neighbours.topk_kernels import CHUNK, gather_candidates, has_near, make_room, measure_distance
+from driftmap.engine.neighbours.topk_kernels import CHUNK, gather_candidates, has_near, make_scratch, measure_distance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.neighbours.topk_kernels import Data, Lists, Room
+    from driftmap.engine.neighbours.topk_kernels import Data, Lists, Scratch
     from driftmap.engine.types import Int32Array
 
 _RELATIVE = 1.0 + 2.0**-20  # two distances that are one float32 number have squares much nearer than this
@@ -48,8 +48,8 @@ def select_among(
     lists
         indices and distances, (n, k), overwritten in the rows `own`.
     """
-    room = make_room(products, lists[0].shape[1])
-    n_summed: int = _select_among(products, bounds, own, first_column, (data, numbers), lists, room)
+    scratch = make_scratch(products, lists[0].shape[1])
+    n_summed: int = _select_among(products, bounds, own, first_column, (data, numbers), lists, scratch)
     return n_summed
 
 
@@ -61,21 +61,21 @@ def _select_among(
     first_column: int,
     named: tuple[Data, Int32Array],
     lists: Lists,
-    room: Room,
+    scratch: Scratch,
 ) -> int:
     data, numbers = named
     indices, distances = lists
-    candidates, lows, _, _ = room
+    candidates, lows, _, _ = scratch
     n_summed = 0
     for b in range(len(products)):
         row = own[b]
-        n_candidates, bar = gather_candidates(products[b], bounds, row - first_column, room)
+        n_candidates, threshold = gather_candidates(products[b], bounds, row - first_column, scratch)
         indices[row] = -1
         distances[row] = np.inf
         indices[row, 0] = numbers[row]
         distances[row, 0] = 0.0
         for c in range(n_candidates):
-            if lows[c] > bar:
+            if lows[c] > threshold:
                 continue
             j = first_column + candidates[c]
             n_summed += insert_measured(data, numbers, row, j, lists)
@@ -141,7 +141,7 @@ def add_rows(
     numbers: Int32Array,
     lists: Lists,
 ) -> int:
-    """Put the rows `own` into the lists of other rows whose bar lets them; the other way round from `add_columns`.
+    """Put the rows `own` into the lists of other rows whose threshold lets them: `add_columns` the other way round.
 
     `products` is (b, n), of the rows `own` with all; `targets` are the first and last + 1 of the rows whose lists are
     added to. Bars of -inf keep lists as they are.
@@ -164,7 +164,7 @@ def add_rows(
 
 @exact_uncounted
 def _lets_in(bars: npt.NDArray[Any], products: npt.NDArray[Any], least: float) -> bool:
-    """Tell whether the bar of any of a chunk of rows lets one row in; as `selection.has_near`, the other way round."""
+    """Tell whether any row's threshold in a chunk lets one row in: `has_near` the other way round."""
     is_any = False
     for row in range(len(products)):
         is_any |= least - (products[row] + products[row]) <= bars[row]

@@ -14,7 +14,7 @@ from driftmap.engine.core.jit import exact_uncounted
 from driftmap.engine.neighbours.topk_kernels import gather_candidates, insert_neighbour
 
 if TYPE_CHECKING:
-    from driftmap.engine.neighbours.topk_kernels import Lists, Room
+    from driftmap.engine.neighbours.topk_kernels import Lists, Scratch
     from driftmap.engine.types import Float32Array, Int32Array
 
 Float64Array = npt.NDArray[np.float64]
@@ -29,7 +29,7 @@ def select_sparse(
     bounds: tuple[Float64Array, Float64Array],
     tiny: float,
     lists: Lists,
-    work: tuple[Float64Array, Room],
+    work: tuple[Float64Array, Scratch],
 ) -> None:
     """Find the exact k nearest rows of every row.
 
@@ -47,25 +47,25 @@ def select_sparse(
     lists
         indices and distances, (n, k), filled: ascending, ties by index, the row itself first.
     work
-        (n,) for a row's products, and what `selection.make_room` makes.
+        (n,) for a row's products, and what `selection.make_scratch` makes.
     """
     indptr, features, values = rows
     by_indptr, by_rows, by_values = turned
     indices, distances = lists
-    products, room = work
-    candidates, lows, _, _ = room
+    products, scratch = work
+    candidates, lows, _, _ = scratch
     for row in range(len(indices)):
         products[:] = 0.0
         for e in range(indptr[row], indptr[row + 1]):
             value = values[e]
             for other in range(by_indptr[features[e]], by_indptr[features[e] + 1]):
                 products[by_rows[other]] += value * by_values[other]
-        n_candidates, bar = gather_candidates(products, bounds, row, room)
+        n_candidates, threshold = gather_candidates(products, bounds, row, scratch)
         indices[row, 0] = row
         distances[row, 0] = 0.0
         filled = 1
         for c in range(n_candidates):
-            if lows[c] <= bar:
+            if lows[c] <= threshold:
                 distance = measure_sparse_distance(rows, tiny, row, candidates[c])
                 filled = insert_neighbour(indices[row], distances[row], filled, candidates[c], distance)
 

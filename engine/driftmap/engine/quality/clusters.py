@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Float64Array = npt.NDArray[np.float64]
 
 MIN_ROWS = 4
-"""Rows below which nothing is an island, and by which no split or merge is told."""
+"""Minimum number of rows for an island, a split or a merge."""
 MIN_SHARE = 0.15
 """Share of a label's rows below which a piece is a straggler, and of an island's rows that make a split or merge."""
 _MIN_GAP = 0.1

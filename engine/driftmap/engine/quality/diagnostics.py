@@ -21,14 +21,14 @@ _SMALLEST = 1e-12
 
 
 class Move(NamedTuple):
-    """One row's way from a window to the next."""
+    """One row's displacement from a window to the next."""
 
     old_row: int
     new_row: int
     distance: float
     """How far it moved, in units of the layout."""
     own: float
-    """How far it moved against its neighbours: length of its way less the mean way of its neighbours."""
+    """How far it moved against its neighbours: length of its displacement less their mean displacement."""
 
 
 def measure_windows(
@@ -90,8 +90,8 @@ def measure_alignment(
     """Sum the alignment term of two neighbouring windows: J |y - y'|^2 / 2 over related rows."""
     rows = np.flatnonzero(relation >= 0)
     weights = alignment_weights(old_graph, new_graph, relation)[rows].astype(np.float64)
-    ways = np.asarray(old, np.float64)[rows] - np.asarray(new, np.float64)[relation[rows]]
-    squared = (ways**2).sum(axis=1)
+    deltas = np.asarray(old, np.float64)[rows] - np.asarray(new, np.float64)[relation[rows]]
+    squared = (deltas**2).sum(axis=1)
     return float(np.nansum(weights * squared) / 2)
 
 
@@ -113,21 +113,21 @@ def find_movers(graph: FuzzyGraph, old: npt.ArrayLike, new: npt.ArrayLike, relat
     -------
     list[Move]
         The rows that moved most against their related neighbours, most first. A row without such neighbours counts
-        with its whole way.
+        with its whole displacement.
     """
     from scipy.sparse import csr_array
 
     before, after = np.asarray(old, np.float64), np.asarray(new, np.float64)
-    ways = np.zeros_like(before)
+    deltas = np.zeros_like(before)
     rows = np.flatnonzero(relation >= 0)
-    ways[rows] = after[relation[rows]] - before[rows]
+    deltas[rows] = after[relation[rows]] - before[rows]
     is_known = np.zeros(len(before), dtype=bool)
-    is_known[rows] = np.isfinite(ways[rows]).all(axis=1)
-    ways[~is_known] = 0
+    is_known[rows] = np.isfinite(deltas[rows]).all(axis=1)
+    deltas[~is_known] = 0
     matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(len(before), len(before)))
     weight = matrix @ is_known.astype(np.float64)
-    mean = (matrix @ ways) / np.maximum(weight, _SMALLEST)[:, None]
-    own = np.linalg.norm(ways - mean, axis=1)
+    mean = (matrix @ deltas) / np.maximum(weight, _SMALLEST)[:, None]
+    own = np.linalg.norm(deltas - mean, axis=1)
     known = np.flatnonzero(is_known)
     ranked = known[np.argsort(-own[known], kind="stable")[:n]].tolist()
-    return [Move(row, int(relation[row]), float(np.linalg.norm(ways[row])), float(own[row])) for row in ranked]
+    return [Move(row, int(relation[row]), float(np.linalg.norm(deltas[row])), float(own[row])) for row in ranked]

@@ -29,7 +29,7 @@ def as_relation(given: object, n_old: int, n_new: int, name: str = "relation") -
     ----------
     given
         A dict {old row: new row}; an (m, 2) integer array of (old row, new row); or an (n_old,) integer array with the
-        new row of each old row, -1 where it has none. Any of them may be empty. Pairs and (n_old,) are told apart by
+        new row of each old row, -1 where it has none. Any of them may be empty. Pairs and (n_old,) are distinguished by
         the number of dimensions alone.
     n_old, n_new
         Rows of the older and of the newer window.

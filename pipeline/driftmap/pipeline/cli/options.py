@@ -32,7 +32,7 @@ SOURCE_OPTIONS = (
     Option(
         "id",
         str,
-        "Column that says what a row is about; the same id in two windows ties those rows. Once in a window.",
+        "Column that says what a row is about; the same id in two windows relates those rows. Once in a window.",
         "COLUMN",
     ),
     Option(
@@ -84,7 +84,7 @@ WINDOW_OPTIONS = (
         click.Choice(["skip", "refuse"]),
         "Leave out windows of fewer than two rows, and say so, or refuse them.  [default: skip]",
     ),
-    Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing ties their maps."),
+    Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing relates their maps."),
 )
 
 

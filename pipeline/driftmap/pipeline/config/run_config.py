@@ -286,7 +286,7 @@ class RunConfig(_Settings):
 
     @property
     def is_exchanged(self) -> bool:
-        """Whether blocks are laid out side by side."""
+        """Whether blocks are laid out in parallel."""
         return self.layout.layout == "exchange"
 
     def take_layout(self, other: RunConfig) -> Self:
@@ -380,7 +380,7 @@ def _explain_one(name: str, detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{name} is missing"
     if detail["type"] == "extra_forbidden":
-        return f"{name} is no option"
+        return f"unknown option {name}"
     expected = message.replace("Input should be", "it should be", 1)
     return f"{name} is {_show(detail['input'])}; {expected}"
 

@@ -76,7 +76,7 @@ def parse_duration(text: str) -> Duration:
     units = [*FIXED_UNITS, *CALENDAR_UNITS]
     if match is None or match[2] not in units or int(match[1]) == 0:
         raise ConfigError(
-            f"{text!r} is no length of time; a whole number and a unit were expected, such as 30D, 12h or 1M "
+            f"{text!r} is not a length of time; a whole number and a unit were expected, such as 30D, 12h or 1M "
             "(s, min, h, D days, W weeks, M months, Y years)"
         )
     duration = Duration(int(match[1]), match[2])

@@ -32,7 +32,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        When the file is missing, is no TOML, or holds tables.
+        When the file is missing, is not TOML, or holds tables.
     """
     file = Path(path).expanduser()
     try:
@@ -40,7 +40,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; name a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML that can be read: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for name, value in options.items():
         if isinstance(value, dict) and name != "metric_kwds":
             raise ConfigError(f"{path}: {name!r} is a table; the options are flat, such as: n_neighbors = 15")

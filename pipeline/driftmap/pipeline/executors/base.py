@@ -49,7 +49,7 @@ class WorkerLimit(NamedTuple):
     """Tasks that run in one worker at a time."""
     n_bytes: int
     """Memory of one worker."""
-    cure: str
+    remedy: str
     """How to give workers more."""
 
 

@@ -102,16 +102,16 @@ def _load_authority(home: Path) -> Authority | None:
     place = home / AUTHORITY_FOLDER
     if not any((place / name).exists() for name in (CA_FILE, KEY_FILE)):
         return None
-    anew = "name another folder to make a new one"
+    advice = "name another folder to make a new one"
     try:
         certificate = x509.load_pem_x509_certificate((place / CA_FILE).read_bytes())
         key = load_pem_private_key((place / KEY_FILE).read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        raise SecurityError(f"the authority in {place} cannot be read ({error}); {anew}") from error
+        raise SecurityError(f"the authority in {place} cannot be read ({error}); {advice}") from error
     if not isinstance(key, EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise SecurityError(f"the authority's key in {place} does not belong to its certificate; {anew}")
+        raise SecurityError(f"the authority's key in {place} does not belong to its certificate; {advice}")
     if certificate.not_valid_after_utc <= _now():
-        raise SecurityError(f"the authority in {place} expired on {certificate.not_valid_after_utc:%Y-%m-%d}; {anew}")
+        raise SecurityError(f"the authority in {place} expired on {certificate.not_valid_after_utc:%Y-%m-%d}; {advice}")
     return Authority(certificate, key)
 
 

@@ -93,8 +93,8 @@ class Workplace:
             return None
         if self.scheduler is None:
             n_workers = self.workers or count_cores()
-            cure = "raise worker_memory" + (", start fewer workers" if n_workers > 1 else "")
-            return WorkerLimit(n_workers, 1, self.worker_bytes, cure)
+            remedy = "raise worker_memory" + (", start fewer workers" if n_workers > 1 else "")
+            return WorkerLimit(n_workers, 1, self.worker_bytes, remedy)
         from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
 
         return find_worker_limit(self.scheduler)

@@ -44,13 +44,13 @@ def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | 
     if not limited:
         return None
     least = min(limited, key=lambda worker: worker["memory_limit"] / worker["nthreads"])
-    cure = "give workers more (dask worker --memory-limit) or fewer threads (--nthreads)"
-    return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), cure)
+    remedy = "give workers more (dask worker --memory-limit) or fewer threads (--nthreads)"
+    return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), remedy)
 
 
 @contextmanager
 def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
-    """Give the client of a scheduler; one that is made here is closed, and is heard of only by our own errors."""
+    """Give the client of a scheduler; a client created here is closed, and its log output silenced."""
     if isinstance(scheduler, Client):
         yield scheduler
         return

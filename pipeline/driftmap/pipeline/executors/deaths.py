@@ -17,8 +17,10 @@ def explain_deaths(client: Client, name: str, beside: list[str], error: KilledWo
     events = client.get_events("worker-restart-memory") or ()
     over = [event["rss"] for _, event in events if event["worker"] == worker.address]
     others = f" (or one of those sent with it: {name_some(beside)})" if beside else ""
-    cure = "give workers more memory, use fewer of them, or make windows smaller"
+    remedy = "give workers more memory, use fewer of them, or make windows smaller"
     if not over:
-        return f"{name}: each worker that tried it died, most likely out of memory{others}; {cure}"
+        return f"{name}: each worker that tried it died, most likely out of memory{others}; {remedy}"
     taken = f"{format_size(over[-1])} of {format_size(worker.memory_limit)}"
-    return f"{name}: each worker that tried it was stopped for taking more memory than it may, {taken}{others}; {cure}"
+    return (
+        f"{name}: each worker that tried it was stopped for taking more memory than it may, {taken}{others}; {remedy}"
+    )

@@ -49,7 +49,7 @@ def start_fork_server() -> str:
 
     try:
         with hold_interrupts(), keep_environment((*_ENVIRONMENT, *THREAD_VARIABLES)):
-            # Every worker is told how many threads it has as it is prepared.
+            # The number of threads of each worker is set as it is prepared.
             os.environ.update({**_ENVIRONMENT, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")})
             forkserver.set_forkserver_preload(LOADED_AHEAD)
             forkserver.ensure_running()

@@ -1,4 +1,4 @@
-"""What is to be known of processes: which runs a user's script anew, and what a worker's kernels and threads need.
+"""Worker-process setup: numba cache, thread limits, `__main__` guard.
 
 numba's cache is not safe when two processes write the same folder, so a worker process holds a lock on its own for as
 long as it lives; the next run's workers find the same folders, and compile nothing.
@@ -182,7 +182,7 @@ def claim_numba_cache() -> Path | None:
 def seed_kernels(folder: Path) -> None:
     """Fill a cache folder that has no kernels yet with those in DRIFTMAP_KERNELS, which a container's image may hold.
 
-    They are used where the processor is of the kind that they were compiled on, and else compiled anew.
+    They are used where the processor is of the kind that they were compiled on, and else compiled again.
     """
     seed = os.environ.get(KERNELS_VARIABLE)
     if not seed or not Path(seed).is_dir() or (folder.is_dir() and any(path.is_dir() for path in folder.iterdir())):

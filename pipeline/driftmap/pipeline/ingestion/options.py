@@ -100,7 +100,7 @@ class IngestReport:
     new: list[str] = field(default_factory=list)
     """Labels of the windows that were added."""
     rebuilt: list[str] = field(default_factory=list)
-    """Labels of provisional windows that were built anew: of late rows, or of rows that changed."""
+    """Labels of provisional windows that were built again: of late rows, or of rows that changed."""
     moved: dict[str, float] = field(default_factory=dict)
     """How far each provisional window moved, over the spread of its map."""
     empty: list[str] = field(default_factory=list)

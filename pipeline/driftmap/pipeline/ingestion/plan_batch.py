@@ -97,7 +97,7 @@ class Planner:
     Parameters
     ----------
     store
-        Its log is read anew whenever something is asked.
+        Its log is read again whenever something is asked.
     config
         Of the run.
     feed, parts

@@ -377,7 +377,7 @@ def _read_config(store: Store, source: SourcePlace | None) -> RunConfig:
     if config.source.id is None and config.source.format != "zarr":
         raise ConfigError(
             "the source names no id column; ingestion needs one (id), since numbers of rows change as files come: "
-            "make the store anew with an id"
+            "make the store again with an id"
         )
     return config
 

@@ -1,4 +1,4 @@
-"""Lay out the blocks of a store side by side on an executor: positions go from worker to worker, receipts come back."""
+"""Lay out the blocks of a store in parallel on an executor: positions go from worker to worker, receipts come back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lay_out_side_by_side(
 ) -> None:
     """Lay out every block that the store does not have yet; the graphs of all windows must be there.
 
-    Nothing is durable before a block's last round, so a layout that is stopped begins anew; since it gives the same
+    Nothing is durable before a block's last round, so a layout that is stopped begins again; since it gives the same
     bytes, blocks that were committed are left as they are.
 
     Parameters
@@ -72,11 +72,11 @@ def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
 
 def _make_tasks(store: Store, job: LayoutJob, executor: Executor, **which: Any) -> list[LinkedTask]:
     """Make the tasks of all steps; `which` is for `plan_steps`."""
-    told = Job(store.location, uuid.uuid4().hex, executor.kept_bytes)
+    parameters = Job(store.location, uuid.uuid4().hex, executor.kept_bytes)
     names = _name_blocks(store, job.blocks)
     rounds = plan_rounds(job.settings, range(store.n_windows))
     return [
-        LinkedTask(f"{step.kind} {names[step.block]}, round {step.round}", (told, step), needs, step.block)
+        LinkedTask(f"{step.kind} {names[step.block]}, round {step.round}", (parameters, step), needs, step.block)
         for step, needs in plan_steps(job.blocks, len(rounds), **which)
     ]
 

@@ -1,4 +1,4 @@
-"""One step of one block of those that are laid out side by side, as a plain function; no Dask."""
+"""One step of one block of those that are laid out in parallel, as a plain function; no Dask."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """What every step of one layout is told."""
+    """Parameters of every task of one layout."""
 
     store: Location
     run: str
     """A name of its own for this call: what an earlier one left in a worker's memory is not taken for this one's."""
     kept_bytes: int
-    """How much a worker keeps of blocks that it has read; what does not fit is read anew in every round."""
+    """How much a worker keeps of blocks that it has read; what does not fit is read again in every round."""
 
 
 class Placed(NamedTuple):

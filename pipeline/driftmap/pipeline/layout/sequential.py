@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class LayoutJob(NamedTuple):
-    """What a layout is told, besides the store."""
+    """Parameters of a layout, besides the store."""
 
     blocks: Sequence[Block]
     settings: LayoutSettings
     lookahead: int
     random_state: int
     is_exchanged: bool = False
-    """Whether the blocks are laid out side by side, each again and again, not one after the other."""
+    """Whether the blocks are laid out in parallel, each again and again, not one after the other."""
 
 
 class LaidOut(NamedTuple):

@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 
 class LabelEvent(NamedTuple):
-    """Something that befell a label of a column on the way into a window."""
+    """Something that befell a label of a column from one window to the next."""
 
     kind: str
     """`birth`, `return`, `death`, `split`, `merge` or `turn`."""
@@ -43,7 +43,7 @@ class LabelEvent(NamedTuple):
 
 
 class WindowChange(NamedTuple):
-    """The way from the window before into this one."""
+    """The change from the window before to this one."""
 
     histogram: list[int]
     """Related rows by how far they moved; bins are those of BIN_EDGES."""
@@ -97,23 +97,23 @@ def _compare(
 ) -> WindowChange:
     old, new = maps
     rows = np.flatnonzero(relation >= 0)
-    way = np.linalg.norm(new[relation[rows]].astype(np.float64) - old[rows], axis=1) / spread
-    is_known = np.isfinite(way)
-    rows, way = rows[is_known], way[is_known]
-    histogram = np.bincount(np.searchsorted(BIN_EDGES, way), minlength=len(BIN_EDGES) + 1)
+    moved = np.linalg.norm(new[relation[rows]].astype(np.float64) - old[rows], axis=1) / spread
+    is_known = np.isfinite(moved)
+    rows, moved = rows[is_known], moved[is_known]
+    histogram = np.bincount(np.searchsorted(BIN_EDGES, moved), minlength=len(BIN_EDGES) + 1)
     before = run.facts[t - 1]
     moves = [] if before.pruned else find_movers(store.fuzzy_graph(before.index), old, new, relation, N_MOVERS)
     movers = [(int(run.entities[t][m.new_row]), m.distance / spread, m.own / spread) for m in moves]
     drift = {}
     for number, column in enumerate(run.columns):
         if column.kind == "category":
-            drift[number] = _average(way, column.codes[t][relation[rows]], min(MAX_LABELS, len(column.values)))
+            drift[number] = _average(moved, column.codes[t][relation[rows]], min(MAX_LABELS, len(column.values)))
     return WindowChange(histogram.tolist(), movers, drift, [])
 
 
-def _average(way: Array, labels: Int32Array, n_labels: int) -> list[float | None]:
+def _average(moved: Array, labels: Int32Array, n_labels: int) -> list[float | None]:
     counts = np.bincount(labels, minlength=n_labels)[:n_labels]
-    sums = np.bincount(labels, weights=way, minlength=n_labels)[:n_labels]
+    sums = np.bincount(labels, weights=moved, minlength=n_labels)[:n_labels]
     return [float(total / count) if count else None for total, count in zip(sums, counts, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Small multiples: the maps of all windows side by side, on common axes."""
+"""Small multiples: the maps of all windows next to each other, on common axes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def plot_grid(
     highlight: str | Sequence[object] | None = None,
     title: str | None = None,
 ) -> Any:
-    """Draw the maps of all windows side by side, with the same bounds.
+    """Draw the maps of all windows next to each other, with the same bounds.
 
     Parameters
     ----------

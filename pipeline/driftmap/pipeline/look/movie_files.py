@@ -98,9 +98,9 @@ def write_mp4(path: Path, movie: Movie) -> None:
         except BaseException:
             process.kill()
             raise
-        _, told = process.communicate()
+        _, said = process.communicate()
     if process.returncode:
-        lines = told.decode(errors="replace").strip().splitlines() or ["no message"]
+        lines = said.decode(errors="replace").strip().splitlines() or ["no message"]
         raise PictureError(f"ffmpeg could not write {path.suffix} ({lines[-1]}); try .gif or .webp")
 
 

@@ -1,10 +1,10 @@
 """Make damaged arrays of a store again: only them, and with the same bytes, or not at all.
 
-A graph is built anew from the source. A map is laid out anew with its block, from the positions that the log says its
-windows had before; where those are lost too, the block that they come from is laid out anew in memory first. Maps
+A graph is built again from the source. A map is laid out again with its block, from the positions that the log says its
+windows had before; where those are lost too, the block that they come from is laid out again in memory first. Maps
 that were made later stay as they are, which is right only where the new map equals the lost one: its digest is
 compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out side by
-side all are laid out anew.
+side all are laid out again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.attempts import GraphReceipt
     from driftmap.pipeline.store.verify import Damage
 
-ADVICE = "restore the store from a copy, or make it anew under another name"
+ADVICE = "restore the store from a copy, or make it again under another name"
 
 
 def build_again(
@@ -75,14 +75,14 @@ def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[Gr
         changed = [array for array, digest in known.items() if now.get(array) != digest]
         if changed and store.state()[index].layout_attempt is not None:
             raise StoreError(
-                f"{lost[index]}. Built anew, {', '.join(changed)} came out otherwise than before, on another machine "
+                f"{lost[index]}. Built again, {', '.join(changed)} came out otherwise than before, on another machine "
                 f"or with other versions of numpy or numba; the maps were made of what is lost: {ADVICE}"
             )
         store.commit_repair("rebuilt", {"receipt": receipt, "replaces": {str(index): lost[index].attempt}})
 
 
 def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> None:
-    """Lay the maps that are damaged out anew; graphs are whole.
+    """Lay the maps that are damaged out again; graphs are whole.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class _Layouts:
                 self._others[payload["attempt"]] = commit.kind
 
     def make(self, name: str) -> Mapping[int, Float32Array]:
-        """Lay out anew what an attempt holds, or held; the last few are remembered."""
+        """Lay out again what an attempt holds, or held; the last few are remembered."""
         if name in self._places:
             return self._places[name]
         if name not in self._made:
@@ -188,7 +188,7 @@ class _Layouts:
                     continue
             if not is_same:
                 raise StoreError(
-                    f"laid out anew, the map of window {labels[index]!r} comes out otherwise than before, on another "
+                    f"laid out again, the map of window {labels[index]!r} comes out otherwise than before, on another "
                     "machine or with other versions of numpy or numba, and later maps were made from it"
                 )
 

@@ -1,4 +1,4 @@
-"""The work on a run's store: damage repaired, graphs built, blocks laid out, and word of how far it has come."""
+"""Runs the stages of a run and reports progress."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class RunWork:
     def _fit_tasks(self, missing: list[WindowPlan]) -> None:
         planned, limit = self._planned, self._place.find_limit()
         fitted = fit_tasks(planned.estimate, self._source, planned.config, missing, limit)
-        # Where all windows fit, no task need reckon what its own takes.
+        # Where all windows fit, no task needs to estimate its own size.
         self._max_bytes = share_task_bytes(limit) if fitted.windows_in_blocks else None
         self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
 

@@ -16,7 +16,7 @@ MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
 MAX_SIDE_CORE_WINDOWS = 8
-"""Longest core that is chosen for blocks side by side: each worker should have some."""
+"""Longest core that is chosen for blocks in parallel: each worker should have some."""
 
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
 # a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
@@ -74,7 +74,7 @@ def plan_blocks(n_windows: int, block_windows: int, lookahead: int, reach: int) 
 
 
 def plan_side_blocks(n_windows: int, block_windows: int, reach: int) -> list[Block]:
-    """Cut a run into blocks that are laid out side by side; their cores partition the windows, in even lengths.
+    """Cut a run into blocks that are laid out in parallel; their cores partition the windows, in even lengths.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def choose_block_windows(
     n_neighbors, n_components
         Neighbours of a row; components of the maps.
     lookahead, reach
-        As in `plan_blocks`; of blocks side by side, `reach` windows are read after a core too.
+        As in `plan_blocks`; of blocks in parallel, `reach` windows are read after a core too.
     at_most
         Longest core that is chosen.
 

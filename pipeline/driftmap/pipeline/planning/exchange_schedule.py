@@ -1,4 +1,4 @@
-"""Blocks side by side -> steps of work, which of them need which, and in what order they are best sent (pure)."""
+"""Blocks in parallel -> steps of work, which of them need which, and in what order they are best sent (pure)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ COORDINATOR_BYTES = 570 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
 what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
 SIDE_WORKER_BYTES = COORDINATOR_BYTES
-"""A worker process that lays blocks out side by side with others, beside its blocks."""
+"""A worker process that lays blocks out in parallel with others, beside its blocks."""
 LIMIT_SHARE = 0.9
 """Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
 
@@ -62,7 +62,7 @@ class Estimate:
     """Of the coordinator's process at its peak."""
     store_bytes: int
     block_bytes: int = 0
-    """Of the largest block, where workers lay blocks out side by side; else the coordinator has it."""
+    """Of the largest block, where workers lay blocks out in parallel; else the coordinator has it."""
     windows_in_blocks: int = 0
     """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
     row_blocks: int = 0
@@ -101,7 +101,7 @@ def share_task_bytes(limit: WorkerLimit | None) -> int | None:
 def fit_tasks(
     estimate: Estimate, source: Source, config: RunConfig, windows: Sequence[WindowPlan], limit: WorkerLimit | None
 ) -> Estimate:
-    """Reckon with the memory of workers: what does not fit is searched in blocks of rows, or refused.
+    """Apply the workers' memory limit: what does not fit is searched in blocks of rows, or refused.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimi
     fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
     raise PlanError(
         f"the largest block takes {format_size(need)} in a worker{several}, which has {format_size(limit.n_bytes)} and "
-        f"may fill {LIMIT_SHARE - KEPT_SHARE:.0%} of it with what it works on; lower {fewer}, or {limit.cure}"
+        f"may fill {LIMIT_SHARE - KEPT_SHARE:.0%} of it with what it works on; lower {fewer}, or {limit.remedy}"
     )
 
 
@@ -184,7 +184,7 @@ def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimi
         why = ""
     return (
         f"the graph of window {label!r} takes {format_size(need)} in a worker{several}, which has "
-        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.cure}, or make windows "
+        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.remedy}, or make windows "
         "smaller"
     )
 

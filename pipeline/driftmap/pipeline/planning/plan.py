@@ -99,7 +99,7 @@ class Plan:
 def make_plan(
     source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None = None
 ) -> Plan:
-    """Cut a source into windows and blocks, and reckon what they take; see `coordinator.plan`.
+    """Cut a source into windows and blocks, and estimate what they take; see `coordinator.plan`.
 
     `limit` is what workers have: those that lay blocks out are to have room for them.
     """

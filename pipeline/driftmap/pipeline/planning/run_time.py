@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 GRAPH_ROWS = 8_000
-"""Rows of the largest graph that is built to measure; that of a window with more is reckoned from it."""
+"""Rows of the largest graph that is built to measure; that of a window with more is estimated from it."""
 LAYOUT_ROWS = 2_000
 """Rows of each of two windows that are laid out."""
 START_SECONDS = 5.0
@@ -43,7 +43,7 @@ class Duration(NamedTuple):
 def estimate_duration(
     source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], n_at_once: int
 ) -> Duration:
-    """Measure on some rows of the source, and reckon for the whole.
+    """Measure on some rows of the source, and estimate for the whole.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Readable(Protocol):
 
 
 def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
-    """Reckon what the graph of a window takes, read in blocks where it does not fit as a whole and does so.
+    """Estimate what the graph of a window takes, read in blocks where it does not fit as a whole and does so.
 
     Parameters
     ----------

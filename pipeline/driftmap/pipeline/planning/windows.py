@@ -116,7 +116,7 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     n_neighbors
         The last window in time needs so many rows, or it is left out as not filled yet.
     reach
-        The alignment reach: how many windows apart two may be to be tied by a shared row or id. None: any number.
+        The alignment reach: how many windows apart two may be to be related by a shared row or id. None: any number.
 
     Returns
     -------
@@ -384,7 +384,7 @@ def _refuse_ids(cuts: _Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> 
     if not is_tied:
         near = "" if reach >= n_windows else f" within {reach} of each other"
         raise PlanError(
-            f"no two windows{near} share an id, so nothing ties their maps; name the column (id) whose values come "
+            f"no two windows{near} share an id, so nothing relates their maps; name the column (id) whose values come "
             "again in later windows, or allow_unrelated to have maps that cannot be compared"
         )
     return shared
@@ -407,14 +407,14 @@ def _refuse_apart(cuts: _Cuts, rule: WindowRule) -> Int64Array:
     shared = np.concatenate([[0], np.maximum(cuts.highs[:-1] - cuts.lows[1:], 0)]).astype(np.int64)
     if rule.allow_unrelated or len(cuts.labels) == 1 or bool(shared.any()):
         return shared
-    cure = ""
+    remedy = ""
     if rule.window is not None:
-        cure = f", make stride ({rule.stride or rule.window}) shorter than window ({rule.window})"
+        remedy = f", make stride ({rule.stride or rule.window}) shorter than window ({rule.window})"
     elif rule.rows is not None:
-        cure = f", make row_stride ({rule.row_stride or rule.rows}) less than rows ({rule.rows})"
+        remedy = f", make row_stride ({rule.row_stride or rule.rows}) less than rows ({rule.rows})"
     raise PlanError(
-        f"no two windows share a row, and there is no id column, so nothing ties their maps; name one (id){cure}, or "
-        "allow_unrelated to have maps that cannot be compared"
+        f"no two windows share a row, and there is no id column, so nothing relates their maps; name one (id){remedy}, "
+        "or allow_unrelated to have maps that cannot be compared"
     )
 
 

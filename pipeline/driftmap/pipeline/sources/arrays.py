@@ -54,7 +54,7 @@ class WindowArrays:
     vectors: Sequence[npt.ArrayLike]
     """Per window (n, d)."""
     ids: Sequence[npt.ArrayLike] | None = None
-    """Per window (n,); the same id in two windows ties these rows."""
+    """Per window (n,); the same id in two windows relates these rows."""
     labels: Sequence[npt.ArrayLike] | None = None
     """Per window (n,), to colour by; kept as the label column `label`."""
     names: Sequence[str] | None = None
@@ -86,7 +86,7 @@ class ArraySource:
     digest
         Of the arrays, where it is known; computed otherwise.
     facts
-        What the types of key columns told.
+        What the types of key columns say.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class ArraySource:
         return {name: np.array(self._table.keys[name][rows]) for name in names}
 
     def describe_key(self, name: str) -> KeyFacts:
-        """Say what the type of a key column told; see `Source`."""
+        """Say what the type of a key column says; see `Source`."""
         return self._facts.get(name, KeyFacts())
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:

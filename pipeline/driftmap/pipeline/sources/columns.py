@@ -143,10 +143,10 @@ def _refuse_missing(column: pa.ChunkedArray, name: str) -> None:
 def _read_times(array: pa.Array, name: str) -> Column:
     if pt.is_timestamp(array.type) or pt.is_date(array.type):
         return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
-    cure = "pandas.to_datetime(column, unit='s')" if pt.is_integer(array.type) else "pandas.to_datetime(column)"
+    remedy = "pandas.to_datetime(column, unit='s')" if pt.is_integer(array.type) else "pandas.to_datetime(column)"
     raise SourceError(
         f"time column {name!r} holds {array.type}, not times; dates or timestamps were expected: convert it, such as "
-        f"with {cure}, or make windows by its values (by) or by rows (rows)"
+        f"with {remedy}, or make windows by its values (by) or by rows (rows)"
     )
 
 

@@ -47,7 +47,7 @@ class SourcePlace(Location):
         return self._text.rpartition("/")[2]
 
     def list_stamps(self) -> list[FileStamp]:
-        """List the files below a folder, in the order of their names, which are told from there."""
+        """List the files below a folder, in the order of their names, relative to it."""
         if self.is_local:
             names = [file.relative_to(self.folder).as_posix() for file in self.folder.rglob("*") if file.is_file()]
             return self.stamp_files(sorted(names))

@@ -1,4 +1,4 @@
-"""From what a user gives, or a worker is told, to an opened source."""
+"""Opens sources: from a user's argument, or from a source's specification on a worker."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def open_source(spec: SourceSpec) -> Source:
 
 
 @lru_cache(maxsize=2)
-def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files anew
+def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files again
     # A worker builds many windows of one source: the footers of its files are read once.
     from driftmap.pipeline.sources.parquet import ParquetSource
 

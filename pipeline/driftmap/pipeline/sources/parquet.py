@@ -180,7 +180,7 @@ class ParquetSource:
         return ColumnFacts(nulls, find_spreads((f.metadata for f in self._fragments), self._vectors.names))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Tell when a file was added, removed or written anew."""
+        """Tell when a file was added, removed or written again."""
         return {"format": "parquet", "rows": self.n_rows, **describe_stamps(self._stamps)}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
@@ -282,7 +282,7 @@ class ParquetSource:
         buffer = max(MIN_BUFFER_BYTES, self._buffer_bytes // max(1, sizes.n_leaves))
         begin = 0
         try:
-            # One thread and nothing ahead: workers read side by side.
+            # One thread and nothing ahead: workers read in parallel.
             with pq.ParquetFile(
                 fragment.path,
                 metadata=fragment.metadata,

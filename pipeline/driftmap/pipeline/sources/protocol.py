@@ -52,7 +52,7 @@ class ColumnFacts(NamedTuple):
     nulls: Mapping[str, int] = MappingProxyType({})
     """Missing values of the columns that have some."""
     spreads: Mapping[str, float] = MappingProxyType({})
-    """Of columns of single numbers: largest less least value, where it is told."""
+    """Of columns of single numbers: largest less least value, where it is known."""
 
 
 @runtime_checkable

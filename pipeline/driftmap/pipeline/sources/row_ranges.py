@@ -44,7 +44,7 @@ def refuse_outside(rows: Int64Array, n_rows: int, path: str) -> None:
     """
     if len(rows) == 0 or rows[0] < 0 or rows[-1] >= n_rows:
         what = f"rows {rows[0]} to {rows[-1]}" if len(rows) else "no rows"
-        raise SourceError(f"{what} of {path or 'the source'} were asked for, which has {n_rows:,}; plan anew")
+        raise SourceError(f"{what} of {path or 'the source'} were asked for, which has {n_rows:,}; plan again")
 
 
 def name_some(things: list[str]) -> str:

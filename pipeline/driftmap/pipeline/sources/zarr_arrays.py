@@ -110,10 +110,10 @@ def _read_node_type(location: Location) -> str | None:
         if location.has(name):
             return node_type
     try:
-        told = json.loads(location.read("zarr.json") or b"null")["node_type"]
+        kind = json.loads(location.read("zarr.json") or b"null")["node_type"]
     except (ValueError, KeyError, TypeError):
         return None
-    return told if isinstance(told, str) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _shown(location: Location) -> str:

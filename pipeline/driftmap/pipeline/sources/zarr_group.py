@@ -34,7 +34,7 @@ SPAN_ROWS = 65_536
 """Most rows that are read at once to pick scattered ones from them, where chunks are not longer."""
 
 N_CHUNKS_AT_ONCE = 10
-"""Chunks that zarr reads side by side, unless it is told otherwise."""
+"""Chunks that zarr reads in parallel, unless set otherwise."""
 
 _UNITS = {"days": "D", "hours": "h", "minutes": "m", "seconds": "s", "milliseconds": "ms", "microseconds": "us"}
 _SINCE = re.compile(
@@ -123,7 +123,7 @@ class ZarrSource:
         return ColumnFacts()
 
     def fingerprint(self) -> dict[str, Any]:
-        """Tell when a file of the arrays was added, removed or written anew."""
+        """Tell when a file of the arrays was added, removed or written again."""
         stamps: list[FileStamp] = []
         for name in (self._vectors_name, *self._columns):
             below = sorted(self._root.below(name).list_stamps(), key=lambda stamp: stamp.path.split("/"))

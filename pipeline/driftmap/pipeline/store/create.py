@@ -21,7 +21,7 @@ def prepare_location(path: str | Path | Location) -> Location:
     Raises
     ------
     StoreError
-        When something that is no unfinished store is there.
+        When something other than an unfinished store is there.
     """
     location = Location(path)
     if location.is_local and location.exists() and not location.folder.is_dir():

@@ -47,10 +47,15 @@ class Form(NamedTuple):
             When it is anything else.
         """
         try:
-            told = json.loads(metadata)
-            chunk_shape = tuple(map(int, told["chunk_grid"]["configuration"]["chunk_shape"]))
-            form = cls(tuple(map(int, told["shape"])), np.dtype(told["data_type"]), chunk_shape, told["attributes"])
-            is_ours = [codec["name"] for codec in told["codecs"]] == _CODECS and form.dtype.kind in FILL_VALUES
+            described = json.loads(metadata)
+            chunk_shape = tuple(map(int, described["chunk_grid"]["configuration"]["chunk_shape"]))
+            form = cls(
+                tuple(map(int, described["shape"])),
+                np.dtype(described["data_type"]),
+                chunk_shape,
+                described["attributes"],
+            )
+            is_ours = [codec["name"] for codec in described["codecs"]] == _CODECS and form.dtype.kind in FILL_VALUES
             # Chunks are of whole rows; of an axis without length they are 1 wide.
             is_cut = form.shape[1:] == tuple(
                 0 if not n else m for n, m in zip(form.shape[1:], chunk_shape[1:], strict=True)

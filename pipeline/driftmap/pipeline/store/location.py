@@ -148,7 +148,7 @@ class Location:
         return True
 
     def create_all(self, files: Mapping[str, bytes]) -> bool:
-        """Write new files, side by side where each takes a journey over the network; False where one was there."""
+        """Write new files, in parallel where each takes a journey over the network; False where one was there."""
         if self.is_local:
             with self._explain("written"):
                 try:

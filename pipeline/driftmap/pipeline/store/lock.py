@@ -2,7 +2,7 @@
 
 The lock is a row of numbered files, `lock/00000007.json`, created once like commits; the highest number holds the
 store, until its file says that it was released. So of two processes that find a holder dead at once, one gets the next
-number and the other looks again. The holder writes its file anew every few seconds, as a sign of life.
+number and the other looks again. The holder writes its file again every few seconds, as a heartbeat.
 
 On the holder's own machine a process that is gone is dead at once. Elsewhere, clocks are not trusted to call it dead:
 one whose last sign is old is watched for a while, and dead when no new one comes. A process that was only stopped, and
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FOLDER = "lock"
 
 BEAT_SECONDS = 10.0
-"""Time between two signs of life."""
+"""Time between two heartbeat."""
 
 LEASE_SECONDS = 60.0
 """A last sign younger than this, by the clocks, is believed: kernels may keep a process from giving one that long."""
@@ -71,7 +71,7 @@ class StoreLock:
         Parameters
         ----------
         look
-            Look at the store; else say what the last sign of life found.
+            Look at the store; else say what the last heartbeat found.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class StoreLock:
         """
         if self._is_lost or (look and self._look()):
             raise StoreError(
-                f"another process took over the store {self._location}, since this one gave no sign of life for "
+                f"another process took over the store {self._location}, since this one gave no heartbeat for "
                 f"{LEASE_SECONDS:.0f} s; nothing is harmed: let the other one go on"
             )
 
@@ -114,7 +114,7 @@ def hold_lock(location: Location, *, command: str | None = None, wait_seconds: f
     location
         Where the store lies; prepared by `prepare_location` where there is none yet.
     command
-        What holds it, as others are told; the command line of this process when left out.
+        What holds it, as shown to others; the command line of this process when left out.
     wait_seconds
         How long to wait for another holder to be done.
 

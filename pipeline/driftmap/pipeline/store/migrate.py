@@ -1,6 +1,6 @@
 """Bring a store of an older format to the newest one.
 
-A step from one version to the next writes what the next one needs beside what is there, and is told to the log by a
+A step from one version to the next writes what the next one needs beside what is there, and is recorded in the log by a
 commit `migrated`, from which on older versions of driftmap refuse the store. Nothing needs one yet: version 1 is the
 only format there is, since whatever was added to it so far can be left out.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.location import Location
 
 STEPS: Mapping[int, Callable[[Store], None]] = {}
-"""By version, what brings a store from it to the next. A step may have been killed half-way and is then done anew."""
+"""By version, what brings a store from it to the next. A step may have been killed half-way and is then done again."""
 
 
 def migrate_store(
@@ -59,7 +59,7 @@ def migrate_store(
             step = steps.get(store.version)
             if step is None:
                 raise StoreError(
-                    f"no step leads on from format {store.version}, which {store.path} has; make the store anew"
+                    f"no step leads on from format {store.version}, which {store.path} has; make the store again"
                 )
             step(store)
             store.commit_repair(MIGRATED, {"version": store.version + 1})

@@ -1,4 +1,4 @@
-"""Bound what a store holds: graphs of old windows, on request their maps, older generations, and what no log names."""
+"""Prune a store: old graphs, optionally maps, old generations, orphaned files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def prune(
 ) -> PruneReport:
     """Remove what a store does not need: older generations, superseded maps, and what kills left behind.
 
-    Final windows keep their maps, and the windows that the next ones are tied to keep everything.
+    Final windows keep their maps, and the windows that the next ones are related to keep everything.
 
     Parameters
     ----------

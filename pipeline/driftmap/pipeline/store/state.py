@@ -94,7 +94,7 @@ class StoreState:
             self.n_blocks_done = n_layouts
         if commit.kind == "reopen":
             self.index_by_label = {window.label: window.index for window in self.windows}
-        elif commit.kind == "ingest":  # one by one: made anew for each, a log of 1,000 windows would take a second
+        elif commit.kind == "ingest":  # one by one: made again for each, a log of 1,000 windows would take a second
             numbers = [built["receipt"]["index"] for built in commit.payload["windows"]]
             self.index_by_label |= {self.windows[index].label: index for index in numbers}
 

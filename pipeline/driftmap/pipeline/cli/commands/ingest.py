@@ -11,7 +11,7 @@ from driftmap.pipeline.cli.options import collect_place, place_options
 
 _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
-    "rebuilt": "window {window!r} built anew of late or changed rows: {rows:,} now",
+    "rebuilt": "window {window!r} built again of late or changed rows: {rows:,} now",
     "empty": "left out as empty: {windows}",
     "skipped": "window {window!r} skipped: {reason}",
     "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
@@ -26,7 +26,7 @@ _EVENTS = {
 @click.option("--source", metavar="PATH", help="Where the data are now, when they were moved.")
 @click.option("--grace", metavar="TIME", help="How long after a window's end its rows may still come, such as 2h.")
 @click.option("--clock", is_flag=True, help="Let time pass by the clock, not by the newest time stamp of the rows.")
-@click.option("--complete", is_flag=True, help="Nothing more comes of what is there: take the last window as it is.")
+@click.option("--complete", is_flag=True, help="Treat the source as complete: also ingest the last, still open window.")
 @click.option("--reopen", is_flag=True, help="Go back to before the first window that misses late rows.")
 @click.option("--reopen-from", metavar="LABEL", help="Go back to before this window: it is damaged, or was rewritten.")
 @click.option(
@@ -53,7 +53,7 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
 
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
     never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
-    rows come next would depend on the order in which files arrive. A provisional window is built anew when late rows
+    rows come next would depend on the order in which files arrive. A provisional window is built again when late rows
     come, or when its files are rewritten with other vectors or labels. Empty windows are left out, and reported.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """

@@ -40,7 +40,7 @@ def plot() -> None:
     """Draw the maps of a store as a picture; needs what `pip install 'driftmap[plot]'` brings."""
 
 
-@plot.command(short_help="All windows side by side.")
+@plot.command(short_help="All windows next to each other.")
 @_picture(".png, .svg or .pdf")
 @click.option("--shared", is_flag=True, help="Grey out rows whose id was not in the window before.")
 @click.option("--highlight", multiple=True, metavar="ID", help="An id to mark in every window; several times for more.")
@@ -48,7 +48,7 @@ def plot() -> None:
 def grid(
     store: str, output: str, highlight: tuple[str, ...], title: str | None, *, shared: bool, **chosen: Any
 ) -> None:
-    """Draw the maps of all windows of STORE side by side, with common axes."""
+    """Draw the maps of all windows of STORE next to each other, with common axes."""
     from driftmap.pipeline.look import plot_grid
 
     if shared and highlight:

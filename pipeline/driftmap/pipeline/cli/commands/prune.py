@@ -13,7 +13,7 @@ import click
 def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool) -> None:
     """Remove older generations of STORE, superseded maps of provisional windows, and what kills left behind.
 
-    Final windows keep their maps, and the windows that the next ones are tied to keep everything. The source is not
+    Final windows keep their maps, and the windows that the next ones are related to keep everything. The source is not
     touched.
     """
     from driftmap.pipeline import prune as remove

@@ -42,7 +42,7 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         "damaged_commits": log,
         "orphans": _sum(orphans),
         "removed": _sum(removed),
-        "cure": _find_cure(opened, damaged),
+        "remedy": _find_remedy(opened, damaged),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -50,12 +50,12 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         for line in [*log, *map(str, damaged)]:
             click.echo(line)
         click.echo(_summarise(report))
-        if report["cure"] is not None:
-            click.echo(report["cure"])
+        if report["remedy"] is not None:
+            click.echo(report["remedy"])
     context.exit(EXIT_DAMAGED if log or damaged else 0)
 
 
-def _find_cure(opened: Store, damaged: list[Damage]) -> str | None:
+def _find_remedy(opened: Store, damaged: list[Damage]) -> str | None:
     """Say what makes good what is damaged."""
     if not damaged:
         return None

@@ -3,7 +3,7 @@
 //
 // Why not a library: regl-scatterplot 1.16 (224 kB bundled; this file is 6), which fits otherwise, makes its draw calls
 // with `Function`, so under a policy without 'unsafe-eval' it throws an EvalError. Allowed that, it moves points by the
-// clock only: a slider has to hand it all points anew for every frame, in 5 to 10 times our time at 20,000 points and
+// clock only: a slider has to hand it all points again for every frame, in 5 to 10 times our time at 20,000 points and
 // 3 to 4 at 100,000 (two runs, each with both, software rendering). And it does not fade what enters and leaves.
 const VERTEX = `#version 300 es
 in vec4 place; in vec4 look; in float lit;
