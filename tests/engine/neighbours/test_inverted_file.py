@@ -65,7 +65,6 @@ def test_few_rows(n):
 def test_a_large_window_is_searched_in_parts_and_noise_is_not(monkeypatch):
     rows = make_sheet(4000)
     monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
-    monkeypatch.setattr(knn_module, "EXHAUSTIVE_WORK", 0.0)
     monkeypatch.setattr(knn_module, "find_by_descent", lambda *_: "by descent")
     expected = find_in_partitions(rows, 12, "euclidean", 3)
     np.testing.assert_array_equal(build_knn_graph(rows, 12, seed=3).indices, expected.indices)
