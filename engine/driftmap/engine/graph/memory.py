@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
 from driftmap.engine.neighbours.normalise import CENTRING_BYTES
-from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK, EXHAUSTIVE_WORK
+from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
 from driftmap.engine.settings import BLAS_METRICS
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _ROW_BYTES = 40
 """Scales, norms and bounds of a row, in float64 and float32."""
 _DESCENT_BYTES = 40
 """Per row and neighbour, of pynndescent: its graph, candidates old and new, and trees."""
-_INVERTED_FILE_COPIES = 3
-"""Of the rows: about their middle, and in the order of the cells twice."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
@@ -55,17 +53,14 @@ def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
     rows = 4 * n_rows * n_features
     neighbours = n_rows * settings.n_neighbors
     is_blas = isinstance(settings.metric, str) and settings.metric in BLAS_METRICS
-    width, most = (180.0, EXHAUSTIVE_WORK) if is_blas else (20.0, EXACT_FUNCTION_WORK)
-    work = n_rows * n_rows * (n_features + width)
-    if work > most:
+    width, work = (180.0, EXACT_WORK) if is_blas else (20.0, EXACT_FUNCTION_WORK)
+    if n_rows * n_rows * (n_features + width) > work:
         search = rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES
     elif is_blas:
         # The rows about their middle; before the products, two float64 copies of one block of rows.
         copies = rows if settings.metric in ("euclidean", "l2") else 2 * rows
         products = max(min(BLOCK_BYTES, 4 * n_rows * n_rows), 4 * n_rows)
         search = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
-        if work > EXACT_WORK:
-            search = max(search, _INVERTED_FILE_COPIES * rows + 4 * BLOCK_BYTES + neighbours * _DESCENT_BYTES)
     else:
         search = 4 * BLOCK_BYTES + 2 * rows + neighbours * _LIST_BYTES
     fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)

@@ -80,9 +80,9 @@ def build_window_graph_from_blocks(
     Returns
     -------
     WindowGraph
-        The bytes of `build_window_graph` where that searches exactly, whatever the blocks. Above `EXACT_WORK` it
-        searches the nearest cells of an inverted file, and finds at least .98 of the neighbours; in blocks the search
-        stays exact.
+        The bytes of `build_window_graph` where that searches exactly, whatever the blocks. Above `knn.EXACT_WORK` it
+        searches the nearest parts of the data, and finds some .96 of the neighbours; in blocks the search stays
+        exact.
 
     Raises
     ------

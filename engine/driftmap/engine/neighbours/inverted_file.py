@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from driftmap.engine.neighbours.topk_kernels import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph
 
-TARGET_RECALL = 0.985
+TARGET_RECALL = 0.96
 """Share of the sample's neighbours, the row itself not counted, that the parts searched must hold."""
 N_SAMPLED = 512
 """Rows whose exact neighbours say how many parts to search: the share found has a standard error of about .004."""
@@ -57,7 +57,7 @@ class _Ordered(NamedTuple):
 
 
 def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, max_share: float = 1.0) -> KnnGraph | None:
-    """Find nearest rows, at least .98 of them, by comparing each row with the parts of the data near it.
+    """Find nearest rows, at least .95 of them, by comparing each row with the parts of the data near it.
 
     Parameters
     ----------

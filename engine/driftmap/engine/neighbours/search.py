@@ -1,4 +1,4 @@
-"""The kNN graph of a window: exact where that is fast, else by an inverted file or by nearest-neighbour descent.
+"""The kNN graph of a window: exact where that is fast, else from parts of the data or by nearest-neighbour descent.
 
 The one file that imports pynndescent, and late: its import and first call cost half a minute of compilation.
 """
@@ -30,22 +30,19 @@ if TYPE_CHECKING:
 
     Float64Array = npt.NDArray[np.float64]
 
-EXACT_WORK = 5e10
-"""Dense rows, by a metric that inner products give: exact search up to n^2 (d + 180) of this, 14,000 rows of 64
-features or 7,000 of 784; above, the nearest cells of an inverted file.
+EXACT_WORK = 1.2e12
+"""Exact search up to n^2 (d + 180) of this: 70,000 rows of 64 features or 36,000 of 784.
 
-CPU seconds of one thread, exact / inverted file (recall by distance): 20,000 x 64 1.2 / .31 (.997), 10,000 x 768 2.2 /
-.74 (.9997), 50,000 x 32 6.0 / .98 (.995), 14,000 x 784 of big_mnist 4.7 / 1.5 (.985): tests/benchmarks/bench_knn.py.
-"""
-EXHAUSTIVE_WORK = 1.2e12
-"""The same for other metrics, and for rows of which an inverted file would have to compare too many: 70,000 rows of 64
-features or 36,000 of 784, in 14 s on two cores.
-
-pynndescent, which searches above, takes 23 to 30 s for a process's first window, nearly all of it compiling, then 2 to
-3 s at these sizes, with .86 of the neighbours found there.
+Measured on two cores with tests/benchmarks/bench_knn.py. Exact: about 1e-11 s times that product (20,000 x 64: 0.9 s,
+14,000 x 784: 1.8 s, the two sizes above: 14 and 15 s; with one BLAS thread 14 and 20 s). pynndescent on one thread: 23
+to 30 s for a process's first window, nearly all of it compiling, then 2 to 3 s at the sizes above, with .86 of the
+neighbours found there. One window in a process is faster exact up to about 1.9e12; of two, the break-even is near here.
 """
 MAX_PARTITION_SHARE = 0.2
-"""Share of all pairs of rows up to which the inverted file is used; noise of many dimensions needs more."""
+"""Above `EXACT_WORK`, share of all pairs of rows up to which parts of the data are searched, by nothing that compiles.
+
+Where more would have to be compared, as in noise of many dimensions, pynndescent searches.
+"""
 EXACT_SPARSE_WORK = 1e10
 """The same for sparse rows, in multiplications and pairs of rows, at 3.5e-9 s each: see `sparse.count_sparse_work`.
 
@@ -105,10 +102,9 @@ def build_knn_graph(
 
     Notes
     -----
-    Exact up to `EXACT_WORK`, `EXHAUSTIVE_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a
-    metric that inner products give are searched in the nearest cells of an inverted file, which finds at least .98 of
-    the neighbours (see `inverted_file`), others by pynndescent. It runs on one thread, since its result depends on
-    their number.
+    Exact up to `EXACT_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a metric that inner
+    products give are searched in the nearest parts of the data (see `partitions`), others by pynndescent. It runs on
+    one thread, since its result depends on their number.
     """
     given = read_rows(rows, metric)
     n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
@@ -127,14 +123,14 @@ def build_knn_graph(
 
 def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
     n, d = rows.shape
-    work = n * n * (d + 180.0)
+    is_small = n * n * (d + 180.0) <= EXACT_WORK
     if metric in BLAS_METRICS:
         known = BLAS_METRICS[metric]
-        found = None if work <= EXACT_WORK else find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
-        if found is None and work <= EXHAUSTIVE_WORK:
+        if is_small:
             return find_exact(rows, k, known)
+        found = find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
         return find_by_descent(rows, k, known, kwds, seed) if found is None else found
-    if work <= EXHAUSTIVE_WORK and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
+    if is_small and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
         return _select(_compare_blocks(rows, metric, kwds), n, k, metric)
     return _search_by_name(rows, k, metric, kwds, seed)
 
