@@ -262,7 +262,8 @@ def break_day(day, how):
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [("nan", r"NaN.*row 7"), ("width", "vectors of 5 numbers"), ("ids", "an id more than once: e0")]
+    ("how", "words"),
+    [("nan", r"NaN.*row 7"), ("width", "have 5 numbers, and 6 were expected"), ("ids", "an id more than once: e0")],
 )
 def test_a_bad_batch_stops_what_comes_after_it(place, how, words):
     write_days(place / "days", range(6, 12))

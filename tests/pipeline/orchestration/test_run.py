@@ -273,7 +273,11 @@ def test_what_is_no_store_is_refused_and_left_alone(source, tmp_path):
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(undisturbed, source, tmp_path):
     shutil.copytree(undisturbed.path, tmp_path / "s")
     commit = tmp_path / "s/commits/00000000.json"
-    commit.write_text(json.dumps({**json.loads(commit.read_text()), "version": 99}))
+    content = json.loads(commit.read_text())
+    del content["checksum"], content["previous"]
+    commit.write_text(json.dumps({**content, "version": 99}))
+    for later in sorted(commit.parent.iterdir())[1:]:
+        later.unlink()
     before = list_files(tmp_path / "s")
     with pytest.raises(StoreError, match="upgrade"):
         run(source, tmp_path / "s", scheduler="serial", **OPTIONS)

@@ -266,7 +266,7 @@ def _show_on_stderr(head: tuple[str, str], message: str) -> None:
 
 
 def _say(line: str) -> None:
-    _say(as_shown(line))
+    _plain().print(as_shown(line), markup=False)
 
 
 def _plain() -> Console:

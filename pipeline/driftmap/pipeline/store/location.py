@@ -150,14 +150,7 @@ class Location:
     def create_all(self, files: Mapping[str, bytes]) -> bool:
         """Write new files, in parallel where each takes a journey over the network; False where one was there."""
         if self.is_local:
-            with self._explain("written"):
-                try:
-                    for name, content in files.items():
-                        obstore.put(self.files, name, content, mode="create")
-                except AlreadyExistsError:
-                    return False
-                self._sync(files)
-            return True
+            return all(self.create(name, content) for name, content in files.items())
         with ThreadPoolExecutor(_N_REQUESTS) as pool:
             return all(list(pool.map(self.create, files.keys(), files.values())))
 
