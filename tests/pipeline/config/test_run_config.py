@@ -179,6 +179,12 @@ def test_what_a_store_holds_is_not_held_against_today_s_bounds():
     assert (mended.layout.min_dist, mended.lookahead, mended.graph.n_neighbors) == (0.3, 1, 10**6)
 
 
+@pytest.mark.parametrize(("given", "expected"), [({}, 0.035), ({"alignment_regularisation": 0.01}, 0.01)])
+def test_a_store_keeps_its_strength_unless_another_is_given(given, expected):
+    stored = make(alignment_regularisation=0.035)
+    assert stored.take_layout(make(min_dist=0.3, **given)).layout.alignment_regularisation == expected
+
+
 def test_the_types_that_an_editor_shows_are_the_options():
     assert set(SettingKeywords.__annotations__) == set(OPTION_NAMES)
     fields = {**RunConfig.model_fields, **GraphConfig.model_fields, **LayoutConfig.model_fields}

@@ -292,7 +292,10 @@ class RunConfig(_Settings):
     def take_layout(self, other: RunConfig) -> Self:
         """Return this configuration with all settings of another that no graph depends on."""
         own = {name: getattr(other, name) for name in LAYOUT_ONLY if name in RUN_OPTIONS}
-        return self.model_copy(update={"layout": other.layout, **own})
+        layout, name = other.layout, "alignment_regularisation"
+        if name not in layout.model_fields_set:  # as in `differences`: the store's holds
+            layout = layout.model_copy(update={name: getattr(self.layout, name)})
+        return self.model_copy(update={"layout": layout, **own})
 
     def graph_settings(self) -> GraphSettings:
         """Give the engine's settings of a window's graph."""
