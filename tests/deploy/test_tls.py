@@ -11,6 +11,7 @@ import psutil
 import pytest
 from tests.deploy.clusters import WALK_OPTIONS, start_workers, wait_for_line, write_walk
 
+import driftmap
 import driftmap.engine
 import driftmap.pipeline
 from driftmap.pipeline import run
@@ -131,6 +132,7 @@ def test_workers_that_run_something_else_are_refused_before_any_work(cluster, ce
     other = tmp_path / "other"
     for package in (driftmap.engine, driftmap.pipeline):
         shutil.copytree(package.__path__[0], other / "driftmap" / package.__name__.rpartition(".")[2])
+    shutil.copy(driftmap.__file__, other / "driftmap")
     with (other / "driftmap" / "engine" / "kernels.py").open("a") as file:
         file.write("# changed\n")
     (other / "numpy-9.9.9.dist-info").mkdir()

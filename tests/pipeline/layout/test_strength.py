@@ -43,5 +43,5 @@ def test_a_store_made_with_a_number_goes_on_with_it(source, tmp_path):
 
 
 def test_other_words_are_refused(source):
-    with pytest.raises(ConfigError, match="alignment_regularisation is 'often'"):
+    with pytest.raises(ConfigError, match="alignment_regularisation must be a number or 'auto', got 'often'"):
         plan(source, id="id", by="w", alignment_regularisation="often")

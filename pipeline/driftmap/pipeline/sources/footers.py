@@ -106,4 +106,5 @@ def _measure_chunk(chunk: pq.ColumnChunkMetaData, n_rows: int) -> tuple[float, f
     row_bytes = chunk.total_uncompressed_size / max(1, n_rows) + 8 if width is None else n_values * width
     is_list = "." in chunk.path_in_schema
     levels = n_values * _LEVEL_BYTES if is_list else 0
-    return row_bytes + levels, n_values, min(chunk.total_uncompressed_size, PAGE_BYTES)
+    # A page as it is stored, and as it is decoded.
+    return row_bytes + levels, n_values, min(2 * chunk.total_uncompressed_size, PAGE_BYTES)
