@@ -5,11 +5,18 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from tests.places import SHARED_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# Nothing that depends on the machine's speed: tests also run on busy machines.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

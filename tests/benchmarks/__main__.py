@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from tests.benchmarks import bench_contended, bench_exchange, bench_lambda
 from tests.benchmarks.bench_answers import count_named
+from tests.benchmarks.bench_at_once import compare_workers
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
-from tests.benchmarks.bench_side_by_side import compare_workers
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.bench_strength import compare_rules
 from tests.benchmarks.clock import describe_machine

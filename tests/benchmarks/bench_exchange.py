@@ -13,7 +13,7 @@ from tests.benchmarks.tables import figure, format_table
 
 from driftmap.engine import BlockWindow, GraphSettings, LayoutSettings, build_window_graph, lay_out_block
 from driftmap.engine.estimator.window_relations import WindowRelations
-from driftmap.engine.layout.exchange import lay_out_side_by_side
+from driftmap.engine.layout.exchange import lay_out_in_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def trace_exchanges(
         work = _Prepared(data, block_windows)
         found = {"joint": [measure(data, work.lay_out_jointly(seed)) for seed in seeds]}
         for n_exchanges in exchanges:
-            found[str(n_exchanges)] = [measure(data, work.lay_out_side_by_side(seed, n_exchanges)) for seed in seeds]
+            found[str(n_exchanges)] = [measure(data, work.lay_out_in_exchange(seed, n_exchanges)) for seed in seeds]
         results[name] = found
         say(format_exchanges(data, found, block_windows) + "\n")
     return results
@@ -85,5 +85,5 @@ class _Prepared:
     def lay_out_jointly(self, seed: int) -> list[Any]:
         return lay_out_block(self._windows, self._relations, self._settings, seed)
 
-    def lay_out_side_by_side(self, seed: int, n_exchanges: int) -> list[Any]:
-        return lay_out_side_by_side(self._windows, self._relations, self._settings, seed, self._cores, n_exchanges)
+    def lay_out_in_exchange(self, seed: int, n_exchanges: int) -> list[Any]:
+        return lay_out_in_exchange(self._windows, self._relations, self._settings, seed, self._cores, n_exchanges)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
-from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.planning.blocks import plan_exchange_blocks
 from driftmap.pipeline.planning.exchange_schedule import plan_steps
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def forecast(
     n_windows: int, n_workers: int, n_rounds: int, costs: Costs, block_windows: int = 8, reach: int = 3
 ) -> Forecast:
     """Play the steps of a layout through on some workers of one thread, placed as the executor places them."""
-    blocks = plan_side_blocks(n_windows, block_windows, reach)
+    blocks = plan_exchange_blocks(n_windows, block_windows, reach)
     steps = plan_steps(blocks, n_rounds)
     seconds = [_price(step, blocks, n_rounds, costs) for step, _ in steps]
     places = [step.block % n_workers for step, _ in steps]

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from driftmap.engine.graph.fuzzy import build_fuzzy_graph, smooth_knn_distances
     from driftmap.engine.graph.memory import LEAST_BLOCK_ROWS, blocked_graph_bytes, choose_block_rows, graph_bytes
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
-    from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
+    from driftmap.engine.layout.block import (
+        BlockWindow,
+        WindowValues,
+        find_block_strengths,
+        lay_out_block,
+        window_values,
+    )
     from driftmap.engine.layout.curve import fit_curve
-    from driftmap.engine.layout.exchange import SideBlock, as_halo, lay_out_side_by_side, plan_rounds
+    from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
     from driftmap.engine.layout.initialise import start_from_previous
     from driftmap.engine.layout.procrustes import fit_similarity
     from driftmap.engine.layout.schedule import PACE
@@ -70,6 +76,7 @@ __all__ = [
     "BlockWindow",
     "Coupling",
     "DriftmapError",
+    "ExchangeBlock",
     "FuzzyGraph",
     "GraphSettings",
     "GroupChange",
@@ -79,9 +86,9 @@ __all__ = [
     "KnnGraph",
     "LayoutSettings",
     "Relation",
-    "SideBlock",
     "TargetSettings",
     "WindowGraph",
+    "WindowValues",
     "alignment_weights",
     "as_halo",
     "as_relation",
@@ -110,7 +117,7 @@ __all__ = [
     "graph_bytes",
     "invert_relation",
     "lay_out_block",
-    "lay_out_side_by_side",
+    "lay_out_in_exchange",
     "limit_threads",
     "load_compiler",
     "make_graph_seed",
@@ -166,15 +173,16 @@ _ROOMS = {
     ),
     "layout.block": (
         "BlockWindow",
+        "WindowValues",
         "find_block_strengths",
         "lay_out_block",
         "window_values",
     ),
     "layout.curve": ("fit_curve",),
     "layout.exchange": (
-        "SideBlock",
+        "ExchangeBlock",
         "as_halo",
-        "lay_out_side_by_side",
+        "lay_out_in_exchange",
         "plan_rounds",
     ),
     "layout.initialise": ("start_from_previous",),

@@ -151,7 +151,7 @@ def test_rows_without_neighbours_stay_alone():
     assert build_fuzzy_graph(alone).indptr.tolist() == [0, 0, 0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 30), st.integers(2, 6), st.sampled_from(MIXES), st.floats(0, 5), st.integers(0, 2**32 - 1))
 def test_any_graph_is_canonical(n, k, mix, local_connectivity, seed):
     rng = np.random.default_rng(seed)

@@ -15,11 +15,11 @@ from driftmap.engine import (
     build_window_graph,
     drift,
     lay_out_block,
-    lay_out_side_by_side,
+    lay_out_in_exchange,
     relate_ids,
     trustworthiness,
 )
-from driftmap.engine.layout.exchange import SideBlock, add_halo, as_halo, cut_rounds, pick_relations
+from driftmap.engine.layout.exchange import ExchangeBlock, add_halo, as_halo, cut_rounds, pick_relations
 from driftmap.engine.layout.schedule import PACE
 
 N_WINDOWS, N_ROWS, REACH = 7, 60, 2
@@ -60,7 +60,7 @@ def same(maps, others):
 @pytest.mark.parametrize("cores", [CORES, [range(t, t + 1) for t in range(N_WINDOWS)], [range(N_WINDOWS)]])
 def test_an_exchange_after_every_epoch_gives_the_joint_layout(windows, relations, cores):
     joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
-    maps = lay_out_side_by_side(windows, relations, SETTINGS, 3, cores, n_exchanges=N_JOINT)
+    maps = lay_out_in_exchange(windows, relations, SETTINGS, 3, cores, n_exchanges=N_JOINT)
     assert all(same(maps, joint))
 
 
@@ -70,22 +70,22 @@ def test_windows_with_epochs_of_their_own_and_some_that_stand(windows, relations
     placed = lay_out_block(windows, relations, SETTINGS, 0)
     some = [BlockWindow(w.graph, w.index, placed[t], is_fixed=t < 1) if t < 2 else w for t, w in enumerate(windows)]
     joint = lay_out_block(some, relations, settings, 3, pace=PACE)
-    maps = lay_out_side_by_side(some, relations, settings, 3, CORES, n_exchanges=1000)
+    maps = lay_out_in_exchange(some, relations, settings, 3, CORES, n_exchanges=1000)
     assert all(same(maps, joint))
     assert np.array_equal(maps[0], placed[0])
 
 
 def test_one_block_needs_no_exchange(windows, relations):
     joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
-    assert all(same(lay_out_side_by_side(windows, relations, SETTINGS, 3, [range(N_WINDOWS)], 2), joint))
+    assert all(same(lay_out_in_exchange(windows, relations, SETTINGS, 3, [range(N_WINDOWS)], 2), joint))
 
 
 def test_fewer_exchanges_are_near_the_joint_layout_and_another_seed_is_not(data, windows, relations):
     rows, ids = data
     steps = [relate_ids(a, b) for a, b in itertools.pairwise(ids)]
     joint = lay_out_block(windows, relations, SETTINGS, 3, pace=PACE)
-    maps = lay_out_side_by_side(windows, relations, SETTINGS, 3, CORES, n_exchanges=6)
-    other = lay_out_side_by_side(windows, relations, SETTINGS, 4, CORES, n_exchanges=6)
+    maps = lay_out_in_exchange(windows, relations, SETTINGS, 3, CORES, n_exchanges=6)
+    other = lay_out_in_exchange(windows, relations, SETTINGS, 4, CORES, n_exchanges=6)
     assert not any(same(maps, joint))
     assert not any(same(maps, other))
     assert all(trustworthiness(x, y, 8) > 0.85 for x, y in zip(rows, maps, strict=True))
@@ -96,7 +96,7 @@ def test_blocks_of_a_round_may_run_in_any_order(windows, relations):
     rounds = cut_rounds(N_JOINT, 4)
     spans = [add_halo(core, N_WINDOWS, REACH) for core in CORES]
     blocks = [
-        SideBlock(
+        ExchangeBlock(
             [windows[t] if t in core else as_halo(windows[t]) for t in span],
             pick_relations(relations, core, span),
             SETTINGS,
@@ -114,12 +114,12 @@ def test_blocks_of_a_round_may_run_in_any_order(windows, relations):
             places = block.move(number, {t - span.start: maps[t] for t in span})
             moved.update(zip(core, places, strict=True))
         maps = [moved[t] for t in range(N_WINDOWS)]
-    assert all(same(maps, lay_out_side_by_side(windows, relations, SETTINGS, 3, CORES, n_exchanges=4)))
+    assert all(same(maps, lay_out_in_exchange(windows, relations, SETTINGS, 3, CORES, n_exchanges=4)))
 
 
 def test_every_epoch_of_every_block_is_told(windows, relations):
     seen = []
-    lay_out_side_by_side(
+    lay_out_in_exchange(
         windows, relations, SETTINGS, 3, CORES, n_exchanges=4, on_epoch=lambda done, total: seen.append((done, total))
     )
     n_carry = N_EPOCHS + (N_WINDOWS - 1) * round(PACE.carry_share * N_EPOCHS)
@@ -141,8 +141,8 @@ def test_rounds_partition_the_epochs(n_epochs, n_rounds, expected):
 @pytest.mark.parametrize("cores", [[range(3)], [range(4), range(3, 7)], [range(4, 7), range(4)], []])
 def test_cores_that_are_no_partition_are_refused(windows, relations, cores):
     with pytest.raises(InvalidInputError, match="cores must hold the 7 windows once each, in order"):
-        lay_out_side_by_side(windows, relations, SETTINGS, 3, cores)
+        lay_out_in_exchange(windows, relations, SETTINGS, 3, cores)
 
 
 def test_no_window_is_no_map():
-    assert lay_out_side_by_side([], {}, SETTINGS, 0, []) == []
+    assert lay_out_in_exchange([], {}, SETTINGS, 0, []) == []

@@ -35,7 +35,7 @@ def test_power_of_one_is_one():
     assert raise_all(np.ones(1, np.float32), np.float32(0.9))[0] == pytest.approx(1.0, abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(state=st.integers(0, 2**64 - 1), n=st.integers(1, 2**31 - 1))
 def test_below_stays_in_range(state, n):
     drawn = draw(np.uint64(state), n, 64)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from driftmap.engine.layout.procrustes import fit_similarity, register_maps
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n_components=st.integers(1, 4), scale=st.floats(0.2, 5))
 def test_a_similarity_is_found_again(seed, n_components, scale):
     rng = np.random.default_rng(seed)

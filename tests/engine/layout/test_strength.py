@@ -10,7 +10,7 @@ from driftmap.engine import AlignedUMAP, BlockWindow, LayoutSettings, find_block
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import build_fuzzy_graph
 from driftmap.engine.layout.block import lay_out_block
-from driftmap.engine.layout.exchange import lay_out_side_by_side
+from driftmap.engine.layout.exchange import lay_out_in_exchange
 from driftmap.engine.layout.flatten import Shuffle, flatten_block
 from driftmap.engine.layout.strength import LEAST, POWER, RISE, strengthen
 from driftmap.engine.neighbours.search import build_knn_graph
@@ -127,5 +127,5 @@ def test_blocks_with_an_exchange_in_every_epoch_have_the_bytes_of_one_joint_layo
     windows = [BlockWindow(graph, t) for t, graph in enumerate(graphs)]
     settings = LayoutSettings(n_epochs=20)
     joint = lay_out_block(windows, relations, settings, 5)
-    parts = lay_out_side_by_side(windows, relations, settings, 5, [range(2), range(2, 3)], n_exchanges=38)
+    parts = lay_out_in_exchange(windows, relations, settings, 5, [range(2), range(2, 3)], n_exchanges=38)
     assert all(np.array_equal(a, b) for a, b in zip(joint, parts, strict=True))

@@ -40,7 +40,7 @@ def assert_is_nearest(graph, distances):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     hnp.arrays(np.int8, st.tuples(st.integers(3, 20), st.integers(1, 5)), elements=st.integers(-2, 2)),
     st.integers(2, 6),

@@ -44,7 +44,7 @@ def test_loss_terms_equal_a_loop_over_all_pairs():
     assert loss.repulsion == pytest.approx(repulsion)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(angle=st.floats(0, 6.28), shift=st.floats(-50, 50), seed=st.integers(0, 1000))
 def test_turning_and_moving_the_whole_layout_changes_no_loss(angle, shift, seed):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,7 +18,6 @@ places = hnp.arrays(
 )
 
 
-@settings(deadline=None)  # the first call imports scipy
 @given(places, st.integers(1, 5))
 def test_paths_go_through_every_place_and_never_overshoot(nodes, n_steps):
     paths = smooth_paths(nodes, n_steps)

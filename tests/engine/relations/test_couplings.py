@@ -36,7 +36,7 @@ matrices = st.integers(0, 2**32 - 1).map(
 
 
 @given(matrix=matrices, seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_pulls_are_those_of_the_formula(matrix, seed):
     matrix[0, :2] = 1  # so that it is a coupling
     older, newer = make_graph(N_OLD, seed), make_graph(N_NEW, seed + 1)
@@ -52,7 +52,7 @@ def test_pulls_are_those_of_the_formula(matrix, seed):
 
 
 @given(seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_coupling_of_single_partners_pulls_as_a_relation(seed):
     older, newer = make_graph(N_OLD, seed), make_graph(N_NEW, seed + 1)
     relation = as_relation(

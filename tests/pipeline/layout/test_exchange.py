@@ -17,7 +17,7 @@ import pytest
 from tests.workers import find_workers
 
 from driftmap.engine import BlockWindow, LayoutSettings, relate_ids
-from driftmap.engine.layout.exchange import lay_out_side_by_side
+from driftmap.engine.layout.exchange import lay_out_in_exchange
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors import make_executor
@@ -61,7 +61,7 @@ def test_maps_are_the_engines(undisturbed):
     ids = [undisturbed.window_ids(t) for t in range(N_WINDOWS)]
     relations = {(i, j): relate_ids(ids[i], ids[j]) for j in range(N_WINDOWS) for i in range(max(0, j - REACH), j)}
     settings = LayoutSettings(n_epochs=8, alignment_window_size=REACH)
-    maps = lay_out_side_by_side(windows, relations, settings, 42, [range(3), range(3, 6), range(6, 9)])
+    maps = lay_out_in_exchange(windows, relations, settings, 42, [range(3), range(3, 6), range(6, 9)])
     assert all_positions(undisturbed) == [positions.tobytes() for positions in maps]
 
 

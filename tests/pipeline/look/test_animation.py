@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.pipeline.pictured import make_maps
@@ -51,7 +51,6 @@ def test_dots_that_overlap_mix_whatever_their_order():
     np.testing.assert_allclose(first[20, 18], [0.5, 0, 0.5], atol=0.3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.floats(-1e4, 1e4, width=32)] * 2, st.floats(0, 1, width=32)), max_size=8))
 def test_any_dots_leave_a_picture(dots):
     places = np.array([dot[:2] for dot in dots]).reshape(-1, 2)

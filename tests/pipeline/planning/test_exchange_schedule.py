@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.planning.blocks import plan_exchange_blocks
 from driftmap.pipeline.planning.exchange_schedule import Step, plan_steps
 
 
@@ -12,7 +12,7 @@ from driftmap.pipeline.planning.exchange_schedule import Step, plan_steps
     ("n_windows", "block_windows", "reach"), [(20, 4, 3), (20, 2, 3), (5, 1, 3), (7, 9, 2), (6, 2, 0)]
 )
 def test_every_step_stands_once_and_after_what_it_needs(n_windows, block_windows, reach):
-    blocks = plan_side_blocks(n_windows, block_windows, reach)
+    blocks = plan_exchange_blocks(n_windows, block_windows, reach)
     steps = plan_steps(blocks, n_rounds=3)
     names = [step for step, _ in steps]
     expected = [Step(kind, block) for kind in ("read", "carry", "write") for block in range(len(blocks))]
@@ -22,7 +22,7 @@ def test_every_step_stands_once_and_after_what_it_needs(n_windows, block_windows
 
 
 def test_a_step_gets_the_positions_of_all_windows_that_it_reads():
-    blocks = plan_side_blocks(11, 2, 3)
+    blocks = plan_exchange_blocks(11, 2, 3)
     steps = plan_steps(blocks, n_rounds=2)
     for step, needs in steps:
         needed = [steps[number][0] for number in needs]
@@ -41,14 +41,14 @@ def test_a_step_gets_the_positions_of_all_windows_that_it_reads():
 
 
 def test_early_blocks_move_while_late_ones_are_carried():
-    blocks = plan_side_blocks(40, 2, 3)
+    blocks = plan_exchange_blocks(40, 2, 3)
     order = [step for step, _ in plan_steps(blocks, n_rounds=10)]
     assert order.index(Step("move", 0, 3)) < order.index(Step("carry", 19))
     assert order.index(Step("read", 19)) < order.index(Step("carry", 17))
 
 
 def test_blocks_that_are_done_still_move_up_to_their_last_round():
-    blocks = plan_side_blocks(12, 3, 2)
+    blocks = plan_exchange_blocks(12, 3, 2)
     left_out = {step for step, _ in plan_steps(blocks, 4)} - {
         step for step, _ in plan_steps(blocks, 4, n_blocks_done=2)
     }
@@ -56,7 +56,7 @@ def test_blocks_that_are_done_still_move_up_to_their_last_round():
 
 
 def test_without_writing_the_last_round_is_the_end():
-    steps = plan_steps(plan_side_blocks(12, 3, 2), 4, is_written=False)
+    steps = plan_steps(plan_exchange_blocks(12, 3, 2), 4, is_written=False)
     used = {number for _, needs in steps for number in needs}
     ends = {step for number, (step, _) in enumerate(steps) if number not in used}
     assert ends == {Step("move", block, 3) for block in range(4)}

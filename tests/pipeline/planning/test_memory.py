@@ -16,7 +16,7 @@ from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.executors.base import WorkerLimit
 from driftmap.pipeline.executors.machine import format_size
-from driftmap.pipeline.planning.memory import SIDE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
+from driftmap.pipeline.planning.memory import EXCHANGE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
 from driftmap.pipeline.sources import as_source
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_the_coordinator_and_the_store_take_at_most_what_is_said_and_at_least_ha
     assert on_disk <= store <= 2 * on_disk
 
 
-MEASURE_SIDE_RUN = """
+MEASURE_EXCHANGE_RUN = """
 import json, threading, time
 from pathlib import Path
 import psutil
@@ -194,7 +194,7 @@ if __name__ == "__main__":
 def test_a_worker_that_lays_blocks_out_takes_at_most_what_is_said_and_at_least_half(tmp_path, numba_cache):
     path, _ = write_source(tmp_path, "parquet", 60_000, 8)
     given = {"source": str(path), "store": str(tmp_path / "store"), "n_rows": 15_000, "stride": 4_500}
-    peak, worker, block = json.loads(run_python(MEASURE_SIDE_RUN.format(**given), **numba_cache))
+    peak, worker, block = json.loads(run_python(MEASURE_EXCHANGE_RUN.format(**given), **numba_cache))
     assert block > 100 * 2**20
     assert peak <= worker <= 2 * peak
 
@@ -221,7 +221,7 @@ def test_a_block_that_does_not_fit_a_worker_is_made_shorter_or_refused(tmp_path)
     source = write_source(tmp_path, "parquet", 60_000, 8)[0]
     options = {"id": "id", "rows": 6_000, "row_stride": 3_000, "workers": 1, "layout": "exchange"}
     roomy = plan(source, **options, worker_memory="4GB")
-    enough, little = (2 * (SIDE_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
+    enough, little = (2 * (EXCHANGE_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
     tight = plan(source, **options, worker_memory=enough)
     assert roomy.config.block_windows == 8
     assert 1 <= tight.config.block_windows < 8

@@ -45,7 +45,7 @@ def every(hours, n_rows, start=START):
 
 
 @given(times=moments, window=st.integers(1, 9), stride=st.integers(1, 9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_window_in_time_has_the_rows_between_its_borders(times, window, stride):
     expected = cut_naively(times, window, stride)
     source, rule = make_source(time=times), {"window": f"{window}D", "stride": f"{stride}D", "allow_unrelated": True}
@@ -82,7 +82,6 @@ def cut_naively(times, window, stride):
 
 
 @given(n_rows=st.integers(2, 200), rows=st.integers(2, 50), stride=st.integers(1, 60))
-@settings(deadline=None)
 def test_windows_of_rows_have_that_many_rows_each(n_rows, rows, stride):
     assume(rows <= n_rows)
     windows = plan(make_source(x=np.zeros(n_rows)), rows=rows, row_stride=stride, allow_unrelated=True)
@@ -91,7 +90,6 @@ def test_windows_of_rows_have_that_many_rows_each(n_rows, rows, stride):
 
 
 @given(values=st.lists(st.integers(-3, 3), min_size=1, max_size=60).map(lambda values: values * 2))
-@settings(deadline=None)
 def test_windows_of_values_partition_the_rows(values):
     windows = plan(make_source(by=np.array(values)), 1, by="by", allow_unrelated=True)
     assert [window.label for window in windows] == [str(value) for value in sorted(set(values))]
@@ -217,7 +215,6 @@ def test_an_id_that_is_twice_in_a_window_is_named_with_it():
 
 
 @given(ids=st.lists(st.integers(0, 30), min_size=4, max_size=30), n_first=st.integers(0, 26))
-@settings(deadline=None)
 def test_repeated_ids_are_found_wherever_they_are(ids, n_first):
     n_first = 2 + n_first % (len(ids) - 3)
     parts = ids[:n_first], ids[n_first:]

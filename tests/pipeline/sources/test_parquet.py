@@ -63,7 +63,7 @@ print(peak_bytes_of(lambda: source.read_rows(runs)))
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(rows=row_sets)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_rows_come_out_as_they_went_in(sources, kind, rows):
     table, made = sources
     expected = table.take(rows)

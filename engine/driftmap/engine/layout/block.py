@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -98,8 +98,21 @@ def lay_out_block(
     return [layout.read(place) for place in range(len(windows))]
 
 
-def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
-    """Return the layout values of one window of the run: n_epochs, learning_rate, and the fields of WindowForces.
+class WindowValues(NamedTuple):
+    """Layout settings of one window, as the optimiser takes them; the last six are the fields of `WindowForces`."""
+
+    n_epochs: int
+    learning_rate: float
+    a: float
+    b: float
+    repulsion_strength: float
+    negative_sample_rate: float
+    alignment_regularisation: float
+    moves_freely: float
+
+
+def window_values(settings: LayoutSettings, index: int) -> WindowValues:
+    """Pick the layout settings of one window of the run.
 
     Parameters
     ----------
@@ -110,8 +123,8 @@ def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        Values by name.
+    WindowValues
+        With the curve's parameters fitted where they were not given.
     """
 
     def of(value: Any) -> Any:
@@ -122,17 +135,24 @@ def window_values(settings: LayoutSettings, index: int) -> dict[str, Any]:
     else:
         a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
     n_epochs, strength = of(settings.n_epochs), of(settings.alignment_regularisation)
-    return {
-        "n_epochs": DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
-        "learning_rate": float(of(settings.learning_rate)),
-        "a": a,
-        "b": b,
-        "repulsion_strength": float(of(settings.repulsion_strength)),
-        "negative_sample_rate": float(of(settings.negative_sample_rate)),
+    return WindowValues(
+        n_epochs=DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
+        learning_rate=float(of(settings.learning_rate)),
+        a=a,
+        b=b,
+        repulsion_strength=float(of(settings.repulsion_strength)),
+        negative_sample_rate=float(of(settings.negative_sample_rate)),
         # "auto": the weights of related rows have the strength in them
-        "alignment_regularisation": 1.0 if strength == AUTO else float(strength),
-        "moves_freely": float(strength == AUTO),
-    }
+        alignment_regularisation=1.0 if strength == AUTO else float(strength),
+        moves_freely=float(strength == AUTO),
+    )
+
+
+def join_forces(values: Sequence[WindowValues]) -> WindowForces:
+    """Join what the kernels take of several windows' values, in their order."""
+    return WindowForces(
+        **{name: np.array([getattr(each, name) for each in values], np.float32) for name in WindowForces._fields}
+    )
 
 
 def find_block_strengths(
@@ -151,7 +171,7 @@ def find_block_strengths(
         One per window; NaN where it is left to the data and no row is related.
     """
     values = [window_values(settings, window.index) for window in windows]
-    given = [AUTO if value["moves_freely"] else float(value["alignment_regularisation"]) for value in values]
+    given = [AUTO if value.moves_freely else value.alignment_regularisation for value in values]
     return find_strengths([window.graph for window in windows], relations, given)
 
 
@@ -177,10 +197,10 @@ class BlockLayout:
         self._random_state = random_state
         self._is_placed = [False] * len(windows)
         values = self._values = [window_values(settings, window.index) for window in windows]
-        n_epochs = [int(value["n_epochs"]) for value in values]
+        n_epochs = [value.n_epochs for value in values]
         is_fixed = [window.is_fixed for window in windows]
         is_new = [window.positions is None and not window.is_fixed for window in windows]
-        rates = [float(value["learning_rate"]) for value in values]
+        rates = [value.learning_rate for value in values]
         self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, pace)
         self.n_carry_epochs = self._schedule.n_carry_epochs
         self.n_joint_epochs = self._schedule.n_joint_epochs
@@ -188,11 +208,9 @@ class BlockLayout:
         self._shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
         # A fixed window moves in no epoch, so none of its edges is kept.
         n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
-        graphs, is_auto = [window.graph for window in windows], [value["moves_freely"] > 0 for value in values]
+        graphs, is_auto = [window.graph for window in windows], [value.moves_freely > 0 for value in values]
         arrays = flatten_block(graphs, relations, self._shuffles, n_moves, is_auto)
-        forces = WindowForces(
-            **{name: np.array([value[name] for value in values], dtype=np.float32) for name in WindowForces._fields}
-        )
+        forces = join_forces(values)
         epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
         self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
         held = [*arrays, *(array for window in windows for array in window.graph)]
@@ -235,12 +253,12 @@ class BlockLayout:
         seed, stage = make_seed(self._random_state, window.index, START_STREAM), self._schedule.carry(place)
         is_alone = self._start(place, seed)
         self._optimiser.run(stage, on_epoch)
-        if not (is_alone and values["moves_freely"] and window.graph.n_rows <= DENSE_ROWS and stage.n_epochs):
+        if not (is_alone and values.moves_freely and window.graph.n_rows <= DENSE_ROWS and stage.n_epochs):
             return
         first = self.read(place)
         self.place(place, geodesic_start(window.graph, self._optimiser.n_components, seed))
         self._optimiser.run(stage)
-        losses = [sum(measure_loss(window.graph, y, values["a"], values["b"])) for y in (first, self.read(place))]
+        losses = [sum(measure_loss(window.graph, y, values.a, values.b)) for y in (first, self.read(place))]
         if losses[0] <= losses[1]:
             self.place(place, first)
 

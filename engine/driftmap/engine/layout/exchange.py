@@ -32,7 +32,7 @@ N_EXCHANGES = 40
 (means of 5 seeds, `tests.benchmarks exchange`); with more, rounds become short tasks."""
 
 
-class SideBlock:
+class ExchangeBlock:
     """One of several blocks that are laid out in parallel.
 
     Parameters
@@ -118,7 +118,7 @@ class SideBlock:
         return [self._layout.read(place) for place in self._core]
 
 
-def lay_out_side_by_side(
+def lay_out_in_exchange(
     windows: Sequence[BlockWindow],
     relations: RelationMap,
     settings: LayoutSettings,
@@ -156,7 +156,7 @@ def lay_out_side_by_side(
     rounds = plan_rounds(settings, [window.index for window in windows if not window.is_fixed], n_exchanges, pace)
     spans = [add_halo(core, len(windows), settings.alignment_window_size) for core in cores]
     blocks = [
-        SideBlock(
+        ExchangeBlock(
             [windows[t] if t in core else as_halo(windows[t]) for t in span],
             pick_relations(relations, core, span),
             settings,
@@ -192,14 +192,14 @@ def plan_rounds(
     indices
         Numbers of the windows that move, of all blocks.
     n_exchanges, pace
-        As for `lay_out_side_by_side`.
+        As for `lay_out_in_exchange`.
 
     Returns
     -------
     list of range
         Epochs of each round.
     """
-    n_epochs = [int(window_values(settings, index)["n_epochs"]) for index in indices]
+    n_epochs = [window_values(settings, index).n_epochs for index in indices]
     return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import smooth_knn_distances
-from driftmap.engine.layout.kernels import BlockArrays, WindowForces
+from driftmap.engine.layout.block import join_forces
+from driftmap.engine.layout.kernels import BlockArrays
 from driftmap.engine.layout.optimiser import Optimiser, Stage
 from driftmap.engine.neighbours.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances
@@ -17,10 +18,11 @@ from driftmap.engine.neighbours.sparse import SPARSE_METRICS, scale_sparse_rows
 from driftmap.engine.settings import BLAS_METRICS, PAIRWISE_METRICS, PRECOMPUTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
+    from driftmap.engine.layout.block import WindowValues
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Float32Array, Int32Array
@@ -129,7 +131,7 @@ def place_rows(
     positions: Float32Array,
     *,
     local_connectivity: float,
-    values: Mapping[str, Any],
+    values: WindowValues,
     seed: int,
 ) -> Float32Array:
     """Place rows by their neighbours among the rows of a map.
@@ -146,7 +148,7 @@ def place_rows(
     local_connectivity
         As for the map's own graph.
     values
-        Layout values of the window: n_epochs, learning_rate and the fields of WindowForces.
+        Layout settings of the window; see `window_values`.
     seed
         Of the negative samples.
 
@@ -162,7 +164,7 @@ def place_rows(
     start = np.full((len(indices), positions.shape[1]), np.nan, dtype=np.float32)
     near = np.nan_to_num(positions[indices])
     start[is_placed] = (strengths[..., None] * near)[is_placed].sum(axis=1) / total[is_placed, None]
-    n_epochs = round(TRANSFORM_SHARE * int(values["n_epochs"]))
+    n_epochs = round(TRANSFORM_SHARE * values.n_epochs)
     if not n_epochs or not is_placed.any():
         return start
     start[is_placed] = _optimise(indices[is_placed], strengths[is_placed], start[is_placed], positions, values, seed)
@@ -174,7 +176,7 @@ def _optimise(
     strengths: Float32Array,
     start: Float32Array,
     positions: Float32Array,
-    values: Mapping[str, Any],
+    values: WindowValues,
     seed: int,
 ) -> Float32Array:
     """Run epochs in which the new rows move alone; the map's rows come first and are the negative samples."""
@@ -196,11 +198,11 @@ def _optimise(
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
     )
-    forces = WindowForces(*(np.array([values[name]], dtype=np.float32) for name in WindowForces._fields))
+    forces = join_forces([values])
     optimiser = Optimiser(arrays, forces, [seed], positions.shape[1])
     optimiser.set_positions(0, np.concatenate([positions[order], start]))
-    n_epochs = max(1, round(TRANSFORM_SHARE * int(values["n_epochs"])))
-    falling = TRANSFORM_LEARNING_RATE * float(values["learning_rate"]) * (1 - np.arange(n_epochs) / n_epochs)
+    n_epochs = max(1, round(TRANSFORM_SHARE * values.n_epochs))
+    falling = TRANSFORM_LEARNING_RATE * values.learning_rate * (1 - np.arange(n_epochs) / n_epochs)
     stage = Stage([0], n_epochs, falling[:, None].astype(np.float32), 0, 1)
     optimiser.run(stage, rows=(n_old, n_old + n_new))
     return optimiser.get_positions(0)[n_old:]

@@ -61,7 +61,7 @@ def measure_windows(
         k = max(1, min(n_neighbors, (len(y) - 2) // 2))
         metric = choose_rank_metric(x, "euclidean" if metrics is None else metrics[t])
         values = window_values(layout, t)
-        loss = measure_loss(graph, y, values["a"], values["b"])
+        loss = measure_loss(graph, y, values.a, values.b)
         related, moved, pull = float("nan"), float("nan"), float("nan")
         if t:
             pair = [maps[t - 1], y]

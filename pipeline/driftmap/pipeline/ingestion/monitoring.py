@@ -86,7 +86,7 @@ def compare_newest(store: Store) -> dict[str, Any]:
 
     Returns
     -------
-    `window`; `neighbours`, `related` and `drift` (see `look.quality.WindowQuality`), and for each the same name with
+    `window`; `neighbours`, `related` and `drift` (see `layout.figures.MapFigures`), and for each the same name with
     `_z`: how many standard deviations it is from the mean of the windows before; None with too few of them.
     """
     measured = [window for window in store.state() if window.quality_when_new]

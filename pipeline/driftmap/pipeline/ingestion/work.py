@@ -23,9 +23,10 @@ from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.layout.extend import Built, Stepper
+from driftmap.pipeline.layout.extend import Stepper
 from driftmap.pipeline.planning.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.store.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class IngestWork:
                 if isinstance(result, Refusal):
                     self._keep_out(_find_bad(rows, result))
                     return
-                built.append(Built(rows.facts, result))
+                built.append(BuiltWindow(facts=rows.facts, receipt=result))
         self._advance(built)
         self._report.rebuilt += [rows.label for rows in windows]
         for rows in windows:
@@ -229,7 +230,7 @@ class IngestWork:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     return _find_bad(rows, result)
-                self._advance([Built(rows.facts, result)])
+                self._advance([BuiltWindow(facts=rows.facts, receipt=result)])
                 if len(rows.ids) < (k := self._config.graph.n_neighbors):
                     small = (
                         f"window {rows.label!r} has {len(rows.ids)} rows, fewer than n_neighbors ({k}): all are used"
@@ -289,7 +290,7 @@ class IngestWork:
             self._limit, self._has_limit = self._place.find_limit(), True
         return self._limit
 
-    def _advance(self, built: list[Built]) -> None:
+    def _advance(self, built: list[BuiltWindow]) -> None:
         moved = self._stepper.advance(built)
         states = self._store.state()
         self._report.moved |= {states[index].label: value for index, value in moved.items()}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from driftmap.engine import plan_rounds
 from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor
 from driftmap.pipeline.layout.exchange_task import BlockReceipt, Job, run_step
-from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.layout.publish import describe_layout
 from driftmap.pipeline.planning.exchange_schedule import plan_steps
+from driftmap.pipeline.store.layouts import N_DIGITS, ExchangeCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ STAGE = "layout"
 """What Dask's dashboard calls these tasks."""
 
 
-def lay_out_side_by_side(
+def lay_out_in_exchange(
     store: Store, job: LayoutJob, executor: Executor, on_progress: Callable[[int, int], None]
 ) -> None:
     """Lay out every block that the store does not have yet; the graphs of all windows must be there.
@@ -38,7 +39,7 @@ def lay_out_side_by_side(
     store
         Opened for writing.
     job
-        Blocks, from `plan_side_blocks`, and settings.
+        Blocks, from `plan_exchange_blocks`, and settings.
     executor
         Where the blocks are laid out.
     on_progress
@@ -82,18 +83,19 @@ def _make_tasks(store: Store, job: LayoutJob, executor: Executor, **which: Any) 
 
 
 def _commit(store: Store, job: LayoutJob, block: Block, receipt: BlockReceipt) -> None:
-    final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
-    seconds = {name: round(value, 6) for name, value in receipt._asdict().items() if name.endswith("_seconds")}
+    spent = (receipt.read_seconds, receipt.carry_seconds, receipt.move_seconds, receipt.write_seconds)
+    read, carry, move, write = (round(seconds, N_DIGITS) for seconds in spent)
+    described = describe_layout(
+        receipt.block,
+        receipt.attempt,
+        block.core,
+        n_windows=store.n_windows,
+        lookahead=job.lookahead,
+        strengths=receipt.strengths,
+        seconds=read + carry + move + write,
+    )
     store.commit_layout(
-        {
-            "block": receipt.block,
-            "attempt": receipt.attempt,
-            "final": final,
-            "provisional": [index for index in block.core if index not in final],
-            "strengths": receipt.strengths,
-            "seconds": round(sum(seconds.values()), 6),
-            **seconds,
-        }
+        ExchangeCommit(**described, read_seconds=read, carry_seconds=carry, move_seconds=move, write_seconds=write)
     )
 
 

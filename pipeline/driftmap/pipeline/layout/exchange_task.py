@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import BlockWindow, SideBlock, as_halo, lay_out_side_by_side, plan_rounds
+from driftmap.engine import BlockWindow, ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
 from driftmap.engine.settings import LayoutSettings
 from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.graphs import build_graph as tasks
-from driftmap.pipeline.layout.sequential import name_strengths, relate_windows
-from driftmap.pipeline.planning.blocks import plan_side_blocks
+from driftmap.pipeline.layout.publish import name_strengths
+from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.planning.blocks import plan_exchange_blocks
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
@@ -104,10 +105,10 @@ def warm_up() -> None:
     )
     relation = ring.astype(np.int32)
     settings = LayoutSettings(n_epochs=2)
-    lay_out_side_by_side([BlockWindow(graph, 0), BlockWindow(graph, 1)], {(0, 1): relation}, settings, 0, [range(2)])
+    lay_out_in_exchange([BlockWindow(graph, 0), BlockWindow(graph, 1)], {(0, 1): relation}, settings, 0, [range(2)])
 
 
-def _carry(run: _Run, step: Step, block: SideBlock, read_seconds: float, *before: Placed) -> Placed:
+def _carry(run: _Run, step: Step, block: ExchangeBlock, read_seconds: float, *before: Placed) -> Placed:
     started = time.perf_counter()
     core, first = run.blocks[step.block].core, run.blocks[step.block].windows.start
     there = {index: positions for placed in before for index, positions in placed.positions.items()}
@@ -117,7 +118,7 @@ def _carry(run: _Run, step: Step, block: SideBlock, read_seconds: float, *before
     return Placed(positions, strengths, read_seconds, time.perf_counter() - started, 0.0)
 
 
-def _move(run: _Run, step: Step, block: SideBlock, *around: Placed) -> Placed:
+def _move(run: _Run, step: Step, block: ExchangeBlock, *around: Placed) -> Placed:
     started = time.perf_counter()
     windows, core = run.blocks[step.block].windows, run.blocks[step.block].core
     there = {index: positions for placed in around for index, positions in placed.positions.items()}
@@ -144,9 +145,9 @@ class _Run:
     blocks: list[Block]
     rounds: list[range]
     free_bytes: int
-    kept: dict[int, SideBlock]
+    kept: dict[int, ExchangeBlock]
 
-    def take(self, number: int) -> SideBlock:
+    def take(self, number: int) -> ExchangeBlock:
         """Take a block out of what is kept, or read it: a second task meanwhile would find none, and read its own."""
         block = self.kept.pop(number, None)
         if block is None:
@@ -154,19 +155,19 @@ class _Run:
         self.free_bytes += block.n_bytes
         return block
 
-    def keep(self, number: int, block: SideBlock) -> None:
+    def keep(self, number: int, block: ExchangeBlock) -> None:
         """Keep a block for its next step, if there is room. Those kept before stay: each comes up once a round."""
         if block.n_bytes <= self.free_bytes and number not in self.kept:
             self.kept[number] = block
             self.free_bytes -= block.n_bytes
 
-    def _read(self, number: int) -> SideBlock:
+    def _read(self, number: int) -> ExchangeBlock:
         block = self.blocks[number]
         settings = self.config.layout_settings()
         ids = [self.store.window_ids(index) for index in block.windows]
         windows = [BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
         moved = range(len(block.halo), len(block.halo) + len(block.core))
-        return SideBlock(
+        return ExchangeBlock(
             [window if window.index in block.core else as_halo(window) for window in windows],
             relate_windows(ids, settings.alignment_window_size, moved),
             settings,
@@ -183,7 +184,7 @@ def _open_run(job: Job) -> _Run:
     return _Run(
         store=store,
         config=config,
-        blocks=plan_side_blocks(store.n_windows, config.block_windows or 1, settings.alignment_window_size),
+        blocks=plan_exchange_blocks(store.n_windows, config.block_windows or 1, settings.alignment_window_size),
         rounds=plan_rounds(settings, range(store.n_windows)),
         free_bytes=job.kept_bytes,
         kept={},

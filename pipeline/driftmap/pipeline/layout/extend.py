@@ -14,18 +14,18 @@ import numpy as np
 from driftmap.engine import (
     START_STREAM,
     BlockWindow,
-    drift,
     find_block_strengths,
     fit_similarity,
     lay_out_block,
     make_seed,
-    neighbour_preservation_from_graph,
     relate_ids,
     start_from_previous,
 )
-from driftmap.pipeline.layout.sequential import LaidOut, name_strengths, relate_windows
-from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.layout.figures import measure_map, measure_move
+from driftmap.pipeline.layout.publish import describe_layout, name_strengths
+from driftmap.pipeline.layout.sequential import LaidOut, relate_windows
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
+from driftmap.pipeline.store.layouts import StepCommit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,20 +33,13 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.store.layouts import BuiltWindow
 
     Ids = np.ndarray[Any, Any]
 
 
 MIN_PINS = 16
 """Pairs of related rows below which a map is not turned: a few rows would say too little."""
-
-
-class Built(NamedTuple):
-    """A window whose graph is written, and waits for its place in the log."""
-
-    facts: dict[str, Any]
-    receipt: GraphReceipt
 
 
 class _Loaded(NamedTuple):
@@ -76,7 +69,7 @@ class Stepper:
     def __post_init__(self) -> None:
         self._loaded: dict[int, _Loaded] = {}
 
-    def advance(self, built: Sequence[Built]) -> dict[int, float]:
+    def advance(self, built: Sequence[BuiltWindow]) -> dict[int, float]:
         """Take in windows whose graphs are built: one new one, or provisional ones that changed; and commit it.
 
         Returns
@@ -85,7 +78,7 @@ class Stepper:
         """
         started = time.perf_counter()
         store = self.store
-        by_index = {window.receipt["index"]: window for window in built}
+        by_index = {window["receipt"]["index"]: window for window in built}
         stop = max([store.n_windows, *(index + 1 for index in by_index)])
         first_free = self._find_first_free(stop)
         halo = range(max(0, first_free - self.settings.alignment_window_size), first_free)
@@ -97,22 +90,23 @@ class Stepper:
         attempt = new_attempt()
         for index in free:
             write_positions(store.make_attempt(index, attempt), places[index])
-        moved = {index: self._measure_move(index, before[index], places[index]) for index in free if index in before}
-        final = [index for index in free if is_final(index, stop, self.lookahead)]
-        store.commit_growth(
-            "ingest",
-            {
-                "block": store.n_blocks_done,
-                "attempt": attempt,
-                "windows": [window._asdict() for window in built],
-                "final": final,
-                "provisional": [index for index in free if index not in final],
-                "moved": {str(index): value for index, value in moved.items()},
-                "quality": self._measure_quality(free, places, by_index),
-                "strengths": {name: value for name, value in strengths.items() if int(name) in free},
-                "seconds": round(time.perf_counter() - started, 6),
-            },
+        moved = {
+            index: measure_move(before[index], (self._loaded[index].ids, places[index]))
+            for index in free
+            if index in before
+        }
+        quality = self._measure_quality(free, places, by_index)
+        described = describe_layout(
+            store.n_blocks_done,
+            attempt,
+            free,
+            n_windows=stop,
+            lookahead=self.lookahead,
+            strengths=strengths,
+            seconds=time.perf_counter() - started,
         )
+        by_name = {str(index): value for index, value in moved.items()}
+        store.commit_growth("ingest", StepCommit(**described, windows=list(built), moved=by_name, quality=quality))
         return moved
 
     def _find_first_free(self, stop: int) -> int:
@@ -122,13 +116,13 @@ class Stepper:
             first -= 1
         return min(first, stop)
 
-    def _load(self, windows: range, built: Mapping[int, Built]) -> None:
+    def _load(self, windows: range, built: Mapping[int, BuiltWindow]) -> None:
         store = self.store
         for index in set(self._loaded).difference(windows) | set(built):
             self._loaded.pop(index, None)
         for index in set(windows).difference(self._loaded):
             if index in built:
-                attempt = store.make_attempt(index, built[index].receipt["attempt"])
+                attempt = store.make_attempt(index, built[index]["receipt"]["attempt"])
                 self._loaded[index] = _Loaded(read_fuzzy_graph(attempt), read_texts(attempt, "ids"))
             else:
                 self._loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_ids(index))
@@ -164,33 +158,18 @@ class Stepper:
         placed[np.diff(graph.indptr) == 0] = np.nan
         return placed
 
-    def _measure_move(self, index: int, before: tuple[Ids, Float32Array], now: Float32Array) -> float:
-        moved = drift([before[1], now], [relate_ids(before[0], self._loaded[index].ids)])
-        return round(float(moved), 6) if np.isfinite(moved) else 0.0
-
     def _measure_quality(
-        self,
-        free: range,
-        places: Mapping[int, Float32Array],
-        built: Mapping[int, Built],
+        self, free: range, places: Mapping[int, Float32Array], built: Mapping[int, BuiltWindow]
     ) -> dict[str, dict[str, float]]:
-        measured = {}
-        for index in free:
-            knn = self._read_knn(index, built)
-            figures = {"neighbours": neighbour_preservation_from_graph(knn.indices, places[index])}
-            if index - 1 in self._loaded:
-                older = places[index - 1]
-                relation = relate_ids(self._loaded[index - 1].ids, self._loaded[index].ids)
-                figures["related"] = float(np.count_nonzero(relation >= 0) / max(1, len(places[index])))
-                figures["drift"] = drift([older, places[index]], [relation])
-            measured[str(index)] = {
-                name: round(float(value), 6) for name, value in figures.items() if np.isfinite(value)
-            }
-        return measured
+        maps = {index: (loaded.ids, places[index]) for index, loaded in self._loaded.items()}
+        return {
+            str(index): measure_map(self._read_knn(index, built).indices, maps[index], maps.get(index - 1)).to_json()
+            for index in free
+        }
 
-    def _read_knn(self, index: int, built: Mapping[int, Built]) -> KnnGraph:
+    def _read_knn(self, index: int, built: Mapping[int, BuiltWindow]) -> KnnGraph:
         if index in built:
-            return read_knn_graph(self.store.make_attempt(index, built[index].receipt["attempt"]))
+            return read_knn_graph(self.store.make_attempt(index, built[index]["receipt"]["attempt"]))
         return self.store.knn_graph(index)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, relate_ids, sort_ids
 from driftmap.pipeline.executors.machine import release_memory
-from driftmap.pipeline.planning.blocks import is_final
+from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
@@ -165,27 +164,22 @@ def lay_out_one(
     return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)
 
 
-def name_strengths(indices: Iterable[int], strengths: Iterable[float]) -> dict[str, float]:
-    """Return the strength of each window that has one, by the window's number, as the log keeps it."""
-    return {str(i): round(value, 6) for i, value in zip(indices, strengths, strict=True) if math.isfinite(value)}
-
-
 def _publish(store: Store, job: LayoutJob, number: int, laid_out: LaidOut, seconds: float) -> None:
     block = job.blocks[number]
     attempt = new_attempt()
-    moved = [*block.core, *block.lookahead]
-    for index in moved:
+    for index in (*block.core, *block.lookahead):
         write_positions(store.new_attempt(index, attempt), laid_out.positions[index])
-    final = [index for index in block.core if is_final(index, store.n_windows, job.lookahead)]
     store.commit_layout(
-        {
-            "block": number,
-            "attempt": attempt,
-            "final": final,
-            "provisional": [index for index in moved if index not in final],
-            "strengths": {name: value for name, value in laid_out.strengths.items() if int(name) in moved},
-            "seconds": round(seconds, 6),
-        }
+        describe_layout(
+            number,
+            attempt,
+            block.core,
+            block.lookahead,
+            n_windows=store.n_windows,
+            lookahead=job.lookahead,
+            strengths=laid_out.strengths,
+            seconds=seconds,
+        )
     )
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from driftmap.engine import drift, neighbour_preservation_from_graph, relate_ids
+from driftmap.pipeline.layout.figures import MapFigures, measure_map
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,10 +16,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
     Array = npt.NDArray[Any]
-
-
-MAX_ASKED = 10_000
-"""Rows of a window that are asked for their neighbours; the figure is then known to about .002."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +27,9 @@ class WindowQuality:
     n_rows: int
     status: str
     neighbours: float | None
-    """Share of the rows' stored nearest neighbours that are among the nearest on the map; 1 is best."""
+    """This and the others: see `MapFigures`."""
     related: float | None
-    """Share of the rows whose id is in the window before."""
     drift: float | None
-    """Mean distance of related rows to their places in the window before, over the spread of both maps; 0 is still."""
 
 
 def measure_windows(store: Store) -> list[WindowQuality]:
@@ -56,24 +48,13 @@ def measure_windows(store: Store) -> list[WindowQuality]:
     rows = []
     before: tuple[Array, Array] | None = None
     for fact in store.state():
-        neighbours = related = moved = None
+        stored = fact.quality if fact.pruned and fact.quality else {}
+        figures = MapFigures(**{name: stored.get(name) for name in MapFigures._fields})
         now: tuple[Array, Array] | None = None
-        if fact.pruned and fact.quality:
-            neighbours, related, moved = (fact.quality.get(name) for name in ("neighbours", "related", "drift"))
         if fact.status in ("final", "provisional") and fact.pruned != "map":
-            now = ids, positions = store.embedding(fact.index)
-            if not fact.pruned:
-                knn = store.knn_graph(fact.index).indices
-                if knn.shape[1] > 1:
-                    neighbours = _or_none(neighbour_preservation_from_graph(knn, positions, MAX_ASKED))
-            if before is not None:
-                relation = relate_ids(before[0], ids)
-                related = float(np.count_nonzero(relation >= 0) / max(1, len(ids)))
-                moved = _or_none(drift([before[1], positions], [relation])) if related else None
-        rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, neighbours, related, moved))
+            now = store.embedding(fact.index)
+            measured = measure_map(None if fact.pruned else store.knn_graph(fact.index).indices, now, before)
+            figures = MapFigures(*(new if new is not None else old for new, old in zip(measured, figures, strict=True)))
+        rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, *figures))
         before = now
     return rows
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -100,7 +100,7 @@ class RunWork:
         """Build the graphs that are missing, and lay out the blocks that have no maps."""
         missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
         if self._planned.config.is_exchanged:
-            self._work_side_by_side(missing)
+            self._work_at_once(missing)
         elif missing:
             self._work_in_order(missing)
         else:
@@ -153,20 +153,20 @@ class RunWork:
             for future in closed:
                 future.result()
 
-    def _work_side_by_side(self, missing: list[WindowPlan]) -> None:
+    def _work_at_once(self, missing: list[WindowPlan]) -> None:
         """Build all graphs, then lay all blocks out at once, on the workers too."""
         blocks = self._planned.blocks
         if self._store.n_blocks_done == len(blocks):
             return
         from driftmap.pipeline.graphs.stage import build_graphs
-        from driftmap.pipeline.layout.exchange import lay_out_side_by_side
+        from driftmap.pipeline.layout.exchange import lay_out_in_exchange
         from driftmap.pipeline.layout.exchange_task import warm_up
 
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
             report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)
-            lay_out_side_by_side(self._store, self._make_job(), executor, self._report_layout())
+            lay_out_in_exchange(self._store, self._make_job(), executor, self._report_layout())
 
     def _lay_out(
         self,

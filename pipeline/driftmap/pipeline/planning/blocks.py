@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
-MAX_SIDE_CORE_WINDOWS = 8
+MAX_EXCHANGE_CORE_WINDOWS = 8
 """Longest core that is chosen for blocks in parallel: each worker should have some."""
 
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
@@ -73,7 +73,7 @@ def plan_blocks(n_windows: int, block_windows: int, lookahead: int, reach: int) 
     ]
 
 
-def plan_side_blocks(n_windows: int, block_windows: int, reach: int) -> list[Block]:
+def plan_exchange_blocks(n_windows: int, block_windows: int, reach: int) -> list[Block]:
     """Cut a run into blocks that are laid out in parallel; their cores partition the windows, in even lengths.
 
     Parameters

@@ -33,7 +33,7 @@ def plan_steps(
     Parameters
     ----------
     blocks
-        From `plan_side_blocks`.
+        From `plan_exchange_blocks`.
     n_rounds
         Rounds of the joint pass, one at least.
     n_blocks_done

@@ -33,7 +33,7 @@ them; and up to 90 more of libraries, by how their files came into the system's 
 COORDINATOR_BYTES = 570 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
 what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
-SIDE_WORKER_BYTES = COORDINATOR_BYTES
+EXCHANGE_WORKER_BYTES = COORDINATOR_BYTES
 """A worker process that lays blocks out in parallel with others, beside its blocks."""
 LIMIT_SHARE = 0.9
 """Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
@@ -88,9 +88,9 @@ def estimate_plan(
     )
 
 
-def share_side_block_bytes(limit: WorkerLimit) -> int:
+def share_exchange_block_bytes(limit: WorkerLimit) -> int:
     """Return what a block that a worker lays out may take; beside it the worker keeps others (`KEPT_SHARE`)."""
-    return int(((LIMIT_SHARE - KEPT_SHARE) * limit.n_bytes - SIDE_WORKER_BYTES) / limit.n_threads)
+    return int(((LIMIT_SHARE - KEPT_SHARE) * limit.n_bytes - EXCHANGE_WORKER_BYTES) / limit.n_threads)
 
 
 def share_task_bytes(limit: WorkerLimit | None) -> int | None:
@@ -157,13 +157,13 @@ def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConf
 
 
 def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
-    return max(WORKER_BYTES + task_bytes, SIDE_WORKER_BYTES + block_bytes if block_bytes else 0)
+    return max(WORKER_BYTES + task_bytes, EXCHANGE_WORKER_BYTES + block_bytes if block_bytes else 0)
 
 
 def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimit) -> None:
-    if estimate.block_bytes <= max(0, share_side_block_bytes(limit)):
+    if estimate.block_bytes <= max(0, share_exchange_block_bytes(limit)):
         return
-    need = SIDE_WORKER_BYTES + limit.n_threads * estimate.block_bytes
+    need = EXCHANGE_WORKER_BYTES + limit.n_threads * estimate.block_bytes
     several = f" ({limit.n_threads} at once)" if limit.n_threads > 1 else ""
     fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
     raise PlanError(

@@ -10,13 +10,13 @@ from driftmap.pipeline.executors.base import COORDINATOR_SHARE
 from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
 from driftmap.pipeline.planning.blocks import (
     MAX_CORE_WINDOWS,
-    MAX_SIDE_CORE_WINDOWS,
+    MAX_EXCHANGE_CORE_WINDOWS,
     choose_block_windows,
     plan_blocks,
-    plan_side_blocks,
+    plan_exchange_blocks,
 )
 from driftmap.pipeline.planning.column_checks import check_columns
-from driftmap.pipeline.planning.memory import estimate_plan, share_side_block_bytes
+from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
 from driftmap.pipeline.planning.windows import LEAST_ROWS, plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -114,11 +114,11 @@ def make_plan(
             n_components=config.layout.n_components,
             lookahead=reach if config.is_exchanged else config.lookahead,
             reach=reach,
-            at_most=MAX_SIDE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
+            at_most=MAX_EXCHANGE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
         )
         config = config.model_copy(update={"block_windows": block_windows})
     if config.is_exchanged:
-        blocks = plan_side_blocks(len(windows), config.block_windows or 1, reach)
+        blocks = plan_exchange_blocks(len(windows), config.block_windows or 1, reach)
     else:
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
     estimate = estimate_plan(source, config, windows, blocks)
@@ -133,5 +133,5 @@ def _share_of_block(config: RunConfig, limit: WorkerLimit | None) -> int:
     here = int(COORDINATOR_SHARE * count_memory_bytes())
     if not config.is_exchanged or limit is None:
         return here
-    share = int(_CHOSEN_SHARE * share_side_block_bytes(limit))
+    share = int(_CHOSEN_SHARE * share_exchange_block_bytes(limit))
     return share if share > 0 else here  # too small for any block: what is refused says so

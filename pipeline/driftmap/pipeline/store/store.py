@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.growth import Growth
+    from driftmap.pipeline.store.layouts import LayoutCommit
     from driftmap.pipeline.store.lock import StoreLock
     from driftmap.pipeline.store.windows import WindowState
 
@@ -293,19 +294,13 @@ class Store:
 
         return self._commit("graph", {"receipt": receipt}, is_done)
 
-    def commit_layout(self, payload: Mapping[str, Any]) -> bool:
-        """Make a block's maps true; returns False where another run committed that block first.
-
-        Parameters
-        ----------
-        payload
-            `block` (its number), `attempt`, `final` and `provisional` (window numbers), `seconds`.
-        """
+    def commit_layout(self, layout: LayoutCommit) -> bool:
+        """Make a block's maps true; returns False where another run committed that block first."""
 
         def is_done() -> bool:
-            return self.n_blocks_done > int(payload["block"])
+            return self.n_blocks_done > layout["block"]
 
-        return self._commit("layout", payload, is_done)
+        return self._commit("layout", layout, is_done)
 
     def commit_config(self, config: Mapping[str, Any]) -> None:
         """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""

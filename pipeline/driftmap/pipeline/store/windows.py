@@ -44,7 +44,7 @@ class WindowState:
     strength: float | None = None
     """Of the alignment when it was last laid out, given or found; None: no related rows, or an older driftmap."""
     quality: dict[str, float] | None = None
-    """`neighbours`, `related`, `drift` as an ingest last measured them; see `look.quality.WindowQuality`."""
+    """`neighbours`, `related`, `drift` as an ingest last measured them; see `layout.figures.MapFigures`."""
     quality_when_new: dict[str, float] | None = None
     """The same as first measured, when it was the newest: what later windows are compared with."""
     pruned: Literal["", "graph", "map"] = ""

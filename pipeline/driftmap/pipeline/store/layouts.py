@@ -1,0 +1,51 @@
+"""What the log says of maps that were laid out: the one form of it, for blocks of a run and steps of an ingest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.store.attempts import GraphReceipt
+
+N_DIGITS = 6
+"""Decimals of figures in the log."""
+
+
+class LayoutCommit(TypedDict):
+    """What a commit `layout` says; a window that it names has its map from there on."""
+
+    block: int
+    """Number of the layout; the next one has one more."""
+    attempt: str
+    """Name of the groups that hold the maps."""
+    final: list[int]
+    provisional: list[int]
+    strengths: dict[str, float]
+    """Of the alignment, by the window's number; stores made before driftmap 0.2 have none."""
+    seconds: float
+
+
+class ExchangeCommit(LayoutCommit, total=False):
+    """The same of a block that exchanged halos with others: its seconds by what they were spent on."""
+
+    read_seconds: float
+    carry_seconds: float
+    move_seconds: float
+    write_seconds: float
+
+
+class BuiltWindow(TypedDict):
+    """A window that an ingest built: what it is, and the graph that waits for its place in the log."""
+
+    facts: dict[str, Any]
+    receipt: GraphReceipt
+
+
+class StepCommit(LayoutCommit):
+    """What a commit `ingest` says besides: which windows it added, how far others moved, how good the maps are."""
+
+    windows: list[BuiltWindow]
+    moved: dict[str, float]
+    """By the window's number, over the spread of its map."""
+    quality: dict[str, dict[str, float]]
+    """By the window's number; see `MapFigures`."""
