@@ -12,6 +12,7 @@ from tests.benchmarks.bench_answers import count_named
 from tests.benchmarks.bench_at_once import compare_workers
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
+from tests.benchmarks.bench_movement import compare_movement
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
@@ -70,11 +71,19 @@ def main() -> None:
 @main.command()
 @data_option
 @click.option("--n-epochs", type=int, help="Of both; default: ours as it is, umap-learn's 200.")
+@click.option("--peer-seeds", type=click.IntRange(1, 3), default=3, show_default=True, help="How many of umap-learn's.")
+@click.option("--kept-peer", is_flag=True, help="Only those of umap-learn's maps that are kept already.")
 @common_options
-def quality(data, n_epochs, seeds, no_peer, fresh_peer, out) -> None:
-    """Trustworthiness, neighbours, drift: our defaults over seeds beside umap-learn's AlignedUMAP."""
+def quality(data, n_epochs, peer_seeds, kept_peer, seeds, no_peer, fresh_peer, out) -> None:
+    """Trustworthiness, neighbours, drift, arrangement: our defaults over seeds beside umap-learn's AlignedUMAP."""
     found = compare_quality(
-        data or available(), seeds, has_peer=not no_peer, is_fresh=fresh_peer, n_epochs=n_epochs, say=click.echo
+        data or available(),
+        seeds,
+        n_peer_seeds=0 if no_peer else peer_seeds,
+        is_only_kept=kept_peer,
+        is_fresh=fresh_peer,
+        n_epochs=n_epochs,
+        say=click.echo,
     )
     write(out, quality=found)
 
@@ -111,11 +120,21 @@ def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
 
 @main.command()
 @data_option
-@click.option("--seeds", type=Names(int), default=[0, 1], help="Default 0,1.")
+@click.option("--seeds", type=Names(int), default=[0, 1, 2, 3, 4], help="Default 0,1,2,3,4.")
+@click.option(
+    "--kept", type=click.Path(path_type=Path, dir_okay=False), help="File of figures, read and added to fit by fit."
+)
 @out_option
-def strength(data, seeds, out) -> None:
+def strength(data, seeds, kept, out) -> None:
     """Rules for the strength that the data decide, on every set, and which one the other sets would choose."""
-    write(out, strength=compare_rules(data or available(), seeds, say=click.echo))
+    write(out, strength=compare_rules(data or available(), seeds, kept=kept, say=click.echo))
+
+
+@main.command()
+@common_options
+def movement(seeds, no_peer, fresh_peer, out) -> None:
+    """Blobs of which it is known who moves: movers left behind, and how far the others move."""
+    write(out, movement=compare_movement(seeds, has_peer=not no_peer, is_fresh=fresh_peer, say=click.echo))
 
 
 @main.command()
@@ -172,7 +191,9 @@ def everything(seeds, no_peer, fresh_peer, out) -> None:
     found = {
         "speed": measure_speed(available_pieces(), has_peer=not no_peer),
         "kernels": time_kernels(say=click.echo),
-        "quality": compare_quality(available(), seeds, has_peer=not no_peer, is_fresh=fresh_peer, say=click.echo),
+        "quality": compare_quality(
+            available(), seeds, n_peer_seeds=0 if no_peer else 1, is_fresh=fresh_peer, say=click.echo
+        ),
     }
     found["curves"] = bench_lambda.trace_curves(
         [name for name in bench_lambda.DATA if is_available(name)],

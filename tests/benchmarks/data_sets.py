@@ -78,6 +78,19 @@ def load(name: str) -> DataSet:
     return DataSet(name, windows, labels, steps)
 
 
+def load_movement(seed: int) -> tuple[DataSet, npt.NDArray[np.bool_]]:
+    """Make the blobs of which it is known who moves, and which rows those are; see movement.py beside the data sets."""
+    path = SHARED_DATA / "movement.py"
+    if not path.exists():
+        msg = f"{path} is missing: the generator of known movement lies beside the shared data sets."
+        raise FileNotFoundError(msg)
+    windows, _, labels, relations, is_mover = runpy.run_path(str(path))["movement"](seed)
+    steps = [
+        as_relation(step, len(old), len(new)) for step, old, new in zip(relations, windows, windows[1:], strict=False)
+    ]
+    return DataSet(f"movement{seed}", windows, labels, steps), is_mover
+
+
 def _make_digits() -> DataSet:
     """Slice scikit-learn's digits as umap-learn's AlignedUMAP tutorial does: sorted, 400 rows, a window every 150."""
     from sklearn.datasets import load_digits

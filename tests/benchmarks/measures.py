@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.benchmarks.data_sets import DataSet
 
 FIGURES = ("trust", "neighbours", "drift1", "drift5", "across", "bad_rows")
-HIGHER_IS_BETTER = ("trust", "neighbours", "across")
 N_NEIGHBORS = 15
 N_VOTERS = 10
 MAX_ROWS = 4_000

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAME = "umap-learn"
 SETTINGS: dict[str, Any] = {"random_state": 42, "n_epochs": 200}
+SEEDS = (42, 43, 44)
+"""Of its aligned layout: `transform_seed`, since `random_state` changes nothing there. The first is its default."""
 
 
 class PeerMaps(NamedTuple):
@@ -67,6 +69,19 @@ def find_maps(data: DataSet, *, is_fresh: bool = False, **settings: Any) -> Peer
     made = PeerMaps([np.asarray(places) for places in model.embeddings_], timing, describe_machine(), is_kept=False)
     _write(path, made, settings)
     return made
+
+
+def find_seeds(
+    data: DataSet, n_seeds: int, *, is_only_kept: bool = False, is_fresh: bool = False, **settings: Any
+) -> list[PeerMaps]:
+    """Return the peer's maps of its first seeds; `is_only_kept`: of those among them that are kept already."""
+    found = []
+    for seed in SEEDS[:n_seeds]:
+        # its default is left out of the settings, so that maps kept without it serve here too
+        chosen = settings if seed == SEEDS[0] else {**settings, "transform_seed": seed}
+        if not is_only_kept or _cache_path(data, {**SETTINGS, **chosen}).exists():
+            found.append(find_maps(data, is_fresh=is_fresh, **chosen))
+    return found
 
 
 @functools.cache

@@ -10,7 +10,11 @@ from click.testing import CliRunner
 from sklearn.manifold import trustworthiness
 from tests.benchmarks import peer
 from tests.benchmarks.__main__ import main
-from tests.benchmarks.bench_quality import list_missed
+from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
+from tests.benchmarks.bench_movement import judge_movement
+from tests.benchmarks.bench_quality import describe_misses, list_missed
+from tests.benchmarks.bench_strength import FREE as NO_PULL
+from tests.benchmarks.bench_strength import choose_rule, compare_rules, leave_each_out
 from tests.benchmarks.data_sets import DataSet, load
 from tests.benchmarks.measures import measure
 from tests.benchmarks.parts import NAMES, time_parts
@@ -83,11 +87,80 @@ def test_every_part_of_a_fit_is_timed():
 
 
 def test_missed_bars_are_named():
-    theirs = {"trust": 0.9, "neighbours": 0.5, "drift1": 0.2, "drift5": 0.4, "across": 0.7}
-    good = {"trust": 0.9, "neighbours": 0.6, "drift1": 0.15, "drift5": 0.38, "across": 0.7, "bad_rows": 0}
+    shape = {**dict.fromkeys(ARRANGEMENT, 0.6), FOLLOWS: 0.5}
+    theirs = [{"trust": 0.9, "neighbours": 0.5, "drift1": 0.2, "drift5": 0.4, "across": 0.7, **shape}]
+    good = {**theirs[0], "trust": 0.8995, "neighbours": 0.6, "drift1": 0.1, FOLLOWS: 0.65, "bad_rows": 0}
     assert list_missed([good], theirs) == []
-    assert list_missed([good, {**good, "trust": 0.89}], theirs) == ["trust"]
-    assert list_missed([{**good, "drift1": 0.17, "bad_rows": 2}], theirs) == ["bad_rows", "drift1"]
+    assert list_missed([good], []) == []
+    assert list_missed([good, {**good, "trust": 0.897}], theirs) == ["trust"]
+    assert list_missed([good, {**good, "trust": 0.91}], theirs) == ["spread of trust"]
+    worse = {**good, "drift1": 0.21, "bad_rows": 2, "distances": 0.59, FOLLOWS: 0.55}
+    assert list_missed([worse], theirs) == ["bad_rows", "distances", FOLLOWS, "drift1"]
+    told = describe_misses({"one": {"ours": [worse], "peer": theirs, "missed": ["drift1"]}})
+    assert told == (
+        "Missed: one (drift1).\nGeometric mean of drift1 against umap-learn's: 1.050 (at most 0.6: MISSED)."
+    )
+
+
+def test_arrangement_of_maps_that_are_the_data():
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(80, 2)).astype(np.float32)]
+    rows += [rows[0] + rng.normal(scale=0.4, size=(80, 2)).astype(np.float32) * (np.arange(80) % 3 == 0)[:, None]]
+    label, same = np.arange(80) % 5, np.arange(80, dtype=np.int32)
+    shape = Arrangement(DataSet("noisy", rows, [label] * 2, [same]))
+    found = shape.measure([3 * window + 1 for window in rows])
+    assert [found[name] for name in ARRANGEMENT] == pytest.approx([1, 1, 1])
+    assert found[FOLLOWS] > 0.5
+    shuffled = shape.measure([rng.permutation(window) for window in rows])
+    assert all(abs(shuffled[name]) < 0.2 for name in ("distances", FOLLOWS))
+    assert abs(shuffled["triplets"] - 0.5) < 0.1
+    assert np.isnan(shape.measure([np.full((80, 2), np.nan)] * 2)["triplets"])
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation([1, 2, 3, np.nan], [10, 30, 20, 5]) == pytest.approx(0.5)
+    assert np.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
+
+
+def test_movers_are_counted_where_they_lie():
+    """Two clusters of 30; of four movers one arrives, one is left at the first cluster, two lie where no one is."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 2)) + 50 * np.repeat([0, 1], 30)[:, None]
+    is_mover = np.zeros(60, dtype=bool)
+    is_mover[:4] = True
+    last = rows + 1
+    last[0] = [51, 51]
+    last[2:4] = [300, 300]
+    label = np.repeat(["a", "b"], 30)
+    end = np.where(is_mover, "b", label)
+    data = DataSet("two", [rows.astype(np.float32)] * 2, [label, end], [np.arange(60, dtype=np.int32)])
+    found = judge_movement(data, [rows, last], is_mover)
+    spread = np.sqrt(np.mean([rows.var(axis=0).mean(), last.var(axis=0).mean()]))
+    assert (found["movers"], found["wrong"], found["empty"]) == (4, 1, 2)
+    assert found["still"] == pytest.approx(np.sqrt(2) / spread)
+
+
+def test_a_rule_is_chosen_by_the_other_sets():
+    strong, weak = (0.1, 0.0, 1), (0.01, 0.0, 1)
+    free = {"trust": 0.9, "neighbours": 0.5, "drift1": 0.4}
+    some = {NO_PULL: free, weak: {**free, "drift1": 0.3}, strong: {**free, "drift1": 0.1}}
+    other = {**some, strong: {**free, "trust": 0.89, "drift1": 0.05}}
+    assert choose_rule({"some": some}) == strong
+    assert choose_rule({"some": some, "other": other}) == weak
+    assert leave_each_out({"some": some, "other": other}) == {"some": weak, "other": strong, "": weak}
+
+
+def test_rules_go_on_from_the_figures_that_are_kept(tmp_path):
+    kept, rules, told = tmp_path / "figures.jsonl", (NO_PULL, (0.2, 0.0, 1)), []
+    first = compare_rules(["digits"], [0], kept=kept, rules=rules, say=told.append)
+    assert len(kept.read_text().splitlines()) == 2
+    means = first["means"]["digits"]
+    assert means["0.2"]["drift1"] < means["0.001"]["drift1"]
+    assert "left out" in told[-1]
+    lines = kept.read_text().replace('"trust": 0.', '"trust": 0.0')
+    kept.write_text(lines)
+    again = compare_rules(["digits"], [0], kept=kept, rules=rules, say=told.append)
+    assert again["means"]["digits"]["0.2"]["trust"] < 0.1
 
 
 def test_kept_maps_of_the_peer_are_used_until_something_differs(tmp_path, monkeypatch):
@@ -108,6 +181,10 @@ def test_kept_maps_of_the_peer_are_used_until_something_differs(tmp_path, monkey
     peer.find_maps(load("digits").first(2, 51))
     peer.find_maps(data, is_fresh=True)
     assert [settings["n_epochs"] for settings in made] == [200, 50, 200, 200]
+    assert len(peer.find_seeds(data, 3, is_only_kept=True)) == 1
+    assert [found.is_kept for found in peer.find_seeds(data, 2)] == [True, False]
+    assert made[-1]["transform_seed"] == 43
+    assert len(peer.find_seeds(data, 3, is_only_kept=True)) == 2
 
 
 def test_quality_from_the_command_line(tmp_path):

@@ -22,13 +22,20 @@ class SmallWindow(NamedTuple):
     columns: dict = {}  # noqa: RUF012 - never changed
 
 
-def make_store(path, windows: list[SmallWindow], *, config: dict | None = None, n_provisional: int = 1) -> Store:
+def make_store(
+    path,
+    windows: list[SmallWindow],
+    *,
+    config: dict | None = None,
+    n_provisional: int = 1,
+    strengths: dict[str, float] | None = None,
+) -> Store:
     """A store whose maps are the data themselves: their graphs join the nearest places."""
     planned = [{"label": w.label, "n_rows": len(w.ids), "start": None, "end": None, "digest": "d"} for w in windows]
     store = Store.create(path, config=config or {}, windows=planned, fingerprint={})
     for index, window in enumerate(windows):
         add_graph(store, index, window)
-    add_maps(store, [window.positions for window in windows], n_provisional)
+    add_maps(store, [window.positions for window in windows], n_provisional, strengths)
     return store
 
 
@@ -51,11 +58,13 @@ def add_graph(store: Store, index: int, window: SmallWindow) -> None:
     )
 
 
-def add_maps(store: Store, maps: list[np.ndarray], n_provisional: int = 1) -> None:
+def add_maps(
+    store: Store, maps: list[np.ndarray], n_provisional: int = 1, strengths: dict[str, float] | None = None
+) -> None:
     for index, positions in enumerate(maps):
         write_positions(store.new_attempt(index, "one"), positions.astype(np.float32))
     numbers, n_final = [*range(len(maps))], len(maps) - n_provisional
-    payload = {"block": 0, "attempt": "one", "seconds": 1.0}
+    payload = {"block": 0, "attempt": "one", "seconds": 1.0, "strengths": strengths or {}}
     store.commit_layout({**payload, "final": numbers[:n_final], "provisional": numbers[n_final:]})
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
-from tests.pipeline.small_stores import SmallWindow, make_store
+from tests.pipeline.small_stores import SmallWindow, make_store, read_page_header
 
+from driftmap.pipeline.cli.terminal import show_quality
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.look.report import write_report
@@ -45,6 +48,22 @@ def test_quality_counts_a_map_that_keeps_nothing_as_low(tmp_path, windows):
     rows = measure_windows(shuffled)
     assert all(row.neighbours < 0.4 for row in rows)
     assert rows[1].drift > 1
+
+
+def test_the_strength_of_each_window_is_told(tmp_path, windows, capsys):
+    old = make_store(tmp_path / "old.zarr", windows)
+    assert [row.strength for row in measure_windows(old)] == [None] * 3
+    store = make_store(tmp_path / "run.zarr", windows, strengths={"0": 0.0625, "1": 0.035})
+    quality = measure_windows(store)
+    assert [row.strength for row in quality] == [0.0625, 0.035, None]
+    page = tmp_path / "page.html"
+    write_report(store, page, quality=quality)
+    assert [window["strength"] for window in read_page_header(page)["windows"]] == [0.0625, 0.035, None]
+    assert re.findall(r"<td[^>]*>(0\.062|0\.035)</td>", page.read_text(encoding="utf-8")) == ["0.062", "0.035"]
+    show_quality(quality)
+    told = capsys.readouterr().out
+    assert "Strength" in told
+    assert "0.062" in told
 
 
 def test_windows_without_a_map_are_listed_without_figures(tmp_path):

@@ -251,13 +251,14 @@ def _show_growth(store: Store) -> None:
 
 def show_quality(quality: list[WindowQuality]) -> None:
     """Print the quality of each window."""
-    table = _table("Window", "Rows", "State", "Neighbours kept", "Related rows", "Drift")
+    table = _table("Window", "Rows", "State", "Neighbours kept", "Related rows", "Drift", "Strength")
     for row in _elide(quality):
         if row is None:
             _add_row(table, "…")
         else:
-            figures = ("" if value is None else f"{value:.3f}" for value in (row.neighbours, row.related, row.drift))
-            _add_row(table, row.label, f"{row.n_rows:,}", row.status, *figures)
+            figures = (row.neighbours, row.related, row.drift, row.strength)
+            cells = ("" if value is None else f"{value:.3f}" for value in figures)
+            _add_row(table, row.label, f"{row.n_rows:,}", row.status, *cells)
     _print_table(table)
 
 

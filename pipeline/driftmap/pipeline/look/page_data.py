@@ -139,7 +139,7 @@ def _describe(
                 "neighbours": figures[fact.index].neighbours,
                 "related": figures[fact.index].related,
                 "drift": figures[fact.index].drift,
-                "strength": fact.strength,
+                "strength": figures[fact.index].strength,
                 "histogram": change.histogram,
                 "movers": [(int(numbers[e]), round(d, 4), round(own, 4)) for e, d, own in change.movers],
                 "label_drift": {

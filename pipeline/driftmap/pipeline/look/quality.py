@@ -30,6 +30,8 @@ class WindowQuality:
     """This and the others: see `MapFigures`."""
     related: float | None
     drift: float | None
+    strength: float | None = None
+    """Of the alignment, as the log has it. What it cost is not known: that takes a second layout, without alignment."""
 
 
 def measure_windows(store: Store) -> list[WindowQuality]:
@@ -55,6 +57,6 @@ def measure_windows(store: Store) -> list[WindowQuality]:
             now = store.embedding(fact.index)
             measured = measure_map(None if fact.pruned else store.knn_graph(fact.index).indices, now, before)
             figures = MapFigures(*(new if new is not None else old for new, old in zip(measured, figures, strict=True)))
-        rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, *figures))
+        rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, *figures, fact.strength))
         before = now
     return rows

@@ -3,6 +3,7 @@ const FIGURES = [
   { field: "neighbours", name: "neighbours kept", digits: 2, about: "Share of a row's nearest neighbours in the data that are among its nearest on the map. 1 is best." },
   { field: "drift", name: "drift", digits: 3, about: "Mean distance that related rows moved since the window before, over the spread of the maps. 0 is still." },
   { field: "related", name: "related rows", digits: 2, about: "Share of the window's rows whose id was also in the window before." },
+  { field: "strength", name: "strength", digits: 3, about: "How strongly the alignment pulled on the window's related rows, on average: as given, or as the data allow. What it cost is not measured." },
   { field: "n_rows", name: "rows", digits: 0, about: "Rows of the window." },
 ];
 const STRIP_WIDTH = 1000, STRIP_HEIGHT = 26;
