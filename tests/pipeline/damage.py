@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.store.attempts import name_group
@@ -17,6 +18,13 @@ def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 8
     path.write_bytes(content)
+
+
+def cut_log(store: Path, n_commits: int) -> None:
+    """Make of a store what it was after some commits; with the lock goes what it says of the log's length."""
+    for file in sorted((store / "commits").iterdir())[n_commits:]:
+        file.unlink()
+    shutil.rmtree(store / "lock", ignore_errors=True)
 
 
 def find_group(store: Store, window: int, array: str) -> Path:

@@ -19,9 +19,11 @@ from driftmap.engine import (
     build_window_graph,
     drift,
     lay_out_block,
+    lay_out_in_exchange,
     relate_ids,
     trustworthiness,
 )
+from driftmap.engine.layout.optimiser import Optimiser
 from driftmap.engine.types import FuzzyGraph
 
 N_WINDOWS, N_ROWS = 5, 90
@@ -76,6 +78,7 @@ def test_same_bytes_on_one_two_and_four_threads(windows, graphs, tmp_path):
     code = f"""
 import hashlib, json, numba, numpy as np
 from driftmap.engine import BlockWindow, LayoutSettings, lay_out_block, relate_ids
+from driftmap.engine.layout.optimiser import Optimiser
 from driftmap.engine.types import FuzzyGraph
 given = np.load({str(tmp_path / "in.npz")!r})
 graphs = [FuzzyGraph(*(given[f"{{n}}{{t}}"] for n in FuzzyGraph._fields)) for t in range({N_WINDOWS})]
@@ -195,3 +198,30 @@ def test_positions_that_do_not_fit_are_refused(graphs, window, message):
 
 def test_an_empty_block_is_empty():
     assert lay_out_block([], {}, SETTINGS, 0) == []
+
+
+@pytest.mark.parametrize("is_exchanged", [False, True])
+def test_positions_that_overflow_are_refused(windows, graphs, is_exchanged):
+    settings = LayoutSettings(n_epochs=20, a=1000.0, b=10.0)
+    with pytest.raises(
+        InvalidInputError, match=r"layout of window 0 .* overflows: \d+ of 90 rows .* lower learning_rate"
+    ):
+        if is_exchanged:
+            block = [BlockWindow(graph, index) for index, graph in enumerate(graphs)]
+            lay_out_in_exchange(block, relate(windows[1]), settings, 0, [range(2), range(2, N_WINDOWS)])
+        else:
+            lay_out(graphs, windows[1], settings)
+
+
+def test_one_row_that_overflows_is_enough(windows, graphs, monkeypatch):
+    read = Optimiser.get_positions
+
+    def lose_one(self, place):
+        positions = read(self, place)
+        if place == 2:
+            positions[3] = np.inf
+        return positions
+
+    monkeypatch.setattr(Optimiser, "get_positions", lose_one)
+    with pytest.raises(InvalidInputError, match="layout of window 2 .* 1 of 90 rows"):
+        lay_out(graphs, windows[1])

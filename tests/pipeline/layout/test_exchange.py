@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.pipeline.damage import cut_log
 from tests.workers import find_workers
 
 from driftmap.engine import BlockWindow, LayoutSettings, relate_ids
@@ -110,8 +111,7 @@ def test_a_run_cut_off_after_any_commit_ends_with_the_same_bytes(undisturbed, so
     for n_commits in range(N_WINDOWS + 1, undisturbed.n_commits):
         path = tmp_path / f"cut after {n_commits}"
         shutil.copytree(undisturbed.path, path)
-        for commit in sorted((path / "commits").glob("*.json"))[n_commits:]:
-            commit.unlink()
+        cut_log(path, n_commits)
         store = run(source, path, scheduler="serial", **OPTIONS)
         assert all_positions(store) == all_positions(undisturbed)
         assert [w.status for w in store.state()] == [w.status for w in undisturbed.state()]
@@ -120,8 +120,7 @@ def test_a_run_cut_off_after_any_commit_ends_with_the_same_bytes(undisturbed, so
 def test_blocks_that_do_not_fit_a_worker_are_refused_also_where_all_graphs_are_there(undisturbed, source, tmp_path):
     path = tmp_path / "s"
     shutil.copytree(undisturbed.path, path)
-    for commit in sorted((path / "commits").glob("*.json"))[N_WINDOWS + 1 :]:
-        commit.unlink()
+    cut_log(path, N_WINDOWS + 1)
     need = format_size(plan(source, workers=1, **OPTIONS).estimate.worker_bytes)
     with pytest.raises(PlanError, match=f"the largest block takes {need} in a worker, which has 200 MB"):
         run(source, path, workers=1, worker_memory="200MB", **OPTIONS)

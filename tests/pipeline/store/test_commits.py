@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import pytest
 from tests.pipeline.store.test_checkpoints import commit_everything, make_store
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import Store
+from driftmap.pipeline.store import lock as lock_file
 from driftmap.pipeline.store.commits import CommitLog
+from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.verify import check_log, remove_orphans
 
@@ -135,3 +138,64 @@ def test_any_other_content_of_a_commit_is_one_message(path, content):
         Store.open(path)
     with pytest.raises(StoreError):
         CommitLog(path).read_new()
+
+
+def commit_more(path, n_commits):
+    """Commit something, several times, as a writer that holds the store."""
+    with hold_lock(Location(path)) as lock:
+        store = Store.open(path, read_only=False)
+        store.lock = lock
+        for _ in range(n_commits):
+            store.commit_growth("pruned", {"generations": [], "graphs": [0], "maps": []})
+
+
+def test_newest_commits_that_are_missing_are_said_and_nothing_is_removed(path):
+    commit_more(path, 3)
+    n_commits = len(list_commits(path))
+    for file in list_commits(path)[-2:]:
+        file.unlink()
+    with pytest.warns(StoreWarning, match=rf"{n_commits - 2:08}.json is missing: the log had {n_commits} commits"):
+        store = Store.open(path, read_only=False)
+    assert store.n_commits == n_commits - 2
+    assert "delete the folder" in check_log(store)[0]
+    with hold_lock(store.location) as store.lock, pytest.raises(StoreError, match="nothing is removed"):
+        remove_orphans(store)
+    with pytest.warns(StoreWarning, match="is missing"):
+        commit_more(path, 1)
+    assert not check_log(Store.open(path))
+    list_commits(path)[-1].unlink()
+    with pytest.warns(StoreWarning, match="is missing"):
+        Store.open(path)
+    shutil.rmtree(path / "lock")
+    assert not check_log(Store.open(path))
+
+
+def test_a_newest_commit_that_was_cut_short_is_said_once(path):
+    commit_more(path, 1)
+    last = list_commits(path)[-1]
+    last.write_bytes(last.read_bytes()[:-20])
+    with pytest.warns(StoreWarning) as said:
+        Store.open(path)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("changed", [{"commits": 99}, {"commits": -1}, {"commits": "5"}, {"commits": None}, {"at": 0}])
+def test_a_lock_file_that_was_changed_says_nothing_wrong_of_the_log(path, changed):
+    commit_more(path, 1)
+    (file,) = (path / "lock").iterdir()
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    assert Store.open(path).n_commits == len(list_commits(path))
+
+
+def test_readers_beside_a_writer_never_miss_a_commit(path, monkeypatch):
+    monkeypatch.setattr(lock_file, "BEAT_SECONDS", 0.002)
+    writer = threading.Thread(target=commit_more, args=(path, 40))
+    writer.start()
+    n_before = 0
+    while writer.is_alive():
+        store = Store.open(path)  # a warning would be an error
+        assert not check_log(store)
+        assert store.n_commits >= n_before
+        n_before = store.n_commits
+    writer.join()
+    assert Store.open(path).n_commits == len(list_commits(path))

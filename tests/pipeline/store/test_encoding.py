@@ -39,7 +39,7 @@ def test_files_are_those_of_zarr(tmp_path, dtype, shape, n_rows):
     metadata, chunks = encode_array(values, chunk_shape, attributes)
     assert {"zarr.json": metadata, **chunks} == write_with_zarr(tmp_path, values, chunk_shape, attributes)
     form = Form.of(metadata)
-    assert form.list_keys() == list(chunks)
+    assert list(form.list_keys()) == list(chunks)
     assert form.attributes == attributes
     found = form.decode(chunks.values())
     assert found.dtype == values.dtype

@@ -50,11 +50,25 @@ def test_a_store_of_version_1_is_read(old):
     assert run_command(["verify", str(old), "--clean"]) == 0
 
 
-def test_a_store_of_the_newest_format_is_left_as_it_is(old, capsys):
+def test_the_log_of_an_old_store_is_chained_and_then_left_as_it_is(old, capsys):
     before = list_contents(old)
+    assert not open_store(old).is_chained
+    assert run_command(["migrate", str(old)]) == 0
+    chained = "its log is chained by checksums from now on"
+    assert capsys.readouterr().out == f"{old}: in format 1, the newest; {chained}\n"
+    after = list_contents(old)
+    assert {name: after[name] for name in before if not name.startswith("lock/")} == {
+        name: content for name, content in before.items() if not name.startswith("lock/")
+    }
+    assert open_store(old).is_chained
+    assert open_store(old).version == 1
     assert run_command(["migrate", str(old)]) == 0
     assert capsys.readouterr().out == f"{old}: in format 1, the newest; nothing to do\n"
-    assert list_contents(old) == before
+    assert list_contents(old) == after
+    first = old / "commits/00000001.json"
+    first.write_bytes(first.read_bytes().replace(b"graph", b"Graph", 1))
+    with pytest.raises(StoreError, match="does not follow the commits before it"):
+        open_store(old)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def lay_out_block(
     Raises
     ------
     InvalidInputError
-        When a fixed window has no positions, or positions do not fit their graph.
+        When a fixed window has no positions, positions do not fit their graph, or the settings make positions overflow.
 
     Notes
     -----
@@ -235,11 +235,19 @@ class BlockLayout:
         self._is_placed[place] = True
 
     def read(self, place: int) -> Float32Array:
-        """Return a window's positions; rows without an edge are NaN, fixed windows are as they were given."""
+        """Return a window's positions; rows without an edge are NaN, fixed windows are as they were given.
+
+        Raises
+        ------
+        InvalidInputError
+            When rows that have edges have no position: the settings made them overflow.
+        """
         window, shuffle = self._windows[place], self._shuffles[place]
         if window.is_fixed and window.positions is not None:
             return window.positions
-        positions = self._optimiser.get_positions(place)[shuffle.places]
+        active = self._optimiser.get_positions(place)
+        _refuse_overflow(window.index, active[: shuffle.n_active])
+        positions = active[shuffle.places]
         positions[shuffle.places >= shuffle.n_active] = np.nan
         return positions
 
@@ -292,6 +300,18 @@ class BlockLayout:
         else:
             self.place(place, start_from_previous(graph, known, fallback, seed))
         return False
+
+
+def _refuse_overflow(index: int, positions: Float32Array) -> None:
+    """Refuse positions that are not finite, of rows that have edges: such a map shows nothing."""
+    n_lost = len(positions) - int(np.count_nonzero(np.isfinite(positions).all(axis=1)))
+    if n_lost:
+        msg = (
+            f"the layout of window {index} (counted from 0) overflows: {n_lost:,} of {len(positions):,} rows that have "
+            "neighbours got positions that are not finite; lower learning_rate, repulsion_strength or "
+            "negative_sample_rate, raise min_dist, or leave out a and b."
+        )
+        raise InvalidInputError(msg)
 
 
 def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation | Coupling) -> None:

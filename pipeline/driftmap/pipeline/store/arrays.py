@@ -57,7 +57,9 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     return len(own) + sum(map(len, files.values()))
 
 
-def read_checked(root: Location | Path, group: str, array: str, where: str) -> np.ndarray[Any, Any]:
+def read_checked(
+    root: Location | Path, group: str, array: str, where: str, n_rows: int | None = None
+) -> np.ndarray[Any, Any]:
     """Read one whole array of a group that `write_arrays` wrote, and compare it with the digests in the group.
 
     The array's metadata are compared before memory is taken for its values. Groups of driftmap's first stores hold no
@@ -69,6 +71,8 @@ def read_checked(root: Location | Path, group: str, array: str, where: str) -> n
         Where the store lies; path of the group below it; name of the array.
     where
         What the array belongs to, for the error: `window 'congress 104'`.
+    n_rows
+        What the log says; compared before memory is taken.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def read_checked(root: Location | Path, group: str, array: str, where: str) -> n
     if isinstance(expected, str):
         raise StoreError(f"{what} cannot be checked: {expected}; {advice}")
     if expected is None:
-        return read_array(location, f"{group}/{array}", where)
+        return read_array(location, f"{group}/{array}", where, n_rows)
     found = expected.get(array)
     if found is None:
         raise StoreError(f"{what} was never written; {advice}")
@@ -90,14 +94,14 @@ def read_checked(root: Location | Path, group: str, array: str, where: str) -> n
     if metadata is None or digest_bytes(metadata) != found.metadata:
         state = "missing" if metadata is None else "damaged"
         raise StoreError(f"{what}: its {METADATA} is {state}; {advice}")
-    values = read_array(location, f"{group}/{array}", where)
+    values = read_array(location, f"{group}/{array}", where, n_rows)
     if digest_values(values) != found.values:
         raise StoreError(f"{what} holds other values than were written there; {advice}")
     return values
 
 
-def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, Any]:
-    """Read one whole array of a store, sure that every byte is what was written.
+def read_array(root: Location | Path, name: str, where: str, n_rows: int | None = None) -> np.ndarray[Any, Any]:
+    """Read one whole array of a store; damage to a chunk is found by its checksum.
 
     Parameters
     ----------
@@ -105,6 +109,8 @@ def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, 
         Where the store lies; path of the array below it.
     where
         What the array belongs to, for the error: `window 'congress 104'`.
+    n_rows
+        What the log says; compared before memory is taken.
 
     Raises
     ------
@@ -118,8 +124,11 @@ def read_array(root: Location | Path, name: str, where: str) -> np.ndarray[Any, 
         raise StoreError(f"{what} is missing; the store was damaged after it was written")
     try:
         form = Form.of(metadata)
-        chunks = (_read_chunk(location, f"{name}/{key}", what) for key in form.list_keys())
-        values = form.decode(chunks)
+        if n_rows is not None and form.shape[0] != n_rows:
+            raise DamagedArrayError(f"its metadata say {form.shape[0]:,} rows, the log says {n_rows:,}")
+        if form.n_chunks > 1 and not location.has(last := f"{name}/{form.name_chunk(form.n_chunks - 1)}"):
+            raise DamagedArrayError(f"its metadata say {form.n_chunks:,} chunks, and {last} is missing")
+        values = form.decode(_read_chunk(location, f"{name}/{key}", what) for key in form.list_keys())
     except DamagedArrayError as error:
         raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
     kind = form.attributes.get(_KIND)
@@ -155,7 +164,7 @@ def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tup
         metadata, chunks = encode_array(encoded, _choose_chunks(encoded), {} if kind is None else {_KIND: kind})
         parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
         digests[name] = _digest_encoded(encoded, kind)
-    own = encode_group_metadata(describe_files(dict(sorted(parts.items())), digests))
+    own = encode_group_metadata(describe_files(group, dict(sorted(parts.items())), digests))
     files = {f"{group}/{name}": content for name, content in parts.items()}
     return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
 

@@ -25,6 +25,9 @@ GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
 
 MAP_ARRAYS = ("positions",)
 
+_EDGE_ARRAYS = ("indices", "data")
+"""Arrays of one entry per edge; of the others each has one per row (`indptr` one more)."""
+
 _N_DIGITS = 8
 
 
@@ -51,10 +54,13 @@ class Attempt:
     index: int
     name: str
     label: str
+    n_rows: int | None = None
+    """Of the window, as the log says; None where it does not say yet."""
 
     def read(self, array: str) -> np.ndarray[Any, Any]:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
-        return read_checked(self.root, name_group(self.index, self.name), array, f"window {self.label!r}")
+        n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array == "indptr")
+        return read_checked(self.root, name_group(self.index, self.name), array, f"window {self.label!r}", n_rows)
 
 
 def new_attempt() -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 METADATA = "zarr.json"
 _FILES, _VALUES, _CHECK = "driftmap_files", "driftmap_values", "driftmap_check"
+_GROUP = "driftmap_group"
+"""Path of the group below the store: one that was exchanged with another is whole in itself. Older groups have none."""
 
 
 class Flaw(NamedTuple):
@@ -34,10 +36,10 @@ def digest_bytes(*parts: Any) -> str:
     return digest.hexdigest()[:32]
 
 
-def describe_files(files: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, Any]:
+def describe_files(group: str, files: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, Any]:
     """Make the attributes of a group that holds these files; `values` are the digests of its arrays' values."""
     facts = {_FILES: {name: [len(content), digest_bytes(content)] for name, content in files.items()}, _VALUES: values}
-    return {**facts, _CHECK: _check(facts)}
+    return {**facts, _CHECK: _check(facts), _GROUP: group}
 
 
 def check_group(location: Location, group: str, arrays: Sequence[str]) -> list[Flaw] | None:
@@ -101,9 +103,11 @@ def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, 
         attributes = json.loads(text)["attributes"]
         if not {_FILES, _VALUES, _CHECK} & attributes.keys():
             return None, None
+        if attributes.get(_GROUP, group) != group:
+            return None, f"{METADATA} of its group is of another group: files were exchanged"
         if attributes[_CHECK] == _check(attributes):
             return attributes, None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None, f"{METADATA} of its group is damaged"
 

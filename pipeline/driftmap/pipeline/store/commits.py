@@ -125,6 +125,21 @@ class CommitLog:
             "Restore the file from a copy; until then nothing may be removed from the store"
         )
 
+    def describe_missing_end(self, n_commits: int) -> str | None:
+        """Say that the log was longer than what can be read of it; None where it was not.
+
+        Parameters
+        ----------
+        n_commits
+            Length that the log had. A newest commit that was cut short is not missing: its warning was given.
+        """
+        if self.n_read >= n_commits or self.torn == self.n_read == n_commits - 1:
+            return None
+        return (
+            f"{self._name(self.n_read)} is missing: the log had {n_commits} commits when it was last written to, and "
+            f"ends before commit {self.n_read} now"
+        )
+
     def read_range(self, numbers: Iterable[int]) -> list[Commit]:
         """Read some commits again, whatever was read before; how they are chained is not looked at.
 

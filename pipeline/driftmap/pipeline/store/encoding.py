@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -23,6 +24,10 @@ FILL_VALUES = {"b": False, "i": 0, "u": 0, "f": 0.0}
 
 _CODECS = ["bytes", "blosc", "crc32c"]
 _CHECKSUM_BYTES = 4
+_HEAD = struct.Struct("<4xI")
+"""Of a packed chunk: its length when it is unpacked."""
+_MAX_LENGTH = 2**40
+"""No axis is longer."""
 
 
 class DamagedArrayError(Exception):
@@ -60,16 +65,25 @@ class Form(NamedTuple):
             is_cut = form.shape[1:] == tuple(
                 0 if not n else m for n, m in zip(form.shape[1:], chunk_shape[1:], strict=True)
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DamagedArrayError(f"its metadata cannot be read: {error}") from error
-        if not (is_ours and is_cut and form.shape and chunk_shape[0] > 0):
+        is_sized = bool(form.shape) and min(form.shape) >= 0 and max(form.shape) <= _MAX_LENGTH and min(chunk_shape) > 0
+        if not (is_ours and is_cut and is_sized):
             raise DamagedArrayError("its metadata is not of an array as driftmap writes it")
         return form
 
-    def list_keys(self) -> list[str]:
-        """List the keys of the chunks, in order."""
-        n_chunks = -(-self.shape[0] // self.chunk_shape[0]) if math.prod(self.shape) else 0
-        return ["/".join(["c", str(number), *["0"] * (len(self.shape) - 1)]) for number in range(n_chunks)]
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks; an array without values has none."""
+        return -(-self.shape[0] // self.chunk_shape[0]) if math.prod(self.shape) else 0
+
+    def name_chunk(self, number: int) -> str:
+        """Give the key of a chunk."""
+        return "/".join(["c", str(number), *["0"] * (len(self.shape) - 1)])
+
+    def list_keys(self) -> Iterator[str]:
+        """Give the keys of the chunks, in order."""
+        return map(self.name_chunk, range(self.n_chunks))
 
     def decode(self, chunks: Iterable[bytes]) -> np.ndarray[Any, Any]:
         """Make the array of its chunks, in order.
@@ -79,19 +93,24 @@ class Form(NamedTuple):
         DamagedArrayError
             When a chunk's checksum does not agree, or it is not of this array.
         """
-        values = np.empty(self.shape, self.dtype)
-        stored = self.dtype.newbyteorder("<")
+        stored, n_bytes = self.dtype.newbyteorder("<"), self.dtype.itemsize * math.prod(self.chunk_shape)
+        values: np.ndarray[Any, Any] | None = None
         for number, chunk in enumerate(chunks):
+            unpacked = np.frombuffer(_unpack(chunk, n_bytes), stored)
+            if values is None:  # only now: metadata that claim too much agree with no chunk
+                values = np.empty(self.shape, self.dtype)
             rows = values[number * self.chunk_shape[0] : (number + 1) * self.chunk_shape[0]]
-            unpacked = np.frombuffer(_unpack(chunk, self.dtype.itemsize * math.prod(self.chunk_shape)), stored)
             rows[...] = unpacked[: rows.size].reshape(rows.shape)
-        return values
+        return np.empty(self.shape, self.dtype) if values is None else values
 
 
 def _unpack(chunk: bytes, n_bytes: int) -> bytes:
     packed, checksum = memoryview(chunk)[:-_CHECKSUM_BYTES], chunk[-_CHECKSUM_BYTES:]
     if google_crc32c.value(bytes(packed)).to_bytes(_CHECKSUM_BYTES, "little") != checksum:
         raise DamagedArrayError("a chunk's checksum does not agree")
+    if len(packed) < _HEAD.size or (said := _HEAD.unpack_from(packed)[0]) != n_bytes:
+        held = f"{said:,}" if len(packed) >= _HEAD.size else "no"
+        raise DamagedArrayError(f"a chunk holds {held} bytes, {n_bytes:,} were written")
     try:
         unpacked: bytes = _make_codec(1).decode(packed)
     except (RuntimeError, ValueError) as error:

@@ -8,11 +8,15 @@ On the holder's own machine a process that is gone is dead at once. Elsewhere, c
 one whose last sign is old is watched for a while, and dead when no new one comes. A process that was only stopped, and
 wakes after another took over, finds out at its next commit: either nobody else committed since it last looked, or the
 commit fails, and it then sees the higher number (`StoreLock.refuse_if_lost`).
+
+The file is also a witness of the log: it says how many commits there were, so that the newest ones, which no later
+commit can miss, are missed too (`read_log_end`). A file without that, or a damaged one, says nothing.
 """
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import shlex
@@ -49,6 +53,7 @@ WATCH_SECONDS = 25.0
 _LARGEST_NUMBER = 2.0**40
 """No process number, and no time in seconds, is larger."""
 _POLL_SECONDS = 0.5
+_LOG_END, _LOG_CHECK = "commits", "commits_check"
 _START_TOLERANCE = 5.0
 """Of a process's start as psutil tells it, which moves with the clock of the machine."""
 
@@ -83,6 +88,10 @@ class StoreLock:
                 f"another process took over the store {self._location}, since this one gave no heartbeat for "
                 f"{LEASE_SECONDS:.0f} s; nothing is harmed: let the other one go on"
             )
+
+    def note_log_end(self, n_commits: int) -> None:
+        """Keep the length of the log, for the next heartbeat and the release."""
+        self._facts |= describe_log_end(n_commits)
 
     def release(self) -> None:
         """Give the store back."""
@@ -140,6 +149,27 @@ def read_holder(location: Location) -> dict[str, Any] | None:
     return found[1]
 
 
+def read_log_end(location: Location) -> int:
+    """Read the least number of commits that the log had when its last holder wrote; 0 where that is not known."""
+    found = _find_newest(location)
+    return 0 if found is None else _read_log_end(found[1])
+
+
+def describe_log_end(n_commits: int) -> dict[str, Any]:
+    """Make the fields of a lock file that say how long the log is, with a checksum."""
+    return {_LOG_END: n_commits, _LOG_CHECK: _check_log_end(n_commits)}
+
+
+def _read_log_end(holder: dict[str, Any]) -> int:
+    n_commits = holder.get(_LOG_END)
+    is_whole = type(n_commits) is int and holder.get(_LOG_CHECK) == _check_log_end(n_commits)
+    return n_commits if is_whole and n_commits is not None else 0
+
+
+def _check_log_end(n_commits: int) -> str:
+    return hashlib.sha256(f"{_LOG_END} {n_commits}".encode()).hexdigest()[:16]
+
+
 def _take(location: Location, command: str | None, wait_seconds: float) -> StoreLock:
     deadline = time.monotonic() + wait_seconds
     watched: dict[Any, float] = {}
@@ -148,7 +178,7 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
         verdict = "dead" if found is None else _judge(found[1], watched.setdefault(str(found), time.monotonic()))
         if verdict == "dead":
             number = 0 if found is None else found[0] + 1
-            facts = _describe_self(command)
+            facts = _describe_self(command) | describe_log_end(0 if found is None else _read_log_end(found[1]))
             if location.create(_name_file(number), _to_json(facts)):
                 newest = max(_list_numbers(location))
                 if newest == number:

@@ -3,6 +3,11 @@
 A step from one version to the next writes what the next one needs beside what is there, and is recorded in the log by a
 commit `migrated`, from which on older versions of driftmap refuse the store. Nothing needs one yet: version 1 is the
 only format there is, since whatever was added to it so far can be left out.
+
+So it is with the checksums of the log. They are two more fields of a commit: driftmap 0.1 passes them over and reads a
+chained store correctly, which a higher version would forbid, and a store without them is read here as it is. Only a
+commit that 0.1 adds to a chained log is refused, by its number. `migrate` adds one commit, which binds a log without
+checksums as any other commit would.
 """
 
 from __future__ import annotations
@@ -65,3 +70,33 @@ def migrate_store(
             store.commit_repair(MIGRATED, {"version": store.version + 1})
             passed.append(store.version)
     return passed
+
+
+def chain_log(path: str | Path | Location, *, wait_seconds: float = 0.0) -> bool:
+    """Bind the log of a store of driftmap 0.1 by one more commit, so that damage to it is found from now on.
+
+    Parameters
+    ----------
+    path
+        The store, of the newest format.
+    wait_seconds
+        How long to wait for another process that writes to the store.
+
+    Returns
+    -------
+    Whether there was anything to do.
+
+    Raises
+    ------
+    StoreError
+        When the store cannot be opened, or is in use.
+    """
+    found = Store.open(path)
+    if found.is_chained:
+        return False
+    with hold_lock(found.location, wait_seconds=wait_seconds) as lock:
+        store = Store(found.location, read_only=False)
+        store.lock = lock
+        if not store.is_chained:
+            store.commit_repair(MIGRATED, {"version": store.version})
+    return True

@@ -17,7 +17,7 @@ REPAIR_KINDS = ("rebuilt", "relaid", "clean")
 (`files`, `bytes`); it stands in the log so that a writer that was taken over cannot commit what is gone."""
 
 MIGRATED = "migrated"
-"""Kind of the commit that says that the store is of a newer format (`version`) from there on."""
+"""Kind of the commit that says of which format the store is from there on (`version`); it also chains the log."""
 
 
 def apply_repair(windows: list[WindowState], commit: Commit) -> None:

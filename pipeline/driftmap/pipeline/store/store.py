@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import html
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.lock import read_log_end
 from driftmap.pipeline.store.state import CONFIG, make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
+    from driftmap.pipeline.store.commits import Commit
     from driftmap.pipeline.store.growth import Growth
     from driftmap.pipeline.store.layouts import LayoutCommit
     from driftmap.pipeline.store.lock import StoreLock
@@ -74,10 +77,10 @@ class Store:
         self._generation = generation
         self._is_back = False
         self._log = CommitLog(location)
+        n_commits = read_log_end(location)  # before the log is read: it only grows
         saved = checkpoints.load_state(location, self._log)
         self._checkpoint_due = checkpoints.next_checkpoint(saved.n_commits if saved else 0)
-        new = self._log.read_new()
-        self._log.refuse_gap()
+        new = self._read_log(n_commits)
         self._state = saved or read_first_commit(new.pop(0), str(location))
         self._state.apply(new)
         if not (read_only or is_migrating):
@@ -193,6 +196,11 @@ class Store:
     def n_windows(self) -> int:
         """Number of windows of the run."""
         return len(self._state.windows)
+
+    @property
+    def is_chained(self) -> bool:
+        """Whether the log's commits are bound to each other by digests; driftmap 0.1 made stores that are not."""
+        return self._log.link.is_chained
 
     @property
     def n_blocks_done(self) -> int:
@@ -351,6 +359,8 @@ class Store:
                 self.lock.refuse_if_lost()
             raise
         self._state.apply([commit])
+        if self.lock is not None:
+            self.lock.note_log_end(self._log.n_read)
         if self._state.n_commits >= self._checkpoint_due:
             checkpoints.save_state(self.location, self._state, self._log.link)
             self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
@@ -358,6 +368,19 @@ class Store:
     def _refuse_read_only(self) -> None:
         if self.read_only:
             raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
+
+    def _read_log(self, n_commits: int) -> list[Commit]:
+        """Read the log to its end, refuse one with a gap, and warn of one that lacks its newest commits."""
+        new = self._log.read_new()
+        self._log.refuse_gap()
+        if flaw := self._log.describe_missing_end(n_commits):
+            warnings.warn(
+                f"{flaw}; everything before it stands. Restore it from a copy if there is one, before anything is "
+                "written: the next run or ingest goes on without it",
+                StoreWarning,
+                stacklevel=4,
+            )
+        return new
 
     def _go_back(self) -> None:
         """Show the windows of the generation that was asked for."""
@@ -383,7 +406,7 @@ class Store:
         return self._state.windows[index]
 
     def _attempt(self, state: WindowState, name: str) -> Attempt:
-        return attempts.Attempt(self.location, state.index, name, state.label)
+        return attempts.Attempt(self.location, state.index, name, state.label, state.n_rows)
 
     def _graph_attempt(self, window: str | int) -> Attempt:
         state = self._find(window)

@@ -89,6 +89,7 @@ def check_log(store: Store) -> list[str]:
 
 
 def _check_chain(store: Store) -> list[str]:
+    n_commits = lock.read_log_end(store.location)  # before the log is read: it only grows
     log = commits.CommitLog(store.location)
     try:
         with warnings.catch_warnings():
@@ -97,9 +98,13 @@ def _check_chain(store: Store) -> list[str]:
         log.refuse_gap()
     except StoreError as error:
         return [str(error)]
-    if log.torn is None:
+    if log.torn is not None:
+        return [f"commit {log.torn}, the newest one, was cut short: it is left out, and everything before it stands"]
+    missing = log.describe_missing_end(n_commits)
+    if missing is None:
         return []
-    return [f"commit {log.torn}, the newest one, was cut short: it is left out, and everything before it stands"]
+    folder = store.location.name(lock.FOLDER)
+    return [f"{missing}; restore it from a copy, or, to go on without what it said, delete the folder {folder}"]
 
 
 def find_orphans(store: Store) -> dict[str, int]:

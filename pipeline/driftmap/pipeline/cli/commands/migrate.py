@@ -8,10 +8,15 @@ import click
 @click.command(short_help="Bring a store to the newest format.")
 @click.argument("store")
 def migrate(store: str) -> None:
-    """Bring STORE, made by an older driftmap, to the newest format; one that is there already is not touched."""
-    from driftmap.pipeline.store.migrate import migrate_store
+    """Bring STORE, made by an older driftmap, to the newest format, and chain its log by checksums.
+
+    A store that is there already is not touched.
+    """
+    from driftmap.pipeline.store.migrate import chain_log, migrate_store
     from driftmap.pipeline.store.state import FORMAT_VERSION
 
     passed = migrate_store(store)
-    done = f"brought to format {passed[-1]}" if passed else f"in format {FORMAT_VERSION}, the newest; nothing to do"
-    click.echo(f"{store}: {done}")
+    is_chained_now = chain_log(store)
+    done = f"brought to format {passed[-1]}" if passed else f"in format {FORMAT_VERSION}, the newest"
+    more = "its log is chained by checksums from now on" if is_chained_now else "" if passed else "nothing to do"
+    click.echo(f"{store}: {done}{'; ' if more else ''}{more}")
