@@ -202,15 +202,11 @@ def test_an_empty_block_is_empty():
 
 @pytest.mark.parametrize("is_exchanged", [False, True])
 def test_positions_that_overflow_are_refused(windows, graphs, is_exchanged):
-    settings = LayoutSettings(n_epochs=20, a=1000.0, b=10.0)
-    with pytest.raises(
-        InvalidInputError, match=r"layout of window 0 .* overflows: \d+ of 90 rows .* lower learning_rate"
-    ):
-        if is_exchanged:
-            block = [BlockWindow(graph, index) for index, graph in enumerate(graphs)]
-            lay_out_in_exchange(block, relate(windows[1]), settings, 0, [range(2), range(2, N_WINDOWS)])
-        else:
-            lay_out(graphs, windows[1], settings)
+    block = [BlockWindow(graph, index) for index, graph in enumerate(graphs)]
+    given = block, relate(windows[1]), LayoutSettings(n_epochs=20, a=1000.0, b=10.0), 0
+    expected = r"layout of window 0 .* overflows: \d+ of 90 rows .* lower learning_rate"
+    with pytest.raises(InvalidInputError, match=expected):
+        lay_out_in_exchange(*given, [range(2), range(2, N_WINDOWS)]) if is_exchanged else lay_out_block(*given)
 
 
 def test_one_row_that_overflows_is_enough(windows, graphs, monkeypatch):
@@ -223,5 +219,5 @@ def test_one_row_that_overflows_is_enough(windows, graphs, monkeypatch):
         return positions
 
     monkeypatch.setattr(Optimiser, "get_positions", lose_one)
-    with pytest.raises(InvalidInputError, match="layout of window 2 .* 1 of 90 rows"):
+    with pytest.raises(InvalidInputError, match=r"layout of window 2 .* 1 of 90 rows"):
         lay_out(graphs, windows[1])

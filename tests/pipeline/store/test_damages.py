@@ -35,7 +35,7 @@ def store(tmp_path_factory):
 
 def show(counts):
     for kind, outcomes in counts.items():
-        print(f"{kind}: {sum(outcomes.values()):,}, of these {dict(outcomes)}")
+        print(f"{kind}: {sum(outcomes.values()):,}, of these {dict(outcomes)}")  # noqa: T201 - with -s, the figures
     return sum(counts.values(), Counter())
 
 
