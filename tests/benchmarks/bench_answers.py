@@ -28,7 +28,7 @@ def count_named(n_stores: int, say: Callable[[str], Any] = print) -> dict[str, A
                         Path(folder) / "run.zarr", kind, seed, has_labels=has_labels, n_rows=40 + 5 * seed % 60
                     )
                     run = read_run(planted.store)
-                    answers = find_answers(planted.store, run, measure_frame(planted.store, run).spread)
+                    answers = find_answers(planted.store, run, measure_frame(planted.store, run).spread).sentences
                 named += is_named(planted, answers)
                 extra += sum(answer.kind != kind for answer in answers)
             key = f"{kind}, {'labels' if has_labels else 'no labels'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
-from tests.pipeline.browsing import CHROMIUM, FLAGS, WIDE
+from tests.pipeline.browsing import CHROMIUM, FLAGS, WIDE, set_time, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,10 +60,10 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """Open a file as `visit(path)`; afterwards nothing may have been asked of a network, or complained of."""
+    """Open a file as `visit(path)`, at its first window; afterwards no network may have been asked, no error shown."""
     contexts, requests, complaints = [], [], []
 
-    def open_page(path, *, viewport=WIDE, script=None, **options):
+    def open_page(path, *, viewport=WIDE, script=None, first=True, **options):
         context = browser.new_context(viewport=viewport, **options)
         contexts.append(context)
         context.route("**/*", lambda route: (requests.append(route.request.url), route.continue_()))
@@ -75,6 +75,9 @@ def visit(browser):
             page.add_init_script(script)
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready]", state="attached")
+        if first:
+            set_time(page, 0)
+            settle(page)
         return page
 
     yield open_page

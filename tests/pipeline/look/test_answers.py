@@ -15,7 +15,7 @@ from driftmap.pipeline.look.run_codes import read_run
 
 def answer(store):
     run = read_run(store)
-    return find_answers(store, run, measure_frame(store, run).spread)
+    return find_answers(store, run, measure_frame(store, run).spread).sentences
 
 
 @pytest.mark.parametrize("has_labels", [True, False])

@@ -38,6 +38,14 @@ MIN_MOVED = 0.5
 """Mean displacement, over the spread, from which a group moved; also four times the noise floor of the pair."""
 
 
+class Answers(NamedTuple):
+    """What a run has to say."""
+
+    sentences: list[Answer]
+    noise_floors: list[float | None]
+    """Of each window against the one before, over the spread; None where it is not known."""
+
+
 class Answer(NamedTuple):
     """One sentence, and what it is about."""
 
@@ -51,8 +59,8 @@ class Answer(NamedTuple):
     unusual: float
 
 
-def find_answers(store: Store, run: Run, spread: float) -> list[Answer]:
-    """List the sentences of a run, none where nothing unusual happened; two windows in memory at a time.
+def find_answers(store: Store, run: Run, spread: float) -> Answers:
+    """Find the sentences of a run, none where nothing unusual happened; two windows in memory at a time.
 
     Parameters
     ----------
@@ -65,21 +73,29 @@ def find_answers(store: Store, run: Run, spread: float) -> list[Answer]:
 
     Returns
     -------
-    list of Answer
-        At most five: those of the newest final window, then the most unusual of the others.
+    Answers
+        At most five sentences: those of the newest final window, then the most unusual of the others.
     """
     column = next((c for c in run.columns if c.kind == "category" and 1 < len(c.values) <= MAX_GROUPS), None)
     found: list[Answer] = []
+    floors: list[float | None] = []
     n_known, old = 0, np.zeros(0, dtype=np.int32)
     for t, fact in enumerate(run.facts):
         clusters = find_clusters(store.positions(fact.index), spread)
+        floors.append(None)
         if t > 0:
             relation = relate_ids(run.entities[t - 1], run.entities[t])
             clusters, parts = relate_clusters(old, clusters, relation, n_known)
-            found += _compare(store, run, t, (old, clusters), relation, parts, column, spread)
+            pair = _Pair(run, t, relation, (old, clusters), column)
+            found += pair.say_changes(parts)
+            moves = _measure_moves(store, run, t, relation, spread)
+            if moves is not None:
+                found += pair.say_moves(*moves)
+                floor = noise_floor(*moves)
+                floors[t] = round(floor, 4) if np.isfinite(floor) else None
         n_known = max(n_known, int(clusters.max(initial=-1)) + 1)
         old = clusters
-    return _rank(run, found)
+    return Answers(_rank(run, found), floors)
 
 
 def _rank(run: Run, found: list[Answer]) -> list[Answer]:
@@ -88,26 +104,15 @@ def _rank(run: Run, found: list[Answer]) -> list[Answer]:
     return sorted(found, key=lambda answer: (answer.window != newest, -answer.unusual, answer.window))[:N_ANSWERS]
 
 
-def _compare(
-    store: Store,
-    run: Run,
-    t: int,
-    clusters: tuple[Int32Array, Int32Array],
-    relation: Int32Array,
-    parts: list[GroupChange],
-    column: Column | None,
-    spread: float,
-) -> list[Answer]:
-    pair = _Pair(run, t, relation, clusters, column)
-    answers = [pair.say(change, is_cluster=True) for change in parts]
-    old, new = clusters if column is None else (column.codes[t - 1], column.codes[t])
-    answers += [pair.say(change, is_cluster=column is None) for change in compare_groups(old, new, relation)]
+def _measure_moves(
+    store: Store, run: Run, t: int, relation: Int32Array, spread: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+    """Measure turnover and displacement of the rows of the window before; None where a graph was pruned."""
     before, after = run.facts[t - 1], run.facts[t]
-    if not before.pruned and not after.pruned:
-        change = turnover(store.knn_graph(before.index).indices, store.knn_graph(after.index).indices, relation)
-        moved = displacement(store.positions(before.index), store.positions(after.index), relation, spread)
-        answers += [pair.say(one, is_cluster=column is None) for one in _find_moves(old, change, moved)]
-    return answers
+    if before.pruned or after.pruned:
+        return None
+    change = turnover(store.knn_graph(before.index).indices, store.knn_graph(after.index).indices, relation)
+    return change, displacement(store.positions(before.index), store.positions(after.index), relation, spread)
 
 
 def _find_moves(old: Int32Array, change: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> list[GroupChange]:
@@ -142,6 +147,23 @@ class _Pair:
         column: Column | None,
     ) -> None:
         self._run, self._t, self._relation, self._clusters, self._column = run, t, relation, clusters, column
+
+    def say_changes(self, parts: list[GroupChange]) -> list[Answer]:
+        """Make the sentences of groups that came, went, grew or shrank; `parts` are clusters split and merged."""
+        old, new = self._groups()
+        changes = compare_groups(old, new, self._relation)
+        return [
+            *(self.say(change, is_cluster=True) for change in parts),
+            *(self.say(change, is_cluster=self._column is None) for change in changes),
+        ]
+
+    def say_moves(self, change: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> list[Answer]:
+        """Make the sentences of groups that moved, by their rows' turnover and displacement."""
+        return [self.say(one, is_cluster=self._column is None) for one in _find_moves(self._groups()[0], change, moved)]
+
+    def _groups(self) -> tuple[Int32Array, Int32Array]:
+        column, t = self._column, self._t
+        return self._clusters if column is None else (column.codes[t - 1], column.codes[t])
 
     def say(self, change: GroupChange, *, is_cluster: bool) -> Answer:
         """Make the sentence of a change."""

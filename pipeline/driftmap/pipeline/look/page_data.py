@@ -90,7 +90,9 @@ def read_page(
     while True:
         chosen = choose_entities(run, share)
         chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
-        header = {**_describe(run, quality, changes, chosen), "answers": answers}
+        header = {**_describe(run, quality, changes, chosen), "answers": answers.sentences}
+        for described, floor in zip(header["windows"], answers.noise_floors, strict=True):
+            described["noise_floor"] = floor
         text, n_drawn = _encode(store, run, frame, chosen, header)
         if len(text) <= max_bytes or share < 1e-4:
             break

@@ -1,5 +1,8 @@
 // Charts of movement: how far rows moved in a step, and which labels moved when.
 const HEAT_ROW = 18;
+// The scale of the heat map is the same on every page: from 1/64 of a spread to 1.
+const HEAT_LOW = 1 / 64, HEAT_HIGH = 1;
+const heatPart = (value) => Math.log(Math.max(value, HEAT_LOW) / HEAT_LOW) / Math.log(HEAT_HIGH / HEAT_LOW);
 
 // The column whose labels the charts speak of: the one that colours, or the first there is.
 const chartColumn = () => (view.colouring.kind === "category" ? view.colouring.c : data.columns.findIndex((column) => column.kind === "category"));
@@ -33,16 +36,17 @@ function drawHeat() {
   $("heat-card").hidden = !column;
   $("histogram-card").classList.toggle("wide", !column);
   if (!column) return;
-  const n = Math.min(column.values.length, windows.at(-1).label_drift[c].length), top = Math.max(1e-9, quantile(windows.flatMap((map) => map.label_drift[c] || []).filter((v) => v !== null), 0.98));
+  const n = Math.min(column.values.length, windows.at(-1).label_drift[c].length);
   const chart = draw("svg", { viewBox: `0 0 ${last * 10} ${n * HEAT_ROW}`, preserveAspectRatio: "none", class: "heat", role: "img", "aria-label": `Drift of each ${column.name} in each step` });
   chart.style.height = `${n * HEAT_ROW}px`;
   for (let t = 1; t <= last; t++) {
     windows[t].label_drift[c].forEach((value, k) => {
       if (value === null) return;
       const cell = draw("rect", { x: (t - 1) * 10 + 0.4, y: k * HEAT_ROW + 1, width: 9.2, height: HEAT_ROW - 2 });
-      cell.style.fill = paintMoved(value / top);
+      const floor = windows[t].noise_floor, isStill = floor !== null && value <= floor;
+      if (isStill) cell.classList.add("still"); else cell.style.fill = paintMoved(heatPart(value));
       cell.append(draw("title"));
-      cell.firstChild.textContent = `${column.values[k]}, into ${windows[t].label}: ${figure(value)} spreads`;
+      cell.firstChild.textContent = `${column.values[k]}, into ${windows[t].label}: ${figure(value)} spreads${isStill ? ", no more than rows whose neighbours stayed" : ""}`;
       cell.addEventListener("click", () => { setPlaying(false); goTo(t); showMap(); });
       chart.append(cell);
     });
@@ -50,12 +54,7 @@ function drawHeat() {
   chart.append(draw("rect", { class: "here", y: 0, width: 10, height: n * HEAT_ROW }));
   const labels = make("div", { className: "heat-names" }, ...column.values.slice(0, n).map((text) => make("span", { text, title: text })));
   $("heat").replaceChildren(labels, chart);
-  $("heat-note").textContent = `Mean way of each ${shorten(column.name, 40)}'s rows into each window, in spreads; darkest (or, on black, brightest) ${figure(top)} and more.${column.values.length > n ? ` The ${n} most frequent of ${count(column.values.length)}.` : ""}`;
-}
-
-function quantile(values, part) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted.length ? sorted[Math.floor((sorted.length - 1) * part)] : 0;
+  $("heat-note").textContent = `How far the rows of each ${shorten(column.name, 40)} moved into each window, on average: 1/64 of a spread and less to 1 and more (darkest; on black, brightest). Grey: no more than rows whose neighbours in the data stayed.${column.values.length > n ? ` The ${n} most frequent of ${count(column.values.length)}.` : ""}`;
 }
 
 function drawStepCharts() {

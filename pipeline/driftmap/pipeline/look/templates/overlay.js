@@ -1,5 +1,5 @@
 // What lies over the points: trails, the way of one entity, its neighbours, the lasso; and the still map without WebGL.
-const MOST_TRAILS = 60, TRAIL_SHARE = 0.08, TRAIL_STEPS = 3;
+const MOST_TRAILS = 60, TRAIL_SHARE = 0.08, TRAIL_STEPS = 3, EDGE = 8;
 
 function fit(canvas, time, isLarge) {
   const scale = Math.min(devicePixelRatio || 1, 2);
@@ -20,11 +20,38 @@ function drawLarge() {
   if (view.mode !== "points") drawDensity(place);
   else if (!program) drawStill(place, nearest(), radius(place.side, nearest().entities.length));
   if (view.mode === "points" && view.hasTrails && last > 0) drawTrails(place);
+  if (view.mode === "points") drawOutside(place);
   drawNames(place);
   if (view.followed >= 0) { drawNeighbours(place); drawPath(place, view.followed); }
   if (view.hover >= 0 && view.hover !== view.followed) drawPath(place, view.hover);
   if (view.lasso) drawLasso(place);
   showTime();
+}
+
+// Arrows at the edge towards rows that lie outside, one for all rows in the same direction.
+function drawOutside(place) {
+  const map = nearest(), colours = coloursOf(map.t), { context, w, h } = place, seen = new Set();
+  for (let row = 0; row < map.entities.length; row++) {
+    const x = place.x(map.places[2 * row]), y = place.y(map.places[2 * row + 1]);
+    if ((x >= 0 && x <= w && y >= 0 && y <= h) || colours[row] === HIDDEN) continue;
+    const atX = Math.max(EDGE, Math.min(w - EDGE, x)), atY = Math.max(EDGE, Math.min(h - EDGE, y));
+    const key = `${Math.round(atX / EDGE)}/${Math.round(atY / EDGE)}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const turn = Math.atan2(y - atY, x - atX);
+    context.save();
+    context.translate(atX, atY);
+    context.rotate(turn);
+    context.globalAlpha = isDimming() && !isLitEntity(map, row) ? 0.15 : 0.9;
+    context.fillStyle = paint(colours[row]);
+    context.beginPath();
+    context.moveTo(5, 0);
+    context.lineTo(-4, -4.5);
+    context.lineTo(-4, 4.5);
+    context.fill();
+    context.restore();
+  }
+  context.globalAlpha = 1;
 }
 
 // The rows that move farthest in the step at hand, with their last few places.

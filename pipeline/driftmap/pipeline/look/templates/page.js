@@ -16,6 +16,12 @@ function setTheme(name) {
   drawChanges();
 }
 
+// The newest window that will not move again, so that the page begins where it says what changed.
+function windowToOpen() {
+  for (let t = last; t >= 0; t--) if (windows[t].status === "final") return t;
+  return last;
+}
+
 function unzoom() {
   view.zoom = 1;
   view.panX = view.panY = 0;
@@ -35,7 +41,7 @@ const KEYS = {
   " ": () => setPlaying(!view.isPlaying), ArrowRight: () => stepBy(1), ArrowLeft: () => stepBy(-1), Home: () => { setPlaying(false); goTo(0); }, End: () => { setPlaying(false); goTo(last); },
   1: () => setMode("points"), 2: () => setMode("density"), 3: () => { if (last > 0) setMode("change"); },
   "/": () => $("search").focus(), l: () => setLassoing(!view.isLassoing), t: () => $("trails").click(), n: () => $("names").click(),
-  d: () => $("theme").click(), "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), 0: unzoom, Escape: letGo, "?": () => $("help").showModal(),
+  d: () => $("theme").click(), "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), 0: unzoom, f: fitWindow, Escape: letGo, "?": () => $("help").showModal(),
 };
 
 function startKeys() {
@@ -61,6 +67,7 @@ function startTools() {
   $("lasso").addEventListener("click", () => setLassoing(!view.isLassoing));
   $("closer").addEventListener("click", () => zoomBy(1.6));
   $("unzoom").addEventListener("click", unzoom);
+  $("fit").addEventListener("click", fitWindow);
   $("unfollow").addEventListener("click", () => follow(-1));
   $("unselect").addEventListener("click", () => select(null));
   $("movers-of").addEventListener("change", drawMovers);
@@ -108,7 +115,7 @@ async function start() {
   startKeys();
   drawAnswers();
   drawChanges();
-  goTo(0);
+  goTo(windowToOpen());
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });
 }
 
