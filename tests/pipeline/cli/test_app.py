@@ -298,7 +298,7 @@ def test_progress_is_shown_in_a_terminal(data, here):
 
 
 def test_control_characters_and_markup_of_labels_are_shown_and_not_obeyed():
-    from driftmap.pipeline.cli.terminal import as_shown
+    from driftmap.pipeline.cli.lines import as_shown
 
     assert as_shown("a\x1b[2Jb\x07\u202e") == "a\\x1b[2Jb\\x07\\u202e"
     assert as_shown("[/] [red]\nÄ 日本") == "[/] [red]\nÄ 日本"

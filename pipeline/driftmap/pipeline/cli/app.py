@@ -5,6 +5,7 @@ Everything that is slow to import is imported by the command that needs it, so t
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import click
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
+from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def run_command(arguments: list[str]) -> int:
         cause = error.__cause__ or error.__context__ or error
         return EXIT_SIGNAL + (cause.number if isinstance(cause, _StoppedError) else signal.SIGINT)
     except click.ClickException as error:
-        error.show()
+        _show_refusal(error)
         return EXIT_USER_ERROR
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
@@ -80,6 +82,13 @@ def run_command(arguments: list[str]) -> int:
 
         show_error(_describe_error(error))
         return EXIT_USER_ERROR
+
+
+def _show_refusal(error: click.ClickException) -> None:
+    """Print what click itself refuses, with what was given in it, as safely as our own errors."""
+    said = io.StringIO()
+    error.show(file=said)
+    say_on_stderr(said.getvalue().rstrip("\n"))
 
 
 class _StoppedError(KeyboardInterrupt):
@@ -154,7 +163,7 @@ def run(source: str, **options: object) -> None:
     chosen = collect_options(source, options)
     report = chosen.pop("report", None)
     if chosen.pop("dashboard", False):
-        chosen["on_dashboard"] = lambda address: click.echo(f"Dashboard: {address}", err=True)
+        chosen["on_dashboard"] = lambda address: say_on_stderr(f"Dashboard: {address}")
     with RunProgress() as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
     show_run(store, progress)
@@ -202,7 +211,7 @@ def export(store: str, output: str) -> None:
         write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
-    click.echo(f"{table.num_rows:,} rows to {output}")
+    say(f"{table.num_rows:,} rows to {output}")
 
 
 @cli.command(short_help="Write a page that shows the maps.")
@@ -233,7 +242,7 @@ def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: boo
         made = run_demo(out, scheduler=scheduler, workers=workers, progress=progress)
     show_run(made.store, progress)
     show_quality(made.quality)
-    click.echo(f"Page: {made.page}")
+    say(f"Page: {made.page}")
     if is_opened:
         open_page(made.page)
 
@@ -245,7 +254,7 @@ def _write_report(store: Store, path: str, title: str | None = None) -> None:
         page = write_report(store, path, title=title)
     except OSError as error:
         raise click.FileError(path, str(error)) from error
-    click.echo(f"Page: {page}")
+    say(f"Page: {page}")
 
 
 if __name__ == "__main__":

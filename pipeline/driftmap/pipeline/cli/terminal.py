@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -13,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from driftmap.pipeline.cli.lines import as_shown, say
+from driftmap.pipeline.errors import hide_credentials, hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 MAX_LINES = 40
 """Windows that a table shows in a terminal; of more, the first and the last ones."""
-
-
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal obeys, or what turns the order of text round; line breaks stay."""
-
-
-def as_shown(text: str) -> str:
-    """Give text that comes from data or files as a terminal may show it: control characters as escapes."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def show_error(message: str) -> None:
@@ -97,7 +89,7 @@ def show_run(store: Store, progress: RunProgress) -> None:
     n_rows = sum(fact.n_rows for fact in store.state())
     seconds = ", ".join(f"{stage} {state.seconds:.1f} s" for stage, state in progress.last.items())
     line = f"{store.n_windows} windows, {n_rows:,} rows in {store.path}: {_count(store)}"
-    _say(f"{line} ({seconds})" if seconds else line)
+    say(f"{line} ({seconds})" if seconds else line)
     _show_columns(store)
 
 
@@ -118,12 +110,12 @@ def show_plan(plan: Plan) -> None:
             )
     _print_table(table)
     blocks = "1 block" if len(plan.blocks) == 1 else f"{len(plan.blocks)} blocks"
-    _say(
+    say(
         f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
         f"{blocks}"
     )
     for line in [plan.rule, *plan.columns, *plan.notes, *_describe_estimate(plan)]:
-        _say(line)
+        say(line)
 
 
 def describe_blocks(n_windows: int, n_blocks: int) -> str:
@@ -192,7 +184,7 @@ def describe_store(store: Store) -> dict[str, Any]:
         "is_complete": store.is_complete,
         "counts": dict(Counter(fact.status for fact in store.state())),
         "vectors": store.config["source"].get("pin"),
-        "config": store.config,
+        "config": hide_credentials_within(store.config),
         "windows": [asdict(fact) for fact in store.state()],
         "growth": describe_growth(store),
     }
@@ -212,7 +204,7 @@ def show_status(store: Store) -> None:
             strength = "" if fact.strength is None else f"{fact.strength:.3f}"
             _add_row(table, fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
     _print_table(table)
-    _say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
+    say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
     if store.growth.parts:
         _show_growth(store)
@@ -220,7 +212,7 @@ def show_status(store: Store) -> None:
 
 def _show_columns(store: Store) -> None:
     for line in _describe_columns(store):
-        _say(line)
+        say(line)
 
 
 def _describe_columns(store: Store) -> list[str]:
@@ -241,12 +233,12 @@ def _show_growth(store: Store) -> None:
     parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
     parts += [f"{facts['windows_empty']:,} empty windows left out"] if facts["windows_empty"] else []
     parts += [f"generation {facts['generation']}"] if facts["generation"] else []
-    _say(", ".join(parts))
+    say(", ".join(parts))
     outcome = facts["outcome"]
     if outcome is not None and outcome["exit_code"]:
         at, blocked = outcome["attempted"].replace("+00:00", "Z"), outcome["blocked"]
         where = f" at {blocked}" if blocked else ""
-        _say(f"last attempt failed, {at}{where}: {outcome['reason']}")
+        say(f"last attempt failed, {at}{where}: {outcome['reason']}")
 
 
 def show_quality(quality: list[WindowQuality]) -> None:
@@ -263,11 +255,8 @@ def show_quality(quality: list[WindowQuality]) -> None:
 
 
 def _show_on_stderr(head: tuple[str, str], message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, as_shown(message)))
-
-
-def _say(line: str) -> None:
-    _plain().print(as_shown(line), markup=False)
+    shown = as_shown(hide_credentials(message))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, shown))
 
 
 def _plain() -> Console:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import stat
@@ -96,6 +97,11 @@ def settle_scheduler(
             raise ConfigError("tls is given, but no scheduler's address; it goes with one such as tls://host:8786")
         return scheduler
     url = scheduler if isinstance(scheduler, str) else str(getattr(scheduler.scheduler, "address", ""))
+    if isinstance(scheduler, str) and re.search(r"[@?#]", url):  # not shown: it may be a password
+        raise ConfigError(
+            "the scheduler's address holds a user, a password or a query, which Dask has no use for; give one such as "
+            "tls://host:8786"
+        )
     if not is_private(url):
         _object(url, is_refused=tls is True)
     if not isinstance(scheduler, str):

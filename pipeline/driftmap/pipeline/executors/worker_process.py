@@ -20,7 +20,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ _locks: list[IO[bytes]] = []
 """Open for as long as the process lives: closing a file gives its lock back."""
 
 
-class WorkerError(DriftmapError):
+class WorkerError(PipelineError):
     """A worker, or the way to it, failed: not what was asked of it."""
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.errors import StoreError, hide_credentials
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store.location import Location
@@ -67,7 +67,7 @@ def describe_outcome(error: BaseException | None, before: IngestOutcome | None =
     last = None if before is None else before.succeeded
     blocked = getattr(error, "blocked", "") or None
     reason = getattr(error, "reason", "") or str(error) or type(error).__name__
-    return IngestOutcome(now, find_exit_code(error), last, blocked, reason)
+    return IngestOutcome(now, find_exit_code(error), last, blocked, hide_credentials(reason))
 
 
 def find_exit_code(error: BaseException) -> int:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
-from driftmap.pipeline.errors import StoreBusyError, StoreError
+from driftmap.pipeline.errors import StoreBusyError, StoreError, hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,12 +213,16 @@ def _describe_self(command: str | None) -> dict[str, Any]:
         "pid": os.getpid(),
         "process_start": psutil.Process().create_time(),
         "user": user,
-        "command": command or " ".join(map(shlex.quote, [Path(sys.argv[0]).name, *sys.argv[1:]]))[:300],
+        "command": command or _name_command()[:300],
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
         "at": time.time(),
         "token": uuid.uuid4().hex,
         "released": False,
     }
+
+
+def _name_command() -> str:
+    return " ".join(shlex.quote(hide_credentials(word)) for word in [Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _describe(holder: dict[str, Any]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 
 @click.command(short_help="Make certificates for a cluster.")
 @click.argument("folder", metavar="DIR")
@@ -18,8 +20,8 @@ def certs(folder: str, days: int, authority_days: int) -> None:
     from driftmap.pipeline.executors.certificates import make_certificates
 
     for made in make_certificates(folder, days, authority_days):
-        click.echo(f"{made.role:<9}  until {made.expires:%Y-%m-%d %H:%M} UTC  {made.folder}")
-    click.echo(
+        say(f"{made.role:<9}  until {made.expires:%Y-%m-%d %H:%M} UTC  {made.folder}")
+    say(
         "Copy scheduler, worker and client to the hosts that need them, and nothing else: whoever has the authority's "
         "key can join the cluster. Then: driftmap run ... --scheduler tls://HOST:8786 --tls DIR"
     )

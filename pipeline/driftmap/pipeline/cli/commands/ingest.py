@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_failure, write_log
+from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import collect_place, place_options
 
 _EVENTS = {
@@ -66,7 +67,7 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
             write_log(name, **facts)
         else:
             shown = {**facts, "windows": name_some([repr(label) for label in facts.get("windows", ())])}
-            click.echo(_EVENTS[name].format(**shown))
+            say(_EVENTS[name].format(**shown))
 
     check_alarms(alarms)
     try:
@@ -81,6 +82,6 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
         write_log("done", **report.to_json())
     else:
         for late in report.late:
-            click.echo(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out", err=True)
-        click.echo(str(report))
+            say_on_stderr(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out")
+        say(str(report))
     watch(report.store, alarms, prometheus, write_log if log_json else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 
 @click.command(short_help="Bring a store to the newest format.")
 @click.argument("store")
@@ -19,4 +21,4 @@ def migrate(store: str) -> None:
     is_chained_now = chain_log(store)
     done = f"brought to format {passed[-1]}" if passed else f"in format {FORMAT_VERSION}, the newest"
     more = "its log is chained by checksums from now on" if is_chained_now else "" if passed else "nothing to do"
-    click.echo(f"{store}: {done}{'; ' if more else ''}{more}")
+    say(f"{store}: {done}{'; ' if more else ''}{more}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 
 @click.command(short_help="Place new rows into the newest map.")
 @click.argument("store")
@@ -28,4 +30,4 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
         write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
-    click.echo(f"{table.num_rows:,} rows placed into the map of window {placer.label!r}, in {output}")
+    say(f"{table.num_rows:,} rows placed into the map of window {placer.label!r}, in {output}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -56,7 +58,7 @@ def grid(
     maps = _read(store, **chosen)
     with _name_file(output):
         plot_grid(maps, output, highlight="shared" if shared else highlight or None, title=title)
-    click.echo(f"Picture: {output}")
+    say(f"Picture: {output}")
 
 
 @plot.command(short_help="Paths of entities through time, in space.")
@@ -70,7 +72,7 @@ def curves(store: str, output: str, n_curves: int, title: str | None, **chosen: 
     maps = _read(store, **chosen)
     with _name_file(output):
         plot_curves(maps, output, n_curves=n_curves, title=title)
-    click.echo(f"Picture: {output}")
+    say(f"Picture: {output}")
 
 
 @plot.command(short_help="Points moving from window to window.")
@@ -85,7 +87,7 @@ def animate(store: str, output: str, steps: int | None, fps: int, size: int, **c
     maps = _read(store, **chosen)
     with _name_file(output):
         written = write_animation(maps, output, steps=steps, fps=fps, size=size)
-    click.echo(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+    say(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
 
 
 def _read(store: str, label: str | None, windows: tuple[str, ...]) -> MapSequence:

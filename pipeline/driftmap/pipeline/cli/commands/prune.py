@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 
 @click.command(short_help="Remove what a store does not need.")
 @click.argument("store")
@@ -20,4 +22,4 @@ def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool) -
     from driftmap.pipeline.ingestion.options import IngestOptions
 
     wait_seconds = IngestOptions(wait=wait).wait_seconds
-    click.echo(str(remove(store, keep=keep, embeddings=embeddings, wait_seconds=wait_seconds)))
+    say(str(remove(store, keep=keep, embeddings=embeddings, wait_seconds=wait_seconds)))

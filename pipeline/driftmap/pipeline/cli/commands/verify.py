@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.lines import say
+
 if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.verify import Damage
@@ -48,10 +50,10 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         click.echo(json.dumps(report, indent=2))
     else:
         for line in [*log, *map(str, damaged)]:
-            click.echo(line)
-        click.echo(_summarise(report))
+            say(line)
+        say(_summarise(report))
         if report["remedy"] is not None:
-            click.echo(report["remedy"])
+            say(str(report["remedy"]))
     context.exit(EXIT_DAMAGED if log or damaged else 0)
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.lines import say_on_stderr
+from driftmap.pipeline.errors import hide_credentials_within
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,7 +34,8 @@ def alarm_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def write_log(event: str, level: str = "info", **facts: Any) -> None:
     """Write one line of JSON to stderr."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event, **facts}
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = {"time": time, "level": level, "event": event, **hide_credentials_within(facts)}
     sys.stderr.write(json.dumps(line, default=str) + "\n")
     sys.stderr.flush()
 
@@ -76,7 +80,7 @@ def write_failure(path: str, error: BaseException, file: str) -> None:
     try:
         write_prometheus(text, file)
     except click.FileError as failed:  # the first error is the one to show
-        click.echo(f"warning: {failed.format_message()}", err=True)
+        say_on_stderr(f"warning: {failed.format_message()}")
 
 
 def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Callable[..., None] | None) -> None:
@@ -93,7 +97,7 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
         if log is not None:
             log("alarm", "warning", alarm=alarm.spec, value=alarm.value)
         else:
-            click.echo(str(alarm), err=True)
+            say_on_stderr(str(alarm))
     if found:
         raise click.exceptions.Exit(EXIT_ALARM)
 

@@ -1,0 +1,27 @@
+"""Lines of the command: what comes from data, files and the network is shown, never obeyed."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from driftmap.pipeline.errors import hide_credentials
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys, or what turns the order of text round; line breaks stay."""
+
+
+def as_shown(text: str) -> str:
+    """Give text that comes from data or files as a terminal may show it: control characters as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def say(line: str) -> None:
+    """Print a line on stdout."""
+    click.echo(as_shown(line))
+
+
+def say_on_stderr(line: str) -> None:
+    """Print a line on stderr, without the credentials of URLs in it."""
+    click.echo(as_shown(hide_credentials(line)), err=True)
