@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 import warnings
 
 import numba
@@ -279,3 +280,12 @@ def test_ids_that_were_sorted_once_give_the_same_relations():
         np.testing.assert_array_equal(relate_ids(found[old], windows[new]), expected)
     with pytest.raises(InvalidInputError, match=r"ids\[2\] must be unique .* 7 is in rows 0 and 1"):
         sort_ids([7, 7], "ids[2]")
+
+
+def test_ids_that_numpy_would_cut_are_refused_and_uuids_are_compared_as_text():
+    for ids in ([b"a", b"a\0"], ["a", "a\0"], np.array([b"a\0", b"b"], dtype=object)):
+        with pytest.raises(InvalidInputError, match="which numpy cuts off"):
+            sort_ids(ids)
+    names = [uuid.UUID(int=number << 8) for number in range(4)]
+    assert relate_ids(names, names[::-1]).tolist() == [3, 2, 1, 0]
+    assert relate_ids(names, [str(name) for name in names]).tolist() == [0, 1, 2, 3]

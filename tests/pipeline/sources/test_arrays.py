@@ -12,7 +12,7 @@ from tests.pipeline.small_sources import N_ROWS, ROLES, make_table
 
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import WindowArrays, as_source, open_source
-from driftmap.pipeline.sources.arrays import MANIFEST
+from driftmap.pipeline.sources.array_files import MANIFEST
 
 
 def test_arrays_have_the_fingerprint_of_what_they_hold(tmp_path):

@@ -7,6 +7,7 @@ Dimensions: n rows of the older window, m rows of the newer one.
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -142,7 +143,7 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
 
 def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     refuse_masked(ids, name)
-    array = np.asarray(ids)
+    array = _as_array(ids)
     if array.ndim != 1:
         msg = f"{name} must be 1-D, one id per row, got shape {array.shape}."
         raise InvalidInputError(msg)
@@ -154,6 +155,15 @@ def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
         msg = f"{name} must be integers, strings, bytes or dates, got dtype {array.dtype}; convert them first."
         raise InvalidInputError(msg)
     return array
+
+
+def _as_array(ids: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Read ids as numpy does, but for lists of bytes and texts: numpy cuts their zero bytes off."""
+    if isinstance(ids, list | tuple) and any(isinstance(value, bytes | str) for value in ids):
+        array = np.empty(len(ids), dtype=object)
+        array[:] = ids
+        return array
+    return np.asarray(ids)
 
 
 def _refuse_repeated(array: npt.NDArray[Any], ordered: npt.NDArray[Any], name: str) -> None:
@@ -340,11 +350,19 @@ def _as_signed(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Objects that are all strings, all bytes or all integers, as an array of that sort."""
+    """Objects that are all strings, UUIDs, bytes or integers, as an array of that sort; UUIDs as text."""
     kinds = set(map(type, array.tolist()))
+    if all(issubclass(kind, uuid.UUID) for kind in kinds):
+        return array.astype(np.str_)
     if all(issubclass(kind, str) for kind in kinds):
+        if any(value.endswith("\0") for value in array.tolist()):
+            msg = f"{name} holds text that ends in a zero character, which numpy cuts off; encode it, such as by repr."
+            raise InvalidInputError(msg)
         return array.astype(np.str_)
     if all(issubclass(kind, bytes) for kind in kinds):
+        if any(value.endswith(b"\0") for value in array.tolist()):
+            msg = f"{name} holds bytes that end in a zero byte, which numpy cuts off; give them as text (hex)."
+            raise InvalidInputError(msg)
         return array.astype(np.bytes_)
     if all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
         try:

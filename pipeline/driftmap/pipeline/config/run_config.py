@@ -64,6 +64,8 @@ class SourceSpec(_Settings):
     """The column that windows are made by."""
     files: tuple[str, ...] = ()
     """Of a folder of Parquet files: only these, named from the folder; empty: all."""
+    id_type: str | None = None
+    """Type of ids that are kept in another form (`name_id_type`); None for whole numbers and text, and before 0.2."""
     pin: VectorPin | None = None
     """What the vectors are made of; None in stores of before 0.2, whose vectors are all integer and float columns."""
 

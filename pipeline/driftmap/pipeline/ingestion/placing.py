@@ -23,6 +23,7 @@ from driftmap.pipeline.sources.parquet import list_columns
 from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.id_types import as_id_column, as_value_column
 from driftmap.pipeline.store.tables import as_coordinates
 
 if TYPE_CHECKING:
@@ -100,10 +101,10 @@ class Placer:
         placed = self.place_vectors(read.vectors)
         columns: dict[str, Any] = {"window": pa.array([self.label] * len(placed), pa.string())}
         if read.ids is not None:
-            columns["id"] = _show_column(read.ids)
+            columns["id"] = as_id_column(read.ids, given.spec.id_type)
         columns |= as_coordinates(placed)
         for name, values in read.labels.items():
-            columns[f"label_{name}" if name in columns else name] = _show_column(values)
+            columns[f"label_{name}" if name in columns else name] = as_value_column(values)
         return pa.table(columns)
 
 
@@ -161,7 +162,7 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float3
     if gone:
         raise SourceError(_explain_gone(window, f"{name_some(gone)} is gone"))
     selected = feed.select([parts[name] for name in sorted(parts) if counts[name].get(slot)], slot)
-    wanted = store.window_ids(window.index)
+    wanted = store.window_keys(window.index)
     if not selected.pieces:
         raise SourceError(_explain_gone(window, "none of them is there"))
     vectors, ids, _ = read_pieces(selected.pieces)
@@ -199,7 +200,7 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
     if isinstance(vectors, str):
         roles["vectors"] = vectors
     if pin is not None:
-        roles["pin"] = pin.relax()
+        roles |= {"pin": pin.relax(), "id_type": config.source.id_type}
         if names is not None and not isinstance(rows, dict | tuple | np.ndarray):
             roles["vectors"] = pin.names  # what else is in the rows does not matter
     for role in ("time", "id", "label", "by"):
@@ -222,17 +223,6 @@ def _list_columns(rows: object) -> list[str] | None:
     if isinstance(rows, dict):
         return [str(name) for name in rows]
     return [str(name) for name in getattr(rows, "column_names", getattr(rows, "columns", []))]
-
-
-def _show_column(values: np.ndarray[Any, Any]) -> Any:
-    import pyarrow as pa
-
-    if values.dtype.kind != "S":
-        return pa.array(values)
-    try:
-        return pa.array(np.char.decode(values, "utf-8").tolist(), pa.string())
-    except UnicodeDecodeError:
-        return pa.array(values.tolist(), pa.binary())
 
 
 def _name_windows(windows: list[WindowState]) -> str:

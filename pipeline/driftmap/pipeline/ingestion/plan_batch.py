@@ -244,7 +244,7 @@ class Planner:
 
     def _read_near_ids(self) -> list[np.ndarray[Any, Any]]:
         n_windows = self._store.n_windows
-        near = [self._store.window_ids(index) for index in range(max(0, n_windows - self._reach), n_windows)]
+        near = [self._store.window_keys(index) for index in range(max(0, n_windows - self._reach), n_windows)]
         # Ids of a source are bytes, those of a store text where they are UTF-8.
         return [np.char.encode(ids, "utf-8") if ids.dtype.kind == "U" else ids for ids in near]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import open_source
-from driftmap.pipeline.sources.arrays import MANIFEST
+from driftmap.pipeline.sources.array_files import MANIFEST
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.parquet import list_files
 from driftmap.pipeline.sources.pieces import Piece, join_ids

@@ -164,7 +164,7 @@ class _Run:
     def _read(self, number: int) -> ExchangeBlock:
         block = self.blocks[number]
         settings = self.config.layout_settings()
-        ids = [self.store.window_ids(index) for index in block.windows]
+        ids = [self.store.window_keys(index) for index in block.windows]
         windows = [BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
         moved = range(len(block.halo), len(block.halo) + len(block.core))
         return ExchangeBlock(

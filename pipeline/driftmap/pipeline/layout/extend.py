@@ -84,7 +84,7 @@ class Stepper:
         halo = range(max(0, first_free - self.settings.alignment_window_size), first_free)
         free = range(first_free, stop)
         placed = range(halo.start, store.n_windows)
-        before = {index: (store.window_ids(index), store.positions(index)) for index in placed}
+        before = {index: (store.window_keys(index), store.positions(index)) for index in placed}
         self._load(range(halo.start, stop), by_index)
         places, strengths = self._lay_out(halo, free, before, set(by_index))
         attempt = new_attempt()
@@ -125,7 +125,7 @@ class Stepper:
                 attempt = store.make_attempt(index, built[index]["receipt"]["attempt"])
                 self._loaded[index] = _Loaded(read_fuzzy_graph(attempt), read_texts(attempt, "ids"))
             else:
-                self._loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_ids(index))
+                self._loaded[index] = _Loaded(store.fuzzy_graph(index), store.window_keys(index))
 
     def _lay_out(
         self, halo: range, free: range, before: Mapping[int, tuple[Ids, Float32Array]], changed: set[int]

@@ -120,7 +120,7 @@ def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range
 
 def load_window(store: Store, index: int) -> Loaded:
     """Read a window's graph and ids."""
-    return Loaded(store.fuzzy_graph(index), store.window_ids(index))
+    return Loaded(store.fuzzy_graph(index), store.window_keys(index))
 
 
 def lay_out_one(

@@ -54,7 +54,7 @@ def measure_windows(store: Store) -> list[WindowQuality]:
         figures = MapFigures(**{name: stored.get(name) for name in MapFigures._fields})
         now: tuple[Array, Array] | None = None
         if fact.status in ("final", "provisional") and fact.pruned != "map":
-            now = store.embedding(fact.index)
+            now = store.window_keys(fact.index), store.positions(fact.index)
             measured = measure_map(None if fact.pruned else store.knn_graph(fact.index).indices, now, before)
             figures = MapFigures(*(new if new is not None else old for new, old in zip(measured, figures, strict=True)))
         rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, *figures, fact.strength))

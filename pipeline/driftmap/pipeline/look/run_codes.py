@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.id_types import as_value_column, show_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ def read_run(store: Store) -> Run:
     facts = [fact for fact in store.state() if fact.status in _LAID_OUT and fact.pruned != "map"]
     if not facts:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
-    names, entities = number_values([store.window_ids(fact.index) for fact in facts])
+    names, entities = number_values(show_ids([store.window_keys(fact.index) for fact in facts], store.id_type))
     labels = [store.window_labels(fact.index) for fact in facts]
     common = [name for name in labels[0] if all(name in one for one in labels)]
     columns = [encode_column(name, [one[name] for one in labels]) for name in common]
@@ -89,7 +90,7 @@ def number_values(windows: Sequence[Array]) -> tuple[Array, list[Int32Array]]:
     kinds = {values.dtype.kind for values in windows}
     if len(kinds) > 1 or kinds - set("iufUS"):  # bytes that are no text in one window may be text in another
         windows = [np.array([as_text(value) for value in values.tolist()], dtype=np.str_) for values in windows]
-    encoded = pa.chunked_array([pa.array(values) for values in windows]).combine_chunks().dictionary_encode()
+    encoded = pa.chunked_array([as_value_column(values) for values in windows]).combine_chunks().dictionary_encode()
     bounds = np.cumsum([0, *(len(values) for values in windows)])
     codes = encoded.indices.to_numpy().astype(np.int32)
     values = encoded.dictionary.to_numpy(zero_copy_only=False)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from driftmap.pipeline.errors import PictureError, StoreError
 from driftmap.pipeline.look.colours import Colouring, colour_rows, join_windows
 from driftmap.pipeline.look.run_codes import as_text
+from driftmap.pipeline.store.id_types import show_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
     chosen = [fact.index for fact in store.state() if fact.status in _LAID_OUT] if windows is None else list(windows)
     if not chosen:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
-    parts = [store.embedding(window) for window in chosen]
+    ids = show_ids([store.window_keys(window) for window in chosen], store.id_type)
     columns = [store.window_labels(window) for window in chosen]
     names = [name for name in columns[0] if all(name in one for one in columns)]
     if label is not None and label not in names:
@@ -124,8 +125,8 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
     known = store.labels
     return MapSequence(
         names=[window if isinstance(window, str) else known[window] for window in chosen],
-        places=[places for _, places in parts],
-        ids=[ids for ids, _ in parts],
+        places=[store.positions(window) for window in chosen],
+        ids=ids,
         values=None if column is None else [one[column] for one in columns],
         column=column,
     )

@@ -203,7 +203,7 @@ def _settle(
         return opened, RunConfig.from_options(opened.spec, **options)
     if options:
         raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
-    roles = {name: getattr(config.source, name) or None for name in (*COLUMN_OPTIONS, "pin")}
+    roles = {name: getattr(config.source, name) or None for name in (*COLUMN_OPTIONS, "pin", "id_type")}
     opened = as_source(source, must_pin=must_pin, **roles)
     return opened, config.model_copy(update={"source": opened.spec})
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.array_files import VERSION, Table, digest_table, read_manifest, write_table
 from driftmap.pipeline.sources.choice import choose_vectors
 from driftmap.pipeline.sources.columns import as_column, describe_column, read_key, read_label
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
@@ -27,6 +26,7 @@ from driftmap.pipeline.sources.vectors import (
     refuse_missing_columns,
     to_matrix,
 )
+from driftmap.pipeline.store.id_types import name_id_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,13 +38,8 @@ if TYPE_CHECKING:
 
     Column = np.ndarray[Any, Any]
 
-MANIFEST = "arrays.json"
-"""File of a spilled source that says which files hold what; written last."""
-
 WINDOW_COLUMN = "window"
 """Column that tells the windows of `WindowArrays` apart."""
-
-_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +54,6 @@ class WindowArrays:
     """Per window (n,), to colour by; kept as the label column `label`."""
     names: Sequence[str] | None = None
     """Per window its name; numbered from 0 when left out."""
-
-
-class Table(NamedTuple):
-    """The columns of an array source, as numpy arrays."""
-
-    values: Float32Array
-    """All vectors, one after the other."""
-    offsets: Int64Array
-    """(n + 1,) where each vector begins in `values`."""
-    keys: dict[str, Column]
-    """Columns of time, id and by."""
-    labels: dict[str, Column]
-    window_names: list[str] | None = None
 
 
 class ArraySource:
@@ -95,7 +77,7 @@ class ArraySource:
         self.spec = spec
         self._facts = facts or {}
         self._table = table
-        self._digest = digest or _digest(table)
+        self._digest = digest or digest_table(table)
         if self.n_rows == 0:
             raise SourceError("the arrays have no rows")
 
@@ -158,8 +140,8 @@ class ArraySource:
         place = Path(folder).expanduser().absolute()
         spec = self.spec.model_copy(update={"path": str(place)})
         try:
-            if _read_manifest(place).get("digest") != self._digest:
-                _write_table(place, self._table, self._digest)
+            if read_manifest(place).get("digest") != self._digest:
+                write_table(place, self._table, self._digest)
         except OSError as error:
             raise SourceError(f"the arrays cannot be written to {place}: {error}") from error
         return open_arrays(spec)
@@ -196,8 +178,8 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
     if not spec.path:
         raise SourceError("the arrays are in the memory of another process; spill them to a folder first")
     folder = Path(spec.path)
-    manifest = _read_manifest(folder)
-    if manifest.get("version") != _VERSION:
+    manifest = read_manifest(folder)
+    if manifest.get("version") != VERSION:
         raise SourceError(f"{folder} holds no arrays of this version of driftmap; give them again from Python")
 
     def load(file: str) -> Column:
@@ -232,7 +214,8 @@ def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> A
     """
     if must_pin and spec.pin is None:
         refuse_missing_columns(table.schema.names, spec.named_columns, "")
-        spec = spec.model_copy(update={"pin": choose_vectors(table.schema, spec)})
+        id_type = None if spec.id is None else name_id_type(table.schema.field(spec.id).type)
+        spec = spec.model_copy(update={"pin": choose_vectors(table.schema, spec), "id_type": id_type})
     columns = find_vectors(table.schema, spec)
     rows = np.arange(table.num_rows, dtype=np.int64)
     vectors = read_vectors(table, columns, rows)
@@ -242,7 +225,9 @@ def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> A
     return ArraySource(spec, _make_table(vectors, named, spec), facts=facts)
 
 
-def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: SourceSpec) -> ArraySource:
+def from_columns(
+    columns: Mapping[str, object], vectors: npt.ArrayLike, spec: SourceSpec, *, must_pin: bool = True
+) -> ArraySource:
     """Hold a matrix and columns beside it.
 
     Parameters
@@ -253,6 +238,8 @@ def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: So
         (n, d), or n sequences of numbers that may differ in length.
     spec
         Which columns mean what.
+    must_pin
+        Pin the vectors and the type of the ids, where there is no pin.
 
     Raises
     ------
@@ -261,14 +248,25 @@ def from_columns(columns: Mapping[str, object], vectors: npt.ArrayLike, spec: So
     """
     refuse_missing_columns(list(columns), spec.named_columns, "")
     read = as_vectors(vectors)
-    spec = _pin_length(_pin_matrix(spec, vectors), read)
     named = {name: as_column(columns[name], name) for name in spec.named_columns}
+    if must_pin and spec.pin is None:
+        spec = _pin_ids(_pin_matrix(spec, vectors), named)
+    spec = _pin_length(spec, read)
     facts = {name: describe_column(column) for name, column in named.items()}
     return ArraySource(spec, _make_table(read, named, spec), facts=facts)
 
 
-def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:
+def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = True) -> ArraySource:
     """Hold data that came cut into windows; `spec` names the columns `window`, and `id` and `label` where given.
+
+    Parameters
+    ----------
+    windows
+        The arrays.
+    spec
+        Which columns mean what.
+    must_pin
+        Pin the vectors and the type of the ids, where there is no pin.
 
     Raises
     ------
@@ -285,7 +283,9 @@ def from_windows(windows: WindowArrays, spec: SourceSpec) -> ArraySource:
         if given is not None:
             columns[name] = _join_windows(given, sizes, name, names)
     read = join_vectors(parts)
-    spec = _pin_length(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), read)
+    if must_pin and spec.pin is None:
+        spec = _pin_ids(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), columns)
+    spec = _pin_length(spec, read)
     return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names))
 
 
@@ -312,9 +312,12 @@ def as_vectors(given: npt.ArrayLike) -> RaggedRows:
     return RaggedRows(_as_float32(matrix).reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
 
 
+def _pin_ids(spec: SourceSpec, columns: Mapping[str, pa.ChunkedArray]) -> SourceSpec:
+    id_type = None if spec.id is None else name_id_type(columns[spec.id].type)
+    return spec.model_copy(update={"id_type": id_type})
+
+
 def _pin_matrix(spec: SourceSpec, vectors: npt.ArrayLike) -> SourceSpec:
-    if spec.pin is not None:
-        return spec
     kind = getattr(getattr(vectors, "dtype", None), "kind", "f")
     inner = {"b": "bool", "i": "integer", "u": "integer"}.get(kind, "float")
     name = spec.vectors if isinstance(spec.vectors, str) else "vectors"
@@ -355,9 +358,16 @@ def _join_windows(given: Sequence[npt.ArrayLike], sizes: list[int], name: str, n
         if not all(pt.is_integer(kind) or pt.is_floating(kind) for kind in kinds):
             shown = ", ".join(sorted(map(str, kinds)))
             raise SourceError(f"{name}s are not of one type in all windows ({shown}); convert them to one")
-        kinds = {pa.int64() if all(map(pt.is_integer, kinds)) else pa.float64()}
+        whole = pa.uint64() if pa.uint64() in kinds else pa.int64()
+        kinds = {whole if all(map(pt.is_integer, kinds)) else pa.float64()}
     kind = kinds.pop() if kinds else pa.null()
-    return pa.chunked_array([chunk.cast(kind) for column in columns if len(column) for chunk in column.chunks], kind)
+    chunks = [chunk for column in columns if len(column) for chunk in column.chunks]
+    try:
+        return pa.chunked_array([chunk if chunk.type == kind else chunk.cast(kind) for chunk in chunks], kind)
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"{name}s cannot be read as {kind} in all windows ({error}); convert them to one type"
+        ) from error
 
 
 def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spec: SourceSpec) -> Table:
@@ -367,35 +377,3 @@ def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spe
     keys = {name: read_key(columns[name], name, spec) for name in (spec.time, spec.id, spec.by) if name is not None}
     labels = {name: read_label(columns[name], name) for name in spec.label}
     return Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
-
-
-def _digest(table: Table) -> str:
-    digest = hashlib.sha256(json.dumps([list(table.keys), list(table.labels), table.window_names]).encode())
-    everything: tuple[Column, ...] = (table.values, table.offsets, *table.keys.values(), *table.labels.values())
-    for array in everything:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()[:32]
-
-
-def _write_table(folder: Path, table: Table, digest: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)  # of other arrays: none of its files counts any more
-    manifest: dict[str, Any] = {"version": _VERSION, "digest": digest, "window_names": table.window_names}
-    files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets}
-    for kind, columns in (("keys", table.keys), ("labels", table.labels)):
-        manifest[kind] = {name: f"{kind}-{number}.npy" for number, name in enumerate(columns)}
-        files |= {manifest[kind][name]: column for name, column in columns.items()}
-    for file, array in files.items():
-        np.save(folder / file, array, allow_pickle=False)
-    unfinished = folder / f"{MANIFEST}.part"
-    unfinished.write_text(json.dumps(manifest), encoding="utf-8")
-    unfinished.replace(folder / MANIFEST)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}

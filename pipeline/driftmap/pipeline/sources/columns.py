@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,15 @@ from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
+from driftmap.pipeline.store.id_types import (
+    UINT64,
+    UUID,
+    as_arrow_type,
+    encode_bytes,
+    find_width,
+    is_bytes,
+    name_id_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +32,11 @@ if TYPE_CHECKING:
 
     Column = np.ndarray[Any, Any]
 
+_ARROW_UNITS = [(unit, 1) for unit in ("D", "s", "ms", "us", "ns")]
+
 MAX_ID_BYTES = 1024
+ID_KINDS = "whole numbers, text, bytes, UUIDs, dates or decimals"
+
 MAX_LABEL_BYTES = 4096
 """Longest ids and labels: texts are stored as bytes of one width, that of the longest."""
 
@@ -34,9 +49,12 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     SourceError
         When values are missing, or the column's type cannot be used.
     """
+    if name == spec.id and spec.id != spec.time:
+        reader: Callable[[pa.Array, str], Column] = partial(_read_ids, spec=spec)
+    else:
+        reader = _read_times if name == spec.time else _read_values
     column = _as_plain(column)
     _refuse_missing(column, name)
-    reader = _read_times if name == spec.time else _read_ids if name == spec.id else _read_values
     return _read_chunks(column, name, reader)
 
 
@@ -86,7 +104,7 @@ def as_column(values: object, name: str) -> pa.ChunkedArray:
         is_categorical = hasattr(getattr(values, "dtype", None), "categories")
         values = values if is_categorical else _as_arrow_input(values, name)
     try:
-        made = pa.array(values)
+        made = values if isinstance(values, pa.Array) else pa.array(values)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise SourceError(f"column {name!r} cannot be read as one type of value ({error})") from error
     return made if isinstance(made, pa.ChunkedArray) else pa.chunked_array([made])
@@ -102,9 +120,22 @@ def _as_arrow_input(values: Any, name: str) -> Any:
     if array.ndim != 1:
         raise SourceError(f"column {name!r} has shape {array.shape}; one value for each row was expected")
     if array.dtype.kind == "M":
-        return array.astype(MICROSECONDS)
+        return array if np.datetime_data(array.dtype) in _ARROW_UNITS else array.astype(MICROSECONDS)
+    if array.dtype.kind == "S":
+        return _as_arrow_bytes(array)
     # numpy turns lists of mixed types into text, and new text types into what Arrow does not know.
-    return array if array.dtype.kind in "iufbSU" and isinstance(values, np.ndarray) else list(values)
+    return array if array.dtype.kind in "iufb" and isinstance(values, np.ndarray) else list(values)
+
+
+def _as_arrow_bytes(array: Column) -> pa.Array:
+    """Give numpy's bytes to Arrow, which takes them only up to their first zero; zeros at their end are padding."""
+    width = max(1, array.dtype.itemsize)
+    matrix = np.ascontiguousarray(array.astype(f"S{width}")).view(np.uint8).reshape(len(array), width)
+    lengths = width - np.argmax(matrix[:, ::-1] != 0, axis=1)
+    lengths[~matrix.any(axis=1)] = 0
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    values = matrix[np.arange(width) < lengths[:, None]]
+    return pa.Array.from_buffers(pa.large_binary(), len(array), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _read_chunks(column: pa.ChunkedArray, name: str, reader: Callable[[pa.Array, str], Column]) -> Column:
@@ -124,7 +155,8 @@ def _as_plain_chunk(array: pa.Array) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if isinstance(array, pa.DictionaryArray):
-        array = array.dictionary_decode()
+        values = _as_plain_chunk(array.dictionary)  # of views, as polars gives them, Arrow decodes none
+        array = pa.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
     if pt.is_string_view(array.type):
         return array.cast(pa.large_string())
     return array.cast(pa.large_binary()) if pt.is_binary_view(array.type) else array
@@ -150,16 +182,64 @@ def _read_times(array: pa.Array, name: str) -> Column:
     )
 
 
-def _read_ids(array: pa.Array, name: str) -> Column:
+def _read_ids(array: pa.Array, name: str, *, spec: SourceSpec) -> Column:
+    """Read ids as they are kept; those of another kind than the run's are refused."""
+    if spec.id_type is not None:
+        return _read_typed_ids(array, name, spec.id_type)
     if pt.is_integer(array.type) or pt.is_floating(array.type):
+        if pt.is_uint64(array.type) and (pc.max(array).as_py() or 0) >= 2**63:
+            raise SourceError(
+                f"id column {name!r} holds whole numbers of 2**63 and more, and the run's ids are int64; give them as "
+                "text, or make a new store"
+            )
         return np.array(array.cast(pa.int64()).to_numpy())
-    if _is_text(array.type):
+    is_text = pt.is_string(array.type) or pt.is_large_string(array.type)
+    if is_text or (spec.pin is None and _is_text(array.type)):  # bytes: a store of before 0.2
         _refuse_trailing_zeros(array, name)
         return to_fixed_bytes(array, name, MAX_ID_BYTES)
-    raise SourceError(f"id column {name!r} holds {array.type}; whole numbers, text or bytes were expected")
+    is_known = spec.pin is not None and name_id_type(array.type) is not None
+    expected = "whole numbers or text were expected, as in the run" if is_known else f"{ID_KINDS} were expected"
+    raise SourceError(f"id column {name!r} holds {array.type}; {expected}")
+
+
+def _read_typed_ids(array: pa.Array, name: str, id_type: str) -> Column:
+    """Read ids of a type whose values are kept in another form; see `id_types`."""
+    kind, expected = array.type, as_arrow_type(id_type)
+    is_fitting = _name_family(name_id_type(kind)) == _name_family(id_type)
+    if not (pt.is_integer(kind) if id_type == UINT64 else is_fitting):
+        raise SourceError(f"id column {name!r} holds {kind}, and {id_type} was expected, as in the run; convert it")
+    if id_type == UINT64:
+        return np.array(array.cast(pa.uint64()).to_numpy())
+    if is_bytes(id_type):
+        return _read_bytes(array, name, id_type)
+    kept = array.cast(expected)
+    if pt.is_decimal(expected):
+        return to_fixed_bytes(kept.cast(pa.string()), name, MAX_ID_BYTES)
+    width = {32: pa.int32(), 64: pa.int64()}[expected.bit_width]
+    return np.array(kept.cast(width).cast(pa.int64()).to_numpy())
+
+
+def _read_bytes(array: pa.Array, name: str, id_type: str) -> Column:
+    lengths = pc.min_max(pc.binary_length(array)).as_py()
+    shortest, longest = lengths["min"] or 0, lengths["max"] or 0
+    _refuse_long(longest, name, MAX_ID_BYTES)
+    width = find_width(id_type)
+    if width is not None and len(array) and not shortest == longest == width:
+        raise SourceError(
+            f"id column {name!r} has values of {shortest} to {longest} bytes, and {width} were expected ({id_type}), "
+            "as in the run"
+        )
+    return to_fixed_bytes(encode_bytes(array, is_uuid=id_type == UUID), name, 2 * MAX_ID_BYTES)
+
+
+def _name_family(id_type: str | None) -> str:
+    """Name what types have in common that hold the same values: bytes, decimals, moments."""
+    return "bytes" if is_bytes(id_type) else re.split(r"[\d\[(]", id_type or "")[0]
 
 
 def _read_values(array: pa.Array, name: str) -> Column:
+    if pt.is_uint64(array.type):
+        return np.array(array.to_numpy())
     if pt.is_integer(array.type):
         return np.array(array.cast(pa.int64()).to_numpy())
     if pt.is_floating(array.type) or pt.is_decimal(array.type):
@@ -169,7 +249,7 @@ def _read_values(array: pa.Array, name: str) -> Column:
     if pt.is_timestamp(array.type) or pt.is_date(array.type):
         return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
     if _is_text(array.type):
-        return to_fixed_bytes(array, name, MAX_ID_BYTES)
+        return to_fixed_bytes(_as_readable(array), name, MAX_ID_BYTES)
     raise SourceError(f"column {name!r} holds {array.type}; numbers, text or dates were expected")
 
 
@@ -188,7 +268,7 @@ def _read_labels(array: pa.Array, name: str) -> Column:
         if pt.is_nested(array.type):
             raise SourceError(f"label column {name!r} holds {array.type}; numbers, text or dates were expected")
         array = array.cast(pa.string())
-    return to_fixed_bytes(array.cast(pa.large_binary()).fill_null(b""), name, MAX_LABEL_BYTES)
+    return to_fixed_bytes(_as_readable(array.cast(pa.large_binary()).fill_null(b"")), name, MAX_LABEL_BYTES)
 
 
 def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:
@@ -200,8 +280,7 @@ def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:
         When one is longer than `limit`.
     """
     width = pc.max(pc.binary_length(array)).as_py() or 0
-    if width > limit:
-        raise SourceError(f"column {name!r} has values of up to {width:,} bytes; at most {limit:,} were expected")
+    _refuse_long(width, name, limit)
     if width == 0:
         return np.zeros(len(array), dtype="S1")
     as_bytes = array.cast(pa.large_binary())
@@ -213,6 +292,11 @@ def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:
     return flat.view(f"S{width}").copy()
 
 
+def _refuse_long(width: int, name: str, limit: int) -> None:
+    if width > limit:
+        raise SourceError(f"column {name!r} has values of up to {width:,} bytes; at most {limit:,} were expected")
+
+
 def _refuse_trailing_zeros(array: pa.Array, name: str) -> None:
     if pt.is_fixed_size_binary(array.type):
         return  # of one width: numpy's bytes keep them apart
@@ -222,6 +306,23 @@ def _refuse_trailing_zeros(array: pa.Array, name: str) -> None:
             f"id column {name!r} has values that end in a zero byte, which bytes of one width cannot keep; "
             "give them as text (hexadecimal, for one) or as whole numbers"
         )
+
+
+def _as_readable(array: pa.Array) -> pa.Array:
+    """Write values that are not text without zero bytes in hexadecimal: bytes of one width would end at a zero."""
+    if pt.is_string(array.type) or pt.is_large_string(array.type):
+        return array
+    encoded = array.cast(pa.large_binary()).dictionary_encode()
+    texts = pa.array([_read_text(value) for value in encoded.dictionary.to_pylist()], pa.large_string())
+    return texts.take(encoded.indices)
+
+
+def _read_text(value: bytes) -> str:
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.hex()
+    return value.hex() if "\0" in text else text
 
 
 def _is_text(kind: pa.DataType) -> bool:

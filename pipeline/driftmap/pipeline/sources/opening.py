@@ -12,6 +12,7 @@ import numpy as np
 from driftmap.pipeline.config.run_config import SourceSpec, validate
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import arrays
+from driftmap.pipeline.sources.array_files import MANIFEST
 from driftmap.pipeline.sources.arrays import WindowArrays
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
@@ -53,13 +54,15 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
     if isinstance(given, str | os.PathLike):
         return _open_place(SourcePlace(given), named, must_pin=must_pin)
     if isinstance(given, WindowArrays):
-        return _hold_windows(given, named)
+        return _hold_windows(given, named, must_pin=must_pin)
     if isinstance(given, Source):
         opened = _check_opened(given, named)
         spec = opened.spec
         return opened if must_pin or spec.pin is None or not spec.path else open_source(_without_pin(spec))
     return (
-        _hold_mapping(_name_parts(given), named) if _has_parts(given) else _hold_frame(given, named, must_pin=must_pin)
+        _hold_mapping(_name_parts(given), named, must_pin=must_pin)
+        if _has_parts(given)
+        else _hold_frame(given, named, must_pin=must_pin)
     )
 
 
@@ -94,7 +97,7 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     kind = place.find_kind()
     if kind is None:
         raise SourceError(f"no such file or folder: {place}")
-    if kind == "folder" and place.is_local and place.has(arrays.MANIFEST):
+    if kind == "folder" and place.is_local and place.has(MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
         from driftmap.pipeline.sources.zarr_group import ZarrSource, resolve_names  # late: zarr is slow to import
@@ -105,22 +108,22 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     return ParquetSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
 
 
-def _hold_windows(given: WindowArrays, named: dict[str, Any]) -> Source:
+def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool) -> Source:
     roles: dict[str, Any] = {"by": arrays.WINDOW_COLUMN}
     if given.ids is not None:
         roles["id"] = "id"
     if given.labels is not None:
         roles["label"] = ("label",)
-    pin = named.pop("pin", None)
+    pins = {name: named.pop(name, None) for name in ("pin", "id_type")}
     wrong = [name for name, value in named.items() if roles.get(name) not in (value, (value,))]
     if wrong:
         raise ConfigError(
             f"{wrong[0]} is {named[wrong[0]]!r}, but WindowArrays have no named columns; leave {wrong[0]} out"
         )
-    return arrays.from_windows(given, _make_spec("", "arrays", roles | {"pin": pin}))
+    return arrays.from_windows(given, _make_spec("", "arrays", roles | pins), must_pin=must_pin)
 
 
-def _hold_mapping(given: Mapping[str, object], named: dict[str, Any]) -> Source:
+def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pin: bool) -> Source:
     vectors_name = named.pop("vectors", "vectors")
     if not isinstance(vectors_name, str):
         if named.get("pin") is None:
@@ -137,7 +140,8 @@ def _hold_mapping(given: Mapping[str, object], named: dict[str, Any]) -> Source:
             continue  # its values name the windows, and need be no times
         if role not in named and there:
             named[role] = there[0]
-    return arrays.from_columns(columns, given[vectors_name], _make_spec("", "arrays", named))  # type: ignore[arg-type]
+    spec = _make_spec("", "arrays", named)
+    return arrays.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
 
 
 def _has_parts(given: object) -> TypeGuard[Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]]:
@@ -171,7 +175,7 @@ def _check_opened(given: Source, named: dict[str, Any]) -> Source:
 
 
 def _without_pin(spec: SourceSpec) -> SourceSpec:
-    return spec.model_copy(update={"pin": None})
+    return spec.model_copy(update={"pin": None, "id_type": None})
 
 
 def _make_spec(path: str, kind: Literal["parquet", "zarr", "arrays"], named: dict[str, Any]) -> SourceSpec:

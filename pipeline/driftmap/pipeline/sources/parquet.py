@@ -26,6 +26,7 @@ from driftmap.pipeline.sources.vectors import (
     refuse_missing_columns,
     to_matrix,
 )
+from driftmap.pipeline.store.id_types import join_id_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +90,7 @@ class ParquetSource:
         self._refuse_unlike_files()
         self._sizes: dict[tuple[int, tuple[str, ...]], ColumnSizes] = {}
         if must_pin and spec.pin is None:
-            self.spec = spec = spec.model_copy(update={"pin": self._pin()})
+            self.spec = spec = spec.model_copy(update={"pin": self._pin(), "id_type": self._find_id_type()})
         for fragment, schema in zip(self._fragments, self._schemas, strict=True):
             folders = ds.get_partition_keys(fragment.partition_expression)
             self._vectors = find_vectors(schema, spec, folders, self._name_file(fragment))
@@ -215,6 +216,10 @@ class ParquetSource:
         # Footers tell averages: a look at the first rows tells lists of 3 and of 5 from lists of 4.
         lengths |= {self._find_length(number, pin.names[0]) for number in {0, len(self._fragments) - 1}}
         return pin.model_copy(update={"dimension": lengths.pop() if len(lengths) == 1 else None})
+
+    def _find_id_type(self) -> str | None:
+        name = self.spec.id
+        return None if name is None else join_id_types([schema.field(name).type for schema in self._schemas])
 
     def _find_length(self, number: int, name: str) -> int | None:
         """Find the length of the lists in a file's first rows, where it is one."""

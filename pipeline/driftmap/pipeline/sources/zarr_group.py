@@ -17,6 +17,7 @@ from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.zarr_arrays import is_array, list_arrays, open_array
+from driftmap.pipeline.store.id_types import name_id_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,8 @@ class ZarrSource:
                     f"the array {name!r} of {self._root} has shape {array.shape}; ({self.n_rows},) was expected, one "
                     f"value for each row of {self._vectors_name!r}"
                 )
+        if must_pin and spec.id is not None:
+            self.spec = spec = spec.model_copy(update={"id_type": self._find_id_type(spec)})
 
     @property
     def n_rows(self) -> int:
@@ -133,6 +136,12 @@ class ZarrSource:
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
         return self
+
+    def _find_id_type(self, spec: SourceSpec) -> str | None:
+        if spec.pin is not None and spec.id_type is not None:
+            return spec.id_type
+        first = np.array([[0, min(1, self.n_rows)]], dtype=np.int64)
+        return name_id_type(as_column(self._read_column(str(spec.id), first), str(spec.id)).type)
 
     def _open(self, name: str) -> ArrayLike:
         return open_array(self._root.below(name))

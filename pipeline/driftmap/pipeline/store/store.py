@@ -12,6 +12,7 @@ from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import attempts, checkpoints, commits
 from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.create import prepare_location
+from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import read_log_end
 from driftmap.pipeline.store.state import CONFIG, make_first_commit, read_first_commit, refuse_older
@@ -241,8 +242,21 @@ class Store:
         return bool(new)
 
     def window_ids(self, window: str | int) -> np.ndarray[Any, Any]:
-        """Entity ids of a window's rows, (n,); row numbers of the source where it has no ids."""
+        """Entity ids of a window's rows, (n,); row numbers of the source where it has no ids.
+
+        They are as they came: bytes, UUIDs, decimals and times of day as Python's objects, dates as datetime64 (UTC).
+        """
+        return decode_ids(self.window_keys(window), self.id_type)
+
+    def window_keys(self, window: str | int) -> np.ndarray[Any, Any]:
+        """Ids of a window's rows as they are kept and compared, (n,): integers or text; see `id_types`."""
         return attempts.read_texts(self._graph_attempt(window), "ids")
+
+    @property
+    def id_type(self) -> str | None:
+        """Type of ids that are kept in another form; None for whole numbers and text."""
+        id_type: str | None = (self.config.get("source") or {}).get("id_type")
+        return id_type
 
     def window_labels(self, window: str | int) -> dict[str, np.ndarray[Any, Any]]:
         """Label columns of a window, each (n,)."""
@@ -289,7 +303,12 @@ class Store:
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
         chosen = there if windows is None else windows
         parts = [
-            tabulate_window(state, *self.embedding(state.index), self.window_labels(state.index))
+            tabulate_window(
+                state,
+                as_id_column(self.window_keys(state.index), self.id_type),
+                self.positions(state.index),
+                self.window_labels(state.index),
+            )
             for state in map(self._find, chosen)
         ]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})

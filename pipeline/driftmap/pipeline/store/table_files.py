@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.store.id_types import UUID_EXTENSION
 from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def _write_csv(table: pa.Table, file: BinaryIO) -> None:
     import pyarrow.csv as pc
 
     for name, kind in zip(table.schema.names, table.schema.types, strict=True):
+        if getattr(kind, "extension_name", "") == UUID_EXTENSION:
+            texts = [None if value is None else str(value) for value in table.column(name).to_pylist()]
+            table = table.set_column(table.schema.get_field_index(name), name, pa.array(texts, pa.string()))
         if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_large_binary(kind):
             texts = [None if value is None else value.hex() for value in table.column(name).to_pylist()]
             table = table.set_column(table.schema.get_field_index(name), name, pa.array(texts, pa.string()))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from driftmap.pipeline.store.id_types import as_value_column
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def tabulate_window(
-    state: WindowState, ids: npt.NDArray[Any], positions: Float32Array, labels: Mapping[str, npt.NDArray[Any]]
+    state: WindowState, ids: pa.Array, positions: Float32Array, labels: Mapping[str, npt.NDArray[Any]]
 ) -> pa.Table:
     """Give a window's map as a table; see `Store.to_table`."""
     n_rows = len(positions)
     columns: dict[str, Any] = {
         "window": pa.array([state.label] * n_rows, pa.string()),
         "window_index": pa.array(np.full(n_rows, state.index, dtype=np.int32)),
-        "id": pa.array(ids),
+        "id": ids,
         **as_coordinates(positions),
         "status": pa.array([state.status] * n_rows, pa.string()),
     }
     for name, values in labels.items():
-        columns[f"label_{name}" if name in columns else name] = pa.array(values)
+        columns[f"label_{name}" if name in columns else name] = as_value_column(values)
     return pa.table(columns)
 
 

@@ -1,0 +1,69 @@
+"""Files of arrays that were given from Python: one for each column, and a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from driftmap.engine.types import Float32Array, Int64Array
+
+    Column = np.ndarray[Any, Any]
+
+MANIFEST = "arrays.json"
+"""File of a spilled source that says which files hold what; written last."""
+
+VERSION = 1
+
+
+class Table(NamedTuple):
+    """The columns of an array source, as numpy arrays."""
+
+    values: Float32Array
+    """All vectors, one after the other."""
+    offsets: Int64Array
+    """(n + 1,) where each vector begins in `values`."""
+    keys: dict[str, Column]
+    """Columns of time, id and by."""
+    labels: dict[str, Column]
+    window_names: list[str] | None = None
+
+
+def digest_table(table: Table) -> str:
+    """Tell arrays apart: the same for the same columns."""
+    digest = hashlib.sha256(json.dumps([list(table.keys), list(table.labels), table.window_names]).encode())
+    everything: tuple[Column, ...] = (table.values, table.offsets, *table.keys.values(), *table.labels.values())
+    for array in everything:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()[:32]
+
+
+def write_table(folder: Path, table: Table, digest: str) -> None:
+    """Write arrays to a folder; the manifest comes last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)  # of other arrays: none of its files counts any more
+    manifest: dict[str, Any] = {"version": VERSION, "digest": digest, "window_names": table.window_names}
+    files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets}
+    for kind, columns in (("keys", table.keys), ("labels", table.labels)):
+        manifest[kind] = {name: f"{kind}-{number}.npy" for number, name in enumerate(columns)}
+        files |= {manifest[kind][name]: column for name, column in columns.items()}
+    for file, array in files.items():
+        np.save(folder / file, array, allow_pickle=False)
+    unfinished = folder / f"{MANIFEST}.part"
+    unfinished.write_text(json.dumps(manifest), encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a folder; empty where there is none."""
+    try:
+        read = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
