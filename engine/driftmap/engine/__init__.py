@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
     from driftmap.engine.layout.initialise import start_from_previous
+    from driftmap.engine.layout.optimiser import has_compiled_kernels
     from driftmap.engine.layout.procrustes import fit_similarity
     from driftmap.engine.layout.schedule import PACE
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
@@ -115,6 +116,7 @@ __all__ = [
     "fit_curve",
     "fit_similarity",
     "graph_bytes",
+    "has_compiled_kernels",
     "invert_relation",
     "lay_out_block",
     "lay_out_in_exchange",
@@ -186,6 +188,7 @@ _ROOMS = {
         "plan_rounds",
     ),
     "layout.initialise": ("start_from_previous",),
+    "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
     "layout.schedule": ("PACE",),
     "layout.transform": (

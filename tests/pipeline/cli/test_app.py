@@ -69,7 +69,7 @@ def positions(store) -> bytes:
 
 
 def test_run_prints_windows_and_columns_where_there_is_no_terminal(data, here, capsys):
-    assert run_command(["run", str(data), *OPTIONS]) == 0
+    assert run_command(["run", str(data), *OPTIONS, "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.splitlines()[1:] == ["vectors: 1 column, x (lists of 5 numbers)"]
@@ -255,7 +255,7 @@ def test_help_names_every_command_and_every_setting(capsys):
     of_plan, of_run = ([param.name for param in command.params] for command in (plan, cli.commands["run"]))
     shared = [name for name in of_plan if name in of_run]
     assert set(of_plan) - set(shared) == {"timed", "json"}
-    assert set(of_run) - set(shared) == {"report", "dashboard", "performance_report"}
+    assert set(of_run) - set(shared) == {"report", "quiet", "dashboard", "performance_report"}
 
 
 def start(*arguments: str, **streams) -> subprocess.Popen:

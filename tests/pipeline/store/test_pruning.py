@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -82,6 +83,19 @@ def test_embeddings_go_on_request(place, capsys):
     assert run_command(["status", str(place / "store")]) == 0
     write_days(place / "days", range(12, 14))
     assert take_in(place).new
+
+
+@pytest.mark.parametrize("options", [{}, {"keep": "3D"}, {"keep": "3D", "embeddings": True}])
+def test_a_dry_run_says_what_the_real_one_removes_and_removes_nothing(place, options):
+    pq.write_table(make_day(6, n_rows=10, first=9000), place / "days" / "late.parquet")
+    take_in(place, reopen=True)
+    before = {name: (place / "store" / name).read_bytes() for name in list_names(place)}
+    dry = prune(place / "store", dry_run=True, **options)
+    assert str(dry).startswith("would be removed: ")
+    assert {name: (place / "store" / name).read_bytes() for name in list_names(place)} == before
+    done = prune(place / "store", **options)
+    assert done.n_files > 0
+    assert dry == replace(done, is_dry=True)
 
 
 def test_keep_of_an_ingest_removes_graphs_as_it_goes(place):

@@ -67,6 +67,14 @@ def fast_parallel(function: _Function) -> _Function:
     return cast("_Function", numba.njit(**_FAST, parallel=True)(function))  # type: ignore[call-overload]
 
 
+def is_compiled(kernel: Any) -> bool:
+    """Tell whether a kernel's machine code is on disk, for this machine and version; True where that is not known."""
+    try:
+        return bool(kernel._cache._cache_file._load_index())  # noqa: SLF001 - numba tells it nowhere else
+    except (AttributeError, OSError):
+        return True
+
+
 def load_compiler() -> None:
     """Load what numba loads with a process's first kernel, .5 s of CPU: for a process that others are forked from."""
     exact_uncached(lambda values: values[0] + 1.0)(np.zeros(1))

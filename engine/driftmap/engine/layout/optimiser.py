@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba
 import numpy as np
 
+from driftmap.engine.core.jit import is_compiled
 from driftmap.engine.core.threads import limit_threads
 from driftmap.engine.layout.kernels import CHUNK_ROWS, BlockArrays, EpochPlan, WindowForces, run_epochs
 
@@ -27,6 +28,17 @@ _CHUNKS_AT_ONCE = 1
 """Chunks that a thread takes at a time. With numba's own setting each takes its whole share at once, and an epoch lasts
 as long as the thread whose core is held up: .57 s beside a process that takes half of one core, and .49 so. Where all
 cores are equally fast there is no difference."""
+
+
+def has_compiled_kernels() -> bool:
+    """Tell whether the layout's kernels are compiled already, on this machine and for this version.
+
+    Returns
+    -------
+    bool
+        False where the first layout, and the first graph, will wait for the compiler.
+    """
+    return is_compiled(run_epochs)
 
 
 class Stage(NamedTuple):

@@ -18,6 +18,7 @@ import click
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
+from driftmap.pipeline.cli.groups import GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
 
@@ -149,7 +150,7 @@ def cli() -> None:
     """  # noqa: D301 - click reads the backspace: lines as they stand
 
 
-@cli.command(short_help="Make the maps, or go on where an earlier run stopped.")
+@cli.command(cls=GroupedCommand, short_help="Make the maps, or go on where an earlier run stopped.")
 @run_options(*OUTPUT_OPTIONS)
 def run(source: str, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
@@ -164,7 +165,7 @@ def run(source: str, **options: object) -> None:
     report = chosen.pop("report", None)
     if chosen.pop("dashboard", False):
         chosen["on_dashboard"] = lambda address: say_on_stderr(f"Dashboard: {address}")
-    with RunProgress() as progress:
+    with RunProgress(is_quiet=chosen.pop("quiet", False)) as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
     show_run(store, progress)
     if report is not None:

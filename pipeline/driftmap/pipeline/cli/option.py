@@ -15,3 +15,5 @@ class Option(NamedTuple):
     is_many: bool = False
     also: tuple[type, ...] = ()
     """Types that a TOML file may give too."""
+    group: str | None = None
+    """Heading under which `--help` lists it."""

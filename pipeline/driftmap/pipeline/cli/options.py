@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.engine.settings import GRAPH_NAMES
+from driftmap.pipeline.cli.groups import GroupedOption
 from driftmap.pipeline.cli.option import Option
 from driftmap.pipeline.config.run_settings import ENGINE_SETTINGS, OWN_SETTINGS
 
@@ -101,7 +103,10 @@ def _from_setting(setting: Setting) -> Option:
     else:
         kind = int if setting.kind == "integer" else float
     shown = "" if setting.default is None else f"  [default: {setting.default}]"
-    return Option(setting.name, kind, setting.help + shown, "JSON" if setting.kind == "arguments" else None)
+    metavar = "JSON" if setting.kind == "arguments" else None
+    if setting.words and setting.kind in ("integer", "number"):
+        metavar = "|".join(["INTEGER" if setting.kind == "integer" else "FLOAT", *setting.words])
+    return Option(setting.name, kind, setting.help + shown, metavar)
 
 
 def _number_or_word(setting: Setting) -> Callable[[str], Any]:
@@ -145,6 +150,7 @@ STORE_OPTION = Option(
 
 OUTPUT_OPTIONS = (
     Option("report", str, "Write the page with the maps too.", "FILE.html"),
+    Option("quiet", bool, "Show no progress."),
     Option("dashboard", bool, "Print the address of Dask's dashboard."),
     Option("performance_report", str, "Write Dask's performance report.", "FILE.html"),
 )
@@ -162,6 +168,21 @@ SHARED_OPTIONS = (
     *RUN_OPTIONS,
     *PLACE_OPTIONS,
 )
+
+
+HEADINGS: dict[str, tuple[Option, ...]] = {
+    "What goes in": SOURCE_OPTIONS,
+    "Windows": WINDOW_OPTIONS,
+    "Store": (STORE_OPTION,),
+    "Neighbours": tuple(option for name, option in ENGINE_OPTIONS.items() if name in GRAPH_NAMES),
+    "Layout": (
+        *(option for name, option in ENGINE_OPTIONS.items() if name not in GRAPH_NAMES),
+        *RUN_OPTIONS,
+    ),
+    "Where it runs": PLACE_OPTIONS,
+    "Output": (*OUTPUT_OPTIONS, *PLAN_OPTIONS),
+}
+"""Headings of `--help`, and what stands under each."""
 
 
 def run_options(*more: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -229,8 +250,9 @@ def _unpack(value: object) -> object:
 
 def _as_click(option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     flag = f"--{option.name.replace('_', '-')}"
+    group: dict[str, Any] = {"cls": GroupedOption, "group": option.group or _find_group(option)}
     if option.type is bool:
-        return click.option(flag, option.name, is_flag=True, default=None, help=option.help)
+        return click.option(flag, option.name, is_flag=True, default=None, help=option.help, **group)
     default = () if option.is_many else None
     return click.option(
         flag,
@@ -240,4 +262,9 @@ def _as_click(option: Option) -> Callable[[Callable[..., Any]], Callable[..., An
         multiple=option.is_many,
         metavar=option.metavar,
         help=option.help,
+        **group,
     )
+
+
+def _find_group(option: Option) -> str | None:
+    return next((heading for heading, options in HEADINGS.items() if option in options), None)

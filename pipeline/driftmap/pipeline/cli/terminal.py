@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from driftmap.pipeline.cli.lines import as_shown, say
+from driftmap.engine import has_compiled_kernels
+from driftmap.pipeline.cli.lines import as_shown, say, say_on_stderr
 from driftmap.pipeline.errors import hide_credentials, hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
 
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.store import Store
 
+LINE_SECONDS = 10.0
+"""Between two lines of progress where stderr is no terminal."""
+MIN_MEASURED_SECONDS = 2.0
+"""Of a stage, before its remaining time is told from it."""
+MIN_MEASURED_SHARE = 0.05
+"""The same of its rows."""
 MAX_LINES = 40
 """Windows that a table shows in a terminal; of more, the first and the last ones."""
 
@@ -39,22 +47,29 @@ def show_warning(message: str) -> None:
 
 
 class RunProgress:
-    """Bars of a run on stderr, where that is a terminal; elsewhere it only remembers where the run stands.
+    """Progress of a run on stderr: bars where that is a terminal, elsewhere a line every ten seconds.
 
     Call it with what `driftmap.pipeline.run` reports.
+
+    Parameters
+    ----------
+    is_quiet
+        Show nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = False) -> None:
         self.last: dict[str, RunState] = {}
         """The last report of each stage."""
+        self._is_quiet = is_quiet
+        self._line_due = time.monotonic() + LINE_SECONDS
         self._bars = Progress(
             TextColumn("{task.description:<7}"),
             BarColumn(bar_width=32),
             TextColumn("{task.fields[windows]:>12} windows"),
             TextColumn("{task.fields[speed]:>14}", style="cyan"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]:>12}"),
             console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
+            disable=is_quiet or not sys.stderr.isatty(),
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -69,19 +84,45 @@ class RunProgress:
 
     def __call__(self, state: RunState) -> None:
         """Show one report."""
+        if not self.last and not self._is_quiet:
+            self._say_compiling()
         self.last[state.stage] = state
         if state.stage not in self._tasks:
-            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="")
+            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="", left="")
             if state.windows_in_blocks:
                 line = describe_blocks(state.windows_in_blocks, state.row_blocks)
                 self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        windows = f"{state.windows_done:,}/{state.windows_total:,}"
+        speed = f"{state.rows_done / state.seconds:,.0f} rows/s" if state.rows_done > state.seconds else ""
+        left = describe_time_left(state)
         self._bars.update(
             self._tasks[state.stage],
             total=state.rows_total,
             completed=state.rows_done,
-            windows=f"{state.windows_done:,}/{state.windows_total:,}",
-            speed=f"{state.rows_done / state.seconds:,.0f} rows/s" if state.rows_done else "",
+            windows=windows,
+            speed=speed,
+            left=left,
         )
+        if self._bars.disable and not self._is_quiet and time.monotonic() >= self._line_due:
+            self._line_due = time.monotonic() + LINE_SECONDS
+            facts = ", ".join(fact for fact in (f"{windows} windows", speed, left) if fact)
+            say_on_stderr(f"{state.stage}: {facts}")
+
+    def _say_compiling(self) -> None:
+        if not has_compiled_kernels():
+            line = "First run on this machine: kernels are compiled, once, which takes about half a minute of a core."
+            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def describe_time_left(state: RunState) -> str:
+    """Say how long a stage still takes, by what it took so far; nothing as long as that says little."""
+    is_measured = state.seconds >= MIN_MEASURED_SECONDS and state.rows_done >= MIN_MEASURED_SHARE * state.rows_total
+    if not is_measured or not 0 < state.rows_done < state.rows_total:
+        return ""
+    seconds = round(state.seconds * (state.rows_total - state.rows_done) / state.rows_done)
+    minutes, seconds = divmod(max(1, seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
 
 
 def show_run(store: Store, progress: RunProgress) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
 from driftmap.pipeline.store.lock import hold_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from driftmap.pipeline.store.location import Location
@@ -32,6 +33,8 @@ class PruneReport:
     generations: tuple[int, ...]
     n_files: int
     n_bytes: int
+    is_dry: bool = False
+    """Whether nothing was removed, and this is what would be."""
 
     def __str__(self) -> str:
         parts = [f"graphs of {len(self.graphs):,} windows"] if self.graphs else []
@@ -39,11 +42,17 @@ class PruneReport:
         if self.generations:
             parts.append(f"generation {', '.join(map(str, self.generations))}")
         what = f"{', '.join(parts)}; " if parts else ""
-        return f"removed: {what}{self.n_files:,} files, {self.n_bytes / 1e6:.1f} MB"
+        verb = "would be removed" if self.is_dry else "removed"
+        return f"{verb}: {what}{self.n_files:,} files, {self.n_bytes / 1e6:.1f} MB"
 
 
 def prune(
-    store: str | Path, *, keep: str | None = None, embeddings: bool = False, wait_seconds: float = 0.0
+    store: str | Path,
+    *,
+    keep: str | None = None,
+    embeddings: bool = False,
+    wait_seconds: float = 0.0,
+    dry_run: bool = False,
 ) -> PruneReport:
     """Remove what a store does not need: older generations, superseded maps, and what kills left behind.
 
@@ -60,11 +69,13 @@ def prune(
         Remove their maps, ids and labels too; the log goes on naming the windows.
     wait_seconds
         How long to wait for another process that writes to the store.
+    dry_run
+        Remove nothing, and say what would be removed; no other process is waited for.
 
     Returns
     -------
     PruneReport
-        What was removed.
+        What was removed, or would be.
 
     Raises
     ------
@@ -73,20 +84,35 @@ def prune(
     """
     if embeddings and keep is None:
         raise ConfigError("embeddings is given without keep, which says whose; give keep too, such as 2y")
-    location = Store.open(store).location
-    with hold_lock(location, wait_seconds=wait_seconds) as lock:
-        opened = Store.open(location, read_only=False)
+    found = Store.open(store)
+    if dry_run:
+        graphs, maps = _choose_windows(found, keep, embeddings=embeddings)
+        doomed = _list_doomed(found, graphs={window.index for window in graphs}, maps={window.index for window in maps})
+        return replace(_report(graphs, maps, tuple(found.growth.older), doomed), is_dry=True)
+    with hold_lock(found.location, wait_seconds=wait_seconds) as lock:
+        opened = Store.open(found.location, read_only=False)
         opened.lock = lock
-        old = [] if keep is None else list_old_windows(opened, keep)
-        graphs = [window for window in old if not window.pruned and not embeddings]
-        maps = [window for window in old if window.pruned != "map" and embeddings]
+        graphs, maps = _choose_windows(opened, keep, embeddings=embeddings)
         generations = tuple(opened.growth.older)
         if graphs or maps or generations:
             commit_pruned(opened, graphs, maps, generations)
-        n_files, n_bytes = _sweep(opened)
-    return PruneReport(
-        tuple(window.label for window in graphs), tuple(window.label for window in maps), generations, n_files, n_bytes
-    )
+        doomed = _list_doomed(opened)
+        opened.location.delete(doomed)
+    return _report(graphs, maps, generations, doomed)
+
+
+def _choose_windows(store: Store, keep: str | None, *, embeddings: bool) -> tuple[list[WindowState], list[WindowState]]:
+    """Choose the windows that lose their graphs, and those that lose their maps too."""
+    old = [] if keep is None else list_old_windows(store, keep)
+    graphs = [window for window in old if not window.pruned and not embeddings]
+    return graphs, [window for window in old if window.pruned != "map" and embeddings]
+
+
+def _report(
+    graphs: list[WindowState], maps: list[WindowState], generations: tuple[int, ...], doomed: dict[str, int]
+) -> PruneReport:
+    of_graphs, of_maps = (tuple(window.label for window in windows) for windows in (graphs, maps))
+    return PruneReport(of_graphs, of_maps, generations, len(doomed), sum(doomed.values()))
 
 
 def prune_graphs(store: Store, keep: str) -> int:
@@ -140,11 +166,14 @@ def commit_pruned(
     )
 
 
-def _sweep(store: Store) -> tuple[int, int]:
-    """Delete all files of windows that the log does not name, or names as gone; returns how many, and their bytes."""
+def _list_doomed(store: Store, *, graphs: Collection[int] = (), maps: Collection[int] = ()) -> dict[str, int]:
+    """List the files of windows that the log does not name, or names as gone, with their sizes.
+
+    `graphs` and `maps` are windows that are still to lose theirs.
+    """
     named: dict[str, WindowState] = {}
     for window in store.state():
-        if window.pruned == "map":
+        if window.pruned == "map" or window.index in maps:
             continue
         for attempt in (window.graph_attempt, window.layout_attempt):
             if attempt is not None:
@@ -153,10 +182,10 @@ def _sweep(store: Store) -> tuple[int, int]:
     for file, size in store.location.list("windows").items():
         parts = file.split("/")  # windows/<number>/<attempt>/<array>/...
         owner = named.get("/".join(parts[:3]))
-        if len(parts) > 3 and (owner is None or (owner.pruned == "graph" and parts[3] in GRAPH_ARRAYS)):
+        has_graph = owner is not None and owner.pruned != "graph" and owner.index not in graphs
+        if len(parts) > 3 and (owner is None or (not has_graph and parts[3] in GRAPH_ARRAYS)):
             doomed[file] = size
-    store.location.delete(doomed)
-    return len(doomed), sum(doomed.values())
+    return doomed
 
 
 def _delete_graph(location: Location, window: WindowState) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_failure, write_log
+from driftmap.pipeline.cli.groups import GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import collect_place, place_options
 
@@ -22,7 +23,7 @@ _EVENTS = {
 }
 
 
-@click.command(short_help="Add the windows that came since.")
+@click.command(cls=GroupedCommand, short_help="Add the windows that came since.")
 @click.argument("store")
 @click.option("--source", metavar="PATH", help="Where the data are now, when they were moved.")
 @click.option("--grace", metavar="TIME", help="How long after a window's end its rows may still come, such as 2h.")

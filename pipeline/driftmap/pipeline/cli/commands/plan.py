@@ -6,10 +6,11 @@ import json
 
 import click
 
+from driftmap.pipeline.cli.groups import GroupedCommand
 from driftmap.pipeline.cli.options import PLAN_OPTIONS, collect_options, run_options
 
 
-@click.command(short_help="Show the windows of a run, and what it will take.")
+@click.command(cls=GroupedCommand, short_help="Show the windows of a run, and what it will take.")
 @run_options(*PLAN_OPTIONS)
 def plan(source: str, **options: object) -> None:
     """Show the windows that SOURCE would be cut into, and what a run will take.

@@ -12,7 +12,8 @@ from driftmap.pipeline.cli.lines import say
 @click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
 @click.option("--embeddings", is_flag=True, help="With --keep: remove their maps too.")
 @click.option("--wait", metavar="TIME", help="How long to wait for another process that writes to STORE, such as 10m.")
-def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Remove nothing, and say what would be removed.")
+def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool, dry_run: bool) -> None:
     """Remove older generations of STORE, superseded maps of provisional windows, and what kills left behind.
 
     Final windows keep their maps, and the windows that the next ones are related to keep everything. The source is not
@@ -22,4 +23,5 @@ def prune(store: str, keep: str | None, wait: str | None, *, embeddings: bool) -
     from driftmap.pipeline.ingestion.options import IngestOptions
 
     wait_seconds = IngestOptions(wait=wait).wait_seconds
-    say(str(remove(store, keep=keep, embeddings=embeddings, wait_seconds=wait_seconds)))
+    report = remove(store, keep=keep, embeddings=embeddings, wait_seconds=wait_seconds, dry_run=dry_run)
+    say(str(report))

@@ -1,0 +1,63 @@
+"""Progress of a run where there is no terminal, and the time that is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from driftmap.pipeline.cli import terminal
+from driftmap.pipeline.cli.terminal import RunProgress, describe_time_left
+from driftmap.pipeline.orchestration.stages import Progress
+
+
+@pytest.mark.parametrize(
+    ("rows_done", "seconds", "left"),
+    [
+        (0, 60.0, ""),
+        (1_000, 1.0, ""),  # too early to tell
+        (400, 100.0, ""),  # the first windows also wait for compilers
+        (1_000, 10.0, "1:30 left"),
+        (9_999, 10.0, "0:01 left"),
+        (500, 1_000.0, "5:16:40 left"),
+        (10_000, 10.0, ""),
+    ],
+)
+def test_time_left_follows_what_was_measured(rows_done, seconds, left):
+    assert describe_time_left(Progress("graphs", 1, 10, rows_done, 10_000, seconds)) == left
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: True)
+    return now
+
+
+def test_a_line_every_ten_seconds(clock, capsys):
+    with RunProgress() as progress:
+        for second in range(0, 35, 5):
+            clock[0] = 100.0 + second
+            progress(Progress("layout", second // 5, 8, 1_000 * second, 40_000, float(second)))
+    assert capsys.readouterr().err.splitlines() == [
+        "layout: 2/8 windows, 1,000 rows/s, 0:30 left",
+        "layout: 4/8 windows, 1,000 rows/s, 0:20 left",
+        "layout: 6/8 windows, 1,000 rows/s, 0:10 left",
+    ]
+    assert progress.last["layout"].windows_done == 6
+
+
+def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: False)
+    with RunProgress() as progress:
+        for n in range(3):
+            progress(Progress("graphs", n, 3, n, 3, 0.1))
+    assert capsys.readouterr().err.count("First run on this machine: kernels are compiled, once") == 1
+
+
+def test_quiet_is_quiet(clock, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: False)
+    with RunProgress(is_quiet=True) as progress:
+        clock[0] += 60.0
+        progress(Progress("graphs", 1, 3, 500, 1_000, 60.0))
+    assert capsys.readouterr() == ("", "")
+    assert progress.last["graphs"].rows_done == 500
