@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tests.benchmarks import bench_contended, bench_exchange, bench_lambda
+from tests.benchmarks import bench_auto_cost, bench_contended, bench_exchange, bench_lambda
 from tests.benchmarks.bench_answers import count_named
 from tests.benchmarks.bench_at_once import compare_workers
 from tests.benchmarks.bench_exchange import EXCHANGES
@@ -103,13 +103,15 @@ def speed(only, no_peer, out) -> None:
 @click.option(
     "--image", type=click.Path(path_type=Path, dir_okay=False), default=IMAGE, show_default=True, help="The figure."
 )
+@click.option("--kept-peer", is_flag=True, help="Only those of umap-learn's maps that are kept already.")
 @common_options
-def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
+def lambda_(data, n_epochs, image, kept_peer, seeds, no_peer, fresh_peer, out) -> None:
     """Drift against trustworthiness for 8 strengths of the alignment, as a figure."""
     found = bench_lambda.trace_curves(
         data or [name for name in bench_lambda.DATA if is_available(name)],
         seeds,
         has_peer=not no_peer,
+        is_only_kept=kept_peer,
         is_fresh=fresh_peer,
         n_epochs=n_epochs,
         say=click.echo,
@@ -128,6 +130,15 @@ def lambda_(data, n_epochs, image, seeds, no_peer, fresh_peer, out) -> None:
 def strength(data, seeds, kept, out) -> None:
     """Rules for the strength that the data decide, on every set, and which one the other sets would choose."""
     write(out, strength=compare_rules(data or available(), seeds, kept=kept, say=click.echo))
+
+
+@main.command()
+@data_option
+@click.option("--rounds", type=int, default=bench_auto_cost.ROUNDS, show_default=True, help="Fits of each kind.")
+@out_option
+def auto_cost(data, rounds, out) -> None:
+    """CPU seconds of a fit with "auto" against one with a constant strength."""
+    write(out, auto_cost=bench_auto_cost.compare_cost(data or available(), rounds, say=click.echo))
 
 
 @main.command()

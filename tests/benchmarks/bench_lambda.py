@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tests.benchmarks import peer
 from tests.benchmarks.bench_quality import fit_ours, mean_and_spread
 from tests.benchmarks.data_sets import load
@@ -30,11 +29,12 @@ def trace_curves(
     seeds: Sequence[int],
     *,
     has_peer: bool = True,
+    is_only_kept: bool = False,
     is_fresh: bool = False,
     n_epochs: int = 200,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measure ours (mean over seeds) and the peer's at each strength of the alignment."""
+    """Measure ours (mean over seeds) and the peer's at each strength; `is_only_kept`: where its maps are kept."""
     results: dict[str, Any] = {}
     for name in names:
         data = load(name)
@@ -44,33 +44,42 @@ def trace_curves(
             means = {shown: mean_and_spread(runs, shown)[0] for shown in SHOWN}
             curves["driftmap"].append({"alignment_regularisation": value, **means})
         if has_peer:
-            curves[peer.NAME] = [_measure_peer(data, value, n_epochs, is_fresh) for value in LAMBDAS]
+            asked = [
+                value for value in LAMBDAS if not is_only_kept or peer.is_kept(data, **_peer_settings(value, n_epochs))
+            ]
+            curves[peer.NAME] = [_measure_peer(data, value, n_epochs, is_fresh) for value in asked]
         results[name] = curves
         say(format_curves(name, curves) + "\n")
     return results
 
 
 def _measure_peer(data: Any, value: float, n_epochs: int, is_fresh: bool) -> dict[str, float]:
-    # its default is left out of the settings, so that the maps kept for the quality table serve here too
-    settings = {} if value == DEFAULTS[peer.NAME] else {"alignment_regularisation": value}
-    found = peer.find_maps(data, is_fresh=is_fresh, n_epochs=n_epochs, **settings)
+    found = peer.find_maps(data, is_fresh=is_fresh, **_peer_settings(value, n_epochs))
     figures = measure(data, found.maps)
     return {"alignment_regularisation": value, **{shown: figures[shown] for shown in SHOWN}}
+
+
+def _peer_settings(value: float, n_epochs: int) -> dict[str, Any]:
+    # its default is left out, so that the maps kept for the quality table serve here too
+    return {"n_epochs": n_epochs, **({} if value == DEFAULTS[peer.NAME] else {"alignment_regularisation": value})}
 
 
 def format_curves(name: str, curves: dict[str, list[dict[str, float]]]) -> str:
     """Table of one data set: a row per strength."""
     header = [f"{name}: lambda", *(f"{who} {shown}" for who in curves for shown in SHOWN)]
     rows = []
-    for index, value in enumerate((*LAMBDAS, AUTO)):  # umap-learn has no such word
-        points = [curve[index] if index < len(curve) else {} for curve in curves.values()]
+    for value in (*LAMBDAS, AUTO):  # umap-learn has no such word, and may lack others
+        points = [
+            next((point for point in curve if point["alignment_regularisation"] == value), {})
+            for curve in curves.values()
+        ]
         cells = [figure(point[shown]) if point else "" for point in points for shown in SHOWN]
         rows.append([str(value), *cells])
     return format_table(header, rows)
 
 
 def draw_curves(results: dict[str, Any], path: Path) -> None:
-    """Write the figure: a panel per data set, a line per implementation, a ring at the default."""
+    """Write the figure: a panel per data set, a line per implementation, a ring at the default; ours is "auto"."""
     from matplotlib.figure import Figure
 
     canvas = Figure(figsize=(3.6 * len(results), 3.4), layout="constrained")
@@ -88,12 +97,17 @@ def draw_curves(results: dict[str, Any], path: Path) -> None:
 
 
 def _draw_curve(panel: Any, who: str, curve: list[dict[str, float]]) -> None:
-    drifts, trusts = (np.array([point[shown] for point in curve]) for shown in ("drift1", "trust"))
-    n = len(LAMBDAS)
-    panel.plot(drifts[:n], trusts[:n], "o-", color=COLOURS[who], markersize=3, linewidth=1.3, label=who)
-    for index in (0, n - 1):
-        text = f"{curve[index]['alignment_regularisation']:g}"
-        place = (drifts[index], trusts[index])
-        panel.annotate(text, place, (4, -9), textcoords="offset points", fontsize=7, color=COLOURS[who])
-    at = [index for index, point in enumerate(curve) if point["alignment_regularisation"] == DEFAULTS[who]]
-    panel.plot(drifts[at], trusts[at], "o", color=COLOURS[who], markersize=9, fillstyle="none")
+    line = [point for point in curve if point["alignment_regularisation"] != AUTO]
+    panel.plot(*_read_axes(line), "o-", color=COLOURS[who], markersize=3, linewidth=1.3, label=who)
+    default = [point for point in curve if point["alignment_regularisation"] == DEFAULTS[who]]
+    panel.plot(*_read_axes(default), "o", color=COLOURS[who], markersize=9, fillstyle="none")
+    named = [*line[:1], *line[1:][-1:], *(point for point in default if point not in line)]
+    for point in named:
+        value = point["alignment_regularisation"]
+        text = value if value == AUTO else f"{value:g}"
+        position = (point["drift1"], point["trust"])
+        panel.annotate(text, position, (6, -10), textcoords="offset points", fontsize=7, color=COLOURS[who])
+
+
+def _read_axes(points: list[dict[str, float]]) -> tuple[list[float], list[float]]:
+    return [point["drift1"] for point in points], [point["trust"] for point in points]

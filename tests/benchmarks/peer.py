@@ -79,9 +79,14 @@ def find_seeds(
     for seed in SEEDS[:n_seeds]:
         # its default is left out of the settings, so that maps kept without it serve here too
         chosen = settings if seed == SEEDS[0] else {**settings, "transform_seed": seed}
-        if not is_only_kept or _cache_path(data, {**SETTINGS, **chosen}).exists():
+        if not is_only_kept or is_kept(data, **chosen):
             found.append(find_maps(data, is_fresh=is_fresh, **chosen))
     return found
+
+
+def is_kept(data: DataSet, **settings: Any) -> bool:
+    """Tell whether the peer's maps with these settings are kept."""
+    return _cache_path(data, {**SETTINGS, **settings}).exists()
 
 
 @functools.cache

@@ -7,14 +7,24 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from sklearn.manifold import trustworthiness
-from tests.benchmarks import peer
+from tests.benchmarks import bench_lambda, peer
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
 from tests.benchmarks.bench_movement import judge_movement
 from tests.benchmarks.bench_quality import describe_misses, list_missed
 from tests.benchmarks.bench_strength import FREE as NO_PULL
-from tests.benchmarks.bench_strength import choose_rule, compare_rules, leave_each_out
+from tests.benchmarks.bench_strength import (
+    PEER,
+    SHOWN,
+    choose_most_kept,
+    choose_stillest,
+    compare_rules,
+    leave_each_out,
+    list_failures,
+    mean_drift,
+)
 from tests.benchmarks.data_sets import DataSet, load
 from tests.benchmarks.measures import measure
 from tests.benchmarks.parts import NAMES, time_parts
@@ -122,6 +132,36 @@ def test_rank_correlation_by_hand():
     assert np.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
 
 
+def test_the_curve_of_strengths_marks_both_defaults(tmp_path):
+    def draw(values):
+        return [{"alignment_regularisation": v, "drift1": 0.1 * i, "trust": 0.9} for i, v in enumerate(values)]
+
+    curves = {"driftmap": draw([0.001, 0.25, "auto"]), peer.NAME: draw([0.01])}
+    panel = Figure().subplots()
+    for who, curve in curves.items():
+        bench_lambda._draw_curve(panel, who, curve)
+    assert [list(line.get_xdata()) for line in panel.lines] == [[0.0, 0.1], [0.2], [0.0], [0.0]]
+    assert [text.get_text() for text in panel.texts] == ["0.001", "0.25", "auto", "0.01"]
+    bench_lambda.draw_curves({"some": curves}, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 5_000
+    rows = bench_lambda.format_curves("some", curves).splitlines()[2:]
+    assert len(rows) == len(bench_lambda.LAMBDAS) + 1
+    assert "auto" in rows[-1]
+    assert rows[3].count("0.9000") == 1
+
+
+def test_cost_of_auto_from_the_command_line(tmp_path):
+    out = tmp_path / "figures.json"
+    result = CliRunner().invoke(
+        main, ["auto-cost", "--data", "digits", "--rounds", "1", "--out", str(out)], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert "CPU s of a fit" in result.output
+    found = json.loads(out.read_text())["auto_cost"]["digits"]
+    assert [len(taken) for taken in found["seconds"].values()] == [1, 1]
+    assert found["ratio"] > 0
+
+
 def test_movers_are_counted_where_they_lie():
     """Two clusters of 30; of four movers one arrives, one is left at the first cluster, two lie where no one is."""
     rng = np.random.default_rng(0)
@@ -141,13 +181,36 @@ def test_movers_are_counted_where_they_lie():
 
 
 def test_a_rule_is_chosen_by_the_other_sets():
-    strong, weak = (0.1, 0.0, 1), (0.01, 0.0, 1)
-    free = {"trust": 0.9, "neighbours": 0.5, "drift1": 0.4}
-    some = {NO_PULL: free, weak: {**free, "drift1": 0.3}, strong: {**free, "drift1": 0.1}}
-    other = {**some, strong: {**free, "trust": 0.89, "drift1": 0.05}}
-    assert choose_rule({"some": some}) == strong
-    assert choose_rule({"some": some, "other": other}) == weak
-    assert leave_each_out({"some": some, "other": other}) == {"some": weak, "other": strong, "": weak}
+    """Three rules: the strongest fails on one set alone, the weakest is not still enough."""
+    strong, middle, weak = rules = ((0.1, 0.0, 1), (0.05, 0.0, 1), (0.01, 0.0, 1))
+
+    def figures(name, gains, drifts):
+        theirs = dict(zip(SHOWN, PEER[name], strict=True))
+        return {
+            rule: {
+                **theirs,
+                "trust": theirs["trust"] + gain,
+                "neighbours": theirs["neighbours"] + 3 * gain,
+                "drift1": theirs["drift1"] * share,
+            }
+            for rule, gain, share in zip(rules, gains, drifts, strict=True)
+        }
+
+    results = {
+        "counties": figures("counties", (-0.004, 0.001, 0.002), (0.3, 0.5, 0.8)),
+        "gapminder": figures("gapminder", (0.001, 0.002, 0.003), (0.3, 0.5, 0.8)),
+        "un_votes": figures("un_votes", (0.001, 0.002, 0.003), (0.3, 0.5, 0.8)),
+    }
+    assert list_failures("counties", results["counties"][strong]) == ["trust", "neighbours"]
+    assert leave_each_out(results, choose_stillest) == {
+        "counties": strong,
+        "gapminder": middle,
+        "un_votes": middle,
+        "": middle,
+    }
+    assert leave_each_out(results, choose_most_kept)["counties"] == middle
+    assert mean_drift(results, weak) == pytest.approx(0.8)
+    assert choose_most_kept({name: {weak: found[weak]} for name, found in results.items()}) is None
 
 
 def test_rules_go_on_from_the_figures_that_are_kept(tmp_path):

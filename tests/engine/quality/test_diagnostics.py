@@ -28,13 +28,15 @@ def dense(graph):
     return out
 
 
-def test_loss_terms_equal_a_loop_over_all_pairs():
-    graph = ring_graph(12)
-    y = np.random.default_rng(0).normal(size=(12, 2))
+@pytest.mark.parametrize("n", [12, 150])
+def test_loss_terms_equal_a_loop_over_all_pairs(n):
+    """150 rows are more than one block."""
+    graph = ring_graph(n)
+    y = np.random.default_rng(0).normal(size=(n, 2))
     w = dense(graph)
     attraction = repulsion = 0.0
-    for i in range(12):
-        for j in range(12):
+    for i in range(n):
+        for j in range(n):
             if i != j:
                 q = 1 / (1 + A * ((y[i] - y[j]) ** 2).sum() ** B)
                 attraction -= w[i, j] * np.log(q)

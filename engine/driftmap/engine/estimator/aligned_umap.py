@@ -61,7 +61,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         * Step of the carry pass at its start; the joint pass starts at .3 of it.
     alignment_regularisation : "auto", float or sequence, default "auto"
         * Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
-        row by row: .01 where a row's neighbourhood turns over, up to .11 where it stays; `strengths_` shows it.
+        row by row: .01 where a row's neighbourhood turns over, up to .06 where it stays; `strengths_` shows it.
     alignment_window_size : int, default 3
         Alignment reach: how many windows before and after are related.
     min_dist, spread : float or sequence, default 0.1 and 1.0

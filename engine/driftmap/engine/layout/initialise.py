@@ -23,6 +23,10 @@ _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
+N_LANDMARKS = 128
+"""Rows from which shortest paths are found: of 468 rows in 15 ms of CPU time, from all of them in 65."""
+_FLAT = 1e-5
+"""Extent of an axis, as a share of the longest, below which there is nothing on it."""
 _GRID = 1024.0
 _JITTER = 0.01
 
@@ -81,7 +85,7 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     """Place rows so that distances follow the shortest paths through the graph.
 
     Where a window is small, the first eigenvectors of its graph may fold groups over each other, and the layout does
-    not part them again; shortest paths keep far groups far. All pairs of rows are compared, so only for small windows.
+    not part them again; shortest paths keep far groups far. They are found from `N_LANDMARKS` rows, evenly spaced.
 
     Parameters
     ----------
@@ -99,24 +103,32 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
 
     Notes
     -----
-    Classical scaling of geodesic distances: Tenenbaum et al. 2000 (Science 290, Isomap). An edge of strength w is
-    1 - log(w) / 2 long; rows that no path joins are half as far again as the farthest that one does.
+    Classical scaling of geodesic distances: Tenenbaum et al. 2000 (Science 290, Isomap), of the landmarks, and all
+    rows by their distances to those: de Silva and Tenenbaum 2004 ("Sparse multidimensional scaling using landmark
+    points"). An edge of strength w is 1 - log(w) / 2 long; rows that no path joins are half as far again as the
+    farthest that one does.
     """
     from scipy.linalg import eigh
     from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import shortest_path
+    from scipy.sparse.csgraph import dijkstra
 
     n = graph.n_rows
     lengths = 1.0 - 0.5 * np.log(graph.data.astype(np.float64))
-    apart = shortest_path(csr_array((lengths, graph.indices, graph.indptr), shape=(n, n)), directed=False)
+    marks = np.unique(np.round(np.linspace(0, n - 1, min(n, N_LANDMARKS))).astype(np.int64))
+    apart = dijkstra(csr_array((lengths, graph.indices, graph.indptr), shape=(n, n)), indices=marks)
     is_joined = np.isfinite(apart)
     squared = np.where(is_joined, apart, 1.5 * apart[is_joined].max()) ** 2
-    means = squared.mean(axis=0)
-    products = (means[:, None] + means - squared - means.mean()) / 2
+    among = squared[:, marks]
+    means = among.mean(axis=0)
+    products = (means[:, None] + means - among - means.mean()) / 2
     scores = np.zeros((n, n_components))
-    wanted = min(n_components, n)
-    values, vectors = eigh(products, subset_by_index=[n - wanted, n - 1])
-    found = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1]
+    wanted = min(n_components, len(marks))
+    values, vectors = eigh(products, subset_by_index=[len(marks) - wanted, len(marks) - 1])
+    extents = np.sqrt(np.maximum(values, 0.0))
+    # For a landmark this is its row of `vectors` times the root of the eigenvalue. The vector of an axis that is flat
+    # but for rounding may be anything, also one along which all distances add up.
+    is_flat = extents <= _FLAT * extents.max(initial=0.0)
+    found = ((means[:, None] - squared) / 2).T @ (vectors / np.where(is_flat, np.inf, extents))[:, ::-1]
     found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(wanted)] < 0, -1.0, 1.0)
     scores[:, :wanted] = found - np.median(found, axis=0)
     width = max(float(np.quantile(np.abs(scores), 0.95, axis=0).max()), 1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph
 
-_BLOCK_ROWS = 1024
+_BLOCK_ROWS = 128
 _SMALLEST = 1e-12
 
 
@@ -51,8 +51,10 @@ def measure_loss(graph: FuzzyGraph, positions: Float32Array, a: float, b: float)
     everywhere = 0.0
     for start in range(0, len(placed), _BLOCK_ROWS):
         block = placed[start : start + _BLOCK_ROWS]
-        squared = ((block[:, None, :] - placed[None, :, :]) ** 2).sum(axis=2) + _SMALLEST
+        n = len(block)
+        # of this block and those after it, whose pairs count twice: each is seen once
+        squared = ((block[:, None, :] - placed[None, start:, :]) ** 2).sum(axis=2) + _SMALLEST
         terms = np.log1p(1 / (a * squared**b))
-        terms[np.arange(len(block)), np.arange(start, start + len(block))] = 0.0
-        everywhere += float(terms.sum())
+        terms[np.arange(n), np.arange(n)] = 0.0
+        everywhere += float(terms[:, :n].sum()) + 2.0 * float(terms[:, n:].sum())
     return LossTerms(attraction, everywhere - on_edges)
