@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from driftmap.pipeline.config.run_config import WindowRule
 from driftmap.pipeline.errors import PlanError, SourceError
-from driftmap.pipeline.planning.windows import encode_keys, plan_windows
+from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import WindowArrays, as_source
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 
@@ -280,15 +280,6 @@ def test_missing_and_wrong_keys_are_refused_by_the_plan(tmp_path):
     pq.write_table(table.slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(PlanError, match=r"none\.parquet has no rows"):
         plan(as_source(tmp_path / "none.parquet", id="id"), rows=2)
-
-
-@given(values=st.lists(st.sampled_from(["a", "b\0c", "ccc", ""]), min_size=1))
-def test_numbers_of_values_bring_back_the_values(values):
-    keys = np.array([value.encode() for value in values], dtype="S3")
-    uniques, codes = encode_keys(keys)
-    np.testing.assert_array_equal(uniques[codes], keys)
-    assert len(uniques) == len(set(values))
-    assert codes[0] == 0
 
 
 def test_a_million_rows_are_planned_in_seconds():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.ingestion.slots import BEFORE
-from driftmap.pipeline.planning.windows import LEAST_ROWS
+from driftmap.pipeline.planning.cuts import LEAST_ROWS
 
 if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.slots import Slots

@@ -16,7 +16,7 @@ from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.ingestion.late import count_pending, list_late
 from driftmap.pipeline.ingestion.outcome import read_outcome
 from driftmap.pipeline.ingestion.slots import make_slots
-from driftmap.pipeline.planning.windows import LEAST_ROWS
+from driftmap.pipeline.planning.cuts import LEAST_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ import numpy as np
 from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
 from driftmap.pipeline.graphs.build_graph import GraphOrder
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
-from driftmap.pipeline.planning.windows import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
+from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.sources.row_ranges import name_some

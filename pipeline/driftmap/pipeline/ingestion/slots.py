@@ -20,8 +20,8 @@ from driftmap.pipeline.config.time_spans import (
 )
 from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.planning.cuts import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
 from driftmap.pipeline.planning.value_order import TEXT, sort_texts
-from driftmap.pipeline.planning.windows import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:

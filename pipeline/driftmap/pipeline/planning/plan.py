@@ -16,8 +16,9 @@ from driftmap.pipeline.planning.blocks import (
     plan_exchange_blocks,
 )
 from driftmap.pipeline.planning.column_checks import check_columns
+from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
-from driftmap.pipeline.planning.windows import LEAST_ROWS, plan_windows
+from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
