@@ -53,8 +53,12 @@ def measure_loss(graph: FuzzyGraph, positions: Float32Array, a: float, b: float)
         block = placed[start : start + _BLOCK_ROWS]
         n = len(block)
         # of this block and those after it, whose pairs count twice: each is seen once
-        squared = ((block[:, None, :] - placed[None, start:, :]) ** 2).sum(axis=2) + _SMALLEST
-        terms = np.log1p(1 / (a * squared**b))
+        terms = np.full((n, len(placed) - start), _SMALLEST)
+        for axis in range(placed.shape[1]):
+            terms += np.subtract.outer(block[:, axis], placed[start:, axis]) ** 2
+        np.power(terms, b, out=terms)
+        terms *= a
+        np.log1p(np.divide(1.0, terms, out=terms), out=terms)
         terms[np.arange(n), np.arange(n)] = 0.0
         everywhere += float(terms[:, :n].sum()) + 2.0 * float(terms[:, n:].sum())
     return LossTerms(attraction, everywhere - on_edges)
