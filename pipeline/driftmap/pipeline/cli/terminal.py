@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0
 """Between two lines of progress where stderr is no terminal."""
 MIN_MEASURED_SECONDS = 2.0
-"""Of a stage, before its remaining time is told from it."""
+"""Of a stage, before its remaining time is estimated from it."""
 MIN_MEASURED_SHARE = 0.05
 """The same of its rows."""
 MAX_LINES = 40
