@@ -12,7 +12,7 @@ from tests.pipeline.store.test_checkpoints import commit_everything, make_store
 from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store import lock as lock_file
-from driftmap.pipeline.store.commits import CommitLog
+from driftmap.pipeline.store.commits import CommitLog, has_commits
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import hold_lock
 from driftmap.pipeline.store.verify import check_log, remove_orphans
@@ -199,3 +199,18 @@ def test_readers_beside_a_writer_never_miss_a_commit(path, monkeypatch):
         n_before = store.n_commits
     writer.join()
     assert Store.open(path).n_commits == len(list_commits(path))
+
+
+@pytest.mark.parametrize("rest", [b"", b"{", b"\0" * 90, None])
+def test_a_first_commit_that_was_cut_short_is_no_store_and_is_written_again(tmp_path, rest):
+    path = tmp_path / "s"
+    state = make_store(path, 3).state()
+    (first,) = list_commits(path)
+    content = first.read_bytes()
+    first.write_bytes(content[:100] + bytes(60) + content[160:] if rest is None else rest)  # None: a page was lost
+    assert not has_commits(path)
+    with pytest.raises(StoreError, match="is not a driftmap store: it has no commits log"):
+        Store.open(path)
+    with pytest.warns(StoreWarning, match="was cut short and is left out"):
+        assert make_store(path, 3).state() == state
+    assert Store.open(path).state() == state

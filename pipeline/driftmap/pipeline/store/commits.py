@@ -114,7 +114,7 @@ class CommitLog:
         StoreError
             Naming the missing commit, and what can still be read.
         """
-        there = set(self._list_numbers())
+        there = set(self.list_numbers())
         last = max(there, default=-1)
         missing = next((number for number in range(last) if number not in there), None)
         if missing is None or self._root.has(_name_file(missing)):  # another process may be writing
@@ -179,6 +179,12 @@ class CommitLog:
             )
         return self._take(text)
 
+    def list_numbers(self) -> list[int]:
+        """List the numbers of the commits that there are, whole or not."""
+        found = self._root.list(FOLDER)
+        stems = (name.rpartition("/")[2].removesuffix(".json") for name in found)
+        return [number for number in (int(stem) for stem in stems if stem.isdecimal()) if _name_file(number) in found]
+
     def _take(self, text: bytes) -> Commit:
         """Take the next commit into what was read, if it follows."""
         commit, is_chained = self._parse(self.n_read, text)
@@ -200,9 +206,9 @@ class CommitLog:
 
     def _is_torn(self, text: bytes) -> bool:
         """Whether the next commit's file was cut short, as by a power failure; only the newest one may be."""
-        if text.endswith(b"\n}") or _is_json(text):
+        if not _is_cut_short(text):
             return False
-        if any(number > self.n_read for number in self._list_numbers()):
+        if any(number > self.n_read for number in self.list_numbers()):
             return False  # then it is damaged, and says so when it is parsed
         if self.torn != self.n_read:
             warnings.warn(
@@ -213,10 +219,6 @@ class CommitLog:
             )
         self.torn = self.n_read
         return True
-
-    def _list_numbers(self) -> list[int]:
-        names = (name.rpartition("/")[2].removesuffix(".json") for name in self._root.list(FOLDER))
-        return [int(name) for name in names if name.isdecimal() and len(name) == _N_DIGITS]
 
     def _name(self, number: int) -> str:
         return self._root.name(_name_file(number))
@@ -243,12 +245,15 @@ class CommitLog:
             raise StoreError(f"{self._name(number)} is damaged ({said}); restore the store from a copy") from error
 
 
-def _is_json(text: bytes) -> bool:
+def _is_cut_short(text: bytes) -> bool:
+    """Whether a file was not written whole: its end is missing, or pages of it are zeros."""
+    if text.endswith(b"\n}") and b"\0" not in text:
+        return False
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return True
+    return False
 
 
 def _seal(body: bytes) -> bytes:
@@ -274,8 +279,14 @@ def _unseal(text: bytes) -> tuple[bytes, bool]:
 
 
 def has_commits(root: Location | Path) -> bool:
-    """Whether a location is a store: whether its first commit is there."""
-    return Location(root).has(_name_file(0))
+    """Whether a location is a store: whether its first commit is there, and was written whole."""
+    location = Location(root)
+    if not location.has(_name_file(0)):
+        return False
+    text = location.read(_name_file(0))
+    if text is None or not _is_cut_short(text):
+        return text is not None
+    return max(CommitLog(location).list_numbers(), default=0) > 0  # then it is damaged: more was written after it
 
 
 def _name_file(number: int) -> str:

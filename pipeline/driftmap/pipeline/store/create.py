@@ -29,8 +29,10 @@ def prepare_location(path: str | Path | Location) -> Location:
     found = location.list_top()
     if commits.FOLDER in found and not commits.has_commits(location):
         commits.CommitLog(location).refuse_gap()
-    # An object store has no empty folders: there the lock, which was taken first, is all that is seen of a new store.
-    begun = {commits.FOLDER} if location.is_local else {commits.FOLDER, lock.FOLDER}
+    # An object store has no empty folders, and a power failure may lose one: the lock, which was taken first, is then
+    # all that is seen of a new store.
+    is_locked = lock.FOLDER in found and lock.has_lock(location)
+    begun = {commits.FOLDER, lock.FOLDER} if is_locked else {commits.FOLDER}
     is_unfinished = bool(begun & found) and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
     if found and not is_unfinished:
         raise StoreError(

@@ -149,6 +149,11 @@ def read_holder(location: Location) -> dict[str, Any] | None:
     return found[1]
 
 
+def has_lock(location: Location) -> bool:
+    """Whether a store was ever held here."""
+    return bool(_list_numbers(location))
+
+
 def read_log_end(location: Location) -> int:
     """Read the least number of commits that the log had when its last holder wrote; 0 where that is not known."""
     found = _find_newest(location)
@@ -290,8 +295,9 @@ def _is_field(value: object, kind: type | tuple[type, ...]) -> bool:
 
 
 def _list_numbers(location: Location) -> list[int]:
-    names = [Path(name).stem for name in location.list(FOLDER) if name.endswith(".json")]
-    return [int(name) for name in names if name.isdecimal()]
+    found = location.list(FOLDER)
+    numbers = [int(Path(name).stem) for name in found if Path(name).stem.isdecimal()]
+    return [number for number in numbers if _name_file(number) in found]  # others are not ours: 7.json, for one
 
 
 def _name_file(number: int) -> str:

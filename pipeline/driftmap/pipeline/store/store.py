@@ -131,8 +131,10 @@ class Store:
         """
         location = prepare_location(path)
         payload = make_first_commit(config, windows, fingerprint)
+        log = CommitLog(location)
         with suppress(CommitConflictError):  # the other run's store is as good, where the settings agree
-            CommitLog(location).append("create", payload)
+            if not log.read_new():  # of a first commit that was cut short it warns, and writes it again
+                log.append("create", payload)
         return cls(location, read_only=False)
 
     def __repr__(self) -> str:
