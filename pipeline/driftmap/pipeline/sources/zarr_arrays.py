@@ -89,7 +89,9 @@ def _open_foreign(location: Location) -> zarr.Array[Any] | zarr.Group:
         raise SourceError(f"{location} is a file; a Zarr array or group is a folder")
     try:
         return zarr.open(ObjectStore(location.files, read_only=True), mode="r")
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # metadata of any content have zarr raise errors of any kind
         raise SourceError(f"{location} holds no Zarr array or group that can be read ({error})") from error
 
 
@@ -111,7 +113,7 @@ def _read_node_type(location: Location) -> str | None:
             return node_type
     try:
         kind = json.loads(location.read("zarr.json") or b"null")["node_type"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return kind if isinstance(kind, str) else None
 
