@@ -90,6 +90,31 @@ def jaccard(base, other, relation):
     return weights
 
 
+def related_windows(ids, given, older, newer):
+    """Weights (n, m) of the relation of two windows, as `relate_windows` has them; `given` are dense matrices."""
+
+    def same(a, b):
+        return np.array([[float(x == y) for y in ids[b]] for x in ids[a]])
+
+    def direct(a, b):
+        return np.maximum(given[a, b], same(a, b)) if (a, b) in given else same(a, b)
+
+    between = [(t, t + 1) for t in range(older, newer)]
+    if (older, newer) in given or not any(step in given for step in between):
+        return direct(older, newer)
+    product = direct(*between[0])
+    for step in between[1:]:
+        shares = product / np.maximum(1, product.sum(axis=1, keepdims=True))
+        product = shares @ direct(*step)
+        if product.max() > 0:
+            product = product / product.max()
+    matrix = product.copy()
+    for i, j in np.argwhere(same(older, newer) > 0):
+        if not product[i].any() and not product[:, j].any():
+            matrix[i, j] = 1
+    return matrix
+
+
 def coupled_pulls(base, other, pairs):
     """Weights of the pulls of each pair (i, j, w) on i and on j; see `couplings.weigh_coupling`."""
     largest = max(w for _, _, w in pairs)

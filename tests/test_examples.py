@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,3 +70,20 @@ def test_tutorial(examples, tmp_path):
     with Image.open(out / "tutorial.gif") as movie:
         assert movie.n_frames == 91
     assert "300 of 1,797 entities" in (out / "tutorial_curves.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_cells_are_related_by_transport(examples, tmp_path):
+    printed = run_example(examples / "cells.py", tmp_path)
+    assert "4 couplings, a cell has" in printed
+    figures = re.search(r"moves ([\d.]+) a day; the lineages lie ([\d.]+) apart", printed)
+    assert float(figures[1]) < float(figures[2])
+    assert open_store(examples / "out" / "cells.zarr").is_complete
+
+
+@pytest.mark.slow
+def test_members_are_related_by_name_and_place(examples, tmp_path):
+    assert "relations: 480 pairs of rows" in run_example(examples / "members.py", tmp_path)
+    store = open_store(examples / "out" / "members.zarr")
+    assert store.is_complete
+    assert len(store.read_relations()) == 1

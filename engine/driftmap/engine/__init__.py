@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         trustworthiness,
     )
     from driftmap.engine.quality.trajectories import smooth_paths
+    from driftmap.engine.relations.couplings import find_strongest, read_relation
+    from driftmap.engine.relations.related_windows import relate_windows
     from driftmap.engine.relations.relations import (
         alignment_weights,
         as_relation,
@@ -113,6 +115,7 @@ __all__ = [
     "find_islands",
     "find_movers",
     "find_nearest_rows",
+    "find_strongest",
     "fit_curve",
     "fit_similarity",
     "graph_bytes",
@@ -129,8 +132,10 @@ __all__ = [
     "noise_floor",
     "place_rows",
     "plan_rounds",
+    "read_relation",
     "relate_clusters",
     "relate_ids",
+    "relate_windows",
     "smooth_knn_distances",
     "smooth_paths",
     "sort_ids",
@@ -225,6 +230,11 @@ _ROOMS = {
         "trustworthiness",
     ),
     "quality.trajectories": ("smooth_paths",),
+    "relations.couplings": (
+        "find_strongest",
+        "read_relation",
+    ),
+    "relations.related_windows": ("relate_windows",),
     "relations.relations": (
         "alignment_weights",
         "as_relation",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine.errors import InvalidInputError, InvalidRelationError
-from driftmap.engine.relations.couplings import as_coupling, compose, find_strongest, read_relation
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.relations.couplings import compose, find_strongest, read_relation
+from driftmap.engine.relations.related_windows import join_relations
 from driftmap.engine.relations.relations import compose_relations, relate_ids, sort_ids
 from driftmap.engine.types import Coupling
 
@@ -60,7 +61,7 @@ class WindowRelations:
             if relation is not None:
                 step = read_relation(relation, self._sizes[-1], size, relation_name)
                 if ids is not None and self._newest_ids is not None:
-                    step = _join(step, relate_ids(self._newest_ids, ids), relation_name)
+                    step = join_relations(step, relate_ids(self._newest_ids, ids), relation_name)
             elif ids is not None and self._ids is not None:
                 step = relate_ids(self._ids[-1], ids)
             else:
@@ -101,30 +102,6 @@ class WindowRelations:
     def steps(self) -> list[Relation]:
         """Return the relations of consecutive windows; of couplings the heaviest pairs in which no row is twice."""
         return [find_strongest(step, size) for step, size in zip(self._steps, self._sizes, strict=False)]
-
-
-def _join(given: Relation | Coupling, same: Relation, name: str) -> Relation | Coupling:
-    """Add the pairs of equal ids to a given relation; refuse a row whose partners leave out the one of the same id."""
-    pairs = as_coupling(given)
-    stated = set(zip(pairs.old.tolist(), pairs.new.tolist(), strict=True))
-    olds, news = set(pairs.old.tolist()), set(pairs.new.tolist())
-    missing = [(old, new) for old, new in enumerate(same.tolist()) if new >= 0 and (old, new) not in stated]
-    for old, new in missing:
-        if old in olds or new in news:
-            side = f"old row {old}" if old in olds else f"new row {new}"
-            msg = (
-                f"{name} and ids contradict each other: old row {old} and new row {new} have the same id, but {name}"
-                f" gives {side} other partners only; add that pair, or leave one of relations and ids out."
-            )
-            raise InvalidRelationError(msg)
-    if not isinstance(given, Coupling):
-        joined = given.copy()
-        for old, new in missing:
-            joined[old] = new
-        return joined
-    weights = [*zip(*pairs, strict=True), *((old, new, 1.0) for old, new in missing)]
-    olds_of, news_of, weights_of = (np.array(column) for column in zip(*sorted(weights), strict=True))
-    return Coupling(olds_of.astype(np.int32), news_of.astype(np.int32), weights_of.astype(np.float32))
 
 
 def _as_list(given: Any, name: str, expected: int, what: str) -> list[Any] | None:

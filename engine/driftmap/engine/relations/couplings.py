@@ -14,6 +14,8 @@ from driftmap.engine.relations.relations import check_range, read_pairs
 from driftmap.engine.types import Coupling
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int64Array, Relation
 
 
@@ -35,7 +37,7 @@ def read_relation(given: object, n_old: int, n_new: int, name: str = "relation")
     ----------
     given
         As `as_relation` takes it, but a row may be in several pairs; or a scipy sparse matrix (n_old, n_new) of
-        weights.
+        weights; or a `Coupling`, its pairs in any order.
     n_old, n_new
         Rows of the older and of the newer window.
     name
@@ -50,7 +52,10 @@ def read_relation(given: object, n_old: int, n_new: int, name: str = "relation")
     InvalidRelationError
         When rows are out of range, a pair is there twice, or weights are below 0 or not finite.
     """
-    if hasattr(given, "tocoo") and hasattr(given, "nnz"):
+    if isinstance(given, Coupling):
+        old, new = given.old.astype(np.int64), given.new.astype(np.int64)
+        old, new, weights = _check_weights(old, new, given.weights.astype(np.float64), name)
+    elif hasattr(given, "tocoo") and hasattr(given, "nnz"):
         old, new, weights = _read_sparse(given, n_old, n_new, name)
     else:
         old, new = read_pairs(given, n_old, n_new, name)
@@ -173,8 +178,12 @@ def _read_sparse(given: Any, n_old: int, n_new: int, name: str) -> tuple[Int64Ar
         msg = f"{name} must hold real weights, got dtype {given.dtype}."
         raise InvalidRelationError(msg)
     pairs = given.tocoo()
-    old, new = pairs.row.astype(np.int64), pairs.col.astype(np.int64)
-    weights = pairs.data.astype(np.float64)
+    return _check_weights(pairs.row.astype(np.int64), pairs.col.astype(np.int64), pairs.data.astype(np.float64), name)
+
+
+def _check_weights(
+    old: Int64Array, new: Int64Array, weights: npt.NDArray[np.float64], name: str
+) -> tuple[Int64Array, Int64Array, Float32Array]:
     bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(bad):
         msg = (

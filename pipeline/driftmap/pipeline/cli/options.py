@@ -86,6 +86,13 @@ WINDOW_OPTIONS = (
         click.Choice(["skip", "refuse"]),
         "Leave out windows of fewer than two rows, and say so, or refuse them.  [default: skip]",
     ),
+    Option(
+        "relations",
+        str,
+        "Table of related rows, beside equal ids: Parquet, CSV or Arrow with the columns window, id, other_window, "
+        "other_id and perhaps weight.",
+        "FILE",
+    ),
     Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing relates their maps."),
 )
 

@@ -219,6 +219,8 @@ class RunConfig(_Settings):
     random_state: int = _DEFAULTS["random_state"]
     block_windows: int | None = _DEFAULTS["block_windows"]
     """Windows in a block's core; None: chosen from the memory limit when the store is made."""
+    relations: tuple[str, ...] = ()
+    """Digests of the relations from outside that the store holds."""
 
     @field_validator(*RUN_OPTIONS, mode="before")
     @classmethod
@@ -285,6 +287,11 @@ class RunConfig(_Settings):
         for section in (self.windows, self.graph, self.layout):
             flat |= section.model_dump(mode="json")
         return flat | {name: getattr(self, name) for name in RUN_OPTIONS}
+
+    @property
+    def window_rule(self) -> WindowRule:
+        """How the rows are cut into windows; with relations from outside they need not share ids."""
+        return self.windows.model_copy(update={"allow_unrelated": True}) if self.relations else self.windows
 
     @property
     def is_exchanged(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
+from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.ingestion.options import IngestOptions
 from driftmap.pipeline.ingestion.outcome import record_outcome
 from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
+from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.lock import hold_lock
 
@@ -27,6 +29,7 @@ def ingest(
     store: str | Path,
     *,
     source: object = None,
+    relations: object = None,
     scheduler: str | Client | None = None,
     on_event: OnEvent | None = None,
     **options: Unpack[IngestKeywords],
@@ -46,6 +49,9 @@ def ingest(
         arrays. Or a function that gives such rows: it is called with the newest time stamp seen (a datetime in UTC),
         or the label of the newest window where windows are made by values, and returns the rows that came after it;
         None, or no rows, when there are none. Rows from Python are kept in the store.
+    relations
+        Relations of new windows with each other and with those before, beside equal ids: a table, or a file of one, as
+        for `run`. They are kept in the store; the newest that name two windows hold for these.
     scheduler
         As for `run`; when no workers are asked for and there is one new window, its graph is built in this process.
     on_event
@@ -76,12 +82,28 @@ def ingest(
         with hold_lock(location, wait_seconds=settled.wait_seconds) as lock:
             opened = Store.open(location, read_only=False)
             opened.lock = lock
+            _take_relations(opened, relations)
             report = IngestWork(opened, source, settled, place, on_event or _ignore).run()
     except BaseException as error:
         record_outcome(location, error)
         raise
     record_outcome(location)
     return report
+
+
+def _take_relations(store: Store, given: object) -> None:
+    """Keep relations in the store, unless the same are there."""
+    if given is None:
+        return
+    if is_by_rows(given):
+        raise ConfigError(
+            "relations by the numbers of rows were given, and the rows of new windows have no order yet; give a table "
+            "with the columns window, id, other_window, other_id"
+        )
+    book = read_relation_table(given, RunConfig.from_json(store.config).source, store.window_keys(0))
+    known = list(store.config.get("relations") or ())
+    if book.digest not in known:
+        store.commit_config({**store.config, "relations": [*known, book.write(store.location)]})
 
 
 def _read_options(options: dict[str, Any]) -> IngestOptions:

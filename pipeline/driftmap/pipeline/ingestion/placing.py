@@ -176,7 +176,7 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float3
 
 def _read_as_planned(config: RunConfig, window: WindowState) -> Float32Array:
     source = open_source(config.source)
-    planned = plan_windows(source, config.windows, config.graph.n_neighbors).windows
+    planned = plan_windows(source, config.window_rule, config.graph.n_neighbors).windows
     if window.index >= len(planned) or planned[window.index].n_rows != window.n_rows:
         raise SourceError(_explain_gone(window, "its rows fall into other windows now"))
     read = source.read_rows(planned[window.index].runs)

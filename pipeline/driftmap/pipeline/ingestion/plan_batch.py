@@ -225,7 +225,8 @@ class Planner:
         kind, usual = _name_kind(planned.ids), _name_kind(near[-1])
         if kind != usual:
             raise _UnfitError(f"its ids are {kind}, and {usual} in the windows before")
-        if not self._must_relate or any(np.isin(planned.ids, ids).any() for ids in near):
+        is_given = any(book.names(planned.label) for book in self._store.read_relations())
+        if is_given or not self._must_relate or any(np.isin(planned.ids, ids).any() for ids in near):
             return
         apart = f"it shares no id with the {len(near)} windows before it, so nothing would relate its map to theirs"
         if not self._follows_gap(planned.slot):

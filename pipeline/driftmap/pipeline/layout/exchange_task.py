@@ -165,11 +165,12 @@ class _Run:
         block = self.blocks[number]
         settings = self.config.layout_settings()
         ids = [self.store.window_keys(index) for index in block.windows]
+        labels = [self.store.labels[index] for index in block.windows]
         windows = [BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
         moved = range(len(block.halo), len(block.halo) + len(block.core))
         return ExchangeBlock(
             [window if window.index in block.core else as_halo(window) for window in windows],
-            relate_windows(ids, settings.alignment_window_size, moved),
+            relate_windows(ids, settings.alignment_window_size, moved, labels, self.store.read_relations()),
             settings,
             self.config.random_state,
             self.rounds,

@@ -15,6 +15,7 @@ from driftmap.engine import (
     START_STREAM,
     BlockWindow,
     find_block_strengths,
+    find_strongest,
     fit_similarity,
     lay_out_block,
     make_seed,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation
+    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.layouts import BuiltWindow
 
@@ -68,6 +69,7 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self._loaded: dict[int, _Loaded] = {}
+        self._labels: dict[int, str] = {}
 
     def advance(self, built: Sequence[BuiltWindow]) -> dict[int, float]:
         """Take in windows whose graphs are built: one new one, or provisional ones that changed; and commit it.
@@ -79,6 +81,7 @@ class Stepper:
         started = time.perf_counter()
         store = self.store
         by_index = {window["receipt"]["index"]: window for window in built}
+        self._labels = {index: window["receipt"]["label"] for index, window in by_index.items()}
         stop = max([store.n_windows, *(index + 1 for index in by_index)])
         first_free = self._find_first_free(stop)
         halo = range(max(0, first_free - self.settings.alignment_window_size), first_free)
@@ -109,6 +112,9 @@ class Stepper:
         store.commit_growth("ingest", StepCommit(**described, windows=list(built), moved=by_name, quality=quality))
         return moved
 
+    def _name_window(self, index: int) -> str:
+        return self._labels[index] if index in self._labels else self.store.labels[index]
+
     def _find_first_free(self, stop: int) -> int:
         states = self.store.state()
         first = len(states)
@@ -137,7 +143,9 @@ class Stepper:
                 positions = self._place_anew(index, *before[index])
             windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
         ids = [self._loaded[index].ids for index in (*halo, *free)]
-        relations = relate_windows(ids, self.settings.alignment_window_size, range(len(halo), len(ids)))
+        labels = [self._name_window(index) for index in (*halo, *free)]
+        moved, books = range(len(halo), len(ids)), self.store.read_relations()
+        relations = relate_windows(ids, self.settings.alignment_window_size, moved, labels, books)
         settings = self.settings.extend(free.stop)
         places = lay_out_block(windows, relations, settings, self.random_state)
         pinned = pin_to_halo(places, relations, len(halo))
@@ -174,7 +182,7 @@ class Stepper:
 
 
 def pin_to_halo(
-    places: Sequence[Float32Array], relations: Mapping[tuple[int, int], Relation], n_halo: int
+    places: Sequence[Float32Array], relations: Mapping[tuple[int, int], Relation | Coupling], n_halo: int
 ) -> list[Float32Array]:
     """Turn and shift the windows that moved, all as one, to where their rows lie nearest to related final ones.
 
@@ -182,10 +190,14 @@ def pin_to_halo(
     windows of 80 rows, a fifth of them new in each, the map slid by .95 of its spread and turned by 6 degrees without
     this, and by .18 and 2 with it (tests/benchmarks/bench_ingest.py gauge).
     """
-    pairs = [
-        (places[newer][relation[relation >= 0]], places[older][relation >= 0])
+    singles = {
+        (older, newer): find_strongest(relation, len(places[older]))
         for (older, newer), relation in relations.items()
         if older < n_halo <= newer
+    }
+    pairs = [
+        (places[newer][relation[relation >= 0]], places[older][relation >= 0])
+        for (older, newer), relation in singles.items()
     ]
     if sum(len(moved) for moved, _ in pairs) < MIN_PINS:
         return list(places)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, relate_ids, sort_ids
+from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, sort_ids
+from driftmap.engine import relate_windows as relate_sorted
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
+from driftmap.pipeline.store.relation_book import relate_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Relation
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.relation_book import RelationBook
 
 
 class LayoutJob(NamedTuple):
@@ -30,6 +33,8 @@ class LayoutJob(NamedTuple):
     random_state: int
     is_exchanged: bool = False
     """Whether the blocks are laid out in parallel, each again and again, not one after the other."""
+    books: tuple[RelationBook, ...] = ()
+    """Relations from outside."""
 
 
 class LaidOut(NamedTuple):
@@ -45,6 +50,7 @@ class Loaded(NamedTuple):
 
     graph: FuzzyGraph
     ids: np.ndarray[Any, Any]
+    label: str = ""
 
 
 def lay_out_store(
@@ -90,15 +96,27 @@ def lay_out_store(
             on_progress(start, before + rows * done // max(1, total))
 
         started = time.perf_counter()
-        laid_out = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
+        laid_out = lay_out_one(
+            job,
+            block,
+            loaded,
+            lambda index: _read_positions(store, index),
+            on_epoch,
+        )
         _publish(store, job, number, laid_out, time.perf_counter() - started)
         del laid_out  # before the next block is read
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done)
 
 
-def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range) -> Mapping[tuple[int, int], Relation]:
-    """Relate the rows of every two windows within reach by their ids, but for two windows that both stand still.
+def relate_windows(
+    ids: Sequence[np.ndarray[Any, Any]],
+    reach: int,
+    moved: range,
+    labels: Sequence[str] = (),
+    books: Sequence[RelationBook] = (),
+) -> Mapping[tuple[int, int], Relation | Coupling]:
+    """Relate the rows of every two windows within reach, but for two windows that both stand still.
 
     Parameters
     ----------
@@ -108,19 +126,20 @@ def relate_windows(ids: Sequence[np.ndarray[Any, Any]], reach: int, moved: range
         The alignment reach.
     moved
         The windows that move, by their places in the block.
+    labels
+        Labels of the windows of the block; not needed without `books`.
+    books
+        Relations from outside, beside those of equal ids.
     """
-    found = [sort_ids(each) for each in ids]
-    return {
-        (older, newer): relate_ids(found[older], found[newer])
-        for newer in range(len(ids))
-        for older in range(max(0, newer - reach), newer)
-        if older in moved or newer in moved
-    }
+    near = [(older, newer) for newer in range(len(ids)) for older in range(max(0, newer - reach), newer)]
+    given = relate_given(books, list(zip(labels, ids, strict=True)), near) if books else {}
+    pairs = [(older, newer) for older, newer in near if older in moved or newer in moved]
+    return relate_sorted([sort_ids(each) for each in ids], given, pairs)
 
 
 def load_window(store: Store, index: int) -> Loaded:
     """Read a window's graph and ids."""
-    return Loaded(store.fuzzy_graph(index), store.window_keys(index))
+    return Loaded(store.fuzzy_graph(index), store.window_keys(index), store.labels[index])
 
 
 def lay_out_one(
@@ -157,8 +176,9 @@ def lay_out_one(
         )
         for index in block.windows
     ]
-    ids = [loaded[index].ids for index in block.windows]
-    relations = relate_windows(ids, job.settings.alignment_window_size, range(len(block.halo), len(ids)))
+    moved = range(len(block.halo), len(block.windows))
+    ids, labels = ([getattr(loaded[index], name) for index in block.windows] for name in ("ids", "label"))
+    relations = relate_windows(ids, job.settings.alignment_window_size, moved, labels, job.books)
     places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
     strengths = name_strengths(block.windows, find_block_strengths(windows, relations, job.settings))
     return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)

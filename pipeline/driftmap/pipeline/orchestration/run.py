@@ -16,6 +16,7 @@ from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
+from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.store.relation_book import RelationBook
 
 
 class RunKeywords(SettingKeywords, WorkplaceKeywords, total=False):
@@ -69,7 +71,11 @@ def plan(
         Also read a window, build graphs and lay them out, to say roughly how long a run takes. No vectors are read
         otherwise.
     **options
-        As on the command line, with underscores.
+        As on the command line, with underscores. `relations` relates rows beside equal ids: a table, or a file of one,
+        with the columns window, id, other_window, other_id and perhaps weight; or one relation for each pair of
+        consecutive windows as the engine's `fit` takes them (old row -> new row, a scipy sparse matrix among others),
+        or a dict of these by (older window, newer window). A row may have any number of partners, and is pulled to
+        their weighted mean; `driftmap.engine.relate_windows` has the formula.
 
     Returns
     -------
@@ -84,9 +90,10 @@ def plan(
     """
     given: dict[str, Any] = dict(options)
     place = _settle_place(scheduler, given)
+    relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given)
     limit = place.find_limit()
-    planned = _make_fitting_plan(opened, settled, memory_limit, limit)
+    planned, _ = _make_plan_with_relations(opened, settled, memory_limit, limit, relations)
     if not timed:
         return planned
     from driftmap.pipeline.planning.run_time import estimate_duration  # late: loads the kernels
@@ -150,13 +157,14 @@ def run(
     given: dict[str, Any] = dict(options)
     place = _settle_place(scheduler, given)
     location = Location(store)
+    relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
     _refuse_arrays_far_away(opened, location)
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
-    open_again = partial(_open_again, location, opened, settled, memory_limit, place)
+    open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
     found = open_again() if has_commits(location) else None
     if found is None:
-        planned = _make_fitting_plan(opened, settled, memory_limit, place.find_limit())
+        planned, book = _make_plan_with_relations(opened, settled, memory_limit, place.find_limit(), relations)
         for note in planned.notes:
             warnings.warn(note, PlanWarning, stacklevel=2)
         place.prepare()
@@ -165,7 +173,7 @@ def run(
         return Store.open(location)
     with hold_lock(location) as lock:
         if found is None and not has_commits(location):
-            _create(location, opened, planned)
+            _create(location, opened, planned, book)
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
@@ -182,6 +190,14 @@ def _make_fitting_plan(
     config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
     planned = make_plan(source, config, memory_limit, limit)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
+
+
+def _make_plan_with_relations(
+    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None, relations: object
+) -> tuple[Plan, RelationBook | None]:
+    if relations is not None:
+        config = config.model_copy(update={"relations": UNREAD})
+    return settle_relations(_make_fitting_plan(source, config, memory_limit, limit), source, relations)
 
 
 def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Workplace:
@@ -208,7 +224,9 @@ def _settle(
     return opened, config.model_copy(update={"source": opened.spec})
 
 
-def _create(location: Location, source: Source, planned: Plan) -> None:
+def _create(location: Location, source: Source, planned: Plan, book: RelationBook | None) -> None:
+    if book is not None:
+        book.write(location)
     # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
     spilled = _spill(source, location)
     Store.create(
@@ -220,7 +238,12 @@ def _create(location: Location, source: Source, planned: Plan) -> None:
 
 
 def _open_again(
-    location: Location, source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace
+    location: Location,
+    source: Source,
+    config: RunConfig,
+    memory_limit: int | str | None,
+    place: Workplace,
+    relations: object = None,
 ) -> tuple[Store, Plan]:
     store = Store.open(location, read_only=False)
     if store.growth.n_ingests or store.growth.generation:
@@ -235,9 +258,12 @@ def _open_again(
             f"the store {store.path} was made with other settings ({'; '.join(changes.values())}); "
             "give the same ones to go on, or name another store"
         )
-    if not changes:
-        return store, _plan_again(store, source, stored, None, None)
-    return store, _plan_again(store, source, stored.take_layout(config), memory_limit, place.find_limit())
+    if changes:
+        planned = _plan_again(store, source, stored.take_layout(config), memory_limit, place.find_limit())
+    else:
+        planned = _plan_again(store, source, stored, None, None)
+    refuse_other_relations(store, planned, source, relations)
+    return store, planned
 
 
 def _may_change(store: Store, changes: dict[str, str]) -> bool:

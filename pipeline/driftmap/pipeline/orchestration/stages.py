@@ -193,7 +193,14 @@ class RunWork:
 
         config = self._planned.config
         settings = config.layout_settings()
-        return LayoutJob(self._planned.blocks, settings, config.lookahead, config.random_state, config.is_exchanged)
+        return LayoutJob(
+            self._planned.blocks,
+            settings,
+            config.lookahead,
+            config.random_state,
+            config.is_exchanged,
+            self._store.read_relations(),
+        )
 
     def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
         n_windows = len(self._planned.windows)

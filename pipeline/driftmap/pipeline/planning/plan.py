@@ -105,7 +105,7 @@ def make_plan(
     `limit` is what workers have: those that lay blocks out are to have room for them.
     """
     reach = config.layout.alignment_window_size
-    windows, skipped = plan_windows(source, config.windows, config.graph.n_neighbors, reach=reach)
+    windows, skipped = plan_windows(source, config.window_rule, config.graph.n_neighbors, reach=reach)
     check_together(dict(config.layout), len(windows))
     if config.block_windows is None:
         block_windows = choose_block_windows(

@@ -17,6 +17,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `windows/00000003/zarr.json` | Zarr's marks of the groups above; they say nothing. |
 | `checkpoints/00001024.json` | What the first 1,024 commits amount to. Made of the log, and left out without harm; the newest two stay. |
 | `lock/00000007.json` | Who holds the store, or held it last. Written again every few seconds by the holder. |
+| `relations/<digest>/` | Relations from outside (`relation_book.py`): windows, ids and weights of pairs; the settings name the digests. |
 | `source/` | Arrays that were given from Python, for the workers; only in a folder. |
 
 Arrays are one chunk until they are large, cut along their rows then: bytes, blosc (lz4, shuffle), crc32c.

@@ -57,6 +57,21 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     return len(own) + sum(map(len, files.values()))
 
 
+def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write a group that is named by its content: what is there of it, after a kill or by another process, is the same.
+
+    Parameters
+    ----------
+    root, group, arrays
+        As for `write_arrays`.
+    """
+    parents, files = _encode_group(group, arrays)
+    own = f"{group}/{METADATA}"
+    for name in (*parents, *(name for name in files if name != own), own):
+        if not root.has(name):
+            root.create(name, (parents | files)[name])
+
+
 def read_checked(
     root: Location | Path, group: str, array: str, where: str, n_rows: int | None = None
 ) -> np.ndarray[Any, Any]:

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import commits, lock
+from driftmap.pipeline.store.checks import METADATA
 from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.relation_book import FOLDER as RELATIONS_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SOURCE_FOLDER = "source"
 """Folder of a store that may hold the data themselves: arrays that were given from Python."""
+
+
+_BEFORE_FIRST_COMMIT = {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER, RELATIONS_FOLDER, METADATA}
 
 
 def prepare_location(path: str | Path | Location) -> Location:
@@ -33,7 +38,7 @@ def prepare_location(path: str | Path | Location) -> Location:
     # all that is seen of a new store.
     is_locked = lock.FOLDER in found and lock.has_lock(location)
     begun = {commits.FOLDER, lock.FOLDER} if is_locked else {commits.FOLDER}
-    is_unfinished = bool(begun & found) and found <= {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER}
+    is_unfinished = bool(begun & found) and found <= _BEFORE_FIRST_COMMIT
     if found and not is_unfinished:
         raise StoreError(
             f"{location} exists and is not a driftmap store; name a path that does not exist, or an empty folder"

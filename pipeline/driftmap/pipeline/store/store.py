@@ -15,6 +15,7 @@ from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.location import Location
 from driftmap.pipeline.store.lock import read_log_end
+from driftmap.pipeline.store.relation_book import RelationBook, read_book
 from driftmap.pipeline.store.state import CONFIG, make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Store:
         """Set by who holds the store (`hold_lock`): commits are then refused once another took it over."""
         self._generation = generation
         self._is_back = False
+        self._books: tuple[tuple[str, ...], tuple[RelationBook, ...]] | None = None
         self._log = CommitLog(location)
         n_commits = read_log_end(location)  # before the log is read: it only grows
         saved = checkpoints.load_state(location, self._log)
@@ -253,6 +255,13 @@ class Store:
     def window_keys(self, window: str | int) -> np.ndarray[Any, Any]:
         """Ids of a window's rows as they are kept and compared, (n,): integers or text; see `id_types`."""
         return attempts.read_texts(self._graph_attempt(window), "ids")
+
+    def read_relations(self) -> tuple[RelationBook, ...]:
+        """Read the relations from outside that the maps rest on, oldest first; none where there are none."""
+        digests = tuple(self.config.get("relations") or ())
+        if self._books is None or self._books[0] != digests:
+            self._books = digests, tuple(read_book(self.location, digest) for digest in digests)
+        return self._books[1]
 
     @property
     def id_type(self) -> str | None:

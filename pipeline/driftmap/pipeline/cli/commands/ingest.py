@@ -43,6 +43,7 @@ _EVENTS = {
     type=click.Choice(["skip", "refuse"]),
     help="Whether windows of fewer than 2 rows are left out, or treated as --on-bad says.  [default: as in the run]",
 )
+@click.option("--relations", metavar="FILE", help="Table of related rows of new windows, as for `driftmap run`.")
 @click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
 @click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
 @click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")

@@ -1,0 +1,107 @@
+"""Relations from outside: read for the windows of a run, checked against its ids before any work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.pipeline.errors import ConfigError, PlanError
+from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_rows, read_relation_table
+from driftmap.pipeline.sources.row_ranges import runs_to_rows
+from driftmap.pipeline.store.relation_book import relate_given
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.relation_book import RelationBook
+
+UNREAD = ("unread",)
+"""In place of the digest, in the settings of a run whose relations are not read yet."""
+
+
+def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan, RelationBook | None]:
+    """Read the relations of a run, and keep their digest in its settings.
+
+    Parameters
+    ----------
+    planned
+        The run's windows.
+    source
+        Its source.
+    given
+        As `run` takes it; None for none.
+
+    Raises
+    ------
+    DriftmapError
+        When they cannot be read, contradict the ids, or relate no two windows within reach.
+    """
+    if given is None:
+        return planned, None
+    ids = _Ids(source, planned)
+    labels = [window.label for window in planned.windows]
+    by_rows = is_by_rows(given)
+    book = read_relation_rows(given, labels, ids.of) if by_rows else read_relation_table(given, source.spec, ids.of(0))
+    n_used = _check(book, planned, ids)
+    n_pairs = len(book.weights)
+    if not n_used:
+        raise PlanError(
+            f"relations: none of {n_pairs:,} pairs relates rows of two windows at most "
+            f"{planned.config.layout.alignment_window_size} apart (alignment_window_size); their windows are such as "
+            f"{book.labels[0]!r}, those of the run such as {labels[0]!r}"
+        )
+    note = f"relations: {n_pairs:,} pairs of rows"
+    if n_used < n_pairs:
+        note += f", of which {n_used:,} are used; the others name windows out of reach, or windows or ids not there"
+    config = planned.config.model_copy(update={"relations": (book.digest,)})
+    return replace(planned, config=config, doubts=(*planned.doubts, note)), book
+
+
+def refuse_other_relations(store: Store, planned: Plan, source: Source, given: object) -> None:
+    """Refuse to go on with a store that was made with other relations; without any, its own hold.
+
+    Raises
+    ------
+    ConfigError
+        When they differ.
+    """
+    if given is None:
+        return
+    unread = replace(planned, config=planned.config.model_copy(update={"relations": UNREAD}))
+    settled, _ = settle_relations(unread, source, given)
+    if settled.config.relations != planned.config.relations:
+        had = "other relations" if planned.config.relations else "no relations"
+        raise ConfigError(
+            f"the store {store.path} was made with {had}; give the same ones to go on, or name another store"
+        )
+
+
+class _Ids:
+    """Ids of a run's windows; row numbers where the source has none."""
+
+    def __init__(self, source: Source, planned: Plan) -> None:
+        self._windows = planned.windows
+        name = source.spec.id
+        self._ids = None if name is None else source.key_columns([name])[name]
+
+    def of(self, index: int) -> np.ndarray[Any, Any]:
+        rows = runs_to_rows(self._windows[index].runs)
+        return rows if self._ids is None else self._ids[rows]
+
+
+def _check(book: RelationBook, planned: Plan, ids: _Ids) -> int:
+    """Refuse what contradicts the ids, window by window; count the pairs that relate rows within reach."""
+    reach, n_used = planned.config.layout.alignment_window_size, 0
+    for newer in range(1, len(planned.windows)):
+        near = range(max(0, newer - reach), newer + 1)
+        labels, keys = [planned.windows[index].label for index in near], [ids.of(index) for index in near]
+        last = len(near) - 1
+        pairs = [(older, last) for older in range(last)]
+        for relation in relate_given([book], list(zip(labels, keys, strict=True)), pairs).values():
+            n_used += len(relation.weights) if isinstance(relation, tuple) else int(np.count_nonzero(relation >= 0))
+        relate_windows(keys, reach, range(last, last + 1), labels, (book,))
+    return n_used
