@@ -45,7 +45,8 @@ def read_relation(given: object, n_old: int, n_new: int, name: str = "relation")
 
     Returns
     -------
-    A `Relation` where no row is in two pairs and there are no weights, or all are equal; else a `Coupling`.
+    Relation or Coupling
+        A `Relation` where no row is in two pairs and there are no weights, or all are equal; else a `Coupling`.
 
     Raises
     ------
@@ -144,7 +145,20 @@ def as_coupling(relation: Relation | Coupling) -> Coupling:
 
 
 def find_strongest(relation: Relation | Coupling, n_old: int) -> Relation:
-    """Reduce a coupling to pairs in which no row is twice, the heaviest first: for measures that follow single rows."""
+    """Reduce a coupling to pairs in which no row is twice, the heaviest first: for measures that follow single rows.
+
+    Parameters
+    ----------
+    relation
+        Relation, which comes back as it is, or coupling.
+    n_old
+        Rows of the older window.
+
+    Returns
+    -------
+    numpy.ndarray of int32
+        Shape (n_old,), -1 where an old row has no partner.
+    """
     if not isinstance(relation, Coupling):
         return relation
     single = np.full(n_old, -1, dtype=np.int32)
