@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
@@ -29,7 +30,18 @@ def start_workers(
     warm_up: Callable[[], object] | None,
     worker_bytes: int | None,
 ) -> DaskExecutor:
-    """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`."""
+    """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`.
+
+    Raises
+    ------
+    WorkerError
+        When none can be started, or this process is daemonic, which may start none.
+    """
+    if multiprocessing.current_process().daemon:
+        raise WorkerError(
+            "this process is daemonic (a task of multiprocessing.Pool, Celery or Dask, for one), and Python lets such "
+            'a process start no others; give scheduler="serial" to work in it alone, or the address of a Dask scheduler'
+        )
     n_cores = count_cores()
     n_bytes = worker_bytes or share_memory(workers or n_cores)
     n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
