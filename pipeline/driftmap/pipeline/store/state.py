@@ -143,9 +143,12 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
         )
     what = f"{where}, made by driftmap {payload['driftmap']},"
     format_version = _check_version(payload["version"], what)
+    config = payload["config"]
+    if not isinstance(config, dict) or not isinstance(config.get("source", {}), dict):
+        raise TypeError("its settings are no table")
     windows = [WindowState(index=index, **facts) for index, facts in enumerate(payload["windows"])]
     return StoreState(
-        config=payload["config"],
+        config=config,
         fingerprint=payload["fingerprint"],
         driftmap_version=payload["driftmap"],
         version=format_version,
