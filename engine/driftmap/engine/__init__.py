@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from driftmap.engine.core.jit import load_compiler
+    from driftmap.engine.core.jit import cache_kernels_in, load_compiler
     from driftmap.engine.core.seeds import START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
     from driftmap.engine.core.threads import limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
@@ -100,6 +100,7 @@ __all__ = [
     "build_knn_graph",
     "build_window_graph",
     "build_window_graph_from_blocks",
+    "cache_kernels_in",
     "can_search_blocks",
     "choose_block_rows",
     "choose_maps",
@@ -146,7 +147,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "core.jit": ("load_compiler",),
+    "core.jit": ("cache_kernels_in", "load_compiler"),
     "core.seeds": (
         "START_STREAM",
         "TRANSFORM_STREAM",

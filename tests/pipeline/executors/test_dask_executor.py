@@ -14,7 +14,9 @@ import pytest
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.executors import DaskExecutor, make_executor
 from driftmap.pipeline.executors.base import SerialExecutor, Task
+from driftmap.pipeline.executors.cluster_workers import ClusterWorkers
 from driftmap.pipeline.executors.machine import count_cores
+from driftmap.pipeline.executors.placement import Placement
 from driftmap.pipeline.executors.worker_process import WorkerError
 
 # Functions are sent by value: no worker can import a test file.
@@ -163,9 +165,10 @@ def test_tasks_are_counted_by_stage_and_named_on_the_dashboard(cluster):
 
 def test_earlier_windows_go_first(cluster):
     one = next(iter(cluster.client.nthreads()))
-    nap = cluster.submit(time.sleep, Task("nap", (0.5,)), "nap", workers=one)
-    late = cluster.submit(stamp, Task("late", (), priority=-2), "stamp", workers=one)
-    early = cluster.submit(stamp, Task("early", (), priority=-1), "stamp", workers=one)
+    executor = DaskExecutor(cluster.client, workers=ClusterWorkers(cluster.client, Placement.of(one)))
+    nap = executor.submit(time.sleep, Task("nap", (0.5,)), "nap")
+    late = executor.submit(stamp, Task("late", (), priority=-2), "stamp")
+    early = executor.submit(stamp, Task("early", (), priority=-1), "stamp")
     assert nap.result() is None
     assert early.result() < late.result()
 
@@ -200,21 +203,27 @@ def test_a_client_and_an_address_reach_the_same_workers(cluster):
         assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
 
 
-def test_an_address_where_nobody_answers_is_named(monkeypatch):
-    monkeypatch.setattr("driftmap.pipeline.executors.dask_client.CONNECT_SECONDS", 0.5)
+def test_an_address_where_nobody_answers_is_named():
+    import dask
+
     with (
+        dask.config.set({"distributed.comm.timeouts.connect": "500ms"}),
         pytest.raises(WorkerError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"),
         make_executor("tcp://127.0.0.1:9"),
     ):
         pass
-    with pytest.raises(WorkerError, match="no Dask scheduler answers at nonsense://"), make_executor("nonsense://x"):
+
+
+@pytest.mark.parametrize("address", ["nonsense", "nonsense://x:1", "tcp://127.0.0.1", "tcp://127.0.0.1:port", ""])
+def test_what_is_no_address_is_named(address):
+    with pytest.raises(WorkerError, match=f"scheduler is '{address}', which is no address"), make_executor(address):
         pass
 
 
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr("driftmap.pipeline.executors.dask_client.FIRST_WORKER_SECONDS", 0.5)
+    monkeypatch.setattr("driftmap.pipeline.executors.cluster_workers.FIRST_WORKER_SECONDS", 0.5)
     with (
         LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as empty,
         pytest.raises(WorkerError, match="has no workers"),
@@ -231,7 +240,7 @@ def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():
         cluster = LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0")
         end = threading.Timer(0.5, cluster.close)
         end.start()
-        with pytest.raises(WorkerError, match=r"was lost .*; run again"), make_executor(cluster.scheduler_address):
+        with pytest.raises(WorkerError, match=r"was lost.*; run again"), make_executor(cluster.scheduler_address):
             pass
         end.join()
 

@@ -110,7 +110,7 @@ def test_the_cache_folder_follows_the_platform(monkeypatch, variables, expected)
 def test_a_cache_that_cannot_be_written_is_left_out(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
-    assert processes.claim_numba_cache.__wrapped__() is None
+    assert processes.claim_cache_folder.__wrapped__() is None
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "file")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
@@ -10,7 +13,8 @@ import numpy as np
 from driftmap.engine.core.openmp import load_openmp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -29,42 +33,84 @@ _UNCOUNTED = {"_nrt": False}
 
 def exact(function: _Function) -> _Function:
     """Compile a kernel whose arithmetic is done in the order it is written."""
-    return cast("_Function", numba.njit(**_EXACT)(function))  # type: ignore[call-overload]
+    return _compile(function, **_EXACT)
 
 
 def exact_uncounted(function: _Function) -> _Function:
     """Compile as `exact`, without reference counts: for what allocates no array, and is called for every row."""
-    return cast("_Function", numba.njit(**_EXACT, **_UNCOUNTED)(function))  # type: ignore[call-overload]
+    return _compile(function, **_EXACT, **_UNCOUNTED)
 
 
 def exact_uncached(function: _Function) -> _Function:
     """Compile as `exact`, not kept on disk: for what takes functions as arguments, or comes from the caller."""
-    return cast("_Function", numba.njit(**{**_EXACT, "cache": False})(function))  # type: ignore[call-overload]
+    return _compile(function, **{**_EXACT, "cache": False})
 
 
 def exact_inline(function: _Function) -> _Function:
     """Compile as `exact`, into the body of its callers."""
-    return cast("_Function", numba.njit(**_EXACT, inline="always")(function))  # type: ignore[call-overload]
+    return _compile(function, **_EXACT, inline="always")
 
 
 def fast(function: _Function) -> _Function:
     """Compile a kernel whose sums may be reordered: same bytes on any number of threads of one kind of processor."""
-    return cast("_Function", numba.njit(**_FAST)(function))  # type: ignore[call-overload]
+    return _compile(function, **_FAST)
 
 
 def fast_uncounted(function: _Function) -> _Function:
     """Compile as `fast`, without reference counts, as `exact_uncounted`."""
-    return cast("_Function", numba.njit(**_FAST, **_UNCOUNTED)(function))  # type: ignore[call-overload]
+    return _compile(function, **_FAST, **_UNCOUNTED)
 
 
 def fast_inline(function: _Function) -> _Function:
     """Compile as `fast`, into the body of its callers."""
-    return cast("_Function", numba.njit(**_FAST, inline="always")(function))  # type: ignore[call-overload]
+    return _compile(function, **_FAST, inline="always")
 
 
 def fast_parallel(function: _Function) -> _Function:
     """Compile as `fast`, with `prange` loops spread over numba's threads."""
-    return cast("_Function", numba.njit(**_FAST, parallel=True)(function))  # type: ignore[call-overload]
+    return _compile(function, **_FAST, parallel=True)
+
+
+@contextmanager
+def cache_kernels_in(folder: Path) -> Iterator[None]:
+    """Have numba keep in a folder what is compiled by modules that are imported meanwhile; they go on to use it.
+
+    Parameters
+    ----------
+    folder
+        For this process alone: numba's cache is not safe when two processes write it at once.
+
+    Yields
+    ------
+    None
+        The setting holds inside the context; the environment is not changed.
+    """
+    config: Any = numba.config
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def _compile(function: _Function, **flags: Any) -> _Function:
+    """Compile a function, again where its index on disk cannot be read.
+
+    numba unpickles an index before it compares the time of the source, and raises where a type of ours that it names is
+    not there any more, as after an upgrade.
+    """
+    kernel: Any = numba.njit(**flags)(function)
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if file is not None:
+        file._load_index = functools.partial(_load_or_forget, file._load_index)  # noqa: SLF001 - numba has no setting
+    return cast("_Function", kernel)
+
+
+def _load_or_forget(load_index: Callable[[], dict[Any, str]]) -> dict[Any, str]:
+    try:
+        return load_index()
+    except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+        return {}
 
 
 def is_compiled(kernel: Any) -> bool:

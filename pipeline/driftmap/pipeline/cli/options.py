@@ -149,6 +149,21 @@ PLACE_OPTIONS = (
     Option("require_tls", bool, "Refuse a scheduler on a network that is reached without TLS."),
     Option("workers", int, "Worker processes on this machine; one per core when left out."),
     Option("worker_memory", str, "Memory limit per worker process, such as 2GB.", "SIZE", also=(int,)),
+    Option(
+        "workers_on",
+        str,
+        "Worker of the cluster that is used, by name, address or host; give it several times for several.",
+        metavar="NAME",
+        is_many=True,
+    ),
+    Option(
+        "resource",
+        str,
+        "Resource that a task takes of a worker that was started with it (dask worker --resources), such as GPU=1.",
+        metavar="KEY=N",
+        is_many=True,
+        also=(dict,),
+    ),
 )
 STORE_OPTION = Option(
     "store", str, "Folder of the store, or s3://BUCKET/PREFIX; NAME-maps.zarr here when left out.", "STORE"
@@ -213,7 +228,7 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def collect_place(given: dict[str, Any]) -> dict[str, Any]:
     """Take what `place_options` gave out of the options of a command, as `ingest` takes it."""
     chosen = {option.name: given.pop(option.name) for option in PLACE_OPTIONS}
-    return _join_tls({name: value for name, value in chosen.items() if value is not None})
+    return _join_tls({name: _unpack(value) for name, value in chosen.items() if value is not None and value != ()})
 
 
 def collect_options(source: str, given: dict[str, Any]) -> dict[str, Any]:

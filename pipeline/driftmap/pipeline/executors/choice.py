@@ -9,10 +9,11 @@ from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import WorkerLimit, share_memory
 from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores, read_size
+from driftmap.pipeline.executors.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.tls import settle_scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -28,6 +29,8 @@ class WorkerKeywords(TypedDict, total=False):
     tls: str | Path | Literal[True] | None
     workers: int | None
     worker_memory: int | str | None
+    workers_on: str | Sequence[str] | None
+    resource: str | Sequence[str] | Mapping[str, float] | None
 
 
 class WorkplaceKeywords(WorkerKeywords, total=False):
@@ -54,6 +57,8 @@ class Workplace:
     """Worker processes on this machine; one per core when left out."""
     worker_memory: int | str | None = None
     """What each of these may take; its share when left out."""
+    placement: Placement = ANY_WORKER
+    """What is asked of a cluster's workers."""
     performance_report: str | Path | None = None
     """File for Dask's account of the run."""
     on_dashboard: Callable[[str], None] | None = None
@@ -73,7 +78,11 @@ class Workplace:
             When the scheduler cannot be reached so, or options do not fit it.
         """
         tls = options.pop("tls", None)
-        place = cls(settle_scheduler(scheduler, tls), **options)  # type: ignore[misc]  # all but tls are its fields
+        placement = Placement.of(options.pop("workers_on", None), options.pop("resource", None))
+        settled = settle_scheduler(scheduler, tls)
+        place = cls(settled, placement=placement, **options)  # type: ignore[misc]  # the others are its fields
+        if settled in (None, "serial") and not placement.is_any:
+            raise ConfigError(f"{placement} is for the workers of a cluster; give its scheduler too, or leave it out")
         if place.scheduler is not None and place.worker_memory is not None:
             raise ConfigError("worker_memory is for workers on this machine; leave it out, a cluster's have their own")
         if place.scheduler == "serial" and (place.performance_report or place.on_dashboard):
@@ -97,7 +106,7 @@ class Workplace:
             return WorkerLimit(n_workers, 1, self.worker_bytes, remedy)
         from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
 
-        return find_worker_limit(self.scheduler)
+        return find_worker_limit(self.scheduler, self.placement)
 
     def prepare(self) -> None:
         """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""
@@ -131,6 +140,7 @@ class Workplace:
             n_tasks,
             warm_up,
             worker_bytes=self.worker_bytes,
+            placement=self.placement,
             performance_report=self.performance_report,
             on_dashboard=self.on_dashboard,
         )

@@ -11,16 +11,17 @@ import distributed
 from distributed import Client
 
 from driftmap.pipeline.executors.base import Executor, SerialExecutor
+from driftmap.pipeline.executors.cluster_workers import ClusterWorkers, remove_old_plugin
 from driftmap.pipeline.executors.dask_client import reach
 from driftmap.pipeline.executors.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.local_cluster import start_workers
-from driftmap.pipeline.executors.versions import refuse_other_versions
 from driftmap.pipeline.executors.worker_process import WorkerError
 from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from driftmap.pipeline.executors.placement import Placement
     from driftmap.pipeline.executors.tls import SecureAddress
 
 _INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
@@ -34,6 +35,7 @@ def make_executor(
     warm_up: Callable[[], object] | None = None,
     *,
     worker_bytes: int | None = None,
+    placement: Placement | None = None,
     performance_report: str | Path | None = None,
     on_dashboard: Callable[[str], None] | None = None,
 ) -> Iterator[Executor]:
@@ -52,6 +54,8 @@ def make_executor(
         Called in every worker process before its first task.
     worker_bytes
         Memory that each worker on this machine may take; its share when left out.
+    placement
+        What is asked of a cluster's workers.
     performance_report
         File for Dask's account of what is run.
     on_dashboard
@@ -61,16 +65,42 @@ def make_executor(
         yield SerialExecutor()
         return
     with ExitStack() as stack:
+        stack.enter_context(_leave_slot())
         if scheduler is None:
             executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
         else:
             client = stack.enter_context(reach(scheduler))
-            executor = DaskExecutor(client, warm_up=warm_up, versions=refuse_other_versions(client))
+            executor = _use_cluster(client, warm_up, placement)
         if on_dashboard is not None:
             on_dashboard(_find_dashboard(executor.client))
         if performance_report is not None:
             stack.enter_context(_report_performance(executor.client, performance_report))
         yield executor
+
+
+@contextmanager
+def _leave_slot() -> Iterator[None]:
+    """Inside a Dask task, leave its slot to other tasks meanwhile: ours may have to run there."""
+    try:
+        distributed.secede()
+    except (
+        AttributeError,
+        KeyError,
+        ValueError,
+    ):  # in no task, or in one that left its slot before
+        yield
+        return
+    try:
+        yield
+    finally:
+        distributed.rejoin()
+
+
+def _use_cluster(client: Client, warm_up: Callable[[], object] | None, placement: Placement | None) -> DaskExecutor:
+    remove_old_plugin(client)
+    workers = ClusterWorkers(client, placement)
+    workers.wait()
+    return DaskExecutor(client, warm_up=warm_up, versions=workers.check(), workers=workers)
 
 
 def _find_dashboard(client: Client) -> str:

@@ -9,36 +9,41 @@ from typing import TYPE_CHECKING
 
 import dask
 from distributed import Client, Security
+from distributed.comm.addressing import get_address_host_port, parse_address
+from distributed.comm.registry import get_backend
 from distributed.versions import VersionMismatchWarning
 
 from driftmap.pipeline.executors.base import WorkerLimit
+from driftmap.pipeline.executors.cluster_workers import ClusterWorkers
 from driftmap.pipeline.executors.tls import SecureAddress, try_handshake
 from driftmap.pipeline.executors.worker_process import WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONNECT_SECONDS = 30
-"""How long a scheduler at an address may take to answer."""
+    from driftmap.pipeline.executors.placement import Placement
 
 FEW_MESSAGES = {"distributed.admin.low-level-log-length": 10}
 """Setting of Dask for new connections: each keeps its last messages, tasks with all their arguments in them; with the
 1,000 of Dask's own setting tens of MB stay in a coordinator."""
 
-FIRST_WORKER_SECONDS = 120
-"""How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
 
-
-def find_worker_limit(scheduler: Client | SecureAddress | str) -> WorkerLimit | None:
+def find_worker_limit(
+    scheduler: Client | SecureAddress | str, placement: Placement | None = None
+) -> WorkerLimit | None:
     """Ask the workers of a cluster what they have; None where they do not say.
 
     Parameters
     ----------
     scheduler
         A client, or an address, with its certificates where it has some.
+    placement
+        What is asked of workers.
     """
     with reach(scheduler) as client:
-        workers = list(client.scheduler_info(n_workers=-1)["workers"].values())
+        used = ClusterWorkers(client, placement)
+        used.wait()
+        workers = list(used.find().values())
     # Every worker's share of memory for one task, and the worker that has the least.
     limited = [worker for worker in workers if worker["memory_limit"]]
     if not limited:
@@ -77,21 +82,26 @@ def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
 
 def _connect(scheduler: str | SecureAddress) -> Client:
     address, security = (scheduler, None) if isinstance(scheduler, str) else (scheduler.url, _as_security(scheduler))
+    _refuse_unusable(address)
     try:
         with warnings.catch_warnings(), dask.config.set(FEW_MESSAGES):
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is refused, with all places named
-            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
+            return Client(address, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
+
+
+def _refuse_unusable(address: str) -> None:
+    """Refuse an address that Dask cannot read: a client that failed on one would hold up the process's end."""
     try:
-        client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
-    except OSError as error:
-        client.close()
-        said = f"has no workers; start some: dask worker {address}"
-        if not isinstance(error, TimeoutError):
-            said = f"was lost ({error}); run again to go on"
-        raise WorkerError(f"the scheduler at {address} {said}") from error
-    return client
+        scheme, _ = parse_address(address)
+        get_backend(scheme)
+        if scheme != "inproc":
+            get_address_host_port(address, strict=True)
+    except (ValueError, ImportError) as error:  # an ImportError: of a protocol whose package is missing
+        raise WorkerError(
+            f"scheduler is {address!r}, which is no address ({error}); give one such as tcp://host:8786"
+        ) from error
 
 
 def _as_security(address: SecureAddress) -> Security:

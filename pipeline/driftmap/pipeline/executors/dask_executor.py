@@ -17,9 +17,11 @@ from distributed import Client, Future, KilledWorker, as_completed
 from distributed.protocol.pickle import dumps
 
 from driftmap.pipeline.executors.base import KEPT_SHARE, Executor, LinkedTask, Result, Results, Task
-from driftmap.pipeline.executors.dask_worker import Preparation, Setup, call_on_worker
+from driftmap.pipeline.executors.cluster_workers import RECOUNT_SECONDS, ClusterWorkers
+from driftmap.pipeline.executors.dask_worker import Setup, call_on_worker, make_carrier
 from driftmap.pipeline.executors.deaths import explain_deaths
 from driftmap.pipeline.executors.machine import count_cores, count_memory_bytes
+from driftmap.pipeline.executors.versions import is_driftmap_missing
 from driftmap.pipeline.executors.worker_process import WorkerError, name_process
 
 if TYPE_CHECKING:
@@ -34,11 +36,11 @@ N_WAITING_PER_THREAD = 2
 N_UNTAKEN = 1024
 """Results that wait to be taken before no new task is sent."""
 
-RECOUNT_SECONDS = 2.0
-"""How often the workers' threads are counted: a cluster may grow and shrink."""
-
 CLOSE_SECONDS = 5
 """How long cancelled tasks may take to be given back."""
+
+
+_CARRY = make_carrier()
 
 
 class DaskExecutor(Executor):
@@ -51,9 +53,12 @@ class DaskExecutor(Executor):
     threads_per_task
         What the numeric libraries may use in one task.
     warm_up
-        Called once in every worker process, before its first task and as early as can be: to load kernels.
+        Called once in every worker process, before its first task, to load kernels.
     versions
         What this process runs on, where workers may run on something else, and then refuse to work.
+    workers
+        Those of the user's that tasks are sent to; their settings are put back after every task. None: the client's
+        workers were started for this run.
     """
 
     def __init__(
@@ -62,47 +67,49 @@ class DaskExecutor(Executor):
         threads_per_task: int = 1,
         warm_up: Callable[[], object] | None = None,
         versions: dict[str, str] | None = None,
+        workers: ClusterWorkers | None = None,
     ) -> None:
         self.client = client
-        self._setup = Setup(name_process(), threads_per_task, dumps(warm_up), tuple((versions or {}).items()))
-        client.register_plugin(Preparation(self._setup))
+        self.workers = workers or ClusterWorkers(client, is_own=True)
+        pairs = tuple((versions or {}).items())
+        self._setup = Setup(name_process(), threads_per_task, dumps(warm_up), pairs, workers is not None)
 
     @property
     def n_free_threads(self) -> int:
         """Threads of this machine that workers on it leave to the caller, one at least."""
         here = {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
-        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
-        n_slots: int = sum(worker["nthreads"] for worker in workers.values() if worker["host"] in here)
+        n_slots: int = sum(worker["nthreads"] for worker in self.workers.find().values() if worker["host"] in here)
         return max(1, count_cores() - n_slots * self._setup.n_threads)
 
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` on the workers; few tasks wait at a time, and results leave the cluster as they come."""
         return DaskResults(self, function, tasks, stage)
 
-    def submit(self, function: Callable[..., Any], task: Task, stage: str, **where: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], task: Task, stage: str, near: str = "") -> Future[Any]:
         """Send one task.
 
         Parameters
         ----------
         function, task, stage
             As for `start`. Arguments may be futures of other tasks.
-        **where
-            Passed to `Client.submit`: `workers`, for one.
+        near
+            Address of the worker that is best for it; another one takes it where that one is gone.
         """
-        return self.send(dumps(function), task, stage, **where)
+        return self.send(dumps(function), task, stage, near)
 
-    def send(self, pickled: bytes, task: Task, stage: str, **where: Any) -> Future[Any]:
+    def send(self, pickled: bytes, task: Task, stage: str, near: str = "") -> Future[Any]:
         """Send one task; its function comes pickled."""
         # The first part of the key is what the dashboard counts by; the name is seen where a task is pointed at.
         key = (stage, task.name, uuid.uuid4().hex)
-        arguments = self._setup, pickled, *task.arguments
-        return self.client.submit(call_on_worker, *arguments, key=key, priority=task.priority, pure=False, **where)
+        # Futures stay Dask's to see; they are the last arguments.
+        own = [argument for argument in task.arguments if not isinstance(argument, Future)]
+        call = dumps((call_on_worker, (self._setup, pickled, *own)))
+        return self.workers.submit(_CARRY, (call, *task.arguments[len(own) :]), key, task.priority, near)
 
     @property
     def kept_bytes(self) -> int:
         """A part of the memory of the smallest worker; one without a limit is taken to have what this machine has."""
-        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
-        limits = [worker["memory_limit"] or count_memory_bytes() for worker in workers.values()]
+        limits = [worker["memory_limit"] or count_memory_bytes() for worker in self.workers.find().values()]
         return int(KEPT_SHARE * min(limits, default=0))
 
     def run_linked(self, function: Callable[..., Any], tasks: Sequence[LinkedTask], stage: str) -> Iterator[Any]:
@@ -175,8 +182,7 @@ class DaskResults(Generic[Result]):
             for future, result in running:
                 if self._is_closed:
                     break
-                self._receive(future, result)
-                running.update(self._send())
+                running.update([*self._receive(future, result), *self._send()])
         except CancelledError as cancelled:
             error = WorkerError(f"the Dask scheduler gave the tasks up ({cancelled}); run again to go on")
         except Exception as raised:
@@ -184,7 +190,8 @@ class DaskResults(Generic[Result]):
         finally:
             self._put(_End(error))
 
-    def _receive(self, future: Future[Result], result: Any) -> None:
+    def _receive(self, future: Future[Result], result: Any) -> list[Future[Any]]:
+        """Pass a result on; returns the task once more where it met a worker that cannot do it."""
         task, status = self._sent.pop(future), future.status
         future.release()
         if status == "error":
@@ -193,10 +200,14 @@ class DaskResults(Generic[Result]):
                 # Dask blames every task that was sent to a worker for its death, not only the one at work.
                 beside = [other.name for other in self._sent.values()]
                 raise WorkerError(explain_deaths(self._client, task.name, beside, error)) from error
+            if is_driftmap_missing(error):
+                self._executor.workers.check()  # leaves out workers that joined without it
+                return [self._submit(task)]
             raise error.with_traceback(trace)
         if isinstance(result, CancelledError):
             raise result
         self._put(result)
+        return []
 
     def _put(self, came: Result | _End) -> None:
         while not self._is_closed:
@@ -217,7 +228,8 @@ class DaskResults(Generic[Result]):
     def _count_threads(self) -> int:
         now = time.monotonic()
         if now - self._counted >= RECOUNT_SECONDS:
-            self._n_threads, self._counted = max(1, sum(self._client.nthreads().values())), now
+            workers = self._executor.workers.find().values()
+            self._n_threads, self._counted = max(1, sum(worker["nthreads"] for worker in workers)), now
         return self._n_threads
 
 
@@ -236,7 +248,7 @@ class Links:
         self._tasks = tasks
         self._stage = stage
         self._waiting = iter(enumerate(tasks))
-        self._addresses = sorted(executor.client.nthreads())
+        self._addresses = sorted(executor.workers.find())
         self._n_unsent = Counter(number for task in tasks for number in task.needs)
         self._is_needed = frozenset(self._n_unsent)
         self._futures: dict[int, Future[Any]] = {}
@@ -258,6 +270,10 @@ class Links:
             raise WorkerError(said) from error
         except CancelledError as error:
             raise WorkerError(f"the Dask scheduler gave the tasks up ({error}); run again to go on") from error
+        except ModuleNotFoundError as error:
+            if is_driftmap_missing(error):
+                raise WorkerError("driftmap is not installed on a worker that joined; run again to go on") from error
+            raise
         finally:
             self._release(number)
 
@@ -268,9 +284,8 @@ class Links:
 
     def _send(self, number: int, task: LinkedTask) -> Future[Any]:
         call = Task(task.name, (*task.arguments, *(self._futures[needed] for needed in task.needs)))
-        where = self._addresses[task.place % len(self._addresses)]
-        # Another worker takes it only where this one is gone.
-        future = self._executor.send(self._pickled, call, self._stage, workers=[where], allow_other_workers=True)
+        near = self._addresses[task.place % len(self._addresses)] if self._addresses else ""
+        future = self._executor.send(self._pickled, call, self._stage, near)
         self._futures[number] = future
         self._running[future] = number
         self._n_unsent.subtract(task.needs)

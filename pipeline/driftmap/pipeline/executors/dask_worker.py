@@ -1,21 +1,29 @@
-"""What runs in a worker's process: it is prepared once, then calls what came pickled."""
+"""What runs in a worker's process: it is prepared once, then calls what came pickled.
+
+Nothing is registered with the scheduler: each task carries what it needs, so that a cluster is as it was once the last
+task is done, also where the caller was killed.
+"""
 
 from __future__ import annotations
 
+import functools
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from distributed import Worker, WorkerPlugin
 from distributed.protocol.pickle import loads
 
+from driftmap.pipeline.executors.process_settings import hold_settings
 from driftmap.pipeline.executors.versions import refuse_to_work
-from driftmap.pipeline.executors.worker_process import name_process, prepare_worker
+from driftmap.pipeline.executors.worker_process import load_kernels, name_process, prepare_worker
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Callable
+
+_loading = threading.Lock()
 
 
 class Setup(NamedTuple):
-    """What a worker process needs before its first task."""
+    """What a worker process needs for a task."""
 
     home: str
     """The client's process: a cluster of threads shares it."""
@@ -23,32 +31,50 @@ class Setup(NamedTuple):
     warm_up: bytes
     versions: tuple[tuple[str, str], ...]
     """The client's; workers that come later are compared with them at their first task."""
-
-    def prepare(self) -> threading.Thread | None:
-        """Prepare this process, once; the thread that is returned loads kernels."""
-        return None if name_process() == self.home else prepare_worker(self.n_threads, self.warm_up)
+    is_guest: bool
+    """Whether workers are the user's, and are left as they were."""
 
 
-class Preparation(WorkerPlugin):
-    """Prepares workers as they start, and those that are there, so that kernels are loaded when a task comes."""
+def make_carrier() -> Callable[..., object]:
+    """Make what tasks are sent as: a function that is pickled by value, since it is no module's, and that takes bytes.
 
-    name = "driftmap"
+    A worker without driftmap would lose its connection, and end, over a task that names anything of ours.
+    """
 
-    def __init__(self, setup: Setup) -> None:
-        self._setup = setup
+    def carry(pickled: bytes, *needed: object) -> object:
+        import pickle
 
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - Dask's signature
-        """Prepare one worker."""
-        self._setup.prepare()
+        function, arguments = pickle.loads(pickled)  # noqa: S301 - from the client, as the task is
+        return function(*arguments, *needed)
+
+    return carry
 
 
 def call_on_worker(setup: Setup, pickled: bytes, *arguments: object) -> object:
     """Call a pickled function in this process, prepared as `setup` says."""
     refuse_to_work(setup.versions)
+    if name_process() == setup.home:
+        return _call(setup, pickled, *arguments)
+    if not setup.is_guest:
+        prepare_worker(setup.n_threads, setup.warm_up).join()
+        return _call(setup, pickled, *arguments)
+    with hold_settings(setup.n_threads):
+        with _loading:
+            _load_once(setup.n_threads, setup.warm_up)
+        return _call(setup, pickled, *arguments)
+
+
+def _call(setup: Setup, pickled: bytes, *arguments: object) -> object:
     # The function comes pickled, so that kernels are imported only once the process has its cache folder.
-    if (loading := setup.prepare()) is not None:
-        loading.join()
     from driftmap.engine import limit_threads
 
     with limit_threads(setup.n_threads):
         return loads(pickled)(*arguments)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_once(n_threads: int, warm_up: bytes) -> None:
+    from driftmap.engine import limit_threads
+
+    with limit_threads(n_threads):
+        load_kernels(warm_up)

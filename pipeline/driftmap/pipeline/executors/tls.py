@@ -82,7 +82,7 @@ def settle_scheduler(
     Raises
     ------
     ConfigError
-        When address and folder do not go together, or TLS is wanted and the address has none.
+        When address and folder do not go together, TLS is wanted and the address has none, or a client is asynchronous.
     SecurityError
         When the folder lacks a file, or others may read its key.
 
@@ -96,7 +96,7 @@ def settle_scheduler(
         if folder is not None:
             raise ConfigError("tls is given, but no scheduler's address; it goes with one such as tls://host:8786")
         return scheduler
-    url = scheduler if isinstance(scheduler, str) else str(getattr(scheduler.scheduler, "address", ""))
+    url = _find_url(scheduler)
     if isinstance(scheduler, str) and re.search(r"[@?#]", url):  # not shown: it may be a password
         raise ConfigError(
             "the scheduler's address holds a user, a password or a query, which Dask has no use for; give one such as "
@@ -118,6 +118,14 @@ def settle_scheduler(
             "(driftmap certs makes one)"
         )
     return SecureAddress(url, find_tls_files(Path(folder)))
+
+
+def _find_url(scheduler: str | Client) -> str:
+    if isinstance(scheduler, str):
+        return scheduler
+    if getattr(scheduler, "asynchronous", False):
+        raise ConfigError("scheduler is an asynchronous Client; give one without asynchronous=True, or its address")
+    return str(getattr(scheduler.scheduler, "address", ""))
 
 
 def is_private(url: str) -> bool:

@@ -31,8 +31,15 @@ def describe_versions() -> dict[str, str]:
     return {"driftmap": _describe_driftmap(), "python": _keep_minor(sys.version.split()[0]), **packages}
 
 
-def refuse_other_versions(client: Client) -> dict[str, str]:
-    """Compare this process with the scheduler and all workers of a client.
+def refuse_other_versions(client: Client, described: Mapping[str, object]) -> dict[str, str]:
+    """Compare this process with the scheduler and the workers of a client.
+
+    Parameters
+    ----------
+    client
+        A connected client.
+    described
+        What `describe_versions` gave on each worker that is used, by address; anything else where it failed.
 
     Returns
     -------
@@ -44,11 +51,11 @@ def refuse_other_versions(client: Client) -> dict[str, str]:
         Naming everything that differs, what it is here and there, and where.
     """
     reported: Any = client.get_versions(packages=PACKAGES)
-    described = client.run(describe_versions, on_error="return")
     address = getattr(client.scheduler, "address", "")
     places = {f"the scheduler {address}": describe_scheduler(reported["scheduler"]["packages"])}
     for worker, report in reported["workers"].items():
-        places[worker] = describe_worker(report["packages"], described.get(worker))
+        if worker in described:
+            places[worker] = describe_worker(report["packages"], described[worker])
     here = describe_versions()
     refuse_differences(here, places)
     return here
@@ -112,6 +119,11 @@ def refuse_to_work(versions: tuple[tuple[str, str], ...]) -> None:
         Naming everything that differs from the caller's `versions`.
     """
     refuse_differences(dict(versions), {name_process(): describe_versions()})
+
+
+def is_driftmap_missing(error: BaseException) -> bool:
+    """Say whether a task failed since its worker has no driftmap."""
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "driftmap"
 
 
 @functools.cache

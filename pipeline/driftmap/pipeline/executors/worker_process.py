@@ -1,4 +1,4 @@
-"""Worker-process setup: numba cache, thread limits, `__main__` guard.
+"""Worker-process setup: numba's cache, thread limits, the `__main__` guard.
 
 numba's cache is not safe when two processes write the same folder, so a worker process holds a lock on its own for as
 long as it lives; the next run's workers find the same folders, and compile nothing.
@@ -114,7 +114,7 @@ def name_process() -> str:
 
 @functools.cache
 def prepare_worker(n_threads: int, warm_up: bytes) -> threading.Thread:
-    """Give a worker process its cache folder and its threads, once, and have it load kernels meanwhile.
+    """Set up a worker process that works for runs only, once and until it ends, and load kernels in a thread.
 
     Parameters
     ----------
@@ -129,13 +129,13 @@ def prepare_worker(n_threads: int, warm_up: bytes) -> threading.Thread:
     """
     claim_numba_cache()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(n_threads)))
-    _tell_numba()
+    _reload_numba_settings()
     thread = threading.Thread(target=_load_kernels, args=(n_threads, warm_up), name="driftmap-load", daemon=True)
     thread.start()
     return thread
 
 
-def _tell_numba() -> None:
+def _reload_numba_settings() -> None:
     """Have numba read the variables again where it is loaded: with other threads running it would compile no more."""
     if "numba" not in sys.modules:
         return
@@ -147,22 +147,46 @@ def _tell_numba() -> None:
 
 
 def _load_kernels(n_threads: int, warm_up: bytes) -> None:
-    from threadpoolctl import threadpool_limits
+    with suppress(Exception):  # the first task meets the same error, and names its window
+        import pyarrow as pa
+        from threadpoolctl import threadpool_limits
 
-    with suppress(Exception):  # the first task meets the same error, and says which window it was
-        function = pickle.loads(warm_up)  # noqa: S301 - from the client, as the tasks are
         threadpool_limits(n_threads)  # of libraries that were loaded before
+        pa.set_memory_pool(pa.system_memory_pool())  # as `process_settings` has it while tasks are at work
+    load_kernels(warm_up)
+
+
+def load_kernels(warm_up: bytes) -> None:
+    """Call a pickled function that loads kernels, where it is one; a task would meet the same error."""
+    with suppress(Exception):
+        function = pickle.loads(warm_up)  # noqa: S301 - from the client, as the tasks are
         if function is not None:
             function()
 
 
-@functools.cache
 def claim_numba_cache() -> Path | None:
-    """Give this process a cache folder of its own, once; to be called before kernels are imported.
+    """Give this process, and those that it starts, a cache folder of its own; to be called before kernels are imported.
 
     Returns
     -------
     The folder; None where none can be locked or written, and numba does what it does by itself.
+    """
+    folder = claim_cache_folder()
+    if folder is None:
+        return None
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if "numba" in sys.modules:  # it read the variable already, when a user's script imported it
+        sys.modules["numba"].config.CACHE_DIR = str(folder)
+    return folder
+
+
+@functools.cache
+def claim_cache_folder() -> Path | None:
+    """Lock a folder of compiled kernels for this process, once, until it ends.
+
+    Returns
+    -------
+    The folder, filled from the seed where there is one; None where none can be locked or written.
     """
     # The host's name is part of the path: nodes of a cluster may share one home.
     base = find_cache_folder() / socket.gethostname()
@@ -170,12 +194,8 @@ def claim_numba_cache() -> Path | None:
         folder = next((base / f"worker-{n}" for n in range(N_FOLDERS) if _lock(base / f"worker-{n}")), None)
     except (OSError, ImportError):  # a home that cannot be written; a system without flock
         return None
-    if folder is None:
-        return None
-    seed_kernels(folder)
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    if "numba" in sys.modules:  # it read the variable already, when a user's script imported it
-        sys.modules["numba"].config.CACHE_DIR = str(folder)
+    if folder is not None:
+        seed_kernels(folder)
     return folder
 
 
