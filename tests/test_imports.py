@@ -70,7 +70,7 @@ def importers(folder: Path, *packages: str) -> set[str]:
 
 
 def test_only_one_file_imports_zarr_and_only_one_folder_imports_dask():
-    assert importers(PIPELINE, "zarr") == {"sources/zarr_arrays.py"}
+    assert importers(PIPELINE, "zarr") == {"sources/readers/zarr_arrays.py"}
     runtime = {path for path in importers(PIPELINE, "dask", "distributed") if not is_only_typed(PIPELINE / path)}
     assert {Path(path).parts[0] for path in runtime} == {"executors"}
 
@@ -126,7 +126,7 @@ def test_nothing_that_is_read_from_a_store_or_a_source_is_unpickled_or_executed(
     """Pickles come from the client alone, over Dask: no other file can open one."""
     unsafe = ("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "distributed.protocol.pickle")
     assert importers(PIPELINE, *unsafe) == {
-        *(f"executors/{name}.py" for name in ("dask_executor", "dask_worker", "worker_process")),
+        *(f"executors/{name}.py" for name in ("cluster/dask_executor", "cluster/dask_worker", "worker_process")),
         "orchestration/worker_preload.py",
     }
     for path in [*ENGINE.rglob("*.py"), *PIPELINE.rglob("*.py")]:

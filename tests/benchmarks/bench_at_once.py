@@ -95,8 +95,8 @@ def find_costs(layout: Layout, n_windows: int, hop: float, schedule: float) -> C
 def time_layout(n_windows: int, n_workers: int, folder: Path) -> Layout:
     """Lay a stream out on workers of one thread; graphs are built before, and kernels are warm."""
     from driftmap.pipeline import run
-    from driftmap.pipeline.store.commits import CommitLog
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.commits import CommitLog
 
     rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
     path = folder / f"{n_workers}.zarr"

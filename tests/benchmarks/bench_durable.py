@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.store import arrays, location
+from driftmap.pipeline.store.disk import arrays, location
 from driftmap.pipeline.store.table_files import write_table
 
 if TYPE_CHECKING:

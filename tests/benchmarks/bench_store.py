@@ -14,7 +14,8 @@ from statistics import median
 
 import click
 
-from driftmap.pipeline.store import Store, checkpoints
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.log import checkpoints
 
 SIZES = (100, 1_000, 10_000)
 

@@ -15,7 +15,7 @@ from tests.deploy.clusters import HOSTS, read_environment_file
 from tests.pipeline.growing import make_store, write_days
 
 from driftmap.pipeline.cli.app import cli
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.log.lock import hold_lock
 
 INGEST = HOSTS.parent / "ingest"
 

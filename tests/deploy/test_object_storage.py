@@ -12,7 +12,7 @@ from tests.pipeline.growing import OPTIONS, read_maps, write_days
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from tests.deploy.clusters import Processes, start_unit, start_workers, wait_for
 from tests.deploy.hosts import make_hosts, why_not
 
 from driftmap.pipeline import open_store, run
-from driftmap.pipeline.store.commits import has_commits
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log.commits import has_commits
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 

@@ -22,8 +22,8 @@ from tests.deploy.slurm_node import find_missing, run_node
 
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.executors.worker_process import find_cache_folder
-from driftmap.pipeline.store.commits import has_commits
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log.commits import has_commits
 
 pytestmark = [
     pytest.mark.long,

@@ -24,9 +24,9 @@ from driftmap.pipeline.errors import (
     hide_credentials,
     hide_credentials_within,
 )
-from driftmap.pipeline.ingestion.outcome import describe_outcome
-from driftmap.pipeline.store import location as locations
-from driftmap.pipeline.store import lock
+from driftmap.pipeline.ingestion.watch.outcome import describe_outcome
+from driftmap.pipeline.store.disk import location as locations
+from driftmap.pipeline.store.log import lock
 
 SECRET = "hunter2"
 URLS = [

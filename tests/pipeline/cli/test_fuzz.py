@@ -19,7 +19,7 @@ from tests.pipeline.cli.fuzz import JSONS, changes, options_of_a_run, tables, tr
 from tests.pipeline.store.damages import make_real_store
 
 from driftmap.pipeline import open_store
-from driftmap.pipeline.store import lock
+from driftmap.pipeline.store.log import lock
 
 FEW, MANY = 40, 400
 """Inputs of each of five kinds."""

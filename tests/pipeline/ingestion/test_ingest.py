@@ -15,9 +15,9 @@ from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, StoreError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
-from driftmap.pipeline.ingestion.monitoring import describe_growth
-from driftmap.pipeline.ingestion.outcome import OUTCOME_FILE
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
+from driftmap.pipeline.ingestion.watch.outcome import OUTCOME_FILE
+from driftmap.pipeline.store.log.lock import hold_lock
 
 SERIAL = {"scheduler": "serial"}
 
@@ -119,7 +119,7 @@ class _Killed(BaseException):
 
 @pytest.mark.slow
 def test_killed_after_any_write_and_run_again_is_as_never_killed(place, monkeypatch):
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.store import Store
 
     write_days(place / "days", range(6, 9))

@@ -27,7 +27,7 @@ from tests.workers import find_fork_servers, find_workers
 
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.store.commits import has_commits
+from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.verify import find_orphans
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from driftmap.pipeline import open_store, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.arrays import read_array
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
-from driftmap.pipeline.store.commits import CommitLog
-from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.disk.arrays import read_array
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log.commits import CommitLog
+from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orphans
 
 N_WINDOWS, N_ROWS = 8, 40
@@ -229,7 +229,7 @@ def test_the_command_tells_what_is_damaged(copy, capsys):
 
 
 def test_a_damaged_commit_is_told_even_where_a_checkpoint_hides_it(copy, capsys, monkeypatch):
-    from driftmap.pipeline.store import checkpoints
+    from driftmap.pipeline.store.log import checkpoints
 
     monkeypatch.setattr(checkpoints, "next_checkpoint", lambda n_commits: n_commits + 1)
     writer = Store.open(copy.path, read_only=False)

@@ -10,8 +10,8 @@ from driftmap.pipeline import ingest, plan, run
 from driftmap.pipeline.config.time_spans import parse_duration
 from driftmap.pipeline.config.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
-from driftmap.pipeline.ingestion.monitoring import describe_growth
 from driftmap.pipeline.ingestion.slots import TimeSlots
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 
 BERLIN = "Europe/Berlin"
 OPTIONS = {"time": "t", "id": "id", "window": "1M", "n_neighbors": 5, "n_epochs": 5}

@@ -35,7 +35,7 @@ from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.graphs.stage import make_tasks
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.graphs.build_graph import build_graph_task, warm_up
 from driftmap.pipeline.planning.windows import WindowPlan
 from tests.memory import peak_bytes_of, read_status

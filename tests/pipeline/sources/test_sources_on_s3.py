@@ -17,7 +17,7 @@ from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.ingestion.placing import place
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import obstore
 
-from driftmap.pipeline.store import location as locations
+from driftmap.pipeline.store.disk import location as locations
 
 if TYPE_CHECKING:
     import random

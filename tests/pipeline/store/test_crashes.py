@@ -17,9 +17,10 @@ from tests.pipeline.store.damages import read_everything
 
 from driftmap.pipeline import prune, run
 from driftmap.pipeline.errors import StoreWarning
-from driftmap.pipeline.store import Store, checkpoints
-from driftmap.pipeline.store.commits import has_commits
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.log import checkpoints
+from driftmap.pipeline.store.log.commits import has_commits
+from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.verify import check_log, find_damage, remove_orphans
 
 N_FIRST, N_DAYS = 4, 6

@@ -13,9 +13,10 @@ import pytest
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import Store, state
-from driftmap.pipeline.store.arrays import read_array, write_arrays
+from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import name_group
+from driftmap.pipeline.store.disk.arrays import read_array, write_arrays
+from driftmap.pipeline.store.log import state
 from driftmap.pipeline.store.migrate import migrate_store
 from driftmap.pipeline.store.verify import find_damage
 

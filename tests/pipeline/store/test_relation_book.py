@@ -7,7 +7,7 @@ import pytest
 
 from driftmap.engine import Coupling
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.relation_book import FOLDER, RelationBook, read_book, relate_given
 
 

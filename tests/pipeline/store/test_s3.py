@@ -19,7 +19,7 @@ from tests.pipeline.years import write_years
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 
 N_WINDOWS, N_ROWS = 6, 40
 OPTIONS = {"by": "year", "id": "entity", "vectors": "v", "n_neighbors": 5, "n_epochs": 8, "block_windows": 2,

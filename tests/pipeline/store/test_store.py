@@ -17,12 +17,12 @@ from hypothesis.extra import numpy as hnp
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.errors import SourceError, StoreError
-from driftmap.pipeline.sources.zarr_arrays import is_array, list_arrays, open_array
+from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, open_array
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.arrays import read_array, write_arrays
 from driftmap.pipeline.store.attempts import write_graph, write_positions
-from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
-from driftmap.pipeline.store.state import FORMAT_VERSION
+from driftmap.pipeline.store.disk.arrays import read_array, write_arrays
+from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.log.state import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +114,7 @@ def test_arrays_of_any_shape_come_back(tmp_path, shape):
 
 
 def test_large_arrays_are_cut_along_their_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("driftmap.pipeline.store.arrays.MAX_CHUNK_BYTES", 1000)
+    monkeypatch.setattr("driftmap.pipeline.store.disk.arrays.MAX_CHUNK_BYTES", 1000)
     values = np.arange(2000, dtype=np.int64).reshape(1000, 2)
     write_arrays(tmp_path, "group", {"values": values})
     assert len(list((tmp_path / "group/values/c").iterdir())) == 17

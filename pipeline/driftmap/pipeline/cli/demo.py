@@ -67,7 +67,7 @@ def write_digits(path: Path) -> Path:
     import pyarrow.parquet as pq
     from sklearn.datasets import load_digits
 
-    from driftmap.pipeline.store.output_files import whole_file
+    from driftmap.pipeline.store.disk.output_files import whole_file
 
     pixels, digits = load_digits(return_X_y=True)
     order = np.argsort(digits, kind="stable")

@@ -217,7 +217,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
 
 def describe_store(store: Store) -> dict[str, Any]:
     """Say what a store holds, as `status --json` prints it."""
-    from driftmap.pipeline.ingestion.monitoring import describe_growth  # late: other commands need none of it
+    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth  # late: other commands need none of it
 
     return {
         "store": str(store.path),
@@ -266,7 +266,7 @@ def _describe_columns(store: Store) -> list[str]:
 
 
 def _show_growth(store: Store) -> None:
-    from driftmap.pipeline.ingestion.monitoring import describe_growth
+    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 
     facts = describe_growth(store)
     parts = [f"last ingest {facts['last_ingest'] or 'never'}", f"{facts['rows_pending']:,} rows wait"]

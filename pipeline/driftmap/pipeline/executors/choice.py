@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import WorkerLimit, share_memory
+from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores, read_size
-from driftmap.pipeline.executors.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.tls import settle_scheduler
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import distributed.nanny  # noqa: F401
 import pyarrow.compute
 import pyarrow.fs  # noqa: F401
 
-import driftmap.pipeline.executors.dask_worker
+import driftmap.pipeline.executors.cluster.dask_worker
 import driftmap.pipeline.sources
 import driftmap.pipeline.store  # noqa: F401
 from driftmap.engine import limit_threads, load_compiler  # noqa: F401

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import WindowGraph
     from driftmap.pipeline.sources.pieces import Piece
     from driftmap.pipeline.sources.protocol import ReadEstimate
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.ingestion.options import IngestOptions
-from driftmap.pipeline.ingestion.outcome import record_outcome
+from driftmap.pipeline.ingestion.watch.outcome import record_outcome
 from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.log.lock import hold_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.parquet import list_columns
 from driftmap.pipeline.sources.pieces import read_pieces
+from driftmap.pipeline.sources.readers.parquet import list_columns
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.id_types import as_id_column, as_value_column
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from driftmap.engine.types import Float32Array
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.log.windows import WindowState
 
 
 class Placer:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Selection
     from driftmap.pipeline.sources.pieces import Piece
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.log.windows import WindowState
 
 MAX_NEW_WINDOWS = 32
 """Windows that are planned at a time: what is known of them is held until they are laid out."""

@@ -13,13 +13,13 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import open_source
-from driftmap.pipeline.sources.array_files import MANIFEST
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.parquet import list_files
 from driftmap.pipeline.sources.pieces import Piece, join_ids
+from driftmap.pipeline.sources.readers.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.parquet import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.store.create import SOURCE_FOLDER
-from driftmap.pipeline.store.growth import SourcePart
+from driftmap.pipeline.store.log.growth import SourcePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.run_config import SourceSpec
     from driftmap.pipeline.ingestion.slots import Slots
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
 INBOX_FOLDER = "inbox"
 """Folder of a store that holds the rows that were given from Python after its run."""

@@ -26,7 +26,7 @@ from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.layout.extend import Stepper
 from driftmap.pipeline.planning.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.store.layouts import BuiltWindow
+from driftmap.pipeline.store.log.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:

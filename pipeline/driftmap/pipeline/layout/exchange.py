@@ -10,7 +10,7 @@ from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor
 from driftmap.pipeline.layout.exchange_task import BlockReceipt, Job, run_step
 from driftmap.pipeline.layout.publish import describe_layout
 from driftmap.pipeline.planning.exchange_schedule import plan_steps
-from driftmap.pipeline.store.layouts import N_DIGITS, ExchangeCommit
+from driftmap.pipeline.store.log.layouts import N_DIGITS, ExchangeCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

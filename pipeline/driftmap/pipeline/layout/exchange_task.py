@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.exchange_schedule import Step
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
 
 class Job(NamedTuple):

@@ -26,7 +26,7 @@ from driftmap.pipeline.layout.figures import measure_map, measure_move
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.layout.sequential import LaidOut, relate_windows
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
-from driftmap.pipeline.store.layouts import StepCommit
+from driftmap.pipeline.store.log.layouts import StepCommit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.layouts import BuiltWindow
+    from driftmap.pipeline.store.log.layouts import BuiltWindow
 
     Ids = np.ndarray[Any, Any]
 

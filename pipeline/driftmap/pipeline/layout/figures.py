@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.engine import drift, neighbour_preservation_from_graph, relate_ids
-from driftmap.pipeline.store.layouts import N_DIGITS
+from driftmap.pipeline.store.log.layouts import N_DIGITS
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int32Array

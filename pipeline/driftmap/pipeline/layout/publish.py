@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.planning.blocks import is_final
-from driftmap.pipeline.store.layouts import N_DIGITS, LayoutCommit
+from driftmap.pipeline.store.log.layouts import N_DIGITS, LayoutCommit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,7 +16,7 @@ from driftmap.pipeline.look.picture_files import check_format, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks
-from driftmap.pipeline.store.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.store.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

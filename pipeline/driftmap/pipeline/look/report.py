@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
-from driftmap.pipeline.store.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality

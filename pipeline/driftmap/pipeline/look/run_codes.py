@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.log.windows import WindowState
 
 MAX_CATEGORIES = 24
 """A column of whole numbers with more different values than this is coloured as a scale, not as categories."""

@@ -19,10 +19,10 @@ from driftmap.pipeline.graphs.stage import STAGE, make_tasks
 from driftmap.pipeline.layout.exchange import lay_out_again
 from driftmap.pipeline.layout.sequential import LayoutJob, lay_out_one, load_window
 from driftmap.pipeline.planning.memory import share_task_bytes
-from driftmap.pipeline.store.arrays import digest_values
 from driftmap.pipeline.store.attempts import Attempt, name_group, new_attempt, write_positions
-from driftmap.pipeline.store.checks import read_values_digests
-from driftmap.pipeline.store.commits import CommitLog
+from driftmap.pipeline.store.disk.arrays import digest_values
+from driftmap.pipeline.store.disk.checks import read_values_digests
+from driftmap.pipeline.store.log.commits import CommitLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -24,10 +24,10 @@ from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.commits import has_commits
 from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
-from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log.commits import has_commits
+from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:

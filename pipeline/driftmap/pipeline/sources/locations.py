@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.stamps import FileStamp
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

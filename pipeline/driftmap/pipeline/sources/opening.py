@@ -11,14 +11,14 @@ import numpy as np
 
 from driftmap.pipeline.config.run_config import SourceSpec, validate
 from driftmap.pipeline.errors import ConfigError, SourceError
-from driftmap.pipeline.sources import arrays
-from driftmap.pipeline.sources.array_files import MANIFEST
-from driftmap.pipeline.sources.arrays import WindowArrays
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
+from driftmap.pipeline.sources.readers import arrays
+from driftmap.pipeline.sources.readers.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.arrays import WindowArrays
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.sources.parquet import ParquetSource
+    from driftmap.pipeline.sources.readers.parquet import ParquetSource
     from driftmap.pipeline.sources.stamps import FileStamp
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -75,11 +75,11 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.format == "parquet":
-        from driftmap.pipeline.sources.parquet import list_files  # late: Arrow's data sets are slow to import
+        from driftmap.pipeline.sources.readers.parquet import list_files  # late: Arrow's data sets are slow to import
 
         return _open_parquet(spec, tuple(list_files(SourcePlace(spec.path), spec.files)[1]))
     if spec.format == "zarr":
-        from driftmap.pipeline.sources.zarr_group import ZarrSource  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr_group import ZarrSource  # late: zarr is slow to import
 
         return ZarrSource(spec)
     return arrays.open_arrays(spec)
@@ -88,7 +88,7 @@ def open_source(spec: SourceSpec) -> Source:
 @lru_cache(maxsize=2)
 def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files again
     # A worker builds many windows of one source: the footers of its files are read once.
-    from driftmap.pipeline.sources.parquet import ParquetSource
+    from driftmap.pipeline.sources.readers.parquet import ParquetSource
 
     return ParquetSource(spec)
 
@@ -100,10 +100,13 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     if kind == "folder" and place.is_local and place.has(MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
-        from driftmap.pipeline.sources.zarr_group import ZarrSource, resolve_names  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr_group import (  # late: zarr is slow to import
+            ZarrSource,
+            resolve_names,
+        )
 
         return ZarrSource(resolve_names(_make_spec(str(place), "zarr", named)), must_pin=must_pin)
-    from driftmap.pipeline.sources.parquet import ParquetSource  # late: Arrow's data sets are slow to import
+    from driftmap.pipeline.sources.readers.parquet import ParquetSource  # late: Arrow's data sets are slow to import
 
     return ParquetSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
 

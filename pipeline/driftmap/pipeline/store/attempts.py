@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
-from driftmap.pipeline.store.arrays import read_checked, write_arrays
+from driftmap.pipeline.store.disk.arrays import read_checked, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftmap.engine.types import Float32Array, WindowGraph
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
 ATTEMPTS = "windows"
 """Folder of a store that holds all attempts."""

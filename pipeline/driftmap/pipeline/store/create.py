@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import commits, lock
-from driftmap.pipeline.store.checks import METADATA
-from driftmap.pipeline.store.location import Location
+from driftmap.pipeline.store.disk.checks import METADATA
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log import commits, lock
 from driftmap.pipeline.store.relation_book import FOLDER as RELATIONS_FOLDER
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store import state
-from driftmap.pipeline.store.lock import hold_lock
-from driftmap.pipeline.store.repairs import MIGRATED
+from driftmap.pipeline.store.log import state
+from driftmap.pipeline.store.log.lock import hold_lock
+from driftmap.pipeline.store.log.repairs import MIGRATED
 from driftmap.pipeline.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
 STEPS: Mapping[int, Callable[[Store], None]] = {}
 """By version, what brings a store from it to the next. A step may have been killed half-way and is then done again."""

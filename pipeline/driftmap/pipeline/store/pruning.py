@@ -12,14 +12,14 @@ from driftmap.pipeline.config.time_spans import read_duration, step_back
 from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
-from driftmap.pipeline.store.lock import hold_lock
+from driftmap.pipeline.store.log.lock import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from driftmap.pipeline.store.location import Location
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.windows import WindowState
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.engine import Coupling, read_relation, relate_ids, sort_ids
-from driftmap.pipeline.store.arrays import digest_values, read_checked, write_shared_arrays
+from driftmap.pipeline.store.disk.arrays import digest_values, read_checked, write_shared_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array, Relation
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
 
     Keys = np.ndarray[Any, Any]
 

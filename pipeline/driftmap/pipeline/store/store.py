@@ -9,14 +9,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
-from driftmap.pipeline.store import attempts, checkpoints, commits
-from driftmap.pipeline.store.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store import attempts
 from driftmap.pipeline.store.create import prepare_location
+from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
-from driftmap.pipeline.store.location import Location
-from driftmap.pipeline.store.lock import read_log_end
+from driftmap.pipeline.store.log import checkpoints, commits
+from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.log.lock import read_log_end
+from driftmap.pipeline.store.log.state import CONFIG, make_first_commit, read_first_commit, refuse_older
 from driftmap.pipeline.store.relation_book import RelationBook, read_book
-from driftmap.pipeline.store.state import CONFIG, make_first_commit, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
-    from driftmap.pipeline.store.commits import Commit
-    from driftmap.pipeline.store.growth import Growth
-    from driftmap.pipeline.store.layouts import LayoutCommit
-    from driftmap.pipeline.store.lock import StoreLock
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.log.commits import Commit
+    from driftmap.pipeline.store.log.growth import Growth
+    from driftmap.pipeline.store.log.layouts import LayoutCommit
+    from driftmap.pipeline.store.log.lock import StoreLock
+    from driftmap.pipeline.store.log.windows import WindowState
 
 
 class Viewer(Protocol):

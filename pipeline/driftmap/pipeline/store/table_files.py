@@ -6,8 +6,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.store.disk.output_files import whole_file
 from driftmap.pipeline.store.id_types import UUID_EXTENSION
-from driftmap.pipeline.store.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

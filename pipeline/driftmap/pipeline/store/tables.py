@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array
-    from driftmap.pipeline.store.windows import WindowState
+    from driftmap.pipeline.store.log.windows import WindowState
 
 
 def tabulate_window(

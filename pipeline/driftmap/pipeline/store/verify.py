@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
-from driftmap.pipeline.store import checkpoints, commits, lock
 from driftmap.pipeline.store.attempts import ATTEMPTS, GRAPH_ARRAYS, MAP_ARRAYS, Attempt, name_group, name_ids
-from driftmap.pipeline.store.checks import Flaw, check_group
+from driftmap.pipeline.store.disk.checks import Flaw, check_group
+from driftmap.pipeline.store.log import checkpoints, commits, lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from driftmap.pipeline.store.location import Location
+    from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.store import Store
-    from driftmap.pipeline.store.windows import WindowState
 
 _N_THREADS = 16
 _ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/([^/]+)/")

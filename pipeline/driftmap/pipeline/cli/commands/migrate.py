@@ -14,8 +14,8 @@ def migrate(store: str) -> None:
 
     A store that is there already is not touched.
     """
+    from driftmap.pipeline.store.log.state import FORMAT_VERSION
     from driftmap.pipeline.store.migrate import chain_log, migrate_store
-    from driftmap.pipeline.store.state import FORMAT_VERSION
 
     passed = migrate_store(store)
     is_chained_now = chain_log(store)

@@ -72,7 +72,7 @@ def _find_remedy(opened: Store, damaged: list[Damage]) -> str | None:
 
 def _clean(opened: Store) -> dict[str, int]:
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.lock import hold_lock
+    from driftmap.pipeline.store.log.lock import hold_lock
     from driftmap.pipeline.store.verify import remove_orphans
 
     with hold_lock(opened.location) as lock:

@@ -42,7 +42,7 @@ def write_log(event: str, level: str = "info", **facts: Any) -> None:
 
 def write_prometheus(text: str, file: str) -> None:
     """Write a file for Prometheus's node exporter, whole or not at all; `-` is stdout."""
-    from driftmap.pipeline.store.output_files import whole_file  # late: loads the store
+    from driftmap.pipeline.store.disk.output_files import whole_file  # late: loads the store
 
     if file == "-":
         click.echo(text, nl=False)
@@ -57,7 +57,7 @@ def write_prometheus(text: str, file: str) -> None:
 def check_alarms(alarms: tuple[str, ...]) -> None:
     """Refuse thresholds that cannot be read, before any work."""
     if alarms:
-        from driftmap.pipeline.ingestion.monitoring import find_alarms
+        from driftmap.pipeline.ingestion.watch.monitoring import find_alarms
 
         find_alarms({"quality": {}, **dict.fromkeys(FACTS)}, alarms)
 
@@ -66,9 +66,9 @@ def write_failure(path: str, error: BaseException, file: str) -> None:
     """Write the metrics of an ingest that failed: how it ended, and the store's state where it can be read."""
     from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import open_store
-    from driftmap.pipeline.ingestion.monitoring import describe_growth
-    from driftmap.pipeline.ingestion.outcome import describe_outcome, read_outcome
-    from driftmap.pipeline.ingestion.prometheus import outcome_to_prometheus, to_prometheus
+    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
+    from driftmap.pipeline.ingestion.watch.outcome import describe_outcome, read_outcome
+    from driftmap.pipeline.ingestion.watch.prometheus import outcome_to_prometheus, to_prometheus
 
     try:
         store = open_store(path)
@@ -87,7 +87,7 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
     """Write what is to be watched, and leave with exit code 3 when a threshold is passed."""
     if not alarms and prometheus is None:
         return
-    from driftmap.pipeline.ingestion.monitoring import describe_growth, find_alarms
+    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
 
     facts = describe_growth(store)
     found = find_alarms(facts, alarms)
@@ -105,8 +105,8 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
 def _describe(store: Store, facts: dict[str, Any], *, is_alarmed: bool) -> str:
     from dataclasses import replace
 
-    from driftmap.pipeline.ingestion.outcome import read_outcome
-    from driftmap.pipeline.ingestion.prometheus import outcome_to_prometheus, to_prometheus
+    from driftmap.pipeline.ingestion.watch.outcome import read_outcome
+    from driftmap.pipeline.ingestion.watch.prometheus import outcome_to_prometheus, to_prometheus
 
     outcome = read_outcome(store.location)
     text = to_prometheus(store, facts)

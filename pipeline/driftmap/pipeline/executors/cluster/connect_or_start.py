@@ -1,0 +1,125 @@
+"""Start, or reach, what runs the tasks; Dask's dashboard and its account of a run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import distributed
+from distributed import Client
+
+from driftmap.pipeline.executors.base import Executor, SerialExecutor
+from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, remove_old_plugin
+from driftmap.pipeline.executors.cluster.dask_client import reach
+from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
+from driftmap.pipeline.executors.cluster.local_cluster import start_workers
+from driftmap.pipeline.executors.worker_process import WorkerError
+from driftmap.pipeline.store.disk.output_files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from driftmap.pipeline.executors.cluster.placement import Placement
+    from driftmap.pipeline.executors.tls import SecureAddress
+
+_INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
+
+
+@contextmanager
+def make_executor(
+    scheduler: str | Client | SecureAddress | None = None,
+    workers: int | None = None,
+    n_tasks: int | None = None,
+    warm_up: Callable[[], object] | None = None,
+    *,
+    worker_bytes: int | None = None,
+    placement: Placement | None = None,
+    performance_report: str | Path | None = None,
+    on_dashboard: Callable[[str], None] | None = None,
+) -> Iterator[Executor]:
+    """Start, or reach, what runs the tasks, and leave no process behind.
+
+    Parameters
+    ----------
+    scheduler
+        None: worker processes on this machine. "serial": this process. An address such as `tcp://host:8786`, one with
+        its certificates (`settle_scheduler`), or a `distributed.Client`: the workers there.
+    workers
+        Worker processes on this machine; one per core when left out.
+    n_tasks
+        How many tasks there are; no more workers than that are started.
+    warm_up
+        Called in every worker process before its first task.
+    worker_bytes
+        Memory that each worker on this machine may take; its share when left out.
+    placement
+        What is asked of a cluster's workers.
+    performance_report
+        File for Dask's account of what is run.
+    on_dashboard
+        Called with the address of Dask's dashboard.
+    """
+    if scheduler == "serial":
+        yield SerialExecutor()
+        return
+    with ExitStack() as stack:
+        stack.enter_context(_leave_slot())
+        if scheduler is None:
+            executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
+        else:
+            client = stack.enter_context(reach(scheduler))
+            executor = _use_cluster(client, warm_up, placement)
+        if on_dashboard is not None:
+            on_dashboard(_find_dashboard(executor.client))
+        if performance_report is not None:
+            stack.enter_context(_report_performance(executor.client, performance_report))
+        yield executor
+
+
+@contextmanager
+def _leave_slot() -> Iterator[None]:
+    """Inside a Dask task, leave its slot to other tasks meanwhile: ours may have to run there."""
+    try:
+        distributed.secede()
+    except (
+        AttributeError,
+        KeyError,
+        ValueError,
+    ):  # in no task, or in one that left its slot before
+        yield
+        return
+    try:
+        yield
+    finally:
+        distributed.rejoin()
+
+
+def _use_cluster(client: Client, warm_up: Callable[[], object] | None, placement: Placement | None) -> DaskExecutor:
+    remove_old_plugin(client)
+    workers = ClusterWorkers(client, placement)
+    workers.wait()
+    return DaskExecutor(client, warm_up=warm_up, versions=workers.check(), workers=workers)
+
+
+def _find_dashboard(client: Client) -> str:
+    if not _has_bokeh():
+        raise WorkerError(f"Dask's dashboard needs bokeh: {_INSTALL_BOKEH}")
+    return str(client.dashboard_link)
+
+
+@contextmanager
+def _report_performance(client: Client, file: str | Path) -> Iterator[None]:
+    """Have Dask write its account of what runs meanwhile."""
+    if not _has_bokeh():
+        raise WorkerError(f"Dask's performance report needs bokeh: {_INSTALL_BOKEH}")
+    place = Path(file).expanduser().absolute()
+    if not place.parent.is_dir():
+        raise WorkerError(f"performance_report is {str(file)!r}, but there is no folder {place.parent}; make it first")
+    with whole_file(place) as unfinished, client.as_current(), distributed.performance_report(filename=str(unfinished)):
+        yield
+
+
+def _has_bokeh() -> bool:
+    return find_spec("bokeh") is not None

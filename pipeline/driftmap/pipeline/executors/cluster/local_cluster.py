@@ -1,0 +1,86 @@
+"""Worker processes on this machine."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+import dask
+import distributed.utils
+from distributed import Client, LocalCluster
+
+from driftmap.pipeline.executors.base import share_memory
+from driftmap.pipeline.executors.cluster.dask_client import FEW_MESSAGES
+from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
+from driftmap.pipeline.executors.fork_server import keep_environment, start_fork_server
+from driftmap.pipeline.executors.machine import count_cores
+from driftmap.pipeline.executors.worker_process import GUARD, THREAD_VARIABLES, WorkerError, hold_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def start_workers(
+    stack: ExitStack,
+    workers: int | None,
+    n_tasks: int | None,
+    warm_up: Callable[[], object] | None,
+    worker_bytes: int | None,
+) -> DaskExecutor:
+    """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`.
+
+    Raises
+    ------
+    WorkerError
+        When none can be started, or this process is daemonic, which may start none.
+    """
+    if multiprocessing.current_process().daemon:
+        raise WorkerError(
+            "this process is daemonic (a task of multiprocessing.Pool, Celery or Dask, for one), and Python lets such "
+            'a process start no others; give scheduler="serial" to work in it alone, or the address of a Dask scheduler'
+        )
+    n_cores = count_cores()
+    n_bytes = worker_bytes or share_memory(workers or n_cores)
+    n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
+    # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
+    n_threads = max(1, n_cores // n_workers)
+    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
+    with dask.config.set(FEW_MESSAGES):
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+    return DaskExecutor(client, n_threads, warm_up)
+
+
+def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    with suppress(RuntimeError):  # one worker that is killed as it starts takes the cluster with it, and may be chance
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    try:
+        return _launch_cluster(n_workers, n_threads, worker_bytes)
+    except RuntimeError as error:
+        raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
+
+
+def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+    threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
+    settings = {
+        "distributed.worker.multiprocessing-method": start_fork_server(),
+        **FEW_MESSAGES,
+        # Dask's own setting stays: it has freed memory go back at once.
+        "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
+    }
+    # The server has what it needs; else Dask would import pandas in this process, to have the server load it too.
+    distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no setting says so
+    environment = {**os.environ, **threads}  # else it would be the one that the fork server was started with
+    # Dask sets the workers' threads in this process too, where the layout may use every core.
+    with keep_environment(THREAD_VARIABLES), dask.config.set(settings), hold_interrupts():
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=worker_bytes,
+            processes=True,
+            dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
+            silence_logs=logging.CRITICAL,
+            env=environment,
+        )

@@ -1,0 +1,1 @@
+"""What an ingest tells those who watch it."""

@@ -1,0 +1,90 @@
+"""How the last ingest ended: kept beside the log of a store, on success and on failure, for those who watch it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline.errors import StoreError, hide_credentials
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.store.disk.location import Location
+
+OUTCOME_FILE = "last-ingest.json"
+"""Not part of the log: nothing is decided by it, and a store without it is whole."""
+
+EXIT_OTHER_ERROR = 1
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class IngestOutcome:
+    """How an ingest ended."""
+
+    attempted: str
+    """UTC time of its end."""
+    exit_code: int
+    """0; 2 when something must be mended; 130 when it was interrupted; 1 for any other error."""
+    succeeded: str | None = None
+    """UTC time at which the last good one ended."""
+    blocked: str | None = None
+    """Label of the window, or name of the part of the source, that keeps later windows out."""
+    reason: str | None = None
+    """Why it failed, or why what is blocked cannot be used."""
+
+
+def record_outcome(location: Location, error: BaseException | None = None) -> IngestOutcome:
+    """Keep how an ingest ended; a store that cannot be written to keeps what it had.
+
+    Parameters
+    ----------
+    location
+        Of the store.
+    error
+        What ended it; None: it did all there was to do.
+
+    Returns
+    -------
+    IngestOutcome
+        What is known now, written or not.
+    """
+    outcome = describe_outcome(error, read_outcome(location))
+    with suppress(StoreError, OSError):  # a full disk, for one: what ended the ingest is what is to be raised
+        location.replace(OUTCOME_FILE, json.dumps(asdict(outcome), indent=1).encode())
+    return outcome
+
+
+def describe_outcome(error: BaseException | None, before: IngestOutcome | None = None) -> IngestOutcome:
+    """Describe how an ingest ended; the time of the last good one is taken from the outcome before."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    if error is None:
+        return IngestOutcome(now, 0, now)
+    last = None if before is None else before.succeeded
+    blocked = getattr(error, "blocked", "") or None
+    reason = getattr(error, "reason", "") or str(error) or type(error).__name__
+    return IngestOutcome(now, find_exit_code(error), last, blocked, hide_credentials(reason))
+
+
+def find_exit_code(error: BaseException) -> int:
+    """Find the exit code of the command that an error ends."""
+    if isinstance(error, DriftmapError):
+        return EXIT_USER_ERROR
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return EXIT_OTHER_ERROR
+
+
+def read_outcome(location: Location) -> IngestOutcome | None:
+    """Read how the last ingest of a store ended; None where none was kept, or what was kept cannot be read."""
+    try:
+        content = location.read(OUTCOME_FILE)
+        return None if content is None else IngestOutcome(**json.loads(content))
+    except (StoreError, OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,221 @@
+"""Arrays of a store.
+
+Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Text and bytes are
+stored as rows of bytes, dates as integers, each with an attribute that says what it was, so nothing needs pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.disk.checks import METADATA, describe_files, digest_bytes, read_digests
+from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
+from driftmap.pipeline.store.disk.location import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_CHUNK_BYTES = 64 * 2**20
+"""Raw size above which an array is cut into several chunks, along its rows."""
+
+_KIND = "driftmap_kind"
+"""Attribute that says what rows of bytes, or integers, stand for."""
+
+
+def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
+    """Write a new group of arrays below a store's root.
+
+    Parameters
+    ----------
+    root
+        Where the store lies.
+    group
+        Path of the group below it; it must be new, since chunks of two writers would mix.
+    arrays
+        The arrays by name: numbers, booleans, bytes, text or dates, of any length.
+
+    Returns
+    -------
+    Bytes that the group takes in the store.
+
+    Raises
+    ------
+    StoreError
+        When the group is there already, an array cannot be stored, or the store cannot be written.
+    """
+    location = Location(root)
+    parents, files = _encode_group(group, arrays)
+    location.create_all({name: content for name, content in parents.items() if not location.has(name)})
+    own = files.pop(f"{group}/{METADATA}")
+    # Its own file, which tells of all others, comes last.
+    if not (location.create_all(files) and location.create(f"{group}/{METADATA}", own)):
+        raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
+    return len(own) + sum(map(len, files.values()))
+
+
+def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write a group that is named by its content: what is there of it, after a kill or by another process, is the same.
+
+    Parameters
+    ----------
+    root, group, arrays
+        As for `write_arrays`.
+    """
+    parents, files = _encode_group(group, arrays)
+    own = f"{group}/{METADATA}"
+    for name in (*parents, *(name for name in files if name != own), own):
+        if not root.has(name):
+            root.create(name, (parents | files)[name])
+
+
+def read_checked(
+    root: Location | Path, group: str, array: str, where: str, n_rows: int | None = None
+) -> np.ndarray[Any, Any]:
+    """Read one whole array of a group that `write_arrays` wrote, and compare it with the digests in the group.
+
+    The array's metadata are compared before memory is taken for its values. Groups of driftmap's first stores hold no
+    digests: there the checksums of the chunks are all there is.
+
+    Parameters
+    ----------
+    root, group, array
+        Where the store lies; path of the group below it; name of the array.
+    where
+        What the array belongs to, for the error: `window 'congress 104'`.
+    n_rows
+        What the log says; compared before memory is taken.
+
+    Raises
+    ------
+    StoreError
+        When the array is missing, damaged, or is not the one that was written there.
+    """
+    location = Location(root)
+    what = f"{where}: array {array!r} of {group} in {location}"
+    advice = "find all damage with `driftmap verify`, and run the command that made the store again"
+    expected = read_digests(location, group)
+    if isinstance(expected, str):
+        raise StoreError(f"{what} cannot be checked: {expected}; {advice}")
+    if expected is None:
+        return read_array(location, f"{group}/{array}", where, n_rows)
+    found = expected.get(array)
+    if found is None:
+        raise StoreError(f"{what} was never written; {advice}")
+    metadata = location.read(f"{group}/{array}/{METADATA}")
+    if metadata is None or digest_bytes(metadata) != found.metadata:
+        state = "missing" if metadata is None else "damaged"
+        raise StoreError(f"{what}: its {METADATA} is {state}; {advice}")
+    values = read_array(location, f"{group}/{array}", where, n_rows)
+    if digest_values(values) != found.values:
+        raise StoreError(f"{what} holds other values than were written there; {advice}")
+    return values
+
+
+def read_array(root: Location | Path, name: str, where: str, n_rows: int | None = None) -> np.ndarray[Any, Any]:
+    """Read one whole array of a store; damage to a chunk is found by its checksum.
+
+    Parameters
+    ----------
+    root, name
+        Where the store lies; path of the array below it.
+    where
+        What the array belongs to, for the error: `window 'congress 104'`.
+    n_rows
+        What the log says; compared before memory is taken.
+
+    Raises
+    ------
+    StoreError
+        When the array or one of its chunks is missing, or its checksum does not agree.
+    """
+    location = Location(root)
+    what = f"{where}: array {name!r} in {location}"
+    metadata = location.read(f"{name}/{METADATA}")
+    if metadata is None:
+        raise StoreError(f"{what} is missing; the store was damaged after it was written")
+    try:
+        form = Form.of(metadata)
+        if n_rows is not None and form.shape[0] != n_rows:
+            raise DamagedArrayError(f"its metadata say {form.shape[0]:,} rows, the log says {n_rows:,}")
+        if form.n_chunks > 1 and not location.has(last := f"{name}/{form.name_chunk(form.n_chunks - 1)}"):
+            raise DamagedArrayError(f"its metadata say {form.n_chunks:,} chunks, and {last} is missing")
+        values = form.decode(_read_chunk(location, f"{name}/{key}", what) for key in form.list_keys())
+    except DamagedArrayError as error:
+        raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+    kind = form.attributes.get(_KIND)
+    return _decode(values, kind if isinstance(kind, str) else None)
+
+
+def _read_chunk(location: Location, name: str, what: str) -> bytes:
+    chunk = location.read(name)
+    if chunk is None:
+        key = name[name.rindex("/c/") + 1 :]
+        raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
+    return chunk
+
+
+def digest_values(values: np.ndarray[Any, Any]) -> str:
+    """Tell arrays apart: the same for the same values, however they are stored."""
+    encoded, kind = _encode(np.ascontiguousarray(values))
+    return _digest_encoded(encoded, kind)
+
+
+def _digest_encoded(encoded: np.ndarray[Any, Any], kind: str | None) -> str:
+    return digest_bytes(f"{encoded.dtype.str} {encoded.shape} {kind}".encode(), encoded)
+
+
+def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Make the files of the groups above a group, and of the group itself."""
+    folders = group.split("/")
+    above = ["/".join([*folders[:depth], METADATA]) for depth in range(len(folders))]
+    parts: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
+    for name, values in arrays.items():
+        encoded, kind = _encode(np.ascontiguousarray(values))
+        metadata, chunks = encode_array(encoded, _choose_chunks(encoded), {} if kind is None else {_KIND: kind})
+        parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
+        digests[name] = _digest_encoded(encoded, kind)
+    own = encode_group_metadata(describe_files(group, dict(sorted(parts.items())), digests))
+    files = {f"{group}/{name}": content for name, content in parts.items()}
+    return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
+
+
+def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    row_bytes = max(1, values.itemsize * int(np.prod(values.shape[1:])))
+    n_rows = max(1, min(len(values), MAX_CHUNK_BYTES // row_bytes))
+    return (n_rows, *(max(1, length) for length in values.shape[1:]))
+
+
+def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], str | None]:
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    kind = values.dtype.kind
+    if kind == "M":
+        return values.view(np.int64), values.dtype.name
+    if kind in "UO":
+        texts = ["" if value is None else str(value) for value in values.tolist()]
+        return _as_byte_rows(np.array([text.encode() for text in texts], dtype=np.bytes_)), "text"
+    if kind == "S":
+        return _as_byte_rows(values), "bytes"
+    if kind in "biuf":
+        return values, None
+    raise StoreError(f"arrays of dtype {values.dtype} cannot be stored; give numbers, text, bytes or dates")
+
+
+def _as_byte_rows(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    width = max(1, values.dtype.itemsize)
+    return np.ascontiguousarray(values.astype(f"S{width}")).view(np.uint8).reshape(len(values), width)
+
+
+def _decode(values: np.ndarray[Any, Any], kind: str | None) -> np.ndarray[Any, Any]:
+    if kind is None:
+        return values
+    if kind == "text" and values.size and values.max() < 128:  # 100,000 texts in 1 ms; one by one they take 110
+        return values.astype(np.uint32).view(f"U{values.shape[1]}").reshape(len(values))
+    if kind in ("text", "bytes"):
+        rows = np.ascontiguousarray(values).view(f"S{values.shape[1]}").reshape(len(values))
+        return np.char.decode(rows, "utf-8") if kind == "text" else rows
+    return values.view(kind)

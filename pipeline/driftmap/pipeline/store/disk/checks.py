@@ -1,0 +1,126 @@
+"""Whether the files of a group are those that were written: its metadata holds the size and digest of each.
+
+A chunk's own checksum finds a flipped bit when the chunk is read. This finds it in metadata too, without decoding
+anything, and tells whether an array that was made again holds the same values as the one that was lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from driftmap.pipeline.store.disk.location import Location
+
+METADATA = "zarr.json"
+_FILES, _VALUES, _CHECK = "driftmap_files", "driftmap_values", "driftmap_check"
+_GROUP = "driftmap_group"
+"""Path of the group below the store: one that was exchanged with another is whole in itself. Older groups have none."""
+
+
+class Flaw(NamedTuple):
+    """What is wrong with one array of a group."""
+
+    array: str
+    reason: str
+
+
+def digest_bytes(*parts: Any) -> str:
+    """Tell bytes apart."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:32]
+
+
+def describe_files(group: str, files: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, Any]:
+    """Make the attributes of a group that holds these files; `values` are the digests of its arrays' values."""
+    facts = {_FILES: {name: [len(content), digest_bytes(content)] for name, content in files.items()}, _VALUES: values}
+    return {**facts, _CHECK: _check(facts), _GROUP: group}
+
+
+def check_group(location: Location, group: str, arrays: Sequence[str]) -> list[Flaw] | None:
+    """Find what is wrong with some arrays of a group, at most one flaw for each.
+
+    Returns
+    -------
+    The flaws; None where the group was written before groups described their files.
+    """
+    facts, reason = _read_facts(location, group)
+    if facts is None:
+        return None if reason is None else [Flaw(array, reason) for array in arrays]
+    files: dict[str, list[Any]] = facts[_FILES]
+    flaws = []
+    for array in arrays:
+        names = [name for name in files if name.startswith(f"{array}/")]
+        reasons = (_check_file(location, f"{group}/{name}", *files[name]) for name in names)
+        found = next((reason for reason in reasons if reason), "" if names else "it was never written")
+        if found:
+            flaws.append(Flaw(array, found))
+    return flaws
+
+
+class ArrayDigests(NamedTuple):
+    """What an array was when it was written."""
+
+    metadata: str
+    values: str
+
+
+def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | str | None:
+    """Read the digests of a group's arrays.
+
+    Returns
+    -------
+    By array; the reason where they cannot be read; None where the group was written before groups held digests.
+    """
+    facts, reason = _read_facts(location, group)
+    if facts is None:
+        return reason
+    files, values = facts[_FILES], facts[_VALUES]
+    return {
+        array: ArrayDigests(files[f"{array}/{METADATA}"][1], digest)
+        for array, digest in values.items()
+        if f"{array}/{METADATA}" in files
+    }
+
+
+def read_values_digests(location: Location, group: str) -> dict[str, str]:
+    """Read the digests of the values of a group's arrays; empty where they are not known any more."""
+    facts, _ = _read_facts(location, group)
+    return {} if facts is None else dict(facts[_VALUES])
+
+
+def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Read what a group says of its files, or the reason why it says nothing."""
+    text = location.read(f"{group}/{METADATA}")
+    if text is None:
+        return None, f"{METADATA} of its group is missing"
+    try:
+        attributes = json.loads(text)["attributes"]
+        if not {_FILES, _VALUES, _CHECK} & attributes.keys():
+            return None, None
+        if attributes.get(_GROUP, group) != group:
+            return None, f"{METADATA} of its group is of another group: files were exchanged"
+        if attributes[_CHECK] == _check(attributes):
+            return attributes, None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return None, f"{METADATA} of its group is damaged"
+
+
+def _check_file(location: Location, name: str, size: int, digest: str) -> str:
+    content = location.read(name)
+    short = "/".join(name.split("/")[4:])
+    if content is None:
+        return f"its file {short} is missing"
+    if len(content) != size:
+        return f"its file {short} has {len(content):,} bytes of {size:,}"
+    return "" if digest_bytes(content) == digest else f"its file {short} is damaged"
+
+
+def _check(facts: Mapping[str, Any]) -> str:
+    return digest_bytes(json.dumps([facts[_FILES], facts[_VALUES]], sort_keys=True).encode())
