@@ -149,3 +149,14 @@ def test_starts_depend_on_the_seed_alone():
     moved = jitter(still, np.array([True, False, True, False]), 0)
     assert (moved[[0, 2]] != 0).all()
     assert (moved[[1, 3]] == 0).all()
+
+
+def test_landmarks_that_all_lie_equally_far_apart_have_a_start():
+    n = 400  # rows without a path between: all eigenvalues but one are equal
+    first = np.arange(0, n, 2)
+    indices = (np.arange(n) ^ 1).astype(np.int32)
+    graph = FuzzyGraph(np.arange(n + 1, dtype=np.int64), indices, np.ones(n, dtype=np.float32))
+    start = geodesic_start(graph, 2, 0)
+    assert start.shape == (n, 2)
+    assert np.isfinite(start).all()
+    assert len(np.unique(start[first], axis=0)) > 2

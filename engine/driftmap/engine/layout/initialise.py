@@ -124,6 +124,8 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     scores = np.zeros((n, n_components))
     wanted = min(n_components, len(marks))
     values, vectors = eigh(products, subset_by_index=[len(marks) - wanted, len(marks) - 1])
+    if vectors.shape[1] < wanted:  # of many equal eigenvalues LAPACK's search by number may find none
+        values, vectors = (part[..., -wanted:] for part in eigh(products))
     extents = np.sqrt(np.maximum(values, 0.0))
     # For a landmark this is its row of `vectors` times the root of the eigenvalue. The vector of an axis that is flat
     # but for rounding may be anything, also one along which all distances add up.
