@@ -134,7 +134,8 @@ def test_rank_correlation_by_hand():
 
 def test_the_curve_of_strengths_marks_both_defaults(tmp_path):
     def draw(values):
-        return [{"alignment_regularisation": v, "drift1": 0.1 * i, "trust": 0.9} for i, v in enumerate(values)]
+        figures = {"trust": 0.9, "neighbours": 0.5}
+        return [{"alignment_regularisation": v, "drift1": 0.1 * i, **figures} for i, v in enumerate(values)]
 
     curves = {"driftmap": draw([0.001, 0.25, "auto"]), peer.NAME: draw([0.01])}
     panel = Figure().subplots()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import driftmap.engine
 from driftmap.pipeline.cli import terminal
 from driftmap.pipeline.cli.terminal import RunProgress, describe_time_left
 from driftmap.pipeline.orchestration.stages import Progress
@@ -29,7 +30,7 @@ def test_time_left_follows_what_was_measured(rows_done, seconds, left):
 def clock(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: True)
+    monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: True, raising=False)
     return now
 
 
@@ -47,7 +48,7 @@ def test_a_line_every_ten_seconds(clock, capsys):
 
 
 def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkeypatch):
-    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: False)
+    monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
     with RunProgress() as progress:
         for n in range(3):
             progress(Progress("graphs", n, 3, n, 3, 0.1))
@@ -55,7 +56,7 @@ def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkey
 
 
 def test_quiet_is_quiet(clock, capsys, monkeypatch):
-    monkeypatch.setattr(terminal, "has_compiled_kernels", lambda: False)
+    monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
     with RunProgress(is_quiet=True) as progress:
         clock[0] += 60.0
         progress(Progress("graphs", 1, 3, 500, 1_000, 60.0))

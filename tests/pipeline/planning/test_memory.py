@@ -32,6 +32,7 @@ from driftmap.engine.graph.window_graph import build_window_graph_from_blocks
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import plan
 from driftmap.pipeline.executors.machine import release_memory
+from driftmap.pipeline.executors.process_settings import hold_settings
 from driftmap.pipeline.graphs.stage import make_tasks
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import as_source
@@ -51,6 +52,9 @@ small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
 max_bytes = {share} and int({share} * planned.estimate.task_bytes)
 size = size_task(source, {n_rows}, planned.config.graph_settings(), max_bytes)
 one, other = make_tasks(store, planned.config, [small, planned.windows[0]], max_bytes)
+release_memory()  # what planning read, with another allocator
+held = hold_settings(1)  # as around the tasks of a worker
+held.__enter__()
 build_graph_task(*one.arguments)
 release_memory()
 at_rest = read_status("VmRSS")

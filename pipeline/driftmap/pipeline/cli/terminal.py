@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from driftmap.engine import has_compiled_kernels
 from driftmap.pipeline.cli.lines import as_shown, say, say_on_stderr
 from driftmap.pipeline.errors import hide_credentials, hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
@@ -109,6 +108,8 @@ class RunProgress:
             say_on_stderr(f"{state.stage}: {facts}")
 
     def _say_compiling(self) -> None:
+        from driftmap.engine import has_compiled_kernels  # late: numba
+
         if not has_compiled_kernels():
             line = "First run on this machine: kernels are compiled, once, which takes about half a minute of a core."
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

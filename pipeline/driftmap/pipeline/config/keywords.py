@@ -24,7 +24,6 @@ class SettingKeywords(TypedDict, total=False):
     timezone: str | None
     order: str | Sequence[Any] | None
     allow_unrelated: bool | None
-    relations: object
     on_empty: Literal["skip", "refuse"] | None
     n_neighbors: int | None
     metric: str | None

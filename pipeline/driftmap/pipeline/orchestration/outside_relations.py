@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import ConfigError, PlanError
-from driftmap.pipeline.layout.sequential import relate_windows
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_rows, read_relation_table
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.store.relation_book import relate_given
@@ -95,6 +94,8 @@ class _Ids:
 
 def _check(book: RelationBook, planned: Plan, ids: _Ids) -> int:
     """Refuse what contradicts the ids, window by window; count the pairs that relate rows within reach."""
+    from driftmap.pipeline.layout.sequential import relate_windows  # late: kernels, which no fork server may load
+
     reach, n_used = planned.config.layout.alignment_window_size, 0
     for newer in range(1, len(planned.windows)):
         near = range(max(0, newer - reach), newer + 1)

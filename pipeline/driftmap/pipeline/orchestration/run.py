@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 class RunKeywords(SettingKeywords, WorkplaceKeywords, total=False):
     """Options of `run` and `plan` by name, besides the source, the scheduler and the memory limit."""
 
+    relations: object
+
 
 def plan(
     source: object,
