@@ -29,7 +29,7 @@ def slices():
 
 @pytest.fixture(scope="module")
 def fitted(slices):
-    return AlignedUMAP(random_state=0, n_epochs=100).fit(slices[0], relations=slices[2])
+    return AlignedUMAP(random_state=0).fit(slices[0], relations=slices[2])
 
 
 def small(n_windows=3, n=60, seed=0):
@@ -51,14 +51,14 @@ def test_the_tutorial_fit_keeps_neighbours_and_stays_in_place(slices, fitted):
     for step, pairs in zip(steps, arrays, strict=True):
         step[pairs[:, 0]] = pairs[:, 1]
     assert drift(fitted.embeddings_, steps) < 0.09  # umap-learn 0.5.12: .087 at trustworthiness .969
-    # Labels learned in one map hold in the next: the digits that both windows have. Over seeds .88 to .93 in 100 epochs
-    # and .91 to .94 in 200, umap-learn's .92 to .95: one window has 13 rows of a digit of which the next has 163.
+    # Labels learned in one map hold in the next: the digits that both windows have. Over seeds .91 to .94, umap-learn's
+    # .92 to .95: one window has 13 rows of a digit of which the next has 163.
     scores = []
     for t in range(9):
         both = np.isin(targets[t + 1], targets[t])
         model = KNeighborsClassifier(10).fit(fitted.embeddings_[t], targets[t])
         scores.append(model.score(fitted.embeddings_[t + 1][both], targets[t + 1][both]))
-    assert np.mean(scores) > 0.86
+    assert np.mean(scores) > 0.9
 
 
 def test_the_tutorial_update_runs_as_it_is_written_and_warns_of_its_inverted_relations(slices):

@@ -21,7 +21,7 @@ LEAST = np.float32(0.01)
 RISE = np.float32(0.05)
 """What full overlap adds to it."""
 POWER = 3
-"""How soon the pull gives way where neighbourhoods change.
+"""How soon the pull weakens where neighbourhoods change.
 
 Of seven rules on seven sets this one keeps the most of those with at most .6 of umap-learn's drift: trust at least .002
 and neighbours .008 above umap-learn's on every set, drift .56. With RISE .1 drift is .51, but trust only .0007 above.
