@@ -1,22 +1,20 @@
-"""The store of a run: made, opened, read by window, and moved on commit by commit."""
+"""The store of a run: made, opened, its arrays read by window, and moved on commit by commit."""
 
 from __future__ import annotations
 
-import difflib
 import html
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from driftmap.pipeline.errors import StoreError, StoreWarning
+from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts
 from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.log import checkpoints, commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
-from driftmap.pipeline.store.log.lock import read_log_end
-from driftmap.pipeline.store.log.state import CONFIG, make_first_commit, read_first_commit, refuse_older
+from driftmap.pipeline.store.log.state import CONFIG, make_first_commit
+from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import RelationBook, read_book
 
 if TYPE_CHECKING:
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
-    from driftmap.pipeline.store.log.commits import Commit
-    from driftmap.pipeline.store.log.growth import Growth
     from driftmap.pipeline.store.log.layouts import LayoutCommit
-    from driftmap.pipeline.store.log.lock import StoreLock
     from driftmap.pipeline.store.log.windows import WindowState
 
 
@@ -45,7 +40,7 @@ class Viewer(Protocol):
         """Write the page of a store, and open it in the browser where there is one."""
 
 
-class Store:
+class Store(LogView):
     """A run's store: its windows, graphs and maps, as far as the log says that they are there.
 
     Open one with `open_store(path)`. A window is named by its label, or by its number in the run.
@@ -65,31 +60,7 @@ class Store:
     viewer: ClassVar[Viewer | None] = None
     """Given by `driftmap.pipeline` to every store: the store itself knows no page."""
 
-    def __init__(
-        self,
-        location: Location,
-        *,
-        read_only: bool = True,
-        generation: int | None = None,
-        is_migrating: bool = False,
-    ) -> None:
-        self.location = location
-        self.read_only = read_only
-        self.lock: StoreLock | None = None
-        """Set by who holds the store (`hold_lock`): commits are then refused once another took it over."""
-        self._generation = generation
-        self._is_back = False
-        self._books: tuple[tuple[str, ...], tuple[RelationBook, ...]] | None = None
-        self._log = CommitLog(location)
-        n_commits = read_log_end(location)  # before the log is read: it only grows
-        saved = checkpoints.load_state(location, self._log)
-        self._checkpoint_due = checkpoints.next_checkpoint(saved.n_commits if saved else 0)
-        new = self._read_log(n_commits)
-        self._state = saved or read_first_commit(new.pop(0), str(location))
-        self._state.apply(new)
-        if not (read_only or is_migrating):
-            refuse_older(self._state.version, str(location))
-        self._go_back()
+    _books: tuple[tuple[str, ...], tuple[RelationBook, ...]] | None = None
 
     @classmethod
     def open(cls, path: str | Path | Location, *, read_only: bool = True, generation: int | None = None) -> Store:
@@ -140,13 +111,6 @@ class Store:
                 log.append("create", payload)
         return cls(location, read_only=False)
 
-    def __repr__(self) -> str:
-        counts = dict.fromkeys(("final", "provisional", "graph", "planned"), 0)
-        for window in self.state():
-            counts[window.status] += 1
-        shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        return f"<Store {self.path}: {self.n_windows} windows ({shown})>"
-
     def _repr_html_(self) -> str:
         return html.escape(repr(self)) if self.viewer is None else self.viewer.describe(self)
 
@@ -168,84 +132,6 @@ class Store:
             raise StoreError("no viewer is at hand for the page; open the store with `driftmap.open_store`")
         return self.viewer.open_report(self, path, title)
 
-    @property
-    def path(self) -> Path | str:
-        """Where the store lies: a path, or the text of a URL."""
-        return self.location.path
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Settings of the run, as the log has them."""
-        return self._state.config
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """Fingerprint of the source when the store was made."""
-        return self._state.fingerprint
-
-    @property
-    def driftmap_version(self) -> str:
-        """Version of driftmap that made the store."""
-        return self._state.driftmap_version
-
-    @property
-    def version(self) -> int:
-        """Version of the store's format."""
-        return self._state.version
-
-    @property
-    def labels(self) -> list[str]:
-        """Labels of all windows, in the order of the run."""
-        return [window.label for window in self._state.windows]
-
-    @property
-    def n_windows(self) -> int:
-        """Number of windows of the run."""
-        return len(self._state.windows)
-
-    @property
-    def is_chained(self) -> bool:
-        """Whether the log's commits are bound to each other by digests; driftmap 0.1 made stores that are not."""
-        return self._log.link.is_chained
-
-    @property
-    def n_blocks_done(self) -> int:
-        """Number of blocks that are laid out."""
-        return self._state.n_blocks_done
-
-    @property
-    def n_commits(self) -> int:
-        """Number of commits of the log that were read."""
-        return self._state.n_commits
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every window has a map."""
-        return all(window.layout_attempt is not None for window in self._state.windows)
-
-    @property
-    def generation(self) -> int:
-        """Number of the generation whose windows are shown; `ingest --reopen` begins new ones."""
-        return self._state.growth.generation if self._generation is None else self._generation
-
-    @property
-    def growth(self) -> Growth:
-        """What the log says of ingestion: parts of the source, rows kept out, generations."""
-        return self._state.growth
-
-    def state(self) -> list[WindowState]:
-        """Tell what the log says of every window, in order."""
-        return list(self._state.windows)
-
-    def refresh(self) -> bool:
-        """Read what was committed since; returns whether there was anything."""
-        if self._is_back:  # what is committed later is about other windows
-            return False
-        new = self._log.read_new()
-        self._state.apply(new)
-        self._go_back()
-        return bool(new)
-
     def window_ids(self, window: str | int) -> np.ndarray[Any, Any]:
         """Entity ids of a window's rows, (n,); row numbers of the source where it has no ids.
 
@@ -263,12 +149,6 @@ class Store:
         if self._books is None or self._books[0] != digests:
             self._books = digests, tuple(read_book(self.location, digest) for digest in digests)
         return self._books[1]
-
-    @property
-    def id_type(self) -> str | None:
-        """Type of ids that are kept in another form; None for whole numbers and text."""
-        id_type: str | None = (self.config.get("source") or {}).get("id_type")
-        return id_type
 
     def window_labels(self, window: str | int) -> dict[str, np.ndarray[Any, Any]]:
         """Label columns of a window, each (n,)."""
@@ -399,42 +279,6 @@ class Store:
     def _refuse_read_only(self) -> None:
         if self.read_only:
             raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
-
-    def _read_log(self, n_commits: int) -> list[Commit]:
-        """Read the log to its end, refuse one with a gap, and warn of one that lacks its newest commits."""
-        new = self._log.read_new()
-        self._log.refuse_gap()
-        if flaw := self._log.describe_missing_end(n_commits):
-            warnings.warn(
-                f"{flaw}; everything before it stands. Restore it from a copy if there is one, before anything is "
-                "written: the next run or ingest goes on without it",
-                StoreWarning,
-                stacklevel=4,
-            )
-        return new
-
-    def _go_back(self) -> None:
-        """Show the windows of the generation that was asked for."""
-        growth, wanted = self._state.growth, self._generation
-        if wanted is None or wanted == growth.generation:
-            return
-        if wanted not in growth.older:
-            known = ", ".join(map(str, [*growth.older, growth.generation]))
-            raise StoreError(f"{self.path} has no generation {wanted} that can be read; there are: {known}")
-        self._is_back = True
-        self._state.windows = growth.older[wanted]
-        self._state.index_by_label = {window.label: window.index for window in self._state.windows}
-
-    def _find(self, window: str | int) -> WindowState:
-        if not isinstance(window, str):
-            if not 0 <= window < self.n_windows:
-                raise StoreError(f"window {window} is out of range: the store has windows 0 to {self.n_windows - 1}")
-            return self._state.windows[int(window)]
-        index = self._state.index_by_label.get(window)
-        if index is None:
-            close = difflib.get_close_matches(str(window), self.labels, n=3) or self.labels[:3]
-            raise StoreError(f"no window {window!r} in {self.path}; there are {self.n_windows}, such as {close}")
-        return self._state.windows[index]
 
     def _attempt(self, state: WindowState, name: str) -> Attempt:
         return attempts.Attempt(self.location, state.index, name, state.label, state.n_rows)
