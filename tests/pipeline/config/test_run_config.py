@@ -11,17 +11,10 @@ import pytest
 
 from driftmap.engine.settings import GraphSettings, LayoutSettings
 from driftmap.pipeline.config.keywords import SettingKeywords
-from driftmap.pipeline.config.run_config import (
-    OPTION_NAMES,
-    GraphConfig,
-    LayoutConfig,
-    RunConfig,
-    SourceSpec,
-    WindowRule,
-    differences,
-    validate,
-)
+from driftmap.pipeline.config.models import validate
+from driftmap.pipeline.config.run_config import OPTION_NAMES, GraphConfig, LayoutConfig, RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, RUN_SETTINGS
+from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.config.time_spans import (
     Duration,
     count_steps,
@@ -29,6 +22,7 @@ from driftmap.pipeline.config.time_spans import (
     parse_duration,
     shift_times,
 )
+from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 
 SPEC = SourceSpec(path="/data/posts.parquet", format="parquet", time="date", id="user", label=("topic",))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from driftmap.engine.settings import GraphSettings
-from driftmap.pipeline.config.run_config import RunConfig, SourceSpec
+from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.config.toml_file import load_toml
 from driftmap.pipeline.errors import ConfigError
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from driftmap.pipeline.config.run_config import WindowRule
+from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import WindowArrays, as_source

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from driftmap.engine.settings import (
     BLAS_METRICS,
@@ -18,153 +17,33 @@ from driftmap.engine.settings import (
     LayoutSettings,
     check_together,
 )
+from driftmap.pipeline.config.models import FrozenModel, is_stored, show_value, validate
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, OWN_SETTINGS, RUN_SETTINGS
-from driftmap.pipeline.config.time_spans import parse_duration
-from driftmap.pipeline.config.time_zones import UTC_NAMES, read_zone
-from driftmap.pipeline.config.vector_pin import VectorPin  # noqa: TC001 - pydantic reads it
-from driftmap.pipeline.config.window_order import read_order
+from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS, SourceSpec
+from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 
-Column = Annotated[str, Field(min_length=1)]
 _T = TypeVar("_T")
 PerWindow: TypeAlias = _T | tuple[_T, ...]
 """One value for all windows, or one for each."""
-
-Count1 = Annotated[int, Field(ge=1)]
 
 METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
 """Metrics of a run: those that no worker compiles anything for."""
 
 _DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in RUN_SETTINGS.items()}
-_STORED = "is_stored"
 
 
-def _is_stored(info: ValidationInfo) -> bool:
-    return bool(info.context and info.context.get(_STORED))
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SourceSpec(_Settings):
-    """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
-
-    path: str
-    """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
-    format: Literal["parquet", "zarr", "arrays"]
-    time: Column | None = None
-    id: Column | None = None
-    label: tuple[Column, ...] = ()
-    vectors: Column | tuple[Column, ...] | None = None
-    """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
-    exclude: tuple[Column, ...] = ()
-    """Columns that are no part of the vectors: names, globs, ranges."""
-    by: Column | None = None
-    """The column that windows are made by."""
-    files: tuple[str, ...] = ()
-    """Of a folder of Parquet files: only these, named from the folder; empty: all."""
-    id_type: str | None = None
-    """Type of ids that are kept in another form (`name_id_type`); None for whole numbers and text, and before 0.2."""
-    pin: VectorPin | None = None
-    """What the vectors are made of; None in stores of before 0.2, whose vectors are all integer and float columns."""
-
-    @field_validator("label", "exclude", mode="before")
-    @classmethod
-    def _accept_one_label(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("vectors", mode="before")
-    @classmethod
-    def _unpack_one_name(cls, value: object) -> object:
-        return (value[0] if len(value) == 1 else value or None) if isinstance(value, list | tuple) else value
-
-    @field_validator("path")
-    @classmethod
-    def _refuse_relative(cls, value: str) -> str:
-        if value and not value.startswith("s3://") and not Path(value).is_absolute():
-            raise ValueError("an absolute path was expected, since workers may run in other folders")
-        return value
-
-    @property
-    def named_columns(self) -> tuple[str, ...]:
-        """Columns that were given a role, other than the vectors."""
-        named = (self.time, self.id, self.by, *self.label)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
-
-
-class WindowRule(_Settings):
-    """How the rows are cut into windows: one of `by`, `window` (with `stride`) and `rows` (with `row_stride`)."""
-
-    by: Column | None = None
-    window: str | None = None
-    stride: str | None = None
-    rows: Annotated[int, Field(ge=2)] | None = None
-    row_stride: Count1 | None = None
-    timezone: str | None = None
-    """Whose clock says when days and months begin; None: that of the time column, UTC where it has no zone."""
-    order: str | tuple[str, ...] | None = None
-    """Of windows by a column: its values in order; None: that of its categories, or natural order."""
-    allow_unrelated: bool = False
-    on_empty: Literal["skip", "refuse"] = "skip"
-    """What becomes of windows of fewer than two rows, in a run and in every later ingest."""
-
-    @field_validator("window", "stride")
-    @classmethod
-    def _read_duration(cls, value: str | None) -> str | None:
-        return None if value is None else str(parse_duration(value))
-
-    @field_validator("timezone")
-    @classmethod
-    def _refuse_unknown_zone(cls, value: str | None) -> str | None:
-        if value not in UTC_NAMES:
-            read_zone(value or "")
-        return value
-
-    @field_validator("order", mode="before")
-    @classmethod
-    def _read_order(cls, value: object) -> object:
-        return read_order(value)
-
-    @model_validator(mode="after")
-    def _refuse_mixed(self) -> Self:
-        given = [name for name in ("by", "window", "rows") if getattr(self, name) is not None]
-        if not given:
-            raise ValueError(
-                "nothing says how to make windows; give window (such as 30D, with time), rows (such as 400), "
-                "or by (a column: one window for each of its values)"
-            )
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are both given; windows are made by one of them")
-        for stride, length in (("stride", "window"), ("row_stride", "rows")):
-            if getattr(self, stride) is not None and length not in given:
-                raise ValueError(f"{stride} is {getattr(self, stride)!r}, but {length} is not given; it goes with it")
-        for name, what in (("order", "by"), ("timezone", "window")):
-            if getattr(self, name) is not None and what not in given and not (name == "timezone" and self.by):
-                raise ValueError(f"{name} is {getattr(self, name)!r}, but {what} is not given; it goes with it")
-        if self.window and parse_duration(self.window).is_calendar and not parse_duration(self._stride).is_calendar:
-            raise ValueError(
-                f"window is {self.window!r} and stride {self.stride!r}; a window of months or years starts with a "
-                "month or year, so give a stride in M or Y too, or a window in D or W"
-            )
-        return self
-
-    @property
-    def _stride(self) -> str:
-        return self.stride or self.window or ""
-
-
-class _TableSettings(_Settings):
+class _TableSettings(FrozenModel):
     """Settings whose values are checked by the one table; those of a store were accepted when it was made."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _check_each(cls, value: Any, info: ValidationInfo) -> Any:
-        return value if _is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
+        return value if is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
 
     @model_validator(mode="after")
     def _check_together(self, info: ValidationInfo) -> Self:
-        if not _is_stored(info):
+        if not is_stored(info):
             check_together(dict(self))
         return self
 
@@ -207,7 +86,7 @@ class LayoutConfig(_TableSettings):
 RUN_OPTIONS = tuple(name for name in OWN_SETTINGS if name != "layout")
 
 
-class RunConfig(_Settings):
+class RunConfig(FrozenModel):
     """Everything that decides what a run computes; the store keeps it as JSON."""
 
     source: SourceSpec
@@ -225,7 +104,7 @@ class RunConfig(_Settings):
     @field_validator(*RUN_OPTIONS, mode="before")
     @classmethod
     def _check_each(cls, value: Any, info: ValidationInfo) -> Any:
-        return value if _is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
+        return value if is_stored(info) else RUN_SETTINGS[info.field_name or ""].check_all(value)
 
     @model_validator(mode="after")
     def _refuse_windows_that_miss_a_column(self) -> Self:
@@ -315,9 +194,6 @@ class RunConfig(_Settings):
         return LayoutSettings(**{name: value for name, value in self.layout if name != "layout"})
 
 
-COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "by")
-"""Options that say what the source's columns mean."""
-
 OPTION_NAMES = tuple(
     dict.fromkeys(
         [*COLUMN_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
@@ -343,58 +219,10 @@ def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
     if stored.source.format == now.source.format == "arrays":
         del ours["source"]  # arrays from Python have no place of their own; their fingerprint tells them apart
     return {
-        name: f"{name}: store has {_show(ours[name])}, now {_show(theirs[name])}"
+        name: f"{name}: store has {show_value(ours[name])}, now {show_value(theirs[name])}"
         for name in ours
         if ours[name] != theirs[name]
     }
-
-
-_M = TypeVar("_M", bound=BaseModel)
-
-
-def validate(model: type[_M], given: object, *, is_stored: bool = False) -> _M:
-    """Make a model of what was given; what a store holds is not held against today's bounds.
-
-    Raises
-    ------
-    ConfigError
-        Naming every option that cannot be used, what came and what was expected.
-    """
-    try:
-        return model.model_validate(given, context={_STORED: is_stored})
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error))) from error
-
-
-def _explain(error: ValidationError) -> list[str]:
-    # Of a union's several complaints about one option, the one that looked deepest is about what was meant.
-    deepest: dict[str, Any] = {}
-    for detail in error.errors(include_url=False):
-        name = _name_option(detail["loc"])
-        if name not in deepest or len(detail["loc"]) > len(deepest[name]["loc"]):
-            deepest[name] = detail
-    return [_explain_one(name, detail) for name, detail in deepest.items()]
-
-
-def _name_option(location: tuple[int | str, ...]) -> str:
-    parts = [part for part in location if isinstance(part, str)]
-    known = [part for part in parts if part in OPTION_NAMES or part in SourceSpec.model_fields]
-    # The last: "layout" is an option, and the section of several.
-    return known[-1] if known else ".".join(parts)
-
-
-def _explain_one(name: str, detail: Any) -> str:
-    message = str(detail["msg"])
-    if detail["type"] == "value_error":
-        message = message.removeprefix("Value error, ")
-        says_which = name in ("", "windows", "graph", "layout") or message.startswith(name)
-        return message if says_which else f"{name}: {message}"
-    if detail["type"] == "missing":
-        return f"{name} is missing"
-    if detail["type"] == "extra_forbidden":
-        return f"unknown option {name}"
-    expected = message.replace("Input should be", "it should be", 1)
-    return f"{name} is {_show(detail['input'])}; {expected}"
 
 
 def _refuse_unknown(given: dict[str, Any]) -> None:
@@ -412,8 +240,3 @@ def _as_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_as_plain(part) for part in value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."

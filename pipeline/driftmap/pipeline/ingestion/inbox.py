@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.config.run_config import COLUMN_OPTIONS
+from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources import as_source
@@ -15,7 +15,7 @@ from driftmap.pipeline.sources.readers.array_files import MANIFEST
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.store import Store
 
 _N_DIGITS = 8

@@ -11,7 +11,7 @@ from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources.pieces import read_pieces
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.ingestion.source_parts import PartRef, Selection
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store.disk.location import Location
 

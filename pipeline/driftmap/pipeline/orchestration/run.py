@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from driftmap.pipeline.config.keywords import SettingKeywords
-from driftmap.pipeline.config.run_config import COLUMN_OPTIONS, RunConfig, differences
+from driftmap.pipeline.config.run_config import RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
+from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call

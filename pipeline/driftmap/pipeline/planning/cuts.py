@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.run_config import WindowRule
+    from driftmap.pipeline.config.window_rule import WindowRule
 
     Keys = np.ndarray[Any, Any]
     Times = np.ndarray[tuple[int], np.dtype[Any]]

@@ -12,7 +12,7 @@ from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.run_config import WindowRule
+    from driftmap.pipeline.config.window_rule import WindowRule
     from driftmap.pipeline.planning.cuts import Cuts
 
     Keys = np.ndarray[Any, Any]

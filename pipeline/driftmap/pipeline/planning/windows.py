@@ -18,7 +18,7 @@ from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.run_config import WindowRule
+    from driftmap.pipeline.config.window_rule import WindowRule
     from driftmap.pipeline.sources.protocol import Source
 
     Keys = np.ndarray[Any, Any]

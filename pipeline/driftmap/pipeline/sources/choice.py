@@ -17,7 +17,7 @@ from driftmap.pipeline.sources.row_ranges import name_some
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
 _INDEX_NAME = re.compile(r"__index_level_\d+__|Unnamed: \d+|")
 """Names that pandas gives to an index without one, in Parquet and by CSV."""

@@ -28,7 +28,7 @@ from driftmap.pipeline.store.id_types import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
     Column = np.ndarray[Any, Any]
 

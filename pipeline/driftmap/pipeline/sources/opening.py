@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
-from driftmap.pipeline.config.run_config import SourceSpec, validate
+from driftmap.pipeline.config.models import validate
+from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
 
 class Piece(NamedTuple):

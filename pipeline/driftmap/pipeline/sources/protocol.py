@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
 
 class WindowRows(NamedTuple):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from driftmap.engine import Coupling, read_relation
-from driftmap.pipeline.config.run_config import SourceSpec
+from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns import read_key
 from driftmap.pipeline.sources.locations import SourcePlace

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
     Column = np.ndarray[Any, Any]
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.config.vector_pin import VectorPin
     from driftmap.pipeline.sources.stamps import FileStamp
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.engine.types import Float32Array, Int64Array
-    from driftmap.pipeline.config.run_config import SourceSpec
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.readers.zarr_arrays import ArrayLike
     from driftmap.pipeline.sources.stamps import FileStamp
 

@@ -1,0 +1,61 @@
+"""Where the data are, and which of their columns mean what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from driftmap.pipeline.config.models import Column, FrozenModel
+from driftmap.pipeline.config.vector_pin import VectorPin  # noqa: TC001 - pydantic reads it
+
+
+class SourceSpec(FrozenModel):
+    """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
+
+    path: str
+    """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
+    format: Literal["parquet", "zarr", "arrays"]
+    time: Column | None = None
+    id: Column | None = None
+    label: tuple[Column, ...] = ()
+    vectors: Column | tuple[Column, ...] | None = None
+    """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
+    exclude: tuple[Column, ...] = ()
+    """Columns that are no part of the vectors: names, globs, ranges."""
+    by: Column | None = None
+    """The column that windows are made by."""
+    files: tuple[str, ...] = ()
+    """Of a folder of Parquet files: only these, named from the folder; empty: all."""
+    id_type: str | None = None
+    """Type of ids that are kept in another form (`name_id_type`); None for whole numbers and text, and before 0.2."""
+    pin: VectorPin | None = None
+    """What the vectors are made of; None in stores of before 0.2, whose vectors are all integer and float columns."""
+
+    @field_validator("label", "exclude", mode="before")
+    @classmethod
+    def _accept_one_label(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("vectors", mode="before")
+    @classmethod
+    def _unpack_one_name(cls, value: object) -> object:
+        return (value[0] if len(value) == 1 else value or None) if isinstance(value, list | tuple) else value
+
+    @field_validator("path")
+    @classmethod
+    def _refuse_relative(cls, value: str) -> str:
+        if value and not value.startswith("s3://") and not Path(value).is_absolute():
+            raise ValueError("an absolute path was expected, since workers may run in other folders")
+        return value
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns that were given a role, other than the vectors."""
+        named = (self.time, self.id, self.by, *self.label)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+
+COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "by")
+"""Options that say what the source's columns mean."""
