@@ -19,8 +19,8 @@ from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.opening import list_columns
 from driftmap.pipeline.sources.pieces import read_pieces
-from driftmap.pipeline.sources.readers.parquet import list_columns
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.id_types import as_id_column, as_value_column
@@ -216,10 +216,7 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
 
 def _list_columns(rows: object) -> list[str] | None:
     if isinstance(rows, str | Path):
-        try:
-            return list_columns(SourcePlace(rows))
-        except SourceError:  # another kind of source, or none: opening it says which
-            return None
+        return list_columns(SourcePlace(rows))
     if isinstance(rows, dict):
         return [str(name) for name in rows]
     return [str(name) for name in getattr(rows, "column_names", getattr(rows, "columns", []))]

@@ -16,7 +16,7 @@ from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.pieces import Piece, join_ids
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
-from driftmap.pipeline.sources.readers.parquet import list_files
+from driftmap.pipeline.sources.readers.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import SourcePart
@@ -179,7 +179,7 @@ class Feed:
 
     def _list_files(self) -> list[PartRef]:
         place = SourcePlace(self.spec.path)
-        base, stamps = list_files(place)
+        base, stamps = list_files(place, kind=self.spec.format)
         parts = []
         for stamp in stamps:
             spec = self.spec.model_copy(update={"files": (stamp.path,) if base is place else ()})

@@ -19,7 +19,7 @@ from driftmap.pipeline.sources.readers.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.arrays import WindowArrays
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.sources.readers.parquet import ParquetSource
+    from driftmap.pipeline.sources.readers.table_source import TableSource
     from driftmap.pipeline.sources.stamps import FileStamp
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -76,9 +76,9 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.format == "parquet":
-        from driftmap.pipeline.sources.readers.parquet import list_files  # late: Arrow's data sets are slow to import
+        from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow's data sets are slow to import
 
-        return _open_parquet(spec, tuple(list_files(SourcePlace(spec.path), spec.files)[1]))
+        return _open_table(spec, tuple(list_files(SourcePlace(spec.path), spec.files, spec.format)[1]))
     if spec.format == "zarr":
         from driftmap.pipeline.sources.readers.zarr_group import ZarrSource  # late: zarr is slow to import
 
@@ -87,11 +87,11 @@ def open_source(spec: SourceSpec) -> Source:
 
 
 @lru_cache(maxsize=2)
-def _open_parquet(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> ParquetSource:  # noqa: ARG001 - opens changed files again
-    # A worker builds many windows of one source: the footers of its files are read once.
-    from driftmap.pipeline.sources.readers.parquet import ParquetSource
+def _open_table(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> TableSource:  # noqa: ARG001 - opens changed files again
+    # A worker builds many windows of one source: what its files tell of themselves is read once.
+    from driftmap.pipeline.sources.readers.table_source import TableSource
 
-    return ParquetSource(spec)
+    return TableSource(spec)
 
 
 def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) -> Source:
@@ -107,9 +107,19 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
         )
 
         return ZarrSource(resolve_names(_make_spec(str(place), "zarr", named)), must_pin=must_pin)
-    from driftmap.pipeline.sources.readers.parquet import ParquetSource  # late: Arrow's data sets are slow to import
+    from driftmap.pipeline.sources.readers.table_source import TableSource  # late: Arrow's data sets are slow to import
 
-    return ParquetSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
+    return TableSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
+
+
+def list_columns(place: SourcePlace) -> list[str] | None:
+    """List the columns of files of rows, without opening all of them; None where that is not known so."""
+    from driftmap.pipeline.sources.readers import table_source  # late: Arrow's data sets are slow to import
+
+    try:
+        return table_source.list_columns(_make_spec(str(place), "parquet", {}))
+    except SourceError:  # another kind of source, or none: opening it says which
+        return None
 
 
 def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool) -> Source:

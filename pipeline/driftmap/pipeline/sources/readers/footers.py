@@ -19,7 +19,7 @@ PAGE_BYTES = 2 * 2**20
 """A column's dictionary and the page that is being decoded, 1 MiB each as files are usually written."""
 
 
-class ColumnSizes(NamedTuple):
+class GroupSizes(NamedTuple):
     """Sizes of some columns of a file, in its row group where they are largest."""
 
     n_leaves: int
@@ -37,10 +37,10 @@ class ColumnSizes(NamedTuple):
         return cls(*map(max, zip(*several, strict=True)))
 
 
-def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> ColumnSizes:
+def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> GroupSizes:
     """Measure columns by a file's footer; those it does not have count for nothing."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    return ColumnSizes.largest([ColumnSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
+    return GroupSizes.largest([GroupSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
 
 
 def measure_length(metadata: pq.FileMetaData, name: str) -> int | None:
@@ -69,28 +69,26 @@ def count_nulls(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, in
     return counts
 
 
-def find_spreads(several: Iterable[pq.FileMetaData], names: Sequence[str]) -> dict[str, float]:
-    """Find how far apart the least and the largest value of each column are, where all footers tell."""
-    low: dict[str, float] = {}
-    high: dict[str, float] = {}
+def find_ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Find the least and the largest value of each column, where the footer tells of all row groups."""
+    ranges: dict[str, tuple[float, float]] = {}
     unknown: set[str] = set()
-    for metadata in several:
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            for leaf in _find_leaves(group, names):
-                name, statistics = group.column(leaf).path_in_schema, group.column(leaf).statistics
-                if statistics is None or not statistics.has_min_max:
-                    unknown.add(name)
-                    continue
-                low[name] = min(low.get(name, math.inf), float(statistics.min))
-                high[name] = max(high.get(name, -math.inf), float(statistics.max))
-    return {name: high[name] - low[name] for name in names if name in low and name not in unknown}
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for leaf in _find_leaves(group, names):
+            name, statistics = group.column(leaf).path_in_schema, group.column(leaf).statistics
+            if statistics is None or not statistics.has_min_max:
+                unknown.add(name)
+                continue
+            low, high = ranges.get(name, (math.inf, -math.inf))
+            ranges[name] = min(low, float(statistics.min)), max(high, float(statistics.max))
+    return {name: found for name, found in ranges.items() if name not in unknown}
 
 
-def _measure_group(group: pq.RowGroupMetaData, names: Sequence[str]) -> ColumnSizes:
+def _measure_group(group: pq.RowGroupMetaData, names: Sequence[str]) -> GroupSizes:
     found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
     row_bytes, row_values, page_bytes = (sum(chunk[i] for chunk in found) for i in range(3))
-    return ColumnSizes(len(found), math.ceil(row_bytes), math.ceil(row_values), math.ceil(page_bytes))
+    return GroupSizes(len(found), math.ceil(row_bytes), math.ceil(row_values), math.ceil(page_bytes))
 
 
 def _find_leaves(group: pq.RowGroupMetaData, names: Sequence[str]) -> list[int]:

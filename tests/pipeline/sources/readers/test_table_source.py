@@ -21,7 +21,8 @@ from tests.pipeline.small_sources import N_ROWS, ROLES, make_table, spread_vecto
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import Source, WindowArrays, as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.readers import parquet as parquet_module
+from driftmap.pipeline.sources.readers.listing import list_files
+from driftmap.pipeline.sources.readers.parquet_file import ParquetFile
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 
 row_sets = st.sets(st.integers(0, N_ROWS - 1), min_size=1).map(lambda rows: np.array(sorted(rows)))
@@ -116,13 +117,13 @@ def test_a_worker_opens_the_same_source_from_a_small_spec(sources, kind):
 def test_only_the_row_groups_and_columns_that_are_needed_are_read(sources, monkeypatch):
     folder = sources[1]["folder"]
     used = []
-    take = parquet_module.ParquetSource._take
+    read_blocks = ParquetFile.read_blocks
 
-    def spy(self, number, groups, columns, places, rows):
-        used.append((self._fragments[number].path[-11:], groups.tolist(), columns))
-        return take(self, number, groups, columns, places, rows)
+    def spy(self, blocks, columns):
+        used.append((self.name[-11:], blocks, columns))
+        return read_blocks(self, blocks, columns)
 
-    monkeypatch.setattr(parquet_module.ParquetSource, "_take", spy)
+    monkeypatch.setattr(ParquetFile, "read_blocks", spy)
     folder.read_rows(np.array([[13, 15], [25, 26], [59, 60]]))
     columns = ["user", "group", "score", "vector"]
     assert used == [("a/1.parquet", [1, 2], columns), ("b/0.parquet", [0, 4], columns)]
@@ -245,7 +246,7 @@ def test_no_rows_are_no_runs():
 def test_a_dataset_of_the_same_folder_has_the_same_order(sources):
     # What others read of the folder: rows are numbered by the files' paths.
     table, made = sources
-    base, stamps = parquet_module.list_files(SourcePlace(made["folder"].spec.path))
+    base, stamps = list_files(SourcePlace(made["folder"].spec.path))
     files = [base.name(stamp.path) for stamp in stamps]
     assert (
         ds.dataset(files, format="parquet").to_table(columns=["user"])["user"].to_pylist() == table["user"].to_pylist()
