@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import obstore
 import pytest
 from tests.pipeline.damage import cut_log, find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
@@ -16,7 +17,6 @@ from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
 from driftmap.pipeline.store.disk.arrays import read_array
-from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import CommitLog
 from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orphans
@@ -247,21 +247,20 @@ def test_a_damaged_commit_is_told_even_where_a_checkpoint_hides_it(copy, capsys,
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_stops_at_any_file_it_writes_is_made_good_by_the_next(whole, source, tmp_path, share, when):
     written = sum(path.is_file() for path in whole.path.rglob("*"))
-    create, n_calls = Location.create, 0
+    put, n_calls = obstore.put, 0
 
-    def create_or_stop(location, name, content):
+    def put_or_stop(files, name, content, **options):
         nonlocal n_calls
         n_calls += 1
         is_last = n_calls == int(share * written)
         if is_last and when == "before":
             raise KeyboardInterrupt
-        made = create(location, name, content)
+        put(files, name, content, **options)
         if is_last:
             raise KeyboardInterrupt
-        return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Location, "create", create_or_stop)
+        patch.setattr(obstore, "put", put_or_stop)
         with pytest.raises(KeyboardInterrupt):
             go_on(source, tmp_path / "s")
     store = go_on(source, tmp_path / "s")

@@ -114,3 +114,31 @@ def test_a_profile_is_read_where_aws_keeps_it(s3, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "absent")
     with pytest.raises(StoreError, match="AWS profile 'absent' cannot be used"):
         Location("s3://b/maps").read("0")
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "/etc/hostname", "a\0b"])
+def test_a_name_outside_of_the_folder_is_refused(tmp_path, name):
+    (tmp_path / "outside").write_bytes(b"secret")
+    (tmp_path / "in/a").mkdir(parents=True)
+    for look in (Location(tmp_path / "in").read, Location(tmp_path / "in").has):
+        with pytest.raises(StoreError, match="names a file outside of itself"):
+            look(name)
+
+
+def test_a_folder_is_no_file_and_a_link_to_itself_is_one_message(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    location = Location(tmp_path)
+    assert location.read("a") is None
+    assert not location.has("a")
+    with pytest.raises(StoreError, match="cannot be read"):
+        location.read("loop")
+
+
+def test_files_of_a_group_are_synced_once_each_with_their_folders(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("driftmap.pipeline.store.disk.location._sync_path", synced.append)
+    names = [f"w/{number}/c/{chunk}" for number in range(3) for chunk in range(4)]
+    assert Location(tmp_path).create_all(dict.fromkeys(names, b"x"), marks={"w/zarr.json": b"{}"})
+    folders = ["", "w", *(f"w/{number}{rest}" for number in range(3) for rest in ("", "/c"))]
+    assert sorted(synced) == sorted(tmp_path / name for name in (*names, "w/zarr.json", *folders))

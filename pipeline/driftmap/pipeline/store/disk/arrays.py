@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store.disk.checks import METADATA, describe_files, digest_bytes, read_digests
+from driftmap.pipeline.store.disk.checks import METADATA, VALUES, describe_files, digest_bytes, read_digests
 from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
 from driftmap.pipeline.store.disk.location import Location
 
@@ -24,6 +24,11 @@ MAX_CHUNK_BYTES = 64 * 2**20
 
 _KIND = "driftmap_kind"
 """Attribute that says what rows of bytes, or integers, stand for."""
+
+_ARRAY = "driftmap_array"
+"""Attribute that says the array's path below the store; beside it stands the digest of its values (`VALUES`)."""
+
+_ADVICE = "find all damage with `driftmap verify`, and run the command that made the store again"
 
 
 def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
@@ -49,12 +54,10 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     """
     location = Location(root)
     parents, files = _encode_group(group, arrays)
-    location.create_all({name: content for name, content in parents.items() if not location.has(name)})
-    own = files.pop(f"{group}/{METADATA}")
-    # Its own file, which tells of all others, comes last.
-    if not (location.create_all(files) and location.create(f"{group}/{METADATA}", own)):
+    marks = {name: content for name, content in parents.items() if not _is_whole(location.read(name))}
+    if not location.create_all(files, marks=marks):  # the group's own file, which tells of all others, is the last
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
-    return len(own) + sum(map(len, files.values()))
+    return sum(map(len, files.values()))
 
 
 def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -66,19 +69,25 @@ def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndar
         As for `write_arrays`.
     """
     parents, files = _encode_group(group, arrays)
-    own = f"{group}/{METADATA}"
-    for name in (*parents, *(name for name in files if name != own), own):
-        if not root.has(name):
-            root.create(name, (parents | files)[name])
+    marks = {name: content for name, content in parents.items() if not _is_whole(root.read(name))}
+    for name, content in (marks | files).items():
+        if root.read(name) != content:  # none, or one that a power failure has torn
+            root.replace(name, content)
+
+
+def _is_whole(mark: bytes | None) -> bool:
+    """Whether the metadata of a group without attributes of ours is there, and was not torn by a power failure."""
+    return mark is not None and mark.rstrip().endswith(b"}") and b"\0" not in mark
 
 
 def read_checked(
     root: Location | Path, group: str, array: str, where: str, n_rows: int | None = None
 ) -> np.ndarray[Any, Any]:
-    """Read one whole array of a group that `write_arrays` wrote, and compare it with the digests in the group.
+    """Read one whole array of a group that `write_arrays` wrote, and compare it with the digest that it was given.
 
-    The array's metadata are compared before memory is taken for its values. Groups of driftmap's first stores hold no
-    digests: there the checksums of the chunks are all there is.
+    An array's metadata holds the digest of its values and the array's own path, so that reading takes no file more.
+    Of older groups the metadata of the group holds the digests; those of driftmap's first stores hold none: there the
+    checksums of the chunks are all there is.
 
     Parameters
     ----------
@@ -94,25 +103,18 @@ def read_checked(
     StoreError
         When the array is missing, damaged, or is not the one that was written there.
     """
-    location = Location(root)
+    location, name = Location(root), f"{group}/{array}"
     what = f"{where}: array {array!r} of {group} in {location}"
-    advice = "find all damage with `driftmap verify`, and run the command that made the store again"
-    expected = read_digests(location, group)
-    if isinstance(expected, str):
-        raise StoreError(f"{what} cannot be checked: {expected}; {advice}")
+    form = _read_form(location, name, what)
+    expected = form.attributes.get(VALUES)
     if expected is None:
-        return read_array(location, f"{group}/{array}", where, n_rows)
-    found = expected.get(array)
-    if found is None:
-        raise StoreError(f"{what} was never written; {advice}")
-    metadata = location.read(f"{group}/{array}/{METADATA}")
-    if metadata is None or digest_bytes(metadata) != found.metadata:
-        state = "missing" if metadata is None else "damaged"
-        raise StoreError(f"{what}: its {METADATA} is {state}; {advice}")
-    values = read_array(location, f"{group}/{array}", where, n_rows)
-    if digest_values(values) != found.values:
-        raise StoreError(f"{what} holds other values than were written there; {advice}")
-    return values
+        expected = _find_older_digest(location, group, array, form, what)
+    elif form.attributes.get(_ARRAY) != name:
+        raise StoreError(f"{what} is of another place: files were exchanged; {_ADVICE}")
+    values, kind = _read_values(location, name, form, what, n_rows)
+    if expected is not None and _digest_encoded(values, kind) != expected:
+        raise StoreError(f"{what} holds other values than were written there; {_ADVICE}")
+    return _decode(values, kind)
 
 
 def read_array(root: Location | Path, name: str, where: str, n_rows: int | None = None) -> np.ndarray[Any, Any]:
@@ -134,11 +136,40 @@ def read_array(root: Location | Path, name: str, where: str, n_rows: int | None 
     """
     location = Location(root)
     what = f"{where}: array {name!r} in {location}"
+    form = _read_form(location, name, what)
+    return _decode(*_read_values(location, name, form, what, n_rows))
+
+
+def _read_form(location: Location, name: str, what: str) -> Form:
     metadata = location.read(f"{name}/{METADATA}")
     if metadata is None:
-        raise StoreError(f"{what} is missing; the store was damaged after it was written")
+        raise StoreError(f"{what} is missing; the store was damaged after it was written; {_ADVICE}")
     try:
-        form = Form.of(metadata)
+        return Form.of(metadata)
+    except DamagedArrayError as error:
+        raise StoreError(f"{what}: its {METADATA} is damaged ({error}); {_ADVICE}") from error
+
+
+def _find_older_digest(location: Location, group: str, array: str, form: Form, what: str) -> str | None:
+    """Find the digest of an array whose own metadata has none in that of its group; None where it has none either."""
+    known = read_digests(location, group)
+    if isinstance(known, str):
+        raise StoreError(f"{what} cannot be checked: {known}; {_ADVICE}")
+    if known is None:
+        return None
+    found = known.get(array)
+    if found is None:
+        raise StoreError(f"{what} was never written; {_ADVICE}")
+    if digest_bytes(form.metadata) != found.metadata:
+        raise StoreError(f"{what}: its {METADATA} is damaged; {_ADVICE}")
+    return found.values
+
+
+def _read_values(
+    location: Location, name: str, form: Form, what: str, n_rows: int | None
+) -> tuple[np.ndarray[Any, Any], str | None]:
+    """Read an array as it is stored, and the kind of what its values stand for."""
+    try:
         if n_rows is not None and form.shape[0] != n_rows:
             raise DamagedArrayError(f"its metadata say {form.shape[0]:,} rows, the log says {n_rows:,}")
         if form.n_chunks > 1 and not location.has(last := f"{name}/{form.name_chunk(form.n_chunks - 1)}"):
@@ -147,7 +178,7 @@ def read_array(root: Location | Path, name: str, where: str, n_rows: int | None 
     except DamagedArrayError as error:
         raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
     kind = form.attributes.get(_KIND)
-    return _decode(values, kind if isinstance(kind, str) else None)
+    return values, kind if isinstance(kind, str) else None
 
 
 def _read_chunk(location: Location, name: str, what: str) -> bytes:
@@ -176,9 +207,10 @@ def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tup
     digests: dict[str, str] = {}
     for name, values in arrays.items():
         encoded, kind = _encode(np.ascontiguousarray(values))
-        metadata, chunks = encode_array(encoded, _choose_chunks(encoded), {} if kind is None else {_KIND: kind})
-        parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
         digests[name] = _digest_encoded(encoded, kind)
+        attributes = {VALUES: digests[name], _ARRAY: f"{group}/{name}"} | ({} if kind is None else {_KIND: kind})
+        metadata, chunks = encode_array(encoded, _choose_chunks(encoded), attributes)
+        parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
     own = encode_group_metadata(describe_files(group, dict(sorted(parts.items())), digests))
     files = {f"{group}/{name}": content for name, content in parts.items()}
     return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.disk.location import Location
 
 METADATA = "zarr.json"
-_FILES, _VALUES, _CHECK = "driftmap_files", "driftmap_values", "driftmap_check"
+_FILES, VALUES, _CHECK = "driftmap_files", "driftmap_values", "driftmap_check"
 _GROUP = "driftmap_group"
 """Path of the group below the store: one that was exchanged with another is whole in itself. Older groups have none."""
 
@@ -38,7 +38,7 @@ def digest_bytes(*parts: Any) -> str:
 
 def describe_files(group: str, files: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, Any]:
     """Make the attributes of a group that holds these files; `values` are the digests of its arrays' values."""
-    facts = {_FILES: {name: [len(content), digest_bytes(content)] for name, content in files.items()}, _VALUES: values}
+    facts = {_FILES: {name: [len(content), digest_bytes(content)] for name, content in files.items()}, VALUES: values}
     return {**facts, _CHECK: _check(facts), _GROUP: group}
 
 
@@ -80,7 +80,7 @@ def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | st
     facts, reason = _read_facts(location, group)
     if facts is None:
         return reason
-    files, values = facts[_FILES], facts[_VALUES]
+    files, values = facts[_FILES], facts[VALUES]
     return {
         array: ArrayDigests(files[f"{array}/{METADATA}"][1], digest)
         for array, digest in values.items()
@@ -91,7 +91,7 @@ def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | st
 def read_values_digests(location: Location, group: str) -> dict[str, str]:
     """Read the digests of the values of a group's arrays; empty where they are not known any more."""
     facts, _ = _read_facts(location, group)
-    return {} if facts is None else dict(facts[_VALUES])
+    return {} if facts is None else dict(facts[VALUES])
 
 
 def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -101,7 +101,7 @@ def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, 
         return None, f"{METADATA} of its group is missing"
     try:
         attributes = json.loads(text)["attributes"]
-        if not {_FILES, _VALUES, _CHECK} & attributes.keys():
+        if not {_FILES, VALUES, _CHECK} & attributes.keys():
             return None, None
         if attributes.get(_GROUP, group) != group:
             return None, f"{METADATA} of its group is of another group: files were exchanged"
@@ -123,4 +123,4 @@ def _check_file(location: Location, name: str, size: int, digest: str) -> str:
 
 
 def _check(facts: Mapping[str, Any]) -> str:
-    return digest_bytes(json.dumps([facts[_FILES], facts[_VALUES]], sort_keys=True).encode())
+    return digest_bytes(json.dumps([facts[_FILES], facts[VALUES]], sort_keys=True).encode())

@@ -41,6 +41,8 @@ class Form(NamedTuple):
     dtype: np.dtype[Any]
     chunk_shape: tuple[int, ...]
     attributes: Mapping[str, Any]
+    metadata: bytes
+    """The file that says so."""
 
     @classmethod
     def of(cls, metadata: bytes) -> Self:
@@ -59,6 +61,7 @@ class Form(NamedTuple):
                 np.dtype(described["data_type"]),
                 chunk_shape,
                 described["attributes"],
+                metadata,
             )
             is_ours = [codec["name"] for codec in described["codecs"]] == _CODECS and form.dtype.kind in FILL_VALUES
             # Chunks are of whole rows; of an axis without length they are 1 wide.
@@ -68,7 +71,7 @@ class Form(NamedTuple):
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DamagedArrayError(f"its metadata cannot be read: {error}") from error
         is_sized = bool(form.shape) and min(form.shape) >= 0 and max(form.shape) <= _MAX_LENGTH and min(chunk_shape) > 0
-        if not (is_ours and is_cut and is_sized):
+        if not (is_ours and is_cut and is_sized and isinstance(form.attributes, dict)):
             raise DamagedArrayError("its metadata is not of an array as driftmap writes it")
         return form
 

@@ -30,6 +30,9 @@ _S3 = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)(?:/([^?#@]*))?")
 _N_REQUESTS = 16
 """Requests that are under way at once."""
 
+_N_SYNCS = 8
+"""Syncs that are under way at once."""
+
 _RETRIES: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=90)}
 """Waits of .1 s, doubled each time: a network that is away for less than 25 s is not noticed."""
 
@@ -121,7 +124,7 @@ class Location:
         """Whether a file is there."""
         with self._explain("read"):
             if self.is_local:
-                return (self.folder / file).is_file()
+                return os.path.isfile(self._find_local(file))  # noqa: PTH113 - a Path costs as much again
             try:
                 obstore.head(self.files, file)
             except FileNotFoundError:
@@ -131,47 +134,85 @@ class Location:
     def read(self, file: str) -> bytes | None:
         """Read a whole file; None where there is none."""
         with self._explain("read"):
+            if self.is_local:
+                return self._read_local(file)
             try:
                 return obstore.get(self.files, file).bytes().to_bytes()
             except FileNotFoundError:
                 return None
 
+    def _read_local(self, file: str) -> bytes | None:
+        # Through obstore a small file takes .3 ms of a core, ten times as much as here.
+        try:
+            with open(self._find_local(file), "rb", buffering=0) as opened:  # noqa: PTH123 - a Path costs as much again
+                return opened.readall()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+    def _find_local(self, file: str) -> str:
+        """Give the path of a file below the folder; names come from a log that may be damaged, or of other hands."""
+        if file.startswith("/") or ".." in file.split("/") or "\0" in file:
+            raise self.error(f"the {self.noun} {self} names a file outside of itself, {file!r}: its log is damaged")
+        return f"{self._text}{os.sep}{file}"
+
     def create(self, file: str, content: bytes) -> bool:
         """Write a new file, whole or not at all; returns False where one is there that this call did not write."""
-        with self._explain("written"):
-            try:
-                obstore.put(self.files, file, content, mode="create")
-            except AlreadyExistsError:
-                # A put whose answer was lost is sent again, and then finds what it wrote itself.
-                return not self.is_local and self.read(file) == content
-            self._sync([file])
-        return True
+        return self.create_all({file: content})
 
-    def create_all(self, files: Mapping[str, bytes]) -> bool:
-        """Write new files, in parallel where each takes a journey over the network; False where one was there."""
-        if self.is_local:
-            return all(self.create(name, content) for name, content in files.items())
-        with ThreadPoolExecutor(_N_REQUESTS) as pool:
-            return all(list(pool.map(self.create, files.keys(), files.values())))
+    def create_all(self, files: Mapping[str, bytes], *, marks: Mapping[str, bytes] | None = None) -> bool:
+        """Write new files, the last one after all others; False where one was there, and some may be written then.
+
+        In a folder, they and the names of their folders are on the disk before this returns: each folder is synced
+        once. Over a network they are written in parallel.
+
+        Parameters
+        ----------
+        files
+            By name; at least one.
+        marks
+            Files that are written first, over those that may be there: any writer writes the same.
+        """
+        *others, last = files
+        with self._explain("written"):
+            for name, content in (marks or {}).items():
+                obstore.put(self.files, name, content)
+            if self.is_local:
+                is_new = all(self._put_new(name, content) for name, content in files.items())
+                if is_new:
+                    self._sync([*(marks or ()), *files])
+                return is_new
+            if others:
+                with ThreadPoolExecutor(_N_REQUESTS) as pool:
+                    if not all(list(pool.map(lambda name: self._put_new(name, files[name]), others))):
+                        return False
+            return self._put_new(last, files[last])
+
+    def _put_new(self, file: str, content: bytes) -> bool:
+        try:
+            obstore.put(self.files, file, content, mode="create")
+        except AlreadyExistsError:
+            # A put whose answer was lost is sent again, and then finds what it wrote itself.
+            return not self.is_local and self.read(file) == content
+        return True
 
     def replace(self, file: str, content: bytes) -> None:
         """Write a file, whole or not at all, over one that may be there."""
         with self._explain("written"):
             obstore.put(self.files, file, content)
-            self._sync([file])
+            if self.is_local:
+                self._sync([file])
 
     def _sync(self, files: Iterable[str]) -> None:
         """Have new files, and the folders that name them, on the disk before anything that rests on them is written."""
-        if not self.is_local:
-            return
-        folders = set()
-        for file in files:
-            path = self.folder / file
-            _sync_path(path)
-            folders |= {parent for parent in path.parents if parent.is_relative_to(self.folder)}
+        paths = [self.folder / file for file in files]
         if os.name == "posix":  # elsewhere folders cannot be opened
-            for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
-                _sync_path(folder)
+            paths += {parent for path in paths for parent in path.parents if parent.is_relative_to(self.folder)}
+        if len(paths) <= _N_SYNCS:
+            for path in paths:
+                _sync_path(path)
+            return
+        with ThreadPoolExecutor(_N_SYNCS) as pool:  # the file system writes its journal once for several
+            list(pool.map(_sync_path, paths))
 
     def delete(self, files: Iterable[str]) -> None:
         """Delete files; those that are gone already do not matter."""
