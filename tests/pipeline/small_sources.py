@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
+from pyarrow import csv, feather
 
 N_ROWS, N_NUMBERS = 60, 4
 
@@ -45,6 +50,34 @@ def write_folder(folder, table):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("no data")
     return folder
+
+
+def write_format(file, table):
+    """Write a table in the format that the name's ending says."""
+    ending = ".".join(file.name.split(".")[1:])
+    if ending.startswith(("csv", "tsv")):
+        sink = io.BytesIO()
+        options = csv.WriteOptions(delimiter="\t" if "tsv" in ending else ",", quoting_style="needed")
+        csv.write_csv(table, sink, options)
+        content = sink.getvalue()
+    elif ending.startswith(("jsonl", "ndjson")):
+        content = "".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()).encode()
+    elif ending == "arrows":
+        with pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, 7)
+        return file
+    elif ending == "feather":
+        feather.write_feather(table, file, chunksize=7)
+        return file
+    elif ending == "arrow":
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table, 7)
+        return file
+    else:
+        pq.write_table(table, file, row_group_size=7)
+        return file
+    file.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    return file
 
 
 def write_zarr(folder, table):

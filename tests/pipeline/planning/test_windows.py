@@ -271,9 +271,9 @@ def test_windows_in_time_need_a_time_column():
 
 
 def test_missing_and_wrong_keys_are_refused_by_the_plan(tmp_path):
-    table = pa.table({"v": [1.0, 2.0], "t": ["2024-01-01", "2024-01-02"], "id": pa.array([1, None])})
+    table = pa.table({"v": [1.0, 2.0], "t": ["2024-01-01", "May"], "id": pa.array([1, None])})
     pq.write_table(table, tmp_path / "t.parquet")
-    with pytest.raises(SourceError, match="time column 't' holds string, not times"):
+    with pytest.raises(SourceError, match="time column 't' holds the text 'May', which is no ISO date"):
         plan(as_source(tmp_path / "t.parquet", time="t"), window="1D")
     with pytest.raises(SourceError, match="column 'id' has no value in row 1"):
         plan(as_source(tmp_path / "t.parquet", id="id"), rows=2)

@@ -89,9 +89,12 @@ def test_dates_and_timestamps_of_every_kind_are_times(values, tmp_path):
     [
         (
             pa.array([1704067200, 1704067201]),
-            r"time column 't' holds int64, not times.*to_datetime\(column, unit='s'\)",
+            r"time column 't' holds int64 \(1704067200, .* not times.*to_datetime\(column, unit='s'\)",
         ),
-        (pa.array(["2024-01-01", "2024-01-02"]), r"time column 't' holds string, not times.*to_datetime\(column\)"),
+        (
+            pa.array(["2024-01-01", "3 May"]),
+            r"time column 't' holds the text '3 May', which is no ISO.*to_datetime\(col",
+        ),
         (pa.array([2020.5, 2021.5]), "time column 't' holds double, not times"),
         (pa.array([dt.date(2024, 1, 1), None]), "column 't' has no value in row 1"),
     ],
@@ -100,6 +103,27 @@ def test_a_time_column_that_is_no_time_is_refused(tmp_path, values, message):
     pq.write_table(pa.table({"v": pa.array([[0.0], [1.0]]), "t": values}), tmp_path / "t.parquet")
     with pytest.raises(SourceError, match=message):
         as_source(tmp_path / "t.parquet", time="t").key_columns(["t"])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["2024-01-01", " 2024-03-01T10:30:00.25 "], ["2024-01-01T00:00:00", "2024-03-01T10:30:00.250000"]),
+        (["2024-01-01 00:30:00+01:00", "2024-01-01T00:00:00Z"], ["2023-12-31T23:30:00", "2024-01-01T00:00:00"]),
+        (["2024-01-01T00:00:00Z", "2024-01-02"], ["2024-01-01T00:00:00", "2024-01-02T00:00:00"]),
+        (["1999", "2000-06"], ["1999-01-01T00:00:00", "2000-06-01T00:00:00"]),
+        (["2024-01-01T00:00:00.123456789"], ["2024-01-01T00:00:00.123456"]),
+        (["0900-01-01"], ["0900-01-01T00:00:00"]),
+        (pa.array([1999, 2000], pa.int16()), ["1999-01-01T00:00:00", "2000-01-01T00:00:00"]),
+        (pa.array(["1999"]).dictionary_encode(), ["1999-01-01T00:00:00"]),
+    ],
+)
+def test_iso_text_and_years_are_times(values, expected):
+    source = as_source(pa.table({"v": np.zeros(len(values)), "t": values}), time="t")
+    times = source.key_columns(["t"])["t"]
+    assert times.dtype == "datetime64[us]"
+    assert times.tolist() == [dt.datetime.fromisoformat(text) for text in expected]
+    assert "time column 't': " in source.describe_key("t").note
 
 
 def test_missing_values_are_counted_over_all_files(tmp_path):

@@ -133,9 +133,9 @@ def test_what_is_not_there_is_said(far, s3):
     with pytest.raises(SourceError, match="leave credentials out"):
         as_source(f"s3://key:{SECRET}@bucket/x", **ROLES)
     Location(bucket).create("letters/a.txt", b"dear")
-    with pytest.raises(SourceError, match="letters has no Parquet files"):
+    with pytest.raises(SourceError, match="letters has no files that are read"):
         as_source(f"{bucket}/letters", **ROLES)
-    with pytest.raises(SourceError, match=r"a\.txt is no Parquet that can be read"):
+    with pytest.raises(SourceError, match=r"a\.txt is of no format that is read"):
         as_source(f"{bucket}/letters/a.txt", **ROLES)
     spec = as_source(far["folder"], **ROLES).spec
     with pytest.raises(SourceError, match=r"year=1999/part\.parquet is gone"):

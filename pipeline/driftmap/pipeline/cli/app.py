@@ -155,8 +155,8 @@ def cli() -> None:
 def run(source: str, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
 
-    SOURCE is a Parquet file or folder, a Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with
-    these options.
+    SOURCE is a file or folder of Parquet, CSV, JSON lines or Arrow IPC, a folder that datasets.save_to_disk wrote, a
+    Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with these options.
     """
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.cli.terminal import RunProgress, show_run

@@ -10,13 +10,16 @@ from pydantic import field_validator
 from driftmap.pipeline.config.models import Column, FrozenModel
 from driftmap.pipeline.config.vector_pin import VectorPin  # noqa: TC001 - pydantic reads it
 
+FILE_FORMATS = ("parquet", "csv", "json", "arrow")
+"""Formats of files of rows."""
+
 
 class SourceSpec(FrozenModel):
     """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
 
     path: str
     """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
-    format: Literal["parquet", "zarr", "arrays"]
+    format: Literal["parquet", "csv", "json", "arrow", "zarr", "arrays"]
     time: Column | None = None
     id: Column | None = None
     label: tuple[Column, ...] = ()
@@ -27,7 +30,9 @@ class SourceSpec(FrozenModel):
     by: Column | None = None
     """The column that windows are made by."""
     files: tuple[str, ...] = ()
-    """Of a folder of Parquet files: only these, named from the folder; empty: all."""
+    """Of a folder of files: only these, named from the folder; empty: all."""
+    text_types: tuple[tuple[str, str], ...] = ()
+    """Of files of text: what columns with a role are read as (`integer`, `float`, `bool`, `text`), found at first."""
     id_type: str | None = None
     """Type of ids that are kept in another form (`name_id_type`); None for whole numbers and text, and before 0.2."""
     pin: VectorPin | None = None
@@ -49,6 +54,11 @@ class SourceSpec(FrozenModel):
         if value and not value.startswith("s3://") and not Path(value).is_absolute():
             raise ValueError("an absolute path was expected, since workers may run in other folders")
         return value
+
+    @property
+    def is_files(self) -> bool:
+        """Whether it is a file of rows, or a folder of them."""
+        return self.format in FILE_FORMATS
 
     @property
     def named_columns(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Quarantine:
                 "out, and skip windows that cannot be used (on_bad)"
             )
         root = Path(source.path)
-        if source.format == "parquet" and self.folder.is_relative_to(root):
+        if source.is_files and self.folder.is_relative_to(root):
             inside = self.folder.relative_to(root).parts
             if not any(part.startswith((".", "_")) for part in inside):
                 raise ConfigError(

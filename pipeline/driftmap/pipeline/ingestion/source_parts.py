@@ -1,4 +1,4 @@
-"""The parts of a source that grows: Parquet files, ranges of a Zarr array's rows, batches of arrays.
+"""The parts of a source that grows: files, ranges of a Zarr array's rows, batches of arrays.
 
 What is known of a part is kept in the store's log, so that an ingest opens only what is new or may hold rows that it
 needs.
@@ -35,7 +35,8 @@ INBOX_FOLDER = "inbox"
 MAX_REMEMBERED_ROWS = 5_000_000
 """Rows whose times and ids are held from one window to the next."""
 
-_PARQUET_END = b"PAR1"
+_FILE_ENDS = {"parquet": b"PAR1", "arrow": b"ARROW1"}
+"""Last bytes of a whole file; text and Arrow's streams may end anywhere."""
 
 
 class PartRef(NamedTuple):
@@ -93,7 +94,7 @@ class Feed:
             When the source is gone, or an array has become shorter.
         """
         self.unfinished = []
-        if self.spec.format == "parquet":
+        if self.spec.is_files:
             parts = self._list_files()
         elif self.spec.format == "zarr":
             parts = self._list_ranges(known)
@@ -143,19 +144,20 @@ class Feed:
         return Selection(pieces, join_ids(ids, [piece.part for piece in pieces]), owners)
 
     def is_half_written(self, ref: PartRef) -> bool:
-        """Whether a Parquet file lacks its end: whoever writes it is still at it."""
-        if ref.spec.format != "parquet":
+        """Whether a Parquet or Arrow file lacks its end: whoever writes it is still at it."""
+        end = _FILE_ENDS.get(ref.spec.format)
+        if end is None:
             return False
         place = SourcePlace(ref.spec.path)
         if not place.is_local:
             return False  # an object is there whole, or not at all
         try:
             with place.folder.joinpath(*ref.spec.files).open("rb") as file:
-                file.seek(0, 2)
-                if file.tell() < 2 * len(_PARQUET_END):
+                begin, n_bytes = file.read(len(end)), file.seek(0, 2)
+                if n_bytes < 2 * len(end):
                     return True
-                file.seek(-len(_PARQUET_END), 2)
-                return file.read() != _PARQUET_END
+                file.seek(-len(end), 2)
+                return file.read() != end and (begin == end or ref.spec.format == "parquet")  # else: Arrow's streams
         except OSError:
             return True
 

@@ -62,8 +62,8 @@ def plan(
     Parameters
     ----------
     source
-        Path, or `s3://` URL, of a Parquet file or folder or of a Zarr array or group; arrays or a table; or an opened
-        source.
+        Path, or `s3://` URL, of a file or folder of Parquet, CSV, JSON lines or Arrow IPC, or of a Zarr array or group;
+        arrays or a table; or an opened source.
     config
         Everything else that is said of a run, instead of `options`.
     scheduler

@@ -15,7 +15,7 @@ from driftmap.pipeline.planning.blocks import (
     plan_blocks,
     plan_exchange_blocks,
 )
-from driftmap.pipeline.planning.column_checks import check_columns
+from driftmap.pipeline.planning.column_checks import check_columns, check_reading
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
 from driftmap.pipeline.planning.windows import plan_windows
@@ -123,7 +123,8 @@ def make_plan(
     else:
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
     estimate = estimate_plan(source, config, windows, blocks)
-    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=check_columns(source, windows))
+    doubts = (*check_columns(source, windows), *check_reading(source, windows, config.windows))
+    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=doubts)
 
 
 def _count(names: list[str]) -> str:

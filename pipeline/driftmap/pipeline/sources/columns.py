@@ -13,6 +13,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.moments import describe_moments, read_moments
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
 from driftmap.pipeline.store.id_types import (
@@ -52,7 +53,7 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     if name == spec.id and spec.id != spec.time:
         reader: Callable[[pa.Array, str], Column] = partial(_read_ids, spec=spec)
     else:
-        reader = _read_times if name == spec.time else _read_values
+        reader = read_moments if name == spec.time else _read_values
     column = _as_plain(column)
     _refuse_missing(column, name)
     return _read_chunks(column, name, reader)
@@ -63,15 +64,16 @@ def read_label(column: pa.ChunkedArray, name: str) -> Column:
     return _read_chunks(_as_plain(column), name, _read_labels)
 
 
-def describe_column(column: pa.ChunkedArray) -> KeyFacts:
+def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> KeyFacts:
     """Say what the type of a column tells of its values."""
     if pt.is_timestamp(column.type):
         return KeyFacts(zone=column.type.tz)
+    note = describe_moments(column.type, name) if name == spec.time else None
     if not (pt.is_dictionary(column.type) and column.type.ordered):
-        return KeyFacts()
+        return KeyFacts(note=note)
     # Parts may have dictionaries of their own; values that only a later one has follow.
     values = dict.fromkeys(value for chunk in column.chunks for value in chunk.dictionary.to_pylist())
-    return KeyFacts(categories=tuple(str(value) for value in values if value is not None))
+    return KeyFacts(categories=tuple(str(value) for value in values if value is not None), note=note)
 
 
 def join_parts(parts: Sequence[Column], name: str) -> Column:
@@ -170,16 +172,6 @@ def _refuse_missing(column: pa.ChunkedArray, name: str) -> None:
             f"column {name!r} has no value in {name_rows(rows)} of the source; every row needs one: "
             "fill it, or drop these rows"
         )
-
-
-def _read_times(array: pa.Array, name: str) -> Column:
-    if pt.is_timestamp(array.type) or pt.is_date(array.type):
-        return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
-    remedy = "pandas.to_datetime(column, unit='s')" if pt.is_integer(array.type) else "pandas.to_datetime(column)"
-    raise SourceError(
-        f"time column {name!r} holds {array.type}, not times; dates or timestamps were expected: convert it, such as "
-        f"with {remedy}, or make windows by its values (by) or by rows (rows)"
-    )
 
 
 def _read_ids(array: pa.Array, name: str, *, spec: SourceSpec) -> Column:

@@ -76,6 +76,14 @@ class SourcePlace(Location):
         with self._explain("read"):
             return memoryview(obstore.get_range(self.files, name, start=start, length=n_bytes))
 
+    def read_head(self, name: str, n_bytes: int) -> bytes:
+        """Read the first bytes of a file."""
+        with self._explain("read"):
+            if not self.is_local:
+                return bytes(self.read_range(name, 0, n_bytes)) if n_bytes else b""
+            with (self.folder / name).open("rb") as file:
+                return file.read(n_bytes)
+
     def _stamp(self, name: str) -> FileStamp:
         with self._explain("read"):
             try:

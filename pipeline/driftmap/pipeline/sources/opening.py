@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -36,7 +36,8 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
     Parameters
     ----------
     given
-        Path, or `s3://` URL, of a Parquet file or folder, or of a Zarr array or group; an Arrow table, or a data frame
+        Path, or `s3://` URL, of a file or folder of Parquet, CSV, JSON lines or Arrow IPC, or of a Zarr array or group;
+        an Arrow table, or a data frame
         that Arrow reads; a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple
         (vectors, ids) or (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
     must_pin
@@ -75,8 +76,8 @@ def open_source(spec: SourceSpec) -> Source:
     SourceError
         When it is not there any more, or cannot be read.
     """
-    if spec.format == "parquet":
-        from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow's data sets are slow to import
+    if spec.is_files:
+        from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
 
         return _open_table(spec, tuple(list_files(SourcePlace(spec.path), spec.files, spec.format)[1]))
     if spec.format == "zarr":
@@ -107,17 +108,18 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
         )
 
         return ZarrSource(resolve_names(_make_spec(str(place), "zarr", named)), must_pin=must_pin)
-    from driftmap.pipeline.sources.readers.table_source import TableSource  # late: Arrow's data sets are slow to import
+    from driftmap.pipeline.sources.readers.listing import find_format  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.table_source import TableSource
 
-    return TableSource(_make_spec(str(place), "parquet", named), must_pin=must_pin)
+    return TableSource(_make_spec(str(place), find_format(place), named), must_pin=must_pin)
 
 
 def list_columns(place: SourcePlace) -> list[str] | None:
     """List the columns of files of rows, without opening all of them; None where that is not known so."""
-    from driftmap.pipeline.sources.readers import table_source  # late: Arrow's data sets are slow to import
+    from driftmap.pipeline.sources.readers import listing, table_source  # late: Arrow is slow to import
 
     try:
-        return table_source.list_columns(_make_spec(str(place), "parquet", {}))
+        return table_source.list_columns(_make_spec(str(place), listing.find_format(place), {}))
     except SourceError:  # another kind of source, or none: opening it says which
         return None
 
@@ -192,5 +194,5 @@ def _without_pin(spec: SourceSpec) -> SourceSpec:
     return spec.model_copy(update={"pin": None, "id_type": None})
 
 
-def _make_spec(path: str, kind: Literal["parquet", "zarr", "arrays"], named: dict[str, Any]) -> SourceSpec:
+def _make_spec(path: str, kind: str, named: dict[str, Any]) -> SourceSpec:
     return validate(SourceSpec, {"path": path, "format": kind, **named})

@@ -33,6 +33,8 @@ class KeyFacts(NamedTuple):
     """Time zone of its times, as the column names it."""
     categories: tuple[str, ...] | None = None
     """Values of an ordered categorical column, in their order."""
+    note: str | None = None
+    """How its values are read, where its type does not say."""
 
 
 class ReadEstimate(NamedTuple):
@@ -44,6 +46,15 @@ class ReadEstimate(NamedTuple):
     """Of a row's id and labels, decoded."""
     peak_bytes: int
     """Memory at most, what is read included."""
+
+
+class ReadCost(NamedTuple):
+    """What reading passes over, since a format has no index, or one of large parts."""
+
+    n_bytes: int
+    """Of all windows together."""
+    source_bytes: int
+    """Of the source."""
 
 
 class ColumnFacts(NamedTuple):
@@ -115,6 +126,9 @@ class Source(Protocol):
 
     def column_facts(self) -> ColumnFacts:
         """Tell of the vectors' columns what is known without reading them."""
+
+    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost | None:
+        """Count what reading some windows (the row ranges of each) passes over; None: about what they have."""
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell sources apart: JSON that is the same until the data change."""

@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from driftmap.pipeline.config.source_spec import FILE_FORMATS
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def has_only_grown(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a source has what it had, as far as its fingerprints show, and more."""
     if stored.get("format") != now.get("format") or now.get("rows", 0) < stored.get("rows", 0):
         return False
-    if STAMPS in stored and STAMPS in now and stored.get("format") == "parquet":
+    if STAMPS in stored and STAMPS in now and stored.get("format") in FILE_FORMATS:
         return all(now[STAMPS].get(name) == stamp for name, stamp in stored[STAMPS].items())
     return bool(now.get("rows", 0) > stored.get("rows", 0))
 

@@ -16,7 +16,15 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.memory import needs_proc, run_python
-from tests.pipeline.small_sources import N_ROWS, ROLES, make_table, spread_vectors, write_folder, write_zarr
+from tests.pipeline.small_sources import (
+    N_ROWS,
+    ROLES,
+    make_table,
+    spread_vectors,
+    write_folder,
+    write_format,
+    write_zarr,
+)
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import Source, WindowArrays, as_source, open_source
@@ -45,10 +53,16 @@ def sources(tmp_path_factory):
         "spilled": as_source(table, **ROLES).spill(place / "spilled"),
         "zarr": as_source(write_zarr(place / "data.zarr", table), **ROLES),
     }
+    for ending in FORMATS:
+        is_csv = ending.startswith(("csv", "tsv"))
+        made[ending] = as_source(
+            write_format(place / f"rows.{ending}", spread_vectors(table) if is_csv else table), **ROLES
+        )
     return table, made
 
 
-KINDS = ["file", "folder", "columns", "table", "arrays", "spilled", "zarr"]
+FORMATS = ["csv", "tsv", "csv.gz", "jsonl", "ndjson.gz", "feather", "arrow", "arrows"]
+KINDS = ["file", "folder", "columns", "table", "arrays", "spilled", "zarr", *FORMATS]
 
 
 READ_FEW = """
@@ -102,7 +116,7 @@ def test_keys_are_read_without_vectors(sources, kind):
     assert made[kind].read_rows(np.array([[0, 5]]), with_vectors=False).vectors is None
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "columns", "spilled", "zarr"])
+@pytest.mark.parametrize("kind", ["file", "folder", "columns", "spilled", "zarr", *FORMATS])
 def test_a_worker_opens_the_same_source_from_a_small_spec(sources, kind):
     source = sources[1][kind]
     sent = pickle.dumps(source.spec)
@@ -186,11 +200,18 @@ def test_votes_keep_their_own_length_in_each_year(load_shared, tmp_path):
 def test_what_is_no_parquet_is_refused(tmp_path):
     with pytest.raises(SourceError, match=r"no such file or folder: .*absent\.parquet"):
         as_source(tmp_path / "absent.parquet")
-    with pytest.raises(SourceError, match="has no Parquet files"):
+    with pytest.raises(SourceError, match=r"has no files that are read \(Parquet, CSV, JSON lines, Arrow IPC"):
         as_source(tmp_path)
-    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(SourceError, match=r"data\.csv is no Parquet that can be read"):
-        as_source(tmp_path / "data.csv")
+    (tmp_path / "data.parquet").write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"data\.parquet is no Parquet that can be read"):
+        as_source(tmp_path / "data.parquet")
+    (tmp_path / "data.txt").write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"data\.txt is of no format that is read; a name that ends in \.parquet"):
+        as_source(tmp_path / "data.txt")
+    for name in ("a.csv", "b.arrow"):
+        (tmp_path / name).touch()
+    with pytest.raises(SourceError, match=r"several formats \(1 of Parquet and 1 of CSV and 1 of Arrow IPC\)"):
+        as_source(tmp_path)
 
 
 def test_a_changed_source_has_another_fingerprint(tmp_path):

@@ -123,6 +123,9 @@ class ArraySource:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
         return ColumnFacts()
 
+    def count_bytes(self, windows: Sequence[Int64Array]) -> None:
+        """Tell nothing: rows are picked; see `Source`."""
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell whether arrays hold the same, wherever they lie."""
         return {"format": "arrays", "rows": self.n_rows, "digest": self._digest}
@@ -221,7 +224,7 @@ def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> A
     vectors = read_vectors(table, columns, rows)
     spec = _pin_length(spec, vectors)
     named = {name: table.column(name) for name in spec.named_columns}
-    facts = {name: describe_column(column) for name, column in named.items()}
+    facts = {name: describe_column(column, name, spec) for name, column in named.items()}
     return ArraySource(spec, _make_table(vectors, named, spec), facts=facts)
 
 
@@ -252,7 +255,7 @@ def from_columns(
     if must_pin and spec.pin is None:
         spec = _pin_ids(_pin_matrix(spec, vectors), named)
     spec = _pin_length(spec, read)
-    facts = {name: describe_column(column) for name, column in named.items()}
+    facts = {name: describe_column(column, name, spec) for name, column in named.items()}
     return ArraySource(spec, _make_table(read, named, spec), facts=facts)
 
 

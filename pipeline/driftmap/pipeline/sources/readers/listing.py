@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -15,11 +16,23 @@ if TYPE_CHECKING:
     from driftmap.pipeline.sources.locations import SourcePlace
     from driftmap.pipeline.sources.stamps import FileStamp
 
+_PACKED = ("", ".gz", ".zst", ".bz2")
+
 SUFFIXES = {
     "parquet": (".parquet", ".pq", ".parq"),
+    "csv": tuple(f".{end}{packed}" for packed in _PACKED for end in ("csv", "tsv")),
+    "json": tuple(f".{end}{packed}" for packed in _PACKED for end in ("jsonl", "ndjson", "json")),
+    "arrow": (".arrow", ".feather", ".ipc", ".arrows"),
 }
 """Endings of the names of files, by format."""
 
+FORMAT_NAMES = {"parquet": "Parquet", "csv": "CSV", "json": "JSON lines", "arrow": "Arrow IPC"}
+"""What each format is called."""
+
+SAVED_STATE, SAVED_SPLITS = "state.json", "dataset_dict.json"
+"""Files in a folder that `datasets.save_to_disk` wrote: of one data set, and of several, one in each folder."""
+
+_MAGIC = {b"PAR1": "parquet", b"ARRO": "arrow"}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -63,10 +76,73 @@ def list_files(
     if found == "file":
         above = place.above()
         return above, above.stamp_files([place.file_name])
+    if kind == "arrow" and place.has(SAVED_STATE):
+        return place, place.stamp_files(_list_saved(place))
     files = [stamp for stamp in place.list_stamps() if _is_data(stamp.path, SUFFIXES[kind])]
     if not files:
-        raise SourceError(f"the folder {place} has no Parquet files (names that end in {', '.join(SUFFIXES[kind])})")
+        ends = ", ".join(SUFFIXES[kind])
+        raise SourceError(f"the folder {place} has no {FORMAT_NAMES[kind]} files (names that end in {ends})")
     return place, files
+
+
+def find_format(place: SourcePlace) -> str:
+    """Find the format of a file, or of the files below a folder: by the endings of names.
+
+    Raises
+    ------
+    SourceError
+        When it is none that is read, or a folder has files of several.
+    """
+    if place.find_kind() == "file":
+        found = next((kind for kind, ends in SUFFIXES.items() if place.file_name.lower().endswith(ends)), None)
+        return found or _look_at_magic(place)
+    if place.has(SAVED_STATE):
+        return "arrow"
+    if place.has(SAVED_SPLITS):
+        names = place.list_folders()
+        raise SourceError(f"{place} holds several data sets ({', '.join(names)}); name one, such as {place}/{names[0]}")
+    files = [stamp.path for stamp in place.list_stamps()]
+    counts = {kind: sum(_is_data(name, ends) for name in files) for kind, ends in SUFFIXES.items()}
+    there = [kind for kind, count in counts.items() if count]
+    if "json" in there and len(there) > 1 and not any(_is_data(name, (".jsonl", ".ndjson")) for name in files):
+        there.remove("json")  # what others write beside data
+    if len(there) > 1:
+        shown = " and ".join(f"{counts[kind]:,} of {FORMAT_NAMES[kind]}" for kind in there)
+        raise SourceError(
+            f"the folder {place} has files of several formats ({shown}); name a folder, or a file, of one"
+        )
+    if not there:
+        known = ", ".join(FORMAT_NAMES.values())
+        ends = ", ".join(ends[0] for ends in SUFFIXES.values())
+        raise SourceError(
+            f"the folder {place} has no files that are read ({known}: names that end in {ends}), nor Zarr"
+        )
+    return there[0]
+
+
+def _look_at_magic(place: SourcePlace) -> str:
+    above = place.above()
+    stamp = above.stamp_files([place.file_name])[0]
+    begin = bytes(above.read_head(place.file_name, min(4, stamp.size)))
+    if begin in _MAGIC:
+        return _MAGIC[begin]
+    ends = ", ".join(ends[0] for ends in SUFFIXES.values())
+    raise SourceError(
+        f"{place} is of no format that is read; a name that ends in {ends}, a folder of such files, or a Zarr array or "
+        "group was expected"
+    )
+
+
+def _list_saved(place: SourcePlace) -> list[str]:
+    """List the files of a folder that `datasets.save_to_disk` wrote, in the order of its rows."""
+    try:
+        state = json.loads(place.read(SAVED_STATE) or b"")
+        names = [entry["filename"] for entry in state["_data_files"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{place}/{SAVED_STATE} is not what datasets.save_to_disk writes ({error})") from error
+    if not names:
+        raise SourceError(f"the data set {place} has no files")
+    return names
 
 
 def find_folder_columns(names: Sequence[str]) -> FolderColumns:

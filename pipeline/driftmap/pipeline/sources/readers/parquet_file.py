@@ -104,6 +104,10 @@ class ParquetFile:
         """Tell the length of a column's lists, by the footer's counts and the first rows; see `TableFile`."""
         return measure_length(self._fragment.metadata, column)
 
+    def count_bytes(self, blocks: Sequence[int]) -> int | None:  # noqa: ARG002 - of the protocol
+        """Tell nothing: pages that are not wanted are passed over."""
+        return None
+
     def _measure(self, columns: Sequence[str]) -> GroupSizes:
         wanted = tuple(columns)
         if wanted not in self._sizes:

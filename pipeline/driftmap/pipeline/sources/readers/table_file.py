@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
+
+from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +59,9 @@ class TableFile(Protocol):
     def find_list_length(self, column: str) -> int | None:
         """Tell the length of a column's lists, as far as is known that all may have it; None otherwise."""
 
+    def count_bytes(self, blocks: Sequence[int]) -> int | None:
+        """Count the bytes that reading some blocks passes over; None where that is about what they have."""
+
 
 class RowBlocks(NamedTuple):
     """All blocks of all files, in order; each column (g,)."""
@@ -101,3 +107,12 @@ def pick_rows(batch: pa.RecordBatch, places: Int64Array) -> pa.RecordBatch:
     if places[-1] - places[0] + 1 == len(places):
         return batch.slice(int(places[0]), len(places))
     return batch.take(pa.array(places))
+
+
+@contextmanager
+def explain_read(name: str) -> Iterator[None]:
+    """Raise what Arrow raises while a file is read as an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{name} cannot be read: {error}") from error

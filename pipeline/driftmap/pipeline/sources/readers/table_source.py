@@ -12,10 +12,10 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import choose_vectors, merge_types
 from driftmap.pipeline.sources.columns import describe_column, join_parts, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
-from driftmap.pipeline.sources.readers.formats import explain_read, open_files
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.readers.formats import open_files, settle_text_types
 from driftmap.pipeline.sources.readers.listing import find_folder_columns, list_files
-from driftmap.pipeline.sources.readers.table_file import ColumnSizes, RowBlocks, add_folders, pick_rows
+from driftmap.pipeline.sources.readers.table_file import ColumnSizes, RowBlocks, add_folders, explain_read, pick_rows
 from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import (
@@ -57,6 +57,7 @@ class TableSource:
         place = SourcePlace(spec.path)
         base, self._stamps = list_files(place, spec.files, spec.format)
         self._files = open_files(base, self._stamps, spec)
+        self.spec = spec = settle_text_types(self._files, spec)
         names = [stamp.path for stamp in self._stamps] if base is place else [""]
         fields, self._folders = find_folder_columns(names)
         self._schemas = [
@@ -96,11 +97,11 @@ class TableSource:
         """Say what the type of a key column tells; see `Source`."""
         kinds = [schema.field(name).type if name in schema.names else None for schema in self._schemas]
         if not pa.types.is_dictionary(kinds[0]):
-            return describe_column(pa.chunked_array([], kinds[0])) if kinds[0] is not None else KeyFacts()
+            return self._describe(pa.chunked_array([], kinds[0]), name) if kinds[0] is not None else KeyFacts()
         tables = [self._read_columns(number, [name]) for number in range(len(self._files))]
         parts = [chunk for table in tables for chunk in table.column(name).chunks]
         is_one_type = len({chunk.type for chunk in parts}) == 1
-        return describe_column(pa.chunked_array(parts)) if is_one_type else KeyFacts()
+        return self._describe(pa.chunked_array(parts), name) if is_one_type else KeyFacts()
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the blocks that hold them; see `Source`."""
@@ -148,6 +149,19 @@ class TableSource:
                     spreads[name] = max(each[name][1] for each in ranges) - min(each[name][0] for each in ranges)
         return ColumnFacts(nulls, spreads)
 
+    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost | None:
+        """Count what reading some windows passes over; see `Source`."""
+        every = [file.count_bytes(range(len(file.lengths))) for file in self._files]
+        if None in every:
+            return None
+        n_bytes = 0
+        for runs in windows:
+            found = np.unique(self._blocks.find(runs_to_rows(runs)))
+            for number in np.unique(self._blocks.files[found]).tolist():
+                blocks = self._blocks.ids[found[self._blocks.files[found] == number]]
+                n_bytes += self._files[number].count_bytes(blocks.tolist()) or 0
+        return ReadCost(n_bytes, sum(n for n in every if n is not None))
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written again."""
         return {"format": self.spec.format, "rows": self.n_rows, **describe_stamps(self._stamps)}
@@ -155,6 +169,9 @@ class TableSource:
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
         return self
+
+    def _describe(self, column: pa.ChunkedArray, name: str) -> KeyFacts:
+        return describe_column(column, name, self.spec)
 
     def _columns_beside(self) -> list[str]:
         return list(dict.fromkeys([*([] if self.spec.id is None else [self.spec.id]), *self.spec.label]))

@@ -125,6 +125,9 @@ class ZarrSource:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
         return ColumnFacts()
 
+    def count_bytes(self, windows: Sequence[Int64Array]) -> None:
+        """Tell nothing: rows are picked; see `Source`."""
+
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written again."""
         stamps: list[FileStamp] = []

@@ -1,0 +1,108 @@
+"""Times of rows, from whatever a column holds that can only be read as one: timestamps, dates, ISO text, years."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from driftmap.pipeline.config.time_spans import MICROSECONDS
+from driftmap.pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    Column = np.ndarray[Any, Any]
+
+FIRST_YEAR, LAST_YEAR = 1000, 9999
+"""Whole numbers within are taken for years, others for none: seconds since 1970 are larger."""
+
+_YEAR_OR_MONTH = r"^[0-9]{4}(-[0-9]{2})?$"
+_HAS_ZONE = r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$"
+_HAS_TIME = r"[0-9][T ][0-9]"
+
+
+def read_moments(array: pa.Array, name: str) -> Column:
+    """Read times as datetime64[us], UTC.
+
+    Raises
+    ------
+    SourceError
+        When they are something else; what to do is said.
+    """
+    kind = array.type
+    if pt.is_timestamp(kind) or pt.is_date(kind):
+        return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
+    if pt.is_string(kind) or pt.is_large_string(kind):
+        return _read_texts(array, name)
+    if pt.is_integer(kind) and not _find_odd_years(array):
+        return np.array(array.cast(pa.int64()).to_numpy() - 1970, dtype="datetime64[Y]").astype(MICROSECONDS)
+    remedy = "pandas.to_datetime(column, unit='s')" if pt.is_integer(kind) else "pandas.to_datetime(column)"
+    shown = f" ({', '.join(map(str, _find_odd_years(array)))}, for some)" if pt.is_integer(kind) else ""
+    raise SourceError(
+        f"time column {name!r} holds {kind}{shown}, not times; dates, timestamps, ISO text or years ({FIRST_YEAR} to "
+        f"{LAST_YEAR}) were expected: convert it, such as with {remedy}, or make windows by its values (by) or by rows "
+        "(rows)"
+    )
+
+
+def describe_moments(kind: pa.DataType, name: str) -> str | None:
+    """Say how a column is read as times where its type does not."""
+    if pt.is_dictionary(kind):
+        kind = kind.value_type
+    if pt.is_integer(kind):
+        return f"time column {name!r}: whole numbers are taken for years"
+    if pt.is_string(kind) or pt.is_large_string(kind):
+        return f"time column {name!r}: text is read as ISO dates and times, in UTC where it names no zone"
+    return None
+
+
+def _find_odd_years(array: pa.Array) -> list[int]:
+    is_year = pc.and_(pc.greater_equal(array, FIRST_YEAR), pc.less_equal(array, LAST_YEAR))
+    odd: list[int] = array.filter(pc.invert(is_year)).slice(0, 3).to_pylist()
+    return odd
+
+
+def _read_texts(array: pa.Array, name: str) -> Column:
+    texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
+    short = pc.match_substring_regex(texts, _YEAR_OR_MONTH)
+    texts = pc.if_else(short, pc.binary_join_element_wise(texts, _find_rest(texts), ""), texts)
+    has_zone = pc.and_(pc.match_substring_regex(texts, _HAS_ZONE), pc.match_substring_regex(texts, _HAS_TIME))
+    moments = np.empty(len(texts), dtype=MICROSECONDS)
+    for mask, zone in ((has_zone, "UTC"), (pc.invert(has_zone), None)):
+        chosen = np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
+        if chosen.any():
+            moments[chosen] = _parse(texts.filter(mask), zone, name)
+    return moments
+
+
+def _find_rest(texts: pa.Array) -> pa.Array:
+    """Give what makes a date of a year or a month."""
+    return pc.if_else(pc.equal(pc.utf8_length(texts), 4), "-01-01", "-01")
+
+
+def _parse(texts: pa.Array, zone: str | None, name: str) -> Column:
+    for unit in ("us", "ns"):  # nanoseconds are read by the finer unit alone, years far off by the coarser
+        try:
+            return np.array(texts.cast(pa.timestamp(unit, zone)).to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
+        except pa.ArrowInvalid:
+            continue
+    raise SourceError(
+        f"time column {name!r} holds the text {_find_bad(texts, zone)!r}, which is no ISO date or time (2024-03-01, "
+        "2024-03-01T10:30:00, with +01:00 or Z for its zone); convert the column, such as with "
+        "pandas.to_datetime(column)"
+    )
+
+
+def _find_bad(texts: pa.Array, zone: str | None) -> str:
+    """Find the first text that is no time, by halves."""
+    while len(texts) > 1:
+        half = texts.slice(0, len(texts) // 2)
+        try:
+            half.cast(pa.timestamp("ns", zone))
+            texts = texts.slice(len(half))
+        except pa.ArrowInvalid:
+            texts = half
+    found: str = texts[0].as_py()
+    return found[:80]
