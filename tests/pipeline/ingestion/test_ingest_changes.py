@@ -9,7 +9,10 @@ import pytest
 from tests.pipeline.growing import make_day, make_store, read_maps, write_days
 
 from driftmap.pipeline import ingest, open_store
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
+from driftmap.pipeline.ingestion.watch.prometheus import to_prometheus
 from driftmap.pipeline.sources.row_digest import digest_rows
 
 SERIAL = {"scheduler": "serial"}
@@ -120,3 +123,47 @@ def test_every_window_knows_the_digest_of_its_rows(place):
     write_days(place / "days", range(7, 9))
     take_in(place)
     assert len({window.rows_digest for window in open_store(place / "store").state()} - {None}) == 7
+
+
+@pytest.mark.parametrize("has_ingested", [False, True])
+def test_changed_rows_of_a_final_window_are_said_and_can_be_reopened(place, capsys, has_ingested):
+    if has_ingested:
+        take_in(place)
+    before = read_maps(open_store(place / "store"))
+    kept = pq.read_table(place / "days/day-001.parquet")
+    rewrite(place, 1, with_column("v", make_day(1, seed=7)["v"].combine_chunks()))
+    for _ in range(2):  # it is said as long as it holds
+        report = take_in(place)
+        assert report.altered == ["2024-01-01", "2024-01-02"]
+        assert "rows of 2 final windows are others now" in str(report)
+        assert report.to_json()["altered"] == report.altered
+        assert report.did_nothing
+    store = open_store(place / "store")
+    assert read_maps(store) == before
+    assert describe_growth(store)["altered"] == report.altered
+    assert [alarm.spec for alarm in find_alarms(describe_growth(store), ["altered>0"])] == ["altered>0"]
+    assert "driftmap_windows_altered 2" in to_prometheus(store, describe_growth(store))
+    assert run_command(["status", str(place / "store")]) == 0
+    assert "rows of 2 final windows changed" in capsys.readouterr().out
+    pq.write_table(kept, place / "days/day-001.parquet")
+    assert take_in(place).altered == []
+    rewrite(place, 1, with_column("v", make_day(1, seed=7)["v"].combine_chunks()))
+    report = take_in(place, reopen=True)
+    assert report.reopened == "2024-01-01"
+    assert report.altered == []
+    assert read_maps(open_store(place / "store"))["2024-01-02"] != before["2024-01-02"]
+    assert take_in(place).did_nothing
+
+
+def test_a_final_window_that_lost_rows_is_said_and_one_whose_file_is_gone_or_touched_is_not(place):
+    take_in(place)
+    path = place / "days/day-001.parquet"
+    path.touch()
+    assert take_in(place).altered == []
+    rewrite(place, 1, lambda table: table.slice(0, 30))
+    assert take_in(place).altered == ["2024-01-01", "2024-01-02"]
+    (place / "days/day-000.parquet").unlink()
+    write_days(place / "days", range(7, 8))
+    report = take_in(place)
+    assert report.new == ["2024-01-06"]
+    assert report.altered == ["2024-01-01", "2024-01-02"]

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
+from tests.pipeline.damage import flip_a_bit
 
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.sources import stamps as module
 from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps, explain_change, summarise
+from driftmap.pipeline.store import Store
 
 N_WINDOWS, N_ROWS = 4, 40
 OPTIONS = {"by": "year", "id": "entity", "vectors": "v", "n_neighbors": 5, "n_epochs": 5, "scheduler": "serial"}
@@ -118,3 +120,73 @@ def test_chunks_of_a_zarr_source_are_named(tmp_path):
     os.utime(tmp_path / "data.zarr/vectors/c/1/0", ns=(1, 10**18))
     with pytest.raises(StoreError, match=r"vectors/c/1/0 was written at 2001-09-09"):
         run(tmp_path / "data.zarr", tmp_path / "s", **options)
+
+
+def change_unseen(source, year):
+    """Write other vectors of a year, with the size and time that its file had."""
+    path = source / f"{year}.parquet"
+    before = path.stat()
+    table = pq.read_table(path)
+    vectors = np.ascontiguousarray(-2 * np.asarray(table["v"].combine_chunks().flatten()).reshape(-1, 6))
+    changed = table.set_column(2, "v", pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 6))
+    pq.write_table(changed, path, compression="none", use_dictionary=False)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+
+
+@pytest.fixture
+def plain(source):
+    for path in source.iterdir():
+        pq.write_table(pq.read_table(path), path, compression="none", use_dictionary=False)
+    return source
+
+
+def begin(source, path, n_graphs, with_digests=True, **options):
+    """Begin a run that stops once so many graphs are committed."""
+    commit = Store.commit_graph
+
+    def commit_or_stop(store, receipt):
+        commit(store, receipt if with_digests else {**receipt, "rows_digest": None})
+        if sum(window.graph_attempt is not None for window in store.state()) == n_graphs:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "commit_graph", commit_or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, path, **OPTIONS, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"memory_limit": "300MB"}])
+def test_rows_that_changed_unseen_are_found_when_a_run_goes_on(plain, tmp_path, options):
+    begin(plain, tmp_path / "s", 2, **options)
+    there = (plain / "2001.parquet").read_bytes(), (plain / "2001.parquet").stat()
+    change_unseen(plain, 2001)
+    with pytest.raises(SourceError, match=r"window '2001': its rows are others in the source than its graph was built"):
+        run(plain, tmp_path / "s", **OPTIONS, **options)
+    (plain / "2001.parquet").write_bytes(there[0])
+    os.utime(plain / "2001.parquet", ns=(there[1].st_atime_ns, there[1].st_mtime_ns))
+    assert run(plain, tmp_path / "s", **OPTIONS, **options).is_complete
+
+
+def test_a_run_goes_on_where_rows_are_as_they_were(plain, tmp_path):
+    begin(plain, tmp_path / "s", 3)
+    whole = run(plain, tmp_path / "whole", **OPTIONS)
+    again = run(plain, tmp_path / "s", **OPTIONS)
+    assert [again.positions(i).tobytes() for i in range(N_WINDOWS)] == [
+        whole.positions(i).tobytes() for i in range(N_WINDOWS)
+    ]
+
+
+def test_rows_that_changed_unseen_are_found_by_a_repair(plain, tmp_path):
+    store = run(plain, tmp_path / "s", **OPTIONS)
+    state = store.state()[1]
+    flip_a_bit(next((store.path / f"windows/00000001/{state.graph_attempt}/data/c").iterdir()))
+    change_unseen(plain, 2001)
+    with pytest.raises(SourceError, match=r"window '2001': graph, array 'data'.*cannot be built again: its rows are o"):
+        run(plain, tmp_path / "s", **OPTIONS)
+
+
+def test_a_graph_without_a_digest_of_its_rows_is_taken_as_it_is(plain, tmp_path):
+    begin(plain, tmp_path / "s", 1, with_digests=False)
+    change_unseen(plain, 2000)
+    assert run(plain, tmp_path / "s", **OPTIONS).is_complete

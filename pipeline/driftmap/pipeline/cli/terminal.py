@@ -272,6 +272,7 @@ def _show_growth(store: Store) -> None:
     facts = describe_growth(store)
     parts = [f"last ingest {facts['last_ingest'] or 'never'}", f"{facts['rows_pending']:,} rows wait"]
     parts += [f"{facts['rows_late']:,} rows too late"] if facts["rows_late"] else []
+    parts += [f"rows of {facts['windows_altered']:,} final windows changed"] if facts["windows_altered"] else []
     parts += [f"{facts['windows_skipped']:,} windows skipped"] if facts["windows_skipped"] else []
     parts += [f"{facts['windows_empty']:,} empty windows left out"] if facts["windows_empty"] else []
     parts += [f"generation {facts['generation']}"] if facts["generation"] else []

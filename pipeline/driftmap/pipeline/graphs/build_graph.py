@@ -91,6 +91,50 @@ def build_graph_task(
         raise
 
 
+def check_rows_task(order: GraphOrder, rows_digest: str, settings: GraphSettings, max_bytes: int | None = None) -> None:
+    """Read the rows of a window whose graph is there, and compare them with those that it was built of.
+
+    Parameters
+    ----------
+    order, settings, max_bytes
+        As for `build_graph_task`.
+    rows_digest
+        Of the rows then.
+
+    Raises
+    ------
+    SourceError
+        When they are others: files of the same size and time need not hold the same rows.
+    """
+    try:
+        block_rows = _choose_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
+        if block_rows is None:
+            now = digest_rows(*read_pieces(order.pieces, by_id=order.by_id))
+        else:
+            reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
+            beside = reader.read_beside()
+            now = digest_parts(reader.read_in_order, reader.n_features, beside.ids, beside.labels)
+        refuse_other_rows(rows_digest, now)
+    except Exception as error:
+        _name_window(error, order.label)
+        raise
+
+
+def refuse_other_rows(stored: str | None, now: str) -> None:
+    """Refuse rows of a window by their digest; of graphs of older versions it is not known.
+
+    Raises
+    ------
+    SourceError
+        When they are others.
+    """
+    if stored not in (None, now):
+        raise SourceError(
+            "its rows are others in the source than its graph was built of, though size and time of the files are the "
+            "same; put the source back as it was, or make a new store"
+        )
+
+
 def try_graph_task(
     store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None = None
 ) -> GraphReceipt | Refusal:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.graphs.build_graph import GraphOrder, build_graph_task
+from driftmap.pipeline.graphs.build_graph import GraphOrder, build_graph_task, check_rows_task
 from driftmap.pipeline.sources.pieces import Piece
 from driftmap.pipeline.sources.stamps import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from driftmap.pipeline.config.run_config import RunConfig
@@ -119,6 +120,38 @@ class GraphWork:
             self._report(self._n_done, self._n_rows)
 
 
+def check_rows(
+    store: Store, config: RunConfig, windows: Iterable[WindowPlan], executor: Executor, max_bytes: int | None = None
+) -> None:
+    """Compare the rows of windows whose graphs are there with those that they were built of.
+
+    Parameters
+    ----------
+    store, config, executor, max_bytes
+        As for `build_graphs`.
+    windows
+        Whose graphs are there; those of older versions of driftmap are passed over.
+
+    Raises
+    ------
+    SourceError
+        Naming the first window that is found whose rows are others.
+    """
+    states, settings = store.state(), config.graph_settings()
+    tasks = [
+        Task(f"window {window.label!r}", (_order(config, window), digest, settings, max_bytes))
+        for window in windows
+        if (digest := states[window.index].rows_digest) is not None
+    ]
+    if tasks:
+        deque(executor.map_unordered(check_rows_task, tasks, "rows"), maxlen=0)
+
+
+def _order(config: RunConfig, window: WindowPlan, fingerprint: Mapping[str, Any] | None = None) -> GraphOrder:
+    pieces = (Piece(config.source, window.runs),)
+    return GraphOrder(window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint)
+
+
 def make_tasks(
     store: Store, config: RunConfig, windows: Iterable[WindowPlan], max_bytes: int | None = None
 ) -> Iterator[Task]:
@@ -126,8 +159,7 @@ def make_tasks(
     settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
     for window in windows:
         seed = make_graph_seed(config.random_state, window.index)
-        pieces = (Piece(config.source, window.runs),)
-        order = GraphOrder(window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint)
+        order = _order(config, window, fingerprint)
         yield Task(
             f"window {window.label!r}", (store.location, order, settings, seed, max_bytes), priority=-window.index
         )

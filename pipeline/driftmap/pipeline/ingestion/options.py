@@ -45,7 +45,7 @@ class IngestOptions:
     complete: bool = False
     """Whether nothing more comes of what is there, so that the last window is taken as it is."""
     reopen: bool = False
-    """Whether rows that come too late for a final window send the store back to before it."""
+    """Whether rows that come too late for a final window, or were changed, send the store back to before it."""
     reopen_from: str | None = None
     """Label of a window that the store goes back to before: one that is damaged, or whose rows were changed."""
     keep: str | None = None
@@ -108,6 +108,8 @@ class IngestReport:
     skipped: list[BadWindow] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     """Rows that were kept out since they came too late, now or earlier."""
+    altered: list[str] = field(default_factory=list)
+    """Labels of final windows whose rows are others in the source now; their maps stay as they are."""
     waiting: list[str] = field(default_factory=list)
     """Files that are still being written."""
     quarantined: list[str] = field(default_factory=list)
@@ -134,6 +136,7 @@ class IngestReport:
             "empty": self.empty,
             "skipped": {bad.label: bad.reason for bad in self.skipped},
             "late": {late.label: late.n_rows for late in self.late},
+            "altered": self.altered,
             "waiting": self.waiting,
             "quarantined": self.quarantined,
             "reopened": self.reopened,
@@ -159,6 +162,8 @@ class IngestReport:
         n_late = sum(late.n_rows for late in self.late)
         if n_late:
             shown.append(f"{n_late:,} rows too late")
+        if self.altered:
+            shown.append(f"rows of {_count(self.altered, 'final window')} are others now")
         if self.n_pending:
             shown.append(f"{self.n_pending:,} rows wait for their windows to be whole")
         if self.waiting:

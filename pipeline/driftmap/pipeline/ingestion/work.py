@@ -16,6 +16,7 @@ from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, Source
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.graphs.build_graph import Refusal, try_graph_task, warm_up
 from driftmap.pipeline.graphs.stage import STAGE
+from driftmap.pipeline.ingestion.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
 from driftmap.pipeline.ingestion.options import IngestReport
@@ -115,6 +116,7 @@ class IngestWork:
         if self._options.keep is not None:
             self._report.n_pruned = prune_graphs(self._store, self._options.keep)
         self._report.late = list_late(self._store, self._slots)
+        self._report.altered = list_altered(self._store, self._slots)
         self._report.n_pending = count_pending(self._store, self._slots)
         return self._report
 
@@ -139,7 +141,11 @@ class IngestWork:
         if found:
             removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
             parts = {name: list(part) for name, part in found.items()}
-            self._store.commit_growth("source", {"parts": parts, "removed": removed})
+            altered = find_altered(self._store, self._slots, self._feed, self._parts, found)
+            payload = {"parts": parts, "removed": removed}
+            if any(altered):
+                payload |= {"altered": altered.slots, "restored": altered.restored}
+            self._store.commit_growth("source", payload)
 
     def _ask(self) -> None:
         """Take in rows that were given from Python, or ask for them; those of an earlier call are noted by now."""
@@ -171,7 +177,8 @@ class IngestWork:
     def _reopen(self, given: int | None) -> None:
         """Go back to before a given window, or the first that misses late rows if that was asked for."""
         late = [found for found in list_late(self._store, self._slots) if found.slot != BEFORE]
-        places = [found.index for found in late] if self._options.reopen else []
+        altered = [self._store.labels.index(label) for label in list_altered(self._store, self._slots)]
+        places = [*(found.index for found in late), *altered] if self._options.reopen else []
         if given is not None:
             places.append(given)
         if not places:
@@ -182,7 +189,7 @@ class IngestWork:
         growth = self._store.growth
         slots = [
             slot
-            for slot in {**growth.skipped, **growth.kept_out}
+            for slot in {**growth.skipped, **growth.kept_out, **dict.fromkeys(growth.altered)}
             if find_place(self._store, self._slots, slot) >= first
         ]
         self._store.commit_growth(

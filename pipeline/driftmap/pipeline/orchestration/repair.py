@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.graphs.build_graph import build_graph_task, warm_up
+from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.graphs.build_graph import build_graph_task, refuse_other_rows, warm_up
 from driftmap.pipeline.graphs.stage import STAGE, make_tasks
 from driftmap.pipeline.layout.exchange import lay_out_again
 from driftmap.pipeline.layout.sequential import LayoutJob, lay_out_one, load_window
@@ -64,12 +64,16 @@ def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[Gr
 
     Raises
     ------
-    StoreError
-        When a graph that maps were made of does not come out as it was.
+    DriftmapError
+        When rows of the source are others now, or a graph that maps were made of does not come out as it was.
     """
     lost = {damage.number: damage for damage in damaged if damage.part == "graph"}
     for receipt in receipts:
         index = receipt["index"]
+        try:
+            refuse_other_rows(store.state()[index].rows_digest, receipt["rows_digest"])
+        except SourceError as error:
+            raise SourceError(f"{lost[index]}. It cannot be built again: {error}") from error
         group, old = name_group(index, receipt["attempt"]), name_group(index, lost[index].attempt)
         known, now = read_values_digests(store.location, old), read_values_digests(store.location, group)
         changed = [array for array, digest in known.items() if now.get(array) != digest]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
+    from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.layout.sequential import LayoutJob
     from driftmap.pipeline.planning.plan import Plan
@@ -122,8 +123,9 @@ class RunWork:
         self._fit_tasks(missing)
         with ThreadPoolExecutor(1, "driftmap-close") as closing, ExitStack() as building:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
-            report = self._report_graphs(missing)
             config = self._planned.config
+            self._check_rows(executor, missing)
+            report = self._report_graphs(missing)
             work = building.enter_context(GraphWork(self._store, config, missing, executor, report, self._max_bytes))
             limit = building.enter_context(ExitStack())
             limit.enter_context(limit_threads(executor.n_free_threads))
@@ -164,9 +166,19 @@ class RunWork:
 
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
+            self._check_rows(executor, missing)
             report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)
             lay_out_in_exchange(self._store, self._make_job(), executor, self._report_layout())
+
+    def _check_rows(self, executor: Executor, missing: list[WindowPlan]) -> None:
+        """Before more rows are read, read those of an earlier call again: maps must not be made of two sources."""
+        from driftmap.pipeline.graphs.stage import check_rows
+
+        left = {window.index for window in missing}
+        built = [window for window in self._planned.windows if window.index not in left]
+        if missing and built:
+            check_rows(self._store, self._planned.config, built, executor, self._max_bytes)
 
     def _lay_out(
         self,

@@ -29,7 +29,7 @@ _EVENTS = {
 @click.option("--grace", metavar="TIME", help="How long after a window's end its rows may still come, such as 2h.")
 @click.option("--clock", is_flag=True, help="Let time pass by the clock, not by the newest time stamp of the rows.")
 @click.option("--complete", is_flag=True, help="Treat the source as complete: also ingest the last, still open window.")
-@click.option("--reopen", is_flag=True, help="Go back to before the first window that misses late rows.")
+@click.option("--reopen", is_flag=True, help="Go back to before the first window of late or changed rows.")
 @click.option("--reopen-from", metavar="LABEL", help="Go back to before this window: it is damaged, or was rewritten.")
 @click.option(
     "--on-bad",
@@ -57,7 +57,8 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
     never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
     rows come next would depend on the order in which files arrive. A provisional window is built again when late rows
-    come, or when its files are rewritten with other vectors or labels. Empty windows are left out, and reported.
+    come, or when its files are rewritten with other vectors or labels; where those of a final window are, its rows are
+    read and compared, and changes are reported. Empty windows are left out, and reported.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
     from driftmap.engine.errors import DriftmapError
@@ -85,5 +86,10 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     else:
         for late in report.late:
             say_on_stderr(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out")
+        for label in report.altered:
+            say_on_stderr(
+                f"window {label!r}: its rows are others in the source now, and its map is of the former ones; "
+                "--reopen lays out again from there"
+            )
         say(str(report))
     watch(report.store, alarms, prometheus, write_log if log_json else None)

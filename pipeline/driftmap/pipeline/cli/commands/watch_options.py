@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXIT_ALARM = 3
 
-FACTS = ("rows_late", "rows_pending", "windows_skipped", "lag_seconds", "seconds_since_ingest")
+FACTS = ("rows_late", "rows_pending", "windows_skipped", "windows_altered", "lag_seconds", "seconds_since_ingest")
 
 ALARM_HELP = (
     "Leave with exit code 3 when this holds: neighbours<0.3, drift>0.5, drift_z>4, z>4, late>100, pending>100000, "
-    "skipped>0, lag>2D or age>1D. May be given several times."
+    "skipped>0, altered>0, lag>2D or age>1D. May be given several times."
 )
 
 

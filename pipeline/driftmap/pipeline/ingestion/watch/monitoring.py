@@ -13,6 +13,7 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.config.time_spans import MICROSECONDS, parse_duration, read_duration, shift_times
 from driftmap.pipeline.config.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
+from driftmap.pipeline.ingestion.altered import list_altered
 from driftmap.pipeline.ingestion.late import count_pending, list_late
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome
@@ -32,7 +33,7 @@ MIN_HISTORY = 8
 
 _ALARM = re.compile(r"\s*(\w+)\s*([<>])\s*([^\s<>]+)\s*")
 _DURATIONS = {"lag": "lag_seconds", "age": "seconds_since_ingest"}
-_COUNTS = {"late": "rows_late", "pending": "rows_pending", "skipped": "windows_skipped"}
+_COUNTS = {"late": "rows_late", "pending": "rows_pending", "skipped": "windows_skipped", "altered": "windows_altered"}
 
 
 def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]:
@@ -49,11 +50,12 @@ def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]
     -------
     JSON: `last_ingest` (UTC), `seconds_since_ingest`, `outcome` of the last attempt (see `IngestOutcome`),
     `newest_row`, `lag_seconds` from the end of the newest window to the newest row seen, `rows_pending`, `rows_late`,
-    `late`, `skipped` and `empty` by window, `provisional` with how far each moved at the last ingest, `generation`,
+    `late`, `skipped` and `empty` by window, `altered` (final windows whose rows changed in the source), `provisional`
+    with how far each moved at the last ingest, `generation`,
     and `quality` of the newest window with its z-scores; None where something is not known.
     """
     growth, windows = store.growth, store.state()
-    late, n_pending = _count_rows(store)
+    late, n_pending, altered = _count_rows(store)
     last = None if growth.last_ingest is None else datetime.fromisoformat(growth.last_ingest)
     moment = now or datetime.now(UTC)
     zone = store.config.get("windows", {}).get("timezone")
@@ -71,6 +73,8 @@ def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]
         "rows_pending": n_pending,
         "rows_late": sum(late.values()),
         "late": late,
+        "windows_altered": len(altered),
+        "altered": altered,
         "windows_skipped": len(skipped),
         "skipped": skipped,
         "windows_empty": len(empty),
@@ -121,7 +125,8 @@ def find_alarms(facts: Mapping[str, Any], specs: Iterable[str]) -> list[Alarm]:
         Of `describe_growth`.
     specs
         Such as `drift>0.5`, `neighbours<0.3`, `drift_z>4`, `z>4` (any of them, in either direction), `late>100`,
-        `pending>100000`, `skipped>0` (counts), `lag>2D`, `age>1D` (times). What is not known passes no threshold.
+        `pending>100000`, `skipped>0`, `altered>0` (counts), `lag>2D`, `age>1D` (times). What is not known passes no
+        threshold.
 
     Raises
     ------
@@ -137,12 +142,13 @@ def find_alarms(facts: Mapping[str, Any], specs: Iterable[str]) -> list[Alarm]:
     return found
 
 
-def _count_rows(store: Store) -> tuple[dict[str, int], int]:
+def _count_rows(store: Store) -> tuple[dict[str, int], int, list[str]]:
     try:
         slots = make_slots(RunConfig.from_json(store.config), store.growth.origin)
     except PlanError:  # windows of so many rows each: they are not ingested
-        return {}, 0
-    return {late.label: late.n_rows for late in list_late(store, slots)}, count_pending(store, slots)
+        return {}, 0, []
+    late = {late.label: late.n_rows for late in list_late(store, slots)}
+    return late, count_pending(store, slots), list_altered(store, slots)
 
 
 def _measure_lag(newest: str | None, end: str | None, zone: str | None) -> float | None:

@@ -30,6 +30,7 @@ def to_prometheus(store: Store, facts: Mapping[str, Any]) -> str:
         ("windows_skipped", "gauge", "Windows whose rows could not be used.", {"": facts["windows_skipped"]}),
         ("windows_empty", "gauge", "Windows of fewer than two rows, left out.", {"": facts["windows_empty"]}),
         ("rows_late", "gauge", "Rows that came too late and are kept out.", {"": facts["rows_late"]}),
+        ("windows_altered", "gauge", "Final windows whose rows changed in the source.", {"": facts["windows_altered"]}),
         ("rows_pending", "gauge", "Rows that wait for their windows to be whole.", {"": facts["rows_pending"]}),
         ("lag_seconds", "gauge", "From the end of the newest window to the newest row.", {"": facts["lag_seconds"]}),
         (

@@ -51,6 +51,8 @@ class Growth:
     """By slot: the last commit that tells of a new or changed part with rows of it."""
     kept_out: dict[str, int] = field(default_factory=dict)
     """By slot: rows, bad ones among them, with which its provisional window could not be built again."""
+    altered: list[str] = field(default_factory=list)
+    """Slots of final windows whose rows are others in the source than their maps were made of."""
     origin: str | None = None
     """Start of the very first window, where windows are made by time."""
     n_ingests: int = 0
@@ -81,6 +83,7 @@ class Growth:
             "parts": {name: list(part) for name, part in self.parts.items()},
             "skipped": {slot: list(skipped) for slot, skipped in self.skipped.items()},
             "changed": self.changed,
+            "altered": self.altered,
             "older": {str(number): [asdict(window) for window in windows] for number, windows in self.older.items()},
         }
 
@@ -91,6 +94,7 @@ class Growth:
             **{name: saved[name] for name in ("kept_out", "origin", "n_ingests", "last_ingest", "generation")},
             parts={name: read_part(part) for name, part in saved["parts"].items()},
             changed=saved.get("changed", {}),
+            altered=saved.get("altered", []),
             skipped={slot: Skipped(*skipped) for slot, skipped in saved["skipped"].items()},
             older={
                 int(number): [read_window(window) for window in windows] for number, windows in saved["older"].items()
@@ -118,6 +122,9 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
         growth.changed |= {slot: commit.number for part in parts.values() for slot in part.counts}
         for name in payload["removed"]:
             growth.parts.pop(name, None)
+        restored = payload.get("restored", [])
+        altered = dict.fromkeys([*growth.altered, *payload.get("altered", [])])
+        growth.altered = [slot for slot in altered if slot not in restored]
     elif commit.kind == "set_aside":
         growth.skipped |= {slot: Skipped(*skipped) for slot, skipped in payload["skipped"].items()}
         growth.kept_out |= payload["kept_out"]
@@ -131,6 +138,7 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
         for slot in payload["slots"]:
             growth.skipped.pop(slot, None)
             growth.kept_out.pop(slot, None)
+        growth.altered = [slot for slot in growth.altered if slot not in payload["slots"]]
     else:
         _apply_pruned(windows, growth, payload)
     return None
