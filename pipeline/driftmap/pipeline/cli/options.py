@@ -34,7 +34,8 @@ SOURCE_OPTIONS = (
     Option(
         "id",
         str,
-        "Column that says what a row is about; the same id in two windows relates those rows. Once in a window.",
+        "Column that says what a row is about; the same id in two windows relates those rows. Once in a window, unless "
+        "--duplicates says otherwise.",
         "COLUMN",
     ),
     Option(
@@ -58,6 +59,18 @@ SOURCE_OPTIONS = (
         "Column that is no part of the vectors: a name, glob or range; give it several times.",
         metavar="COLUMN",
         is_many=True,
+    ),
+    Option(
+        "duplicates",
+        click.Choice(["refuse", "first", "last", "mean"]),
+        "Ids that come more than once in a window: refuse them, take the first or last row (by --time where it is "
+        "given, else as the source has them), or the mean of their vectors.  [default: refuse]",
+    ),
+    Option(
+        "on_bad_rows",
+        click.Choice(["refuse", "drop"]),
+        "Rows without an id, or whose vectors are missing, NaN or infinite: refuse them, or drop and count them, for "
+        "which all vectors are read once more.  [default: refuse]",
     ),
 )
 WINDOW_OPTIONS = (

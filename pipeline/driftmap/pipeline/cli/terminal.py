@@ -18,11 +18,13 @@ from driftmap.pipeline.errors import hide_credentials, hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from driftmap.pipeline.look.quality import WindowQuality
     from driftmap.pipeline.orchestration.stages import Progress as RunState
     from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.planning.row_lines import CountedRows
     from driftmap.pipeline.store import Store
 
 LINE_SECONDS = 10.0
@@ -137,7 +139,8 @@ def show_run(store: Store, progress: RunProgress) -> None:
 
 def show_plan(plan: Plan) -> None:
     """Print the windows of a plan, and what it takes."""
-    table = _table("Window", "Rows", "Shared", "From", "To")
+    left_out = _name_left_out(plan.windows)
+    table = _table("Window", "Rows", *left_out, "Shared", "From", "To")
     for window in _elide(plan.windows):
         if window is None:
             _add_row(table, "…")
@@ -146,6 +149,7 @@ def show_plan(plan: Plan) -> None:
                 table,
                 window.label,
                 f"{window.n_rows:,}",
+                *_count_left_out(window, left_out),
                 f"{window.n_shared:,}",
                 str(window.start or ""),
                 str(window.end or ""),
@@ -188,6 +192,8 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "n_windows": len(plan.windows),
         "n_rows": plan.n_rows,
         "n_shared_rows": plan.n_shared,
+        "n_dropped_rows": sum(window.n_dropped for window in plan.windows),
+        "n_repeated_rows": sum(window.n_repeated for window in plan.windows),
         "n_blocks": len(plan.blocks),
         "rule": plan.rule,
         "timezone": plan.config.windows.timezone,
@@ -204,6 +210,8 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
                 "label": window.label,
                 "n_rows": window.n_rows,
                 "n_shared_rows": window.n_shared,
+                "n_dropped_rows": window.n_dropped,
+                "n_repeated_rows": window.n_repeated,
                 "start": window.start,
                 "end": window.end,
             }
@@ -234,7 +242,8 @@ def describe_store(store: Store) -> dict[str, Any]:
 
 def show_status(store: Store) -> None:
     """Print how far each window has come."""
-    table = _table("Window", "Rows", "State", "Since", "Moved", "Strength", "Edges", "MB")
+    left_out = _name_left_out(store.state())
+    table = _table("Window", "Rows", *left_out, "State", "Since", "Moved", "Strength", "Edges", "MB")
     for fact in _elide(store.state()):
         if fact is None:
             _add_row(table, "…")
@@ -244,7 +253,8 @@ def show_status(store: Store) -> None:
             since = (fact.since or "").replace("+00:00", "Z")
             moved = "" if fact.moved is None else f"{fact.moved:.3f}"
             strength = "" if fact.strength is None else f"{fact.strength:.3f}"
-            _add_row(table, fact.label, f"{fact.n_rows:,}", fact.status, since, moved, strength, edges, size)
+            counts = f"{fact.n_rows:,}", *_count_left_out(fact, left_out)
+            _add_row(table, fact.label, *counts, fact.status, since, moved, strength, edges, size)
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
@@ -259,11 +269,24 @@ def _show_columns(store: Store) -> None:
 
 def _describe_columns(store: Store) -> list[str]:
     from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
+    from driftmap.pipeline.planning.row_lines import describe_rows
 
-    pin = store.config["source"].get("pin")
-    if pin is None:
+    source = store.config["source"]
+    if source.get("pin") is None:
         return ["vectors: not named; the store was made before 0.2 and goes on with all integer and float columns"]
-    return VectorPin.model_validate(pin).describe()
+    rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
+    return [*VectorPin.model_validate(source["pin"]).describe(), *describe_rows(*rules, store.state())]
+
+
+def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:
+    """Name the columns of rows that do not count, those of which a window has some."""
+    columns = {"Dropped": "n_dropped", "Repeated": "n_repeated"}
+    return [title for title, name in columns.items() if any(getattr(window, name) for window in windows)]
+
+
+def _count_left_out(window: CountedRows, columns: list[str]) -> list[str]:
+    counts = {"Dropped": window.n_dropped, "Repeated": window.n_repeated}
+    return [f"{counts[title]:,}" for title in columns]
 
 
 def _show_growth(store: Store) -> None:

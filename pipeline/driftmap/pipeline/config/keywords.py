@@ -17,6 +17,8 @@ class SettingKeywords(TypedDict, total=False):
     vectors: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
     by: str | None
+    duplicates: Literal["refuse", "first", "last", "mean"] | None
+    on_bad_rows: Literal["refuse", "drop"] | None
     window: str | None
     stride: str | None
     rows: int | None

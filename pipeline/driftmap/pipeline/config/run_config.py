@@ -19,7 +19,7 @@ from driftmap.engine.settings import (
 )
 from driftmap.pipeline.config.models import FrozenModel, is_stored, show_value, validate
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, OWN_SETTINGS, RUN_SETTINGS
-from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS, SourceSpec
+from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS, SourceSpec
 from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 
@@ -100,6 +100,8 @@ class RunConfig(FrozenModel):
     """Windows in a block's core; None: chosen from the memory limit when the store is made."""
     relations: tuple[str, ...] = ()
     """Digests of the relations from outside that the store holds."""
+    bad_rows: str | None = None
+    """Digest of the numbers of the rows that were dropped, which the store holds; None where none may be."""
 
     @field_validator(*RUN_OPTIONS, mode="before")
     @classmethod
@@ -115,6 +117,11 @@ class RunConfig(FrozenModel):
             )
         if self.windows.by not in (None, self.source.by):
             raise ValueError(f"by is {self.windows.by!r} for the windows, but {self.source.by!r} for the source")
+        if self.source.duplicates != "refuse" and self.source.id is None:
+            raise ValueError(
+                f"duplicates is {self.source.duplicates!r}, but no id column is named; give id, the column whose "
+                "values may come more than once"
+            )
         return self
 
     @classmethod
@@ -162,7 +169,7 @@ class RunConfig(FrozenModel):
     def to_options(self) -> dict[str, Any]:
         """Give the flat options, with `source` for the path of the data."""
         source = self.source.model_dump(mode="json")
-        flat = {"source": source["path"]} | {name: source[name] for name in COLUMN_OPTIONS}
+        flat = {"source": source["path"]} | {name: source[name] for name in SOURCE_OPTIONS}
         for section in (self.windows, self.graph, self.layout):
             flat |= section.model_dump(mode="json")
         return flat | {name: getattr(self, name) for name in RUN_OPTIONS}
@@ -196,7 +203,7 @@ class RunConfig(FrozenModel):
 
 OPTION_NAMES = tuple(
     dict.fromkeys(
-        [*COLUMN_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
+        [*SOURCE_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
     )
 )
 """Every option of a run, as `RunConfig.from_options` takes them."""

@@ -29,6 +29,10 @@ class SourceSpec(FrozenModel):
     """Columns that are no part of the vectors: names, globs, ranges."""
     by: Column | None = None
     """The column that windows are made by."""
+    duplicates: Literal["refuse", "first", "last", "mean"] = "refuse"
+    """Which row stands for an id that comes more than once in a window, or the mean of all."""
+    on_bad_rows: Literal["refuse", "drop"] = "refuse"
+    """What becomes of rows without an id, and of those whose vectors are missing or not finite."""
     files: tuple[str, ...] = ()
     """Of a folder of files: only these, named from the folder; empty: all."""
     text_types: tuple[tuple[str, str], ...] = ()
@@ -69,3 +73,6 @@ class SourceSpec(FrozenModel):
 
 COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "by")
 """Options that say what the source's columns mean."""
+ROW_OPTIONS = ("duplicates", "on_bad_rows")
+"""Options that say which of its rows count."""
+SOURCE_OPTIONS = (*COLUMN_OPTIONS, *ROW_OPTIONS)

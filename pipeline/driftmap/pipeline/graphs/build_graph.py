@@ -16,7 +16,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import open_source
-from driftmap.pipeline.sources.pieces import estimate_pieces, read_pieces
+from driftmap.pipeline.sources.pieces import estimate_merged, estimate_pieces, read_pieces
 from driftmap.pipeline.sources.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
@@ -47,7 +47,11 @@ class GraphOrder:
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading so many of its rows takes; no rows are read."""
-        return estimate_pieces(self.pieces, n_rows, by_id=self.by_id)
+
+        def estimate(n_read: int) -> ReadEstimate:
+            return estimate_pieces(self.pieces, n_read, by_id=self.by_id)
+
+        return estimate_merged(estimate, n_rows, self.n_rows, sum(piece.n_rows for piece in self.pieces))
 
 
 @dataclass(frozen=True)

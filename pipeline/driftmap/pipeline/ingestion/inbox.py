@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS
+from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources import as_source
@@ -45,7 +45,7 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
             f"rows from Python are kept in the store for the workers, and the store {store.location} is no folder; "
             "write them as Parquet files where all workers see them"
         )
-    roles = {role: getattr(spec, role) for role in (*COLUMN_OPTIONS, "pin", "id_type") if getattr(spec, role)}
+    roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, "pin", "id_type") if getattr(spec, role)}
     rows = as_source(given, must_pin=spec.pin is not None, **roles)
     digest = str(rows.fingerprint()["digest"])[:12]
     inbox = store.location.folder / INBOX_FOLDER

@@ -31,7 +31,7 @@ def list_late(store: Store, slots: Slots) -> list[Late]:
     late = []
     for slot, index in windows_by_slot(store, slots).items():
         window = windows[index]
-        n_late = counts.get(slot, 0) - window.n_rows
+        n_late = counts.get(slot, 0) - window.n_source_rows
         if window.status == "final" and n_late > 0:
             late.append(Late(slot, window.label, n_late, index))
     for slot, skipped in store.growth.skipped.items():

@@ -16,20 +16,25 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
+from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import list_columns
-from driftmap.pipeline.sources.pieces import read_pieces
-from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.sources.pieces import Piece, PieceRows, read_pieces
+from driftmap.pipeline.sources.repeated_ids import average_rows, choose_rows, group_rows
+from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.id_types import as_id_column, as_value_column
+from driftmap.pipeline.store.shared_rows import read_bad_rows
 from driftmap.pipeline.store.tables import as_coordinates
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store.log.windows import WindowState
 
 
@@ -60,6 +65,8 @@ class Placer:
             moved = self._config.source.model_copy(update={"path": str(SourcePlace(source))})
             self._config = self._config.model_copy(update={"source": moved})
         self._window = _find_window(opened, window)
+        self.n_left_out = 0
+        """Rows of the last call of `place` that were dropped, or that another row of the same id stands for."""
         self._positions = opened.positions(self._window.index)
         self._rows = _read_window(opened, self._config, self._window)
         settings = self._config.layout_settings().extend(self._window.index + 1)
@@ -94,18 +101,44 @@ class Placer:
 
         must_pin = self._config.source.pin is not None
         given = as_source(rows, must_pin=must_pin, **_find_roles(rows, self._config))
-        everything = np.array([[0, given.n_rows]], dtype=np.int64)
-        read = given.read_rows(everything)
-        if read.vectors is None:
-            raise SourceError("the rows have no vectors")
+        read = _read_given(given)
+        self.n_left_out = given.n_rows - len(read.vectors)
         placed = self.place_vectors(read.vectors)
         columns: dict[str, Any] = {"window": pa.array([self.label] * len(placed), pa.string())}
-        if read.ids is not None:
+        if given.spec.id is not None:
             columns["id"] = as_id_column(read.ids, given.spec.id_type)
         columns |= as_coordinates(placed)
         for name, values in read.labels.items():
             columns[f"label_{name}" if name in columns else name] = as_value_column(values)
         return pa.table(columns)
+
+
+def _read_given(given: Source) -> PieceRows:
+    """Read the rows to place, by the rules of the run: without bad ones, and one for each id unless it refuses several.
+
+    Where the run refuses ids that come more than once, each row is placed by itself.
+    """
+    numbers = drop_bad_rows(given, np.arange(given.n_rows, dtype=np.int64))
+    spec, groups = given.spec, None
+    if spec.id is not None and spec.duplicates != "refuse" and len(numbers):
+        names = list(dict.fromkeys(name for name in (spec.id, spec.time) if name is not None))
+        keys = {name: column[numbers] for name, column in given.key_columns(names).items()}
+        if spec.duplicates == "mean":
+            groups = group_rows(keys[spec.id], by_id=False)
+        else:
+            times = None if spec.time is None else keys[spec.time]
+            numbers = numbers[choose_rows(encode_keys(keys[spec.id])[1], spec.duplicates, times)]
+    if not len(numbers):
+        raise SourceError("none of the rows can be placed: all lack an id, or have missing or infinite numbers")
+    read = given.read_rows(rows_to_runs(numbers))
+    if read.vectors is None:
+        raise SourceError("the rows have no vectors")
+    ids = numbers if read.ids is None else read.ids
+    if groups is None:
+        return PieceRows(read.vectors, ids, read.labels)
+    firsts = groups.firsts
+    labels = {name: column[firsts] for name, column in read.labels.items()}
+    return PieceRows(average_rows(read.vectors, groups), ids[firsts], labels)
 
 
 def place(
@@ -151,7 +184,7 @@ def _find_window(store: Store, label: str | None) -> WindowState:
 def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float32Array:
     """Read the vectors of a window's rows from the source, in the order of the store's."""
     if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
-        return _read_as_planned(config, window)
+        return _read_as_planned(store, config, window)
     slots = make_slots(config, store.growth.origin)
     feed = Feed(config.source, slots, store.location)
     known = store.growth.parts
@@ -174,15 +207,13 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float3
     return vectors[rows]
 
 
-def _read_as_planned(config: RunConfig, window: WindowState) -> Float32Array:
+def _read_as_planned(store: Store, config: RunConfig, window: WindowState) -> Float32Array:
     source = open_source(config.source)
-    planned = plan_windows(source, config.window_rule, config.graph.n_neighbors).windows
+    bad_rows = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
+    planned = plan_windows(source, config.window_rule, config.graph.n_neighbors, bad_rows=bad_rows).windows
     if window.index >= len(planned) or planned[window.index].n_rows != window.n_rows:
         raise SourceError(_explain_gone(window, "its rows fall into other windows now"))
-    read = source.read_rows(planned[window.index].runs)
-    if read.vectors is None:
-        raise SourceError(_explain_gone(window, "they have no vectors"))
-    return read.vectors
+    return read_pieces((Piece(config.source, planned[window.index].runs),), by_id=False).vectors
 
 
 def _explain_gone(window: WindowState, what: str) -> str:
@@ -203,6 +234,7 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
         roles |= {"pin": pin.relax(), "id_type": config.source.id_type}
         if names is not None and not isinstance(rows, dict | tuple | np.ndarray):
             roles["vectors"] = pin.names  # what else is in the rows does not matter
+    roles["on_bad_rows"] = config.source.on_bad_rows
     for role in ("time", "id", "label", "by"):
         wanted = getattr(config.source, role)
         if isinstance(wanted, tuple):
@@ -211,6 +243,8 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
             wanted = None
         if wanted:
             roles[role] = wanted
+    if "id" in roles:
+        roles["duplicates"] = config.source.duplicates
     return roles
 
 

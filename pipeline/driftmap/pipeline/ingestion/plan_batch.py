@@ -21,6 +21,7 @@ from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, enc
 from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.store.log.windows import count_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,8 +137,8 @@ class Planner:
             window, n_rows = windows[index], counts.get(slot, 0)
             if window.status == "final" or n_rows <= growth.kept_out.get(slot, 0):
                 continue
-            may_differ = n_rows == window.n_rows and growth.changed.get(slot, 0) > window.rows_commit
-            if not (n_rows > window.n_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
+            may_differ = n_rows == window.n_source_rows and growth.changed.get(slot, 0) > window.rows_commit
+            if not (n_rows > window.n_source_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
                 continue
             try:
                 planned = self._plan_window(slot, index, n_rows)
@@ -157,14 +158,17 @@ class Planner:
         self._refuse_gap(open_slots, counts)
         for slot in open_slots[:MAX_NEW_WINDOWS]:
             label, n_rows = self._slots.describe(slot).label, counts.get(slot, 0)
-            if n_rows < LEAST_ROWS and self._skip_empty:
-                empty.append(BadWindow(slot, label, _explain_empty(n_rows), n_rows))
-                continue
-            if empty:  # noted first: slots before one that was taken are never looked at again
-                break
+            if empty and n_rows >= LEAST_ROWS:
+                break  # noted first: slots before one that was taken are never looked at again
             try:
                 planned = self._plan_window(slot, self._store.n_windows + len(windows), n_rows)
                 self._refuse_apart(planned, near)
+            except _EmptyError as error:
+                bad = BadWindow(slot, label, str(error), n_rows)
+                if not self._skip_empty:
+                    return Batch(windows, bad)
+                empty.append(bad)
+                continue
             except _UnfitError as error:
                 return Batch(windows, BadWindow(slot, label, str(error), n_rows, error.parts))
             windows.append(planned)
@@ -188,22 +192,29 @@ class Planner:
 
     def _plan_window(self, slot: str, index: int, n_rows: int) -> WindowRows:
         if n_rows < LEAST_ROWS:
-            raise _UnfitError(_explain_empty(n_rows))
+            raise _EmptyError(_explain_empty(n_rows))
         try:
             selected = self.select(slot)
         except SourceError as error:
             raise _UnfitError(str(error)) from error
-        _refuse_repeated(selected)
+        ids = selected.ids
+        if self._config.source.duplicates == "refuse":
+            _refuse_repeated(selected)
+        elif self._config.source.duplicates == "mean" and selected.n_repeated:
+            ids = np.unique(ids)
+        if len(ids) < LEAST_ROWS:
+            raise _EmptyError(_explain_empty(len(ids), n_rows))
         described = self._slots.describe(slot)
-        digest = hashlib.sha256(np.sort(selected.ids).tobytes()).hexdigest()[:16]
+        digest = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:16]
         facts = {
             "label": described.label,
-            "n_rows": len(selected.ids),
+            "n_rows": len(ids),
             "start": described.start,
             "end": described.end,
             "digest": f"ids {digest}",
+            **count_left_out(selected.n_dropped, selected.n_repeated),
         }
-        return WindowRows(index, slot, facts, selected.pieces, selected.ids)
+        return WindowRows(index, slot, facts, selected.pieces, ids)
 
     def _refuse_gap(self, slots: list[str], counts: dict[str, int]) -> None:
         """Refuse a long gap before anything is done, since the windows before it may not be whole at all."""
@@ -256,8 +267,14 @@ class _UnfitError(SourceError):
         self.parts = parts
 
 
-def _explain_empty(n_rows: int) -> str:
-    return f"it has {'no rows' if n_rows == 0 else '1 row'}, and a map needs {LEAST_ROWS}"
+class _EmptyError(_UnfitError):
+    """Too few rows for a map."""
+
+
+def _explain_empty(n_rows: int, n_read: int = 0) -> str:
+    count = "no rows" if n_rows == 0 else "1 row"
+    left = f" left of {n_read:,} (on_bad_rows, duplicates)" if n_read else ""
+    return f"it has {count}{left}, and a map needs {LEAST_ROWS}"
 
 
 def _has_changed(planned: WindowRows, window: WindowState) -> bool:
@@ -281,7 +298,8 @@ def _refuse_repeated(selected: Selection) -> None:
     shown = show_values(repeated)
     parts = tuple(selected.pieces[number].part for number in np.unique(selected.owners[~is_first]).tolist())
     what = "an id" if len(repeated) == 1 else f"{len(repeated):,} ids"
-    raise _UnfitError(f"it has {what} more than once: {name_some(shown)}, again in {name_some(list(parts))}", parts)
+    where = f"{name_some(shown)}, again in {name_some(list(parts))}"
+    raise _UnfitError(f"it has {what} more than once: {where} (duplicates first, last or mean take them)", parts)
 
 
 def _name_kind(ids: np.ndarray[Any, Any]) -> str:

@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.pieces import Piece, join_ids
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.listing import list_files
+from driftmap.pipeline.sources.repeated_ids import choose_rows
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import SourcePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy.typing as npt
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
@@ -50,13 +55,17 @@ class PartRef(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """All rows of a slot."""
+    """The rows of a slot that count, by the rules of the source (`on_bad_rows`, `duplicates`)."""
 
     pieces: list[Piece]
     ids: np.ndarray[Any, Any]
     """Of the rows of all pieces, one after the other; numbers of rows where the source has no ids."""
     owners: Int64Array
     """For each row, the number of its piece."""
+    n_dropped: int = 0
+    """Rows that were dropped."""
+    n_repeated: int = 0
+    """Rows of an id that another row stands for; they are in the pieces where the mean of all does."""
 
 
 class Feed:
@@ -116,7 +125,7 @@ class Feed:
         return SourcePart(ref.stamp, len(keys), self._slots.count(keys), newest)
 
     def select(self, refs: list[PartRef], slot: str) -> Selection:
-        """Find the rows of a slot.
+        """Find the rows of a slot, without those that are dropped or that another row stands for.
 
         Parameters
         ----------
@@ -130,18 +139,22 @@ class Feed:
         SourceError
             When a part cannot be read any more.
         """
-        names = [self._slots.column] + ([self.spec.id] if self.spec.id is not None else [])
-        pieces, ids = [], []
+        has_order = self.spec.time is not None and self.spec.duplicates in ("first", "last")
+        wanted = (self._slots.column, self.spec.id, self.spec.time if has_order else None)
+        names = list(dict.fromkeys(name for name in wanted if name is not None))
+        found: list[_Found] = []
+        n_dropped = 0
         for ref in refs:
-            keys = self._recall_keys(ref, list(dict.fromkeys(names)))
+            keys = self._recall_keys(ref, names)
             rows = np.flatnonzero(self._slots.contains(keys[self._slots.column], slot))
             if not len(rows):
                 continue
-            numbers = rows + (ref.rows[0] if ref.rows is not None else 0)
-            pieces.append(Piece(ref.spec, rows_to_runs(numbers), ref.name))
-            ids.append(numbers if self.spec.id is None else keys[self.spec.id][rows])
-        owners = np.repeat(np.arange(len(ids)), [len(part) for part in ids]).astype(np.int64)
-        return Selection(pieces, join_ids(ids, [piece.part for piece in pieces]), owners)
+            first = ref.rows[0] if ref.rows is not None else 0
+            numbers = drop_bad_rows(open_source(ref.spec), rows + first)
+            n_dropped, rows = n_dropped + len(rows) - len(numbers), numbers - first
+            ids = numbers if self.spec.id is None else keys[self.spec.id][rows]
+            found.append(_Found(ref, numbers, ids, keys[str(self.spec.time)][rows] if has_order else None))
+        return _settle_repeated(found, self.spec, n_dropped)
 
     def is_half_written(self, ref: PartRef) -> bool:
         """Whether a Parquet or Arrow file lacks its end: whoever writes it is still at it."""
@@ -229,6 +242,38 @@ class Feed:
         spec = self.spec.model_copy(update={"format": "arrays", "vectors": None})
         there = sorted(folder for folder in inbox.iterdir() if (folder / MANIFEST).is_file())
         return [_refer_to_arrays(f"{INBOX_FOLDER}/{folder.name}", folder, spec) for folder in there]
+
+
+class _Found(NamedTuple):
+    """Rows of a part."""
+
+    ref: PartRef
+    numbers: Int64Array
+    ids: np.ndarray[Any, Any]
+    times: np.ndarray[Any, Any] | None
+
+    def pick(self, is_kept: npt.NDArray[np.bool_]) -> _Found:
+        times = None if self.times is None else self.times[is_kept]
+        return _Found(self.ref, self.numbers[is_kept], self.ids[is_kept], times)
+
+
+def _settle_repeated(found: list[_Found], spec: SourceSpec, n_dropped: int) -> Selection:
+    """Leave out rows of an id that another row stands for, in whatever parts they are; join what stays."""
+    n_repeated = 0
+    joined = join_ids([part.ids for part in found], [part.ref.name for part in found])
+    if spec.id is not None and spec.duplicates != "refuse":
+        uniques, codes = encode_keys(joined)
+        n_repeated = len(codes) - len(uniques)
+        if n_repeated and spec.duplicates in ("first", "last"):
+            times = None if found[0].times is None else np.concatenate([part.times for part in found])
+            is_kept = choose_rows(codes, spec.duplicates, times)
+            borders = np.cumsum([len(part.ids) for part in found])[:-1]
+            found = [part.pick(kept) for part, kept in zip(found, np.split(is_kept, borders), strict=True)]
+            joined = joined[is_kept]
+    found = [part for part in found if len(part.numbers)]
+    pieces = [Piece(part.ref.spec, rows_to_runs(part.numbers), part.ref.name) for part in found]
+    owners = np.repeat(np.arange(len(found)), [len(part.ids) for part in found]).astype(np.int64)
+    return Selection(pieces, joined, owners, n_dropped, n_repeated)
 
 
 def _refer_to_arrays(name: str, folder: Path, spec: SourceSpec) -> PartRef:

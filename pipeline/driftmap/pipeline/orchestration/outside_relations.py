@@ -44,6 +44,12 @@ def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan
     ids = _Ids(source, planned)
     labels = [window.label for window in planned.windows]
     by_rows = is_by_rows(given)
+    odd = [window.label for window in planned.windows if window.n_dropped or window.n_repeated]
+    if by_rows and odd:
+        raise ConfigError(
+            f"relations by the numbers of rows were given, and window {odd[0]!r} has rows left out (on_bad_rows, "
+            "duplicates): numbers would shift; give a table with the columns window, id, other_window, other_id"
+        )
     book = read_relation_rows(given, labels, ids.of) if by_rows else read_relation_table(given, source.spec, ids.of(0))
     n_used = _check(book, planned, ids)
     n_pairs = len(book.weights)
@@ -88,8 +94,12 @@ class _Ids:
         self._ids = None if name is None else source.key_columns([name])[name]
 
     def of(self, index: int) -> np.ndarray[Any, Any]:
-        rows = runs_to_rows(self._windows[index].runs)
-        return rows if self._ids is None else self._ids[rows]
+        window = self._windows[index]
+        rows = runs_to_rows(window.runs)
+        if self._ids is None:
+            return rows
+        ids = self._ids[rows]
+        return ids if window.n_read == window.n_rows else np.unique(ids)
 
 
 def _check(book: RelationBook, planned: Plan, ids: _Ids) -> int:

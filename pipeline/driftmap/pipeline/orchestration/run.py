@@ -13,10 +13,11 @@ import numpy as np
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
-from driftmap.pipeline.config.source_spec import COLUMN_OPTIONS
+from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
+from driftmap.pipeline.orchestration.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
@@ -29,6 +30,8 @@ from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
+from driftmap.pipeline.store.log.windows import count_left_out
+from driftmap.pipeline.store.shared_rows import read_bad_rows, write_bad_rows
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ def plan(
         What a block may take, in bytes or as `"2GB"`; a quarter of the machine's memory when left out.
     timed
         Also read a window, build graphs and lay them out, to say roughly how long a run takes. No vectors are read
-        otherwise.
+        otherwise, unless bad rows are to be dropped (`on_bad_rows`).
     **options
         As on the command line, with underscores. `relations` relates rows beside equal ids: a table, or a file of one,
         with the columns window, id, other_window, other_id and perhaps weight; or one relation for each pair of
@@ -95,10 +98,10 @@ def plan(
     place = _settle_place(scheduler, given)
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given)
-    limit = place.find_limit()
-    planned, _ = _make_plan_with_relations(opened, settled, memory_limit, limit, relations)
+    planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
     if not timed:
         return planned
+    limit = place.find_limit()
     from driftmap.pipeline.planning.run_time import estimate_duration  # late: loads the kernels
 
     n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
@@ -167,7 +170,7 @@ def run(
     open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
     found = open_again() if has_commits(location) else None
     if found is None:
-        planned, book = _make_plan_with_relations(opened, settled, memory_limit, place.find_limit(), relations)
+        planned, book = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
         for note in planned.notes:
             warnings.warn(note, PlanWarning, stacklevel=2)
         place.prepare()
@@ -187,20 +190,19 @@ def run(
     return Store.open(location)
 
 
-def _make_fitting_plan(
-    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
-) -> Plan:
+def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
+    limit = place.find_limit()
     config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
-    planned = make_plan(source, config, memory_limit, limit)
+    planned = make_plan(source, config, memory_limit, limit, find_dropped(source, place))
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 
 
 def _make_plan_with_relations(
-    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None, relations: object
+    source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace, relations: object
 ) -> tuple[Plan, RelationBook | None]:
     if relations is not None:
         config = config.model_copy(update={"relations": UNREAD})
-    return settle_relations(_make_fitting_plan(source, config, memory_limit, limit), source, relations)
+    return settle_relations(_make_fitting_plan(source, config, memory_limit, place), source, relations)
 
 
 def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Workplace:
@@ -217,12 +219,12 @@ def _settle(
     source: object, config: RunConfig | None, options: dict[str, Any], *, must_pin: bool = True
 ) -> tuple[Source, RunConfig]:
     if config is None:
-        named = {name: options[name] for name in COLUMN_OPTIONS if name in options}
+        named = {name: options[name] for name in SOURCE_OPTIONS if name in options}
         opened = as_source(source, must_pin=must_pin, **named)
         return opened, RunConfig.from_options(opened.spec, **options)
     if options:
         raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
-    roles = {name: getattr(config.source, name) or None for name in (*COLUMN_OPTIONS, "pin", "id_type")}
+    roles = {name: getattr(config.source, name) or None for name in (*SOURCE_OPTIONS, "pin", "id_type")}
     opened = as_source(source, must_pin=must_pin, **roles)
     return opened, config.model_copy(update={"source": opened.spec})
 
@@ -230,6 +232,8 @@ def _settle(
 def _create(location: Location, source: Source, planned: Plan, book: RelationBook | None) -> None:
     if book is not None:
         book.write(location)
+    if planned.bad_rows is not None:
+        write_bad_rows(location, planned.bad_rows)
     # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
     spilled = _spill(source, location)
     Store.create(
@@ -292,7 +296,8 @@ def _plan_again(
     changed = explain_change(store.fingerprint, source.fingerprint())
     if not changed:
         spilled = _spill(source, store.location)
-        planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit)
+        dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
+        planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit, dropped)
         if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
             return planned
     raise StoreError(
@@ -335,9 +340,13 @@ def _as_facts(window: WindowPlan) -> dict[str, Any]:
         "start": window.start,
         "end": window.end,
         "digest": digest,
+        **count_left_out(window.n_dropped, window.n_repeated),
     }
 
 
 def _stored_facts(store: Store) -> list[dict[str, Any]]:
     names = ("label", "n_rows", "start", "end", "digest")
-    return [{name: getattr(window, name) for name in names} for window in store.state()]
+    return [
+        {name: getattr(window, name) for name in names} | count_left_out(window.n_dropped, window.n_repeated)
+        for window in store.state()
+    ]

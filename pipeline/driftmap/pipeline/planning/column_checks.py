@@ -45,12 +45,14 @@ def check_columns(source: Source, windows: list[WindowPlan]) -> tuple[str, ...]:
     """
     facts = source.column_facts()
     lines = []
-    if facts.nulls:
+    if facts.nulls and source.spec.on_bad_rows == "refuse":
         n_nulls = sum(facts.nulls.values())
         counts = [f"{name!r}: {count:,}" for name, count in facts.nulls.items()]
         missing = f"{n_nulls:,} values of the vectors are missing (null), by column {name_some(counts)}"
         if _count_used(windows) == source.n_rows:
-            raise SourceError(f"{missing}; fill them, drop these rows, or leave the columns out (exclude)")
+            raise SourceError(
+                f"{missing}; fill them, drop these rows (on_bad_rows drop), or leave the columns out (exclude)"
+            )
         lines.append(f"{missing}; windows with such a row will be refused")
     spreads = {name: spread for name, spread in facts.spreads.items() if spread > 0}
     if spreads:

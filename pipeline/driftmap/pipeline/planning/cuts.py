@@ -52,10 +52,21 @@ class Cuts(NamedTuple):
     starts: list[str] | None = None
     ends: list[str] | None = None
 
-    def rows(self, index: int) -> Int64Array:
-        """List the rows of a piece, ascending."""
+    def list_piece(self, index: int) -> Int64Array:
+        """List the rows of a piece, in the order of the cuts."""
         low, high = int(self.lows[index]), int(self.highs[index])
-        return np.arange(low, high) if self.order is None else np.sort(self.order[low:high])
+        return np.arange(low, high) if self.order is None else self.order[low:high]
+
+    def drop(self, rows: Int64Array, n_rows: int) -> Cuts:
+        """Leave rows out of all pieces: those that are given by number, of a source with so many."""
+        if not len(rows):
+            return self
+        is_kept = np.ones(n_rows, dtype=np.bool_)
+        is_kept[rows] = False
+        order = np.arange(n_rows) if self.order is None else self.order
+        is_kept = is_kept[order]
+        n_before = np.concatenate([[0], np.cumsum(is_kept)]).astype(np.int64)
+        return self._replace(order=order[is_kept], lows=n_before[self.lows], highs=n_before[self.highs])
 
     def pick(self, indices: Int64Array) -> Cuts:
         """Keep some of the pieces."""
@@ -86,15 +97,13 @@ class Spans(NamedTuple):
 
 
 def cut_times(times: Times, spans: Spans, n_neighbors: int) -> Cuts:
-    """Cut rows by their time, in UTC; see `plan_windows`."""
+    """Cut rows by their time, in UTC; see `plan_windows`. The last piece may be only partly filled."""
     is_sorted = bool((times[1:] >= times[:-1]).all())
     order = None if is_sorted else np.argsort(times, kind="stable")
     ordered = times if order is None else times[order]
     starts, ends = _place_windows(ordered, order, spans)
     lows, highs = (np.searchsorted(ordered, to_utc(borders, spans.zone)) for borders in (starts, ends))
     _refuse_far_rows(ordered, order, lows, highs, n_neighbors)
-    if len(starts) > 1 and highs[-1] == len(ordered) and highs[-1] - lows[-1] < n_neighbors:
-        starts, ends, lows, highs = starts[:-1], ends[:-1], lows[:-1], highs[:-1]
     labels = label_times(starts, spans.stride)
     return Cuts(order, lows.astype(np.int64), highs.astype(np.int64), labels, show_times(starts), show_times(ends))
 

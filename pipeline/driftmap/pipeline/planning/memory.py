@@ -14,15 +14,16 @@ from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import KEPT_SHARE
 from driftmap.pipeline.executors.machine import format_size
 from driftmap.pipeline.planning.blocks import row_bytes
-from driftmap.pipeline.planning.task_size import size_task
+from driftmap.pipeline.planning.task_size import WindowReads, size_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
-    from driftmap.pipeline.planning.task_size import Readable
+    from driftmap.pipeline.planning.task_size import Readable, TaskSize
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.protocol import ReadEstimate
@@ -73,9 +74,11 @@ def estimate_plan(
     source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
 ) -> Estimate:
     """Estimate what a run takes; no vectors are read."""
-    largest = max(windows, key=lambda window: window.n_rows)
+    settings = config.graph_settings()
+    most_rows, most_read = (max(windows, key=key) for key in (lambda w: w.n_rows, lambda w: w.n_read))
+    sizes = [_size(source, window, settings).n_bytes for window in (most_rows, most_read)]
+    task_bytes, largest = (sizes[0], most_rows) if sizes[0] >= sizes[1] else (sizes[1], most_read)
     read = source.estimate_read(largest.n_rows)
-    task_bytes = size_task(source, largest.n_rows, config.graph_settings()).n_bytes
     block_bytes = _block_bytes(read, config, windows, blocks)
     on_workers, here = (block_bytes, 0) if config.is_exchanged else (0, block_bytes)
     return Estimate(
@@ -122,14 +125,17 @@ def fit_tasks(
     if limit is None or max_bytes is None or not windows or estimate.task_bytes <= max_bytes:
         return estimate
     settings = config.graph_settings()
-    counts = [window.n_rows for window in windows]
-    sizes = {n_rows: size_task(source, n_rows, settings, max_bytes) for n_rows in sorted(set(counts), reverse=True)}
+    by_shape = {(window.n_rows, window.n_read): window for window in windows}
+    sizes = {shape: _size(source, window, settings, max_bytes) for shape, window in sorted(by_shape.items())}
+    shapes = [(window.n_rows, window.n_read) for window in windows]
     longest = max(windows, key=lambda window: window.n_rows)
-    if (n_bytes := sizes[longest.n_rows].n_bytes) > max_bytes:
+    if (n_bytes := sizes[longest.n_rows, longest.n_read].n_bytes) > max_bytes:
         raise PlanError(_explain_large_task(longest.label, longest.n_rows, n_bytes, limit, config))
-    largest = max(windows, key=lambda window: sizes[window.n_rows].n_bytes)
-    task_bytes = sizes[largest.n_rows].n_bytes
-    blocked = [(n_rows, size) for n_rows in counts if (size := sizes[n_rows].block_rows) is not None]
+    largest = max(windows, key=lambda window: sizes[window.n_rows, window.n_read].n_bytes)
+    task_bytes = sizes[largest.n_rows, largest.n_read].n_bytes
+    if task_bytes > max_bytes:
+        raise PlanError(_explain_large_task(largest.label, largest.n_rows, task_bytes, limit, config))
+    blocked = [(shape[0], size) for shape in shapes if (size := sizes[shape].block_rows) is not None]
     return replace(
         estimate,
         task_bytes=task_bytes,
@@ -138,6 +144,10 @@ def fit_tasks(
         windows_in_blocks=len(blocked),
         row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
     )
+
+
+def _size(source: Source, window: WindowPlan, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
+    return size_task(WindowReads(source, window.n_rows, window.n_read), window.n_rows, settings, max_bytes)
 
 
 def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConfig, limit: WorkerLimit | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from driftmap.engine.settings import check_together
@@ -18,10 +18,13 @@ from driftmap.pipeline.planning.blocks import (
 from driftmap.pipeline.planning.column_checks import check_columns, check_reading
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
+from driftmap.pipeline.planning.row_lines import describe_rows
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.store.shared_rows import digest_bad_rows
 
 if TYPE_CHECKING:
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
@@ -48,6 +51,8 @@ class Plan:
     """Labels of windows that are left out, since they have fewer than two rows."""
     doubts: tuple[str, ...] = ()
     """What metadata say against the columns: missing values in rows of no window, spreads that differ widely."""
+    bad_rows: Int64Array | None = field(default=None, compare=False, repr=False)
+    """Numbers of the rows of the source that are dropped; None where such rows are refused."""
 
     @property
     def n_shared(self) -> int:
@@ -75,7 +80,9 @@ class Plan:
     def columns(self) -> list[str]:
         """Which columns make up the vectors, and what is to be known of them: a line for each."""
         pin = self.config.source.pin
-        return [*(() if pin is None else pin.describe()), *self.doubts]
+        source = self.config.source
+        rows = describe_rows(source.on_bad_rows, source.duplicates, source.id is not None, self.windows)
+        return [*(() if pin is None else pin.describe()), *rows, *self.doubts]
 
     @property
     def notes(self) -> list[str]:
@@ -98,14 +105,28 @@ class Plan:
 
 
 def make_plan(
-    source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None = None
+    source: Source,
+    config: RunConfig,
+    memory_limit: int | str | None,
+    limit: WorkerLimit | None = None,
+    bad_rows: Int64Array | None = None,
 ) -> Plan:
     """Cut a source into windows and blocks, and estimate what they take; see `coordinator.plan`.
 
-    `limit` is what workers have: those that lay blocks out are to have room for them.
+    Parameters
+    ----------
+    source, config, memory_limit
+        Of the run.
+    limit
+        What workers have: those that lay blocks out are to have room for them.
+    bad_rows
+        Numbers of the rows that are dropped; None where such rows are refused.
     """
     reach = config.layout.alignment_window_size
-    windows, skipped = plan_windows(source, config.window_rule, config.graph.n_neighbors, reach=reach)
+    windows, skipped = plan_windows(
+        source, config.window_rule, config.graph.n_neighbors, reach=reach, bad_rows=bad_rows
+    )
+    config = config.model_copy(update={"bad_rows": None if bad_rows is None else digest_bad_rows(bad_rows)})
     check_together(dict(config.layout), len(windows))
     if config.block_windows is None:
         block_windows = choose_block_windows(
@@ -124,7 +145,7 @@ def make_plan(
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
     estimate = estimate_plan(source, config, windows, blocks)
     doubts = (*check_columns(source, windows), *check_reading(source, windows, config.windows))
-    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=doubts)
+    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=doubts, bad_rows=bad_rows)
 
 
 def _count(names: list[str]) -> str:

@@ -2,46 +2,111 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import encode_keys, show_values
+from driftmap.pipeline.sources.repeated_ids import choose_rows
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.window_rule import WindowRule
     from driftmap.pipeline.planning.cuts import Cuts
 
     Keys = np.ndarray[Any, Any]
+    Duplicates = Literal["refuse", "first", "last", "mean"]
 
 
-def count_shared_ids(cuts: Cuts, ids: Keys, rule: WindowRule, reach: int | None) -> Int64Array:
+class Codes(NamedTuple):
+    """Ids by number."""
+
+    uniques: Keys
+    """(u,) the different ids."""
+    codes: Int64Array
+    """(n,) for each row of the source, the number of its id."""
+
+    @classmethod
+    def of(cls, ids: Keys) -> Codes:
+        """Give every different id a number."""
+        return cls(*encode_keys(ids))
+
+    def list_piece(self, cuts: Cuts, index: int) -> Int64Array:
+        """List those of the rows of a window, in the order of the cuts."""
+        return self.codes[cuts.list_piece(index)]
+
+
+class Kept(NamedTuple):
+    """Which rows of a window stay where ids come more than once."""
+
+    is_kept: npt.NDArray[np.bool_] | None
+    """Of its rows, in the order of the cuts; None: all."""
+    n_rows: int
+    """Rows of the window; fewer than stay where it has the means of several."""
+
+
+def settle_repeated(cuts: Cuts, ids: Codes, duplicates: Duplicates, times: Keys | None = None) -> list[Kept]:
+    """Decide for every window which row stands for an id that comes more than once.
+
+    Parameters
+    ----------
+    cuts
+        The windows.
+    ids
+        Of all rows of the source.
+    duplicates
+        The rule.
+    times
+        Of all rows, where the cuts are not in their order: by these rows come first or last.
+
+    Raises
+    ------
+    PlanError
+        When an id comes twice in a window, and the rule refuses that.
+    """
+    places = np.empty(len(ids.uniques), dtype=np.int64)
+    settled = []
+    for index in range(len(cuts.labels)):
+        here = ids.list_piece(cuts, index)
+        # Of equal ids the last one's place stands, so that all before it find another than their own.
+        numbers = np.arange(len(here))
+        places[here] = numbers
+        again = places[here] != numbers
+        is_kept = None
+        if again.any() and duplicates == "refuse":
+            raise PlanError(_describe_repeated(cuts.labels[index], ids.uniques[here], again))
+        if again.any() and duplicates in ("first", "last"):
+            own = None if times is None else times[cuts.list_piece(index)]
+            is_kept = choose_rows(here, duplicates, own)
+        settled.append(Kept(is_kept, len(here) - int(np.count_nonzero(again))))
+    return settled
+
+
+def count_shared_ids(
+    cuts: Cuts, ids: Codes, rule: WindowRule, reach: int | None, kept: Sequence[Kept] = ()
+) -> Int64Array:
     """Count the ids that each window shares with the one before.
 
     Raises
     ------
     PlanError
-        When an id is twice in a window, or no two windows share one.
+        When no two windows share one.
     """
-    uniques, codes = encode_keys(ids)
     n_windows = len(cuts.labels)
     reach = n_windows if reach is None else reach
-    places = np.empty(len(uniques), dtype=np.int64)
-    last_windows = np.full(len(uniques), -1 - reach, dtype=np.int64)
+    last_windows = np.full(len(ids.uniques), -1 - reach, dtype=np.int64)
     shared = np.zeros(n_windows, dtype=np.int64)
     is_tied = n_windows == 1 or rule.allow_unrelated
     for index in range(n_windows):
-        piece = slice(int(cuts.lows[index]), int(cuts.highs[index]))
-        here = codes[piece] if cuts.order is None else codes[cuts.order[piece]]
-        # Of equal ids the last one's place stands, so that all before it find another than their own.
-        numbers = np.arange(len(here))
-        places[here] = numbers
-        again = places[here] != numbers
-        if again.any():
-            raise PlanError(_describe_repeated(cuts.labels[index], uniques[here], again))
+        here = ids.list_piece(cuts, index)
+        if kept and kept[index].n_rows < len(here):
+            here = np.unique(here)
         is_tied = is_tied or bool((last_windows[here] >= index - reach).any())
         shared[index] = np.count_nonzero(last_windows[here] == index - 1) if index else 0
         last_windows[here] = index
@@ -61,8 +126,8 @@ def _describe_repeated(label: str, ids: Keys, again: np.ndarray[Any, Any]) -> st
     )
     what = "an id" if len(repeated) == 1 else f"{len(repeated):,} ids"
     return (
-        f"window {label!r} has {what} more than once: {shown}; an id stands for one row of a window: join these rows "
-        "into one, choose another id column, or make windows shorter"
+        f"window {label!r} has {what} more than once: {shown}; an id stands for one row of a window: say which counts "
+        "(duplicates first, last or mean), choose another id column, or make windows shorter"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes
+from driftmap.pipeline.sources.pieces import estimate_merged
 
 if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings
@@ -31,6 +32,18 @@ class Readable(Protocol):
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading so many rows takes; no rows are read."""
+
+
+class WindowReads(NamedTuple):
+    """Reading a window of a run, some of whose rows may be the means of several."""
+
+    source: Readable
+    n_rows: int
+    n_read: int
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading so many of its rows takes; no rows are read."""
+        return estimate_merged(self.source.estimate_read, n_rows, self.n_rows, self.n_read)
 
 
 def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:

@@ -11,7 +11,7 @@ from driftmap.pipeline.config.time_spans import parse_duration
 from driftmap.pipeline.config.time_zones import read_zone
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, Cuts, Spans, cut_rows, cut_times, cut_values
-from driftmap.pipeline.planning.shared_ids import count_shared_ids, count_shared_rows
+from driftmap.pipeline.planning.shared_ids import Codes, Kept, count_shared_ids, count_shared_rows, settle_repeated
 from driftmap.pipeline.planning.value_order import NATURAL
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
@@ -40,6 +40,15 @@ class WindowPlan:
     """For windows in time: `start` belongs to the window, `end` does not."""
     n_shared: int = 0
     """Rows whose id, or which themselves where there are no ids, are in the window before too."""
+    n_dropped: int = 0
+    """Rows that were dropped: without an id, or with vectors that are missing or not finite; not counted above."""
+    n_repeated: int = 0
+    """Rows of an id that another row, or the mean of all, stands for; not counted above."""
+
+    @property
+    def n_read(self) -> int:
+        """Rows that are read: more than the window has where it has the means of several."""
+        return int((self.runs[:, 1] - self.runs[:, 0]).sum())
 
 
 class PlannedWindows(NamedTuple):
@@ -50,7 +59,26 @@ class PlannedWindows(NamedTuple):
     """Labels of windows of fewer than `LEAST_ROWS` rows, in order."""
 
 
-def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: int | None = None) -> PlannedWindows:
+class _Windows(NamedTuple):
+    """The windows while they are cut."""
+
+    cuts: Cuts
+    n_dropped: Int64Array
+    kept: list[Kept]
+
+    def pick(self, indices: Int64Array) -> _Windows:
+        kept = [self.kept[index] for index in indices.tolist()]
+        return _Windows(self.cuts.pick(indices), self.n_dropped[indices], kept)
+
+
+def plan_windows(
+    source: Source,
+    rule: WindowRule,
+    n_neighbors: int,
+    *,
+    reach: int | None = None,
+    bad_rows: Int64Array | None = None,
+) -> PlannedWindows:
     """Cut a source into windows.
 
     By time, windows start at the last border of the stride's unit at or before the first row (midnight for `7D`,
@@ -61,7 +89,9 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     out. By a column, each of its values is a window, in the rule's order; numbers and dates ascending where it has
     none.
 
-    Windows of fewer than `LEAST_ROWS` rows are left out, or refused where the rule says so (`on_empty`).
+    Bad rows are left out of their windows, then rows of an id that another one stands for (`duplicates` of the source;
+    first and last go by the time column where one is named, else by the order of the source). Windows of fewer than
+    `LEAST_ROWS` remaining rows are left out, or refused where the rule says so (`on_empty`).
 
     Parameters
     ----------
@@ -73,6 +103,8 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
         The last window in time needs so many rows, or it is left out as not filled yet.
     reach
         The alignment reach: how many windows apart two may be to be related by a shared row or id. None: any number.
+    bad_rows
+        Numbers of the rows that are dropped.
 
     Returns
     -------
@@ -89,19 +121,42 @@ def plan_windows(source: Source, rule: WindowRule, n_neighbors: int, *, reach: i
     if source.n_rows == 0:
         raise PlanError(f"{source.spec.path or 'the source'} has no rows")
     keys = _read_keys(source, rule)
+    cuts = _cut(source, rule, keys, n_neighbors)
+    n_read = cuts.highs - cuts.lows
+    if bad_rows is not None:
+        cuts = cuts.drop(bad_rows, source.n_rows)
+    windows = _Windows(cuts, n_read - (cuts.highs - cuts.lows), [])
+    if rule.window is not None:
+        windows = _leave_out_unfilled(windows, source.n_rows, n_neighbors)
+    ids = None if source.spec.id is None else Codes.of(keys[source.spec.id])
+    windows = windows._replace(kept=_settle_repeated(source, rule, windows.cuts, ids, keys))
+    windows, skipped = _leave_out_empty(windows, rule)
+    if ids is not None:
+        shared = count_shared_ids(windows.cuts, ids, rule, reach, windows.kept)
+    else:
+        shared = count_shared_rows(windows.cuts, rule)
+    planned = [_plan_window(windows, index, int(shared[index])) for index in range(len(windows.kept))]
+    return PlannedWindows(planned, skipped)
+
+
+def _cut(source: Source, rule: WindowRule, keys: dict[str, Keys], n_neighbors: int) -> Cuts:
     if rule.rows is not None:
-        cuts = cut_rows(source.n_rows, rule.rows, rule.row_stride or rule.rows)
-    elif rule.window is not None:
+        return cut_rows(source.n_rows, rule.rows, rule.row_stride or rule.rows)
+    if rule.window is not None:
         window = parse_duration(rule.window)
         stride = window if rule.stride is None else parse_duration(rule.stride)
-        cuts = cut_times(keys[source.spec.time or ""], Spans(window, stride, rule.timezone), n_neighbors)
-    else:
-        cuts = cut_values(keys[rule.by or ""], source.window_names, rule)
-    cuts, skipped = _leave_out_empty(cuts, rule)
-    ids = None if source.spec.id is None else keys[source.spec.id]
-    shared = count_shared_ids(cuts, ids, rule, reach) if ids is not None else count_shared_rows(cuts, rule)
-    windows = [_plan_window(cuts, index, int(shared[index])) for index in range(len(cuts.labels))]
-    return PlannedWindows(windows, skipped)
+        return cut_times(keys[source.spec.time or ""], Spans(window, stride, rule.timezone), n_neighbors)
+    return cut_values(keys[rule.by or ""], source.window_names, rule)
+
+
+def _settle_repeated(
+    source: Source, rule: WindowRule, cuts: Cuts, ids: Codes | None, keys: dict[str, Keys]
+) -> list[Kept]:
+    if ids is None:
+        return [Kept(None, int(n_rows)) for n_rows in cuts.highs - cuts.lows]
+    # Pieces of windows in time are in its order already.
+    times = None if rule.window is not None else keys.get(source.spec.time or "")
+    return settle_repeated(cuts, ids, source.spec.duplicates, times)
 
 
 def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
@@ -122,28 +177,42 @@ def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:
     spec = source.spec
     if rule.window is not None and spec.time is None:
         raise PlanError(f"window is {rule.window!r}, but the source names no time column; give time")
-    wanted = (spec.time if rule.window else None, spec.id, rule.by)
+    needs_time = rule.window is not None or spec.duplicates in ("first", "last")
+    wanted = (spec.time if needs_time else None, spec.id, rule.by)
     return source.key_columns(list(dict.fromkeys(name for name in wanted if name is not None)))
 
 
-def _plan_window(cuts: Cuts, index: int, n_shared: int) -> WindowPlan:
-    n_rows = int(cuts.highs[index] - cuts.lows[index])
-    if cuts.order is None:
+def _plan_window(windows: _Windows, index: int, n_shared: int) -> WindowPlan:
+    cuts, kept = windows.cuts, windows.kept[index]
+    n_before = int(cuts.highs[index] - cuts.lows[index])
+    if cuts.order is None and kept.is_kept is None:
         runs = np.array([[cuts.lows[index], cuts.highs[index]]], dtype=np.int64)
     else:
-        runs = rows_to_runs(cuts.rows(index))
+        rows = cuts.list_piece(index)
+        runs = rows_to_runs(np.sort(rows if kept.is_kept is None else rows[kept.is_kept]))
     start = None if cuts.starts is None else cuts.starts[index]
     end = None if cuts.ends is None else cuts.ends[index]
-    return WindowPlan(index, cuts.labels[index], runs, n_rows, start, end, n_shared)
+    n_dropped, n_repeated = int(windows.n_dropped[index]), n_before - kept.n_rows
+    return WindowPlan(index, cuts.labels[index], runs, kept.n_rows, start, end, n_shared, n_dropped, n_repeated)
 
 
-def _leave_out_empty(cuts: Cuts, rule: WindowRule) -> tuple[Cuts, list[str]]:
+def _leave_out_unfilled(windows: _Windows, n_rows: int, n_neighbors: int) -> _Windows:
+    """Leave out the last of several windows in time where it reaches past the last row and has too few."""
+    cuts = windows.cuts
+    n_ordered = n_rows if cuts.order is None else len(cuts.order)
+    is_open = cuts.highs[-1] == n_ordered and cuts.highs[-1] - cuts.lows[-1] < n_neighbors
+    if len(cuts.labels) == 1 or not is_open:
+        return windows
+    return _Windows(cuts.pick(np.arange(len(cuts.labels) - 1)), windows.n_dropped[:-1], [])
+
+
+def _leave_out_empty(windows: _Windows, rule: WindowRule) -> tuple[_Windows, list[str]]:
     """Leave out windows of fewer than `LEAST_ROWS` rows, or refuse them; give the labels of what was left out."""
-    counts = cuts.highs - cuts.lows
+    cuts, counts = windows.cuts, np.array([kept.n_rows for kept in windows.kept], dtype=np.int64)
     is_empty = counts < LEAST_ROWS
     empty = [cuts.labels[index] for index in np.flatnonzero(is_empty).tolist()]
     if not empty:
-        return cuts, []
+        return windows, []
     named = [
         repr(cuts.labels[index]) if counts[index] == 0 else f"{cuts.labels[index]!r} (1 row)"
         for index in np.flatnonzero(is_empty).tolist()
@@ -157,7 +226,7 @@ def _leave_out_empty(cuts: Cuts, rule: WindowRule) -> tuple[Cuts, list[str]]:
             f"{_count_windows(named, 'has', 'have')} {what}, and on_empty is 'refuse'; 'skip' leaves {_it(named)} "
             f"out of the run{longer}"
         )
-    return cuts.pick(np.flatnonzero(~is_empty)), empty
+    return windows.pick(np.flatnonzero(~is_empty)), empty
 
 
 def _count_windows(names: list[str], one: str, many: str) -> str:

@@ -55,8 +55,16 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     else:
         reader = read_moments if name == spec.time else _read_values
     column = _as_plain(column)
+    if name == spec.id and spec.id != spec.time and spec.on_bad_rows == "drop":
+        column = _fill_missing(column)
     _refuse_missing(column, name)
     return _read_chunks(column, name, reader)
+
+
+def flag_missing(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Flag rows that have no value; bool (n,)."""
+    missing = _as_plain(column).combine_chunks()
+    return np.asarray(missing.is_null(nan_is_null=pt.is_floating(column.type)).to_numpy(zero_copy_only=False))
 
 
 def read_label(column: pa.ChunkedArray, name: str) -> Column:
@@ -164,13 +172,22 @@ def _as_plain_chunk(array: pa.Array) -> pa.Array:
     return array.cast(pa.large_binary()) if pt.is_binary_view(array.type) else array
 
 
+def _fill_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Put the first id that there is where there is none; these rows are dropped (`find_bad_rows`)."""
+    is_missing = flag_missing(column)
+    if not is_missing.any() or is_missing.all():
+        return column
+    places = np.where(is_missing, np.argmin(is_missing), np.arange(len(column)))
+    return column.take(pa.array(places))
+
+
 def _refuse_missing(column: pa.ChunkedArray, name: str) -> None:
     missing = column.is_null(nan_is_null=pt.is_floating(column.type))
     if pc.any(missing).as_py():
         rows = np.flatnonzero(missing.to_numpy())
         raise SourceError(
             f"column {name!r} has no value in {name_rows(rows)} of the source; every row needs one: "
-            "fill it, or drop these rows"
+            "fill it, or drop these rows (of ids: on_bad_rows drop)"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from driftmap.pipeline.config.models import validate
-from driftmap.pipeline.config.source_spec import SourceSpec
+from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
@@ -45,7 +45,7 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         for stores of that time.
     **columns
         `time`, `id`, `label`, `vectors`, `exclude`, `by`: the columns with these roles; `pin`: columns that the vectors
-        must be made of. None counts as not given.
+        must be made of; `duplicates`, `on_bad_rows`: which rows count. None counts as not given.
 
     Raises
     ------
@@ -130,13 +130,13 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool)
         roles["id"] = "id"
     if given.labels is not None:
         roles["label"] = ("label",)
-    pins = {name: named.pop(name, None) for name in ("pin", "id_type")}
+    kept = {name: named.pop(name) for name in ("pin", "id_type", *ROW_OPTIONS) if name in named}
     wrong = [name for name, value in named.items() if roles.get(name) not in (value, (value,))]
     if wrong:
         raise ConfigError(
             f"{wrong[0]} is {named[wrong[0]]!r}, but WindowArrays have no named columns; leave {wrong[0]} out"
         )
-    return arrays.from_windows(given, _make_spec("", "arrays", roles | pins), must_pin=must_pin)
+    return arrays.from_windows(given, _make_spec("", "arrays", roles | kept), must_pin=must_pin)
 
 
 def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pin: bool) -> Source:

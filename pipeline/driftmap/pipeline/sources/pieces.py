@@ -10,10 +10,11 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns import join_parts
 from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.protocol import ReadEstimate
+from driftmap.pipeline.sources.repeated_ids import Groups, average_rows, group_rows
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
@@ -56,10 +57,15 @@ class PieceColumns(NamedTuple):
     labels: dict[str, np.ndarray[Any, Any]]
     order: Int64Array | None
     """Where each row was before rows were put in the order of their ids; None: they were not."""
+    groups: Groups | None = None
+    """Where ids come more than once: the rows that were read of each row of the window, which is their mean."""
 
 
 def read_pieces(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceRows:
     """Read a window's rows.
+
+    Rows of one id become one where the source says so (`duplicates` mean): the mean of their vectors, with the labels
+    of the first.
 
     Parameters
     ----------
@@ -90,6 +96,8 @@ def read_pieces(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceRows:
     refuse_other_widths(pieces, [(matrix.shape[1], len(matrix)) for matrix in vectors])
     columns = _join_columns(pieces, ids, labels, by_id=by_id)
     joined = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+    if columns.groups is not None:
+        return PieceRows(average_rows(joined, columns.groups), columns.ids, columns.labels)
     return PieceRows(joined if columns.order is None else joined[columns.order], columns.ids, columns.labels)
 
 
@@ -104,12 +112,31 @@ def read_piece_columns(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceC
 
 
 def estimate_pieces(pieces: Sequence[Piece], n_rows: int, *, by_id: bool) -> ReadEstimate:
-    """Estimate what reading so many rows of a window takes; no rows are read."""
+    """Estimate what reading so many rows of a window takes, before rows of one id become one; no rows are read."""
     each = [_estimate_piece(piece, n_rows) for piece in pieces]
     n_features, row_bytes = max(one.n_features for one in each), max(one.row_bytes for one in each)
     # What was read is copied: joined, and put in order.
     copied = n_rows * (4 * n_features + 2 * row_bytes) if by_id or len(each) > 1 else 0
     return ReadEstimate(n_features, row_bytes, max(one.peak_bytes for one in each) + copied)
+
+
+def estimate_merged(estimate: Callable[[int], ReadEstimate], n_rows: int, n_window: int, n_read: int) -> ReadEstimate:
+    """Estimate what reading rows of a window takes, some of which are the means of several.
+
+    Parameters
+    ----------
+    estimate
+        Estimates it for so many rows as they are read.
+    n_rows
+        Rows of the window, or of a block of it: of a block no more than so many are read at a time.
+    n_window, n_read
+        Rows of the window, and rows that are read for them.
+    """
+    if n_window == n_read:
+        return estimate(n_rows)
+    read = estimate(n_read if n_rows >= n_window else n_rows)
+    # The means, and their sums in float64.
+    return read._replace(peak_bytes=read.peak_bytes + n_rows * (12 * read.n_features + read.row_bytes + 32))
 
 
 def refuse_other_widths(pieces: Sequence[Piece], widths: Sequence[tuple[int, int]]) -> None:
@@ -175,10 +202,12 @@ def _join_columns(
 ) -> PieceColumns:
     joined = join_ids(ids, [piece.part for piece in pieces])
     columns = {name: join_parts([own[name] for own in labels], name) for name in labels[0]}
-    if not by_id:
+    groups = group_rows(joined, by_id=by_id) if pieces[0].spec.duplicates == "mean" else None
+    if groups is None and not by_id:
         return PieceColumns(joined, columns, None)
-    order = np.argsort(joined, kind="stable")
-    return PieceColumns(joined[order], {name: column[order] for name, column in columns.items()}, order)
+    order = np.argsort(joined, kind="stable") if groups is None else groups.firsts
+    ordered = {name: column[order] for name, column in columns.items()}
+    return PieceColumns(joined[order], ordered, order if groups is None else None, groups)
 
 
 def _explain_change(piece: Piece, n_read: int | None) -> str:

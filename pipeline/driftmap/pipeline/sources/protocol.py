@@ -121,6 +121,19 @@ class Source(Protocol):
             When vectors are missing, of unequal length or not finite; the rows of the source are named.
         """
 
+    def find_bad_rows(self, runs: Int64Array) -> Int64Array:
+        """Find rows that have no id, or whose vectors are missing or not finite; read a few at a time.
+
+        Parameters
+        ----------
+        runs
+            int64 (r, 2): the row ranges to look at, ascending and apart.
+
+        Returns
+        -------
+        int64 (b,) their numbers, ascending.
+        """
+
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what `read_rows` takes for a window of so many rows; no rows are read."""
 

@@ -16,9 +16,13 @@ from driftmap.pipeline.sources.row_ranges import name_rows, name_some
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy.typing as npt
+
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.config.vector_pin import VectorPin
+
+    BoolArray = npt.NDArray[np.bool_]
 
 
 class VectorColumns(NamedTuple):
@@ -103,7 +107,9 @@ def refuse_missing_columns(there: Sequence[str], wanted: Sequence[str], path: st
             raise SourceError(f"{where} has more than one column {name!r}; rename one of them")
 
 
-def read_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows: Int64Array) -> RaggedRows:
+def read_vectors(
+    table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows: Int64Array, *, fill: bool = False
+) -> RaggedRows:
     """Read the vectors of a part of a source.
 
     Parameters
@@ -114,6 +120,8 @@ def read_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows:
         Which columns these are.
     rows
         Numbers of its rows in the source, (n,), to name them.
+    fill
+        Give rows without a vector one of NaN, for whoever drops them.
 
     Raises
     ------
@@ -129,11 +137,55 @@ def read_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns, rows:
             return RaggedRows(matrix.reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
         column = table.column(columns.names[0])
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-        if column.null_count:
-            missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
-            raise SourceError(f"vectors: {name_rows(rows[missing])} of the source have none; drop these rows")
-        parts = [_read_lists(chunk, columns.names[0]) for chunk in chunks]
-    return join_vectors(parts)
+        is_there = _flag_there(column)
+        if not is_there.all():
+            if not fill:
+                missing = name_rows(rows[~is_there])
+                raise SourceError(f"vectors: {missing} of the source have none; drop these rows (on_bad_rows drop)")
+            chunks = [chunk.drop_null() for chunk in chunks]
+        there = join_vectors([_read_lists(chunk, columns.names[0]) for chunk in chunks])
+    return there if is_there.all() else _fill_missing(there, is_there)
+
+
+def flag_bad_vectors(table: pa.Table | pa.RecordBatch, columns: VectorColumns) -> BoolArray:
+    """Flag rows that have no vector, or one with a number that is missing, infinite or too large for float32.
+
+    Parameters
+    ----------
+    table
+        A part of a source, with the columns of vectors.
+    columns
+        Which columns these are.
+
+    Returns
+    -------
+    bool (n,)
+    """
+    return flag_bad_rows(read_vectors(table, columns, np.arange(table.num_rows), fill=True))
+
+
+def flag_bad_rows(vectors: RaggedRows) -> BoolArray:
+    """Flag vectors with a number that is not finite; bool (n,)."""
+    n_bad = np.concatenate([[0], np.cumsum(~np.isfinite(vectors.values))])
+    ends = np.cumsum(vectors.lengths)
+    is_bad: BoolArray = n_bad[ends] > n_bad[ends - vectors.lengths]
+    return is_bad
+
+
+def _flag_there(column: pa.ChunkedArray | pa.Array) -> BoolArray:
+    if not column.null_count:
+        return np.ones(len(column), dtype=np.bool_)
+    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _fill_missing(there: RaggedRows, is_there: BoolArray) -> RaggedRows:
+    """Put vectors of NaN, as long as most others, where there are none."""
+    usual = int(np.bincount(there.lengths).argmax()) if len(there.lengths) else 1
+    lengths = np.full(len(is_there), usual, dtype=np.int64)
+    lengths[is_there] = there.lengths
+    values = np.full(int(lengths.sum()), np.nan, dtype=np.float32)
+    values[np.repeat(is_there, lengths)] = there.values
+    return RaggedRows(values, lengths)
 
 
 def join_vectors(parts: Sequence[RaggedRows]) -> RaggedRows:
@@ -199,7 +251,7 @@ def refuse_not_finite(matrix: Float32Array, rows: Int64Array, pin: VectorPin | N
     if len(bad):
         raise SourceError(
             f"vectors hold NaN, infinity or values too large for float32 in {name_rows(rows[bad])} of the source"
-            f"{_name_bad_columns(is_bad, pin)}; fill them, or drop these rows"
+            f"{_name_bad_columns(is_bad, pin)}; fill them, or drop these rows (on_bad_rows drop)"
         )
 
 

@@ -18,6 +18,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `checkpoints/00001024.json` | What the first 1,024 commits amount to. Made of the log, and left out without harm; the newest two stay. |
 | `lock/00000007.json` | Who holds the store, or held it last. Written again every few seconds by the holder. |
 | `relations/<digest>/` | Relations from outside (`relation_book.py`): windows, ids and weights of pairs; the settings name the digests. |
+| `bad_rows/<digest>/rows` | (b,) int64: numbers of the rows of the source that the run dropped; the settings name the digest. |
 | `source/` | Arrays that were given from Python, for the workers; only in a folder. |
 
 Arrays are one chunk until they are large, cut along their rows then: bytes, blosc (lz4, shuffle), crc32c.

@@ -30,4 +30,6 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
         write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
+    if placer.n_left_out:
+        say(f"{placer.n_left_out:,} rows left out, by the rules of the run (on_bad_rows, duplicates)")
     say(f"{table.num_rows:,} rows placed into the map of window {placer.label!r}, in {output}")

@@ -20,6 +20,9 @@ MANIFEST = "arrays.json"
 
 VERSION = 1
 
+MISSING_IDS = ""
+"""Among the keys: which rows have no id, where some have none. No column has this name."""
+
 
 class Table(NamedTuple):
     """The columns of an array source, as numpy arrays."""

@@ -14,13 +14,21 @@ import pyarrow.types as pt
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import choose_vectors
-from driftmap.pipeline.sources.columns import as_column, describe_column, read_key, read_label
+from driftmap.pipeline.sources.columns import as_column, describe_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
-from driftmap.pipeline.sources.readers.array_files import VERSION, Table, digest_table, read_manifest, write_table
+from driftmap.pipeline.sources.readers.array_files import (
+    MISSING_IDS,
+    VERSION,
+    Table,
+    digest_table,
+    read_manifest,
+    write_table,
+)
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
     find_vectors,
+    flag_bad_rows,
     join_vectors,
     read_vectors,
     refuse_missing_columns,
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec
 
     Column = np.ndarray[Any, Any]
+
+_ROWS_AT_ONCE = 16_384
 
 WINDOW_COLUMN = "window"
 """Column that tells the windows of `WindowArrays` apart."""
@@ -109,6 +119,22 @@ class ArraySource:
         ids = None if self.spec.id is None else np.array(self._table.keys[self.spec.id][rows])
         labels = {name: np.array(column[rows]) for name, column in self._table.labels.items()}
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
+
+    def find_bad_rows(self, runs: Int64Array) -> Int64Array:
+        """Find rows that cannot be used, some at a time; see `Source`."""
+        missing = self._table.keys.get(MISSING_IDS)
+        values, offsets = self._table.values, self._table.offsets
+        found = [np.empty(0, dtype=np.int64)]
+        for first, last in runs.tolist():
+            for begin in range(first, last, _ROWS_AT_ONCE):
+                end = min(begin + _ROWS_AT_ONCE, last)
+                lengths = np.diff(offsets[begin : end + 1])
+                is_bad = flag_bad_rows(RaggedRows(np.asarray(values[offsets[begin] : offsets[end]]), lengths))
+                if missing is not None:
+                    is_bad = is_bad | missing[begin:end]
+                found.append(begin + np.flatnonzero(is_bad))
+        _let_go(values)
+        return np.concatenate(found)
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes; see `Source`."""
@@ -221,7 +247,7 @@ def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> A
         spec = spec.model_copy(update={"pin": choose_vectors(table.schema, spec), "id_type": id_type})
     columns = find_vectors(table.schema, spec)
     rows = np.arange(table.num_rows, dtype=np.int64)
-    vectors = read_vectors(table, columns, rows)
+    vectors = read_vectors(table, columns, rows, fill=spec.on_bad_rows == "drop")
     spec = _pin_length(spec, vectors)
     named = {name: table.column(name) for name in spec.named_columns}
     facts = {name: describe_column(column, name, spec) for name, column in named.items()}
@@ -300,6 +326,8 @@ def as_vectors(given: npt.ArrayLike) -> RaggedRows:
     SourceError
         When they are not numbers.
     """
+    if np.ma.isMaskedArray(given):  # what is masked is missing
+        given = np.ma.filled(given.astype(np.float64), np.nan)
     try:
         matrix = np.asarray(given)
     except ValueError:  # rows of unequal length
@@ -378,5 +406,8 @@ def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spe
         if len(column) != len(vectors.lengths):
             raise SourceError(f"column {name!r} has {len(column)} values for {len(vectors.lengths)} vectors")
     keys = {name: read_key(columns[name], name, spec) for name in (spec.time, spec.id, spec.by) if name is not None}
+    if spec.id is not None and spec.on_bad_rows == "drop":
+        is_missing = flag_missing(columns[spec.id])
+        keys |= {MISSING_IDS: is_missing} if is_missing.any() else {}
     labels = {name: read_label(columns[name], name) for name in spec.label}
     return Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)

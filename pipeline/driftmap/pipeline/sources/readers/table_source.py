@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import choose_vectors, merge_types
-from driftmap.pipeline.sources.columns import describe_column, join_parts, read_key, read_label
+from driftmap.pipeline.sources.columns import describe_column, flag_missing, join_parts, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.formats import open_files, settle_text_types
@@ -20,6 +20,7 @@ from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import (
     find_vectors,
+    flag_bad_vectors,
     join_vectors,
     read_vectors,
     refuse_missing_columns,
@@ -122,6 +123,21 @@ class TableSource:
             join_parts(ids, self.spec.id) if self.spec.id is not None else None,
             {name: join_parts(parts, name) for name, parts in labels.items()},
         )
+
+    def find_bad_rows(self, runs: Int64Array) -> Int64Array:
+        """Find rows that cannot be used, batch by batch; see `Source`."""
+        rows = runs_to_rows(runs)
+        if not len(rows):
+            return rows
+        refuse_outside(rows, self.n_rows, self.spec.path)
+        wanted = [*([] if self.spec.id is None else [self.spec.id]), *self._vectors.names]
+        found = [np.empty(0, dtype=np.int64)]
+        for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))):
+            is_bad = flag_bad_vectors(batch, self._vectors)
+            if self.spec.id is not None:
+                is_bad |= flag_missing(pa.chunked_array([batch.column(self.spec.id)]))
+            found.append(batch_rows[is_bad])
+        return np.concatenate(found)
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes, by what the files tell of their columns; see `Source`."""

@@ -10,7 +10,7 @@ import numpy as np
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import fits
-from driftmap.pipeline.sources.columns import as_column, read_key, read_label
+from driftmap.pipeline.sources.columns import as_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, open_array
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 DEFAULT_NAMES = {"vectors": "vectors", "id": "id", "time": "time", "label": "label"}
 """Arrays of a group that are taken for these roles when no others are named."""
+
+_LOOK_BYTES = 16 * 2**20
+"""Vectors that are looked at together for missing numbers, unless a chunk is larger."""
 
 SPAN_ROWS = 65_536
 """Most rows that are read at once to pick scattered ones from them, where chunks are not longer."""
@@ -108,6 +111,21 @@ class ZarrSource:
             label: read_label(as_column(self._read_column(label, runs), label), label) for label in self.spec.label
         }
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
+
+    def find_bad_rows(self, runs: Int64Array) -> Int64Array:
+        """Find rows that cannot be used, some chunks at a time; see `Source`."""
+        found = [np.empty(0, dtype=np.int64)]
+        step = max(count_chunk_rows(self._vectors), _LOOK_BYTES // max(1, 4 * int(self._vectors.shape[1])))
+        for first, last in runs.tolist():
+            for begin in range(first, last, step):
+                here = np.array([[begin, min(begin + step, last)]], dtype=np.int64)
+                with np.errstate(over="ignore"):
+                    matrix = self._read(self._vectors, self._vectors_name, here).astype(np.float32, copy=False)
+                is_bad = ~np.isfinite(matrix).all(axis=1)
+                if self.spec.id is not None:
+                    is_bad |= flag_missing(as_column(self._read_column(self.spec.id, here), self.spec.id))
+                found.append(begin + np.flatnonzero(is_bad))
+        return np.concatenate(found)
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes, by the arrays' chunks; see `Source`."""

@@ -20,6 +20,10 @@ class WindowState:
     end: str | None
     digest: str
     """Of the rows that belong to the window: a resumed run must find the same."""
+    n_dropped: int = 0
+    """Rows that were dropped, without an id or with missing or infinite numbers; not among `n_rows`."""
+    n_repeated: int = 0
+    """Rows of an id that another row, or the mean of all, stands for; not among `n_rows`."""
     status: Status = "planned"
     commit: int = 0
     """Number of the last commit that names the window."""
@@ -49,3 +53,17 @@ class WindowState:
     """The same as first measured, when it was the newest: what later windows are compared with."""
     pruned: Literal["", "graph", "map"] = ""
     """What was removed to save room: its graph; or graph and map, all but these facts."""
+
+    @property
+    def n_source_rows(self) -> int:
+        """Rows that the source has of the window, those that do not count included."""
+        return self.n_rows + self.n_dropped + self.n_repeated
+
+
+def count_left_out(n_dropped: int, n_repeated: int) -> dict[str, int]:
+    """Give the counts of rows that do not count, as a window's facts have them: those that are not 0.
+
+    The facts of a window without such rows are then those that an older driftmap reads.
+    """
+    counts = {"n_dropped": n_dropped, "n_repeated": n_repeated}
+    return {name: count for name, count in counts.items() if count}

@@ -1,0 +1,151 @@
+"""Rows that cannot be used, and ids that come again in a window, when windows come one by one: as in a run."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from tests.pipeline.growing import OPTIONS, make_day, take_in
+
+from driftmap.pipeline import ingest, place, run
+from driftmap.pipeline.cli.app import run_command
+from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.store import Store
+
+RULES = ("first", "last", "mean")
+# Windows of two days, each with the day before: the same entities come twice in the overlap of files written below.
+
+
+def make_dirty_day(day, *, is_bad=True):
+    """Rows of a day: some come again with other numbers later that day, one lacks its id, one a number."""
+    table = make_day(day)
+    more = make_day(day, seed=1).slice(3, 6)
+    table = pa.concat_tables([table, more])
+    if is_bad:
+        lists = [None if row == 8 else value for row, value in enumerate(table["v"].to_pylist())]
+        lists[11][2] = float("nan")
+        ids = [None if row == 20 else value for row, value in enumerate(table["who"].to_pylist())]
+        table = table.set_column(3, "v", pa.array(lists, table["v"].type)).set_column(1, "who", pa.array(ids))
+    return table
+
+
+def write_dirty_days(folder, days, **kinds):
+    folder.mkdir(parents=True, exist_ok=True)
+    for day in days:
+        table = make_dirty_day(day, **kinds)
+        # The rows that come again lie in a file of their own: an id comes twice in a window in two pieces.
+        pq.write_table(table.slice(0, 40), folder / f"day-{day:03}-a.parquet")
+        pq.write_table(table.slice(40), folder / f"day-{day:03}-b.parquet")
+
+
+def read_facts(store):
+    """What a window is made of, in the order of its ids."""
+    facts = {}
+    for window in store.state():
+        order = np.argsort(store.window_ids(window.index))
+        graph = store.knn_graph(window.index)
+        distances = np.sort(graph.distances, axis=1)[order]
+        counts = window.n_rows, window.n_dropped, window.n_repeated
+        facts[window.label] = counts, store.window_ids(window.index)[order].tolist(), distances
+    return facts
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_windows_are_the_same_in_a_run_and_in_an_ingest(tmp_path, rule):
+    options = {**OPTIONS, "duplicates": rule, "on_bad_rows": "drop", "scheduler": "serial"}
+    write_dirty_days(tmp_path / "days", range(5))
+    run(tmp_path / "days", tmp_path / "store", **options)
+    write_dirty_days(tmp_path / "days", range(5, 8))
+    report = take_in(tmp_path, complete=True)
+    assert report.new
+    assert not report.late
+    whole = run(tmp_path / "days", tmp_path / "whole", **options)
+    grown, expected = read_facts(report.store), read_facts(whole)
+    assert list(grown)[: len(expected)] == list(expected)
+    for label, (counts, ids, distances) in expected.items():
+        assert grown[label][:2] == (counts, ids)
+        np.testing.assert_allclose(grown[label][2], distances, rtol=1e-4, atol=1e-4)
+        assert counts[1] >= 3
+        assert counts[2] >= 5
+    again = take_in(tmp_path)
+    assert not again.new
+    assert not again.rebuilt
+    assert not again.late
+
+
+def test_mended_rows_rebuild_a_provisional_window(tmp_path):
+    options = {**OPTIONS, "duplicates": "last", "on_bad_rows": "drop", "scheduler": "serial"}
+    write_dirty_days(tmp_path / "days", range(6))
+    run(tmp_path / "days", tmp_path / "store", **options)
+    write_dirty_days(tmp_path / "days", range(6, 7))
+    assert not take_in(tmp_path).rebuilt
+    assert Store.open(tmp_path / "store").state()[-1].n_dropped == 6
+    write_dirty_days(tmp_path / "days", range(5, 7), is_bad=False)
+    report = take_in(tmp_path)
+    assert report.rebuilt == ["2024-01-05"]
+    assert [window.n_dropped for window in report.store.state()[-2:]] == [6, 3]
+
+
+def test_rows_given_from_python_follow_the_rules(tmp_path):
+    options = {**OPTIONS, "duplicates": "mean", "on_bad_rows": "drop", "scheduler": "serial"}
+    store = run(pa.concat_tables(map(make_dirty_day, range(5))), tmp_path / "store", **options)
+    report = ingest(tmp_path / "store", source=make_dirty_day(5), complete=True, scheduler="serial")
+    assert report.new
+    assert report.store.state()[-1].n_dropped > 0
+    placed = place(Store.open(store.path), make_dirty_day(5))
+    rows = make_dirty_day(5)
+    there = pc.unique(rows["who"].take([n for n in range(rows.num_rows) if n not in (8, 11, 20)]))
+    assert sorted(placed["id"].to_pylist()) == sorted(there.to_pylist())
+
+
+def test_a_day_of_which_nothing_is_left_is_passed_over(tmp_path):
+    options = {**OPTIONS, "window": "1D", "allow_unrelated": True, "on_bad_rows": "drop", "scheduler": "serial"}
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(8):
+        table = make_day(day)
+        if day == 5:
+            lists = [[float("inf")] * 6 for _ in range(table.num_rows)]
+            table = table.set_column(3, "v", pa.array(lists, table["v"].type))
+        pq.write_table(table, folder / f"day-{day}.parquet")
+        if day == 3:
+            run(folder, tmp_path / "store", **options)
+    report = take_in(tmp_path, complete=True)
+    assert report.empty == ["2024-01-06"]
+    assert report.store.labels[-1] == "2024-01-08"
+    assert not take_in(tmp_path, complete=True).empty
+
+
+def test_what_is_refused_names_the_remedy(tmp_path, capsys):
+    options = {**OPTIONS, "window": "1D", "allow_unrelated": True, "scheduler": "serial"}
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(4):
+        pq.write_table(make_day(day), folder / f"day-{day}.parquet")
+    run(folder, tmp_path / "store", **options)
+    pq.write_table(make_dirty_day(4, is_bad=False), folder / "day-4.parquet")
+    with pytest.raises(BadRowsError, match=r"more than once.*duplicates"):
+        take_in(tmp_path, complete=True)
+
+
+def test_the_command_says_how_many(tmp_path, capsys):
+    write_dirty_days(tmp_path / "days", range(4))
+    common = ["--time", "when", "--id", "who", "--window", "1D", "--n-neighbors", "5", "--n-epochs", "3"]
+    common.append("--allow-unrelated")
+    rules = ["--duplicates", "last", "--on-bad-rows", "drop"]
+    source, store = str(tmp_path / "days"), str(tmp_path / "maps.zarr")
+    assert run_command(["plan", source, *common, *rules]) == 0
+    said = capsys.readouterr().out
+    assert "Dropped" in said
+    assert (
+        "dropped rows: 12 without an id, or with missing or infinite numbers (on_bad_rows): 3 of '2024-01-01'" in said
+    )
+    assert "the last row stands for each (duplicates): " in said
+    assert run_command(["run", source, *common, *rules, "--store", store, "--scheduler", "serial", "--quiet"]) == 0
+    assert "dropped rows: 12" in capsys.readouterr().out
+    assert run_command(["status", store]) == 0
+    said = capsys.readouterr().out
+    assert "Repeated" in said
+    assert "dropped rows: 12" in said
+    assert run_command(["status", store, "--json"]) == 0
+    assert '"n_dropped": 3' in capsys.readouterr().out
