@@ -72,6 +72,13 @@ SOURCE_OPTIONS = (
         "Rows without an id, or whose vectors are missing, NaN or infinite: refuse them, or drop and count them, for "
         "which all vectors are read once more.  [default: refuse]",
     ),
+    Option(
+        "vectors_file",
+        str,
+        "The vectors, where they are not in the table: a .npy file with a row for each of its rows, in the same order; "
+        "or a folder of one for each file of the table, of the same name.",
+        "FILE.npy",
+    ),
 )
 WINDOW_OPTIONS = (
     Option("by", str, "One window for each value of this column.", "COLUMN"),

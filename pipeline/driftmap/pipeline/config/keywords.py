@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 class SettingKeywords(TypedDict, total=False):
@@ -16,6 +17,7 @@ class SettingKeywords(TypedDict, total=False):
     label: str | Sequence[str] | None
     vectors: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
+    vectors_file: str | Path | None
     by: str | None
     duplicates: Literal["refuse", "first", "last", "mean"] | None
     on_bad_rows: Literal["refuse", "drop"] | None

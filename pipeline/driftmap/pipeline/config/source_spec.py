@@ -27,6 +27,8 @@ class SourceSpec(FrozenModel):
     """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
     exclude: tuple[Column, ...] = ()
     """Columns that are no part of the vectors: names, globs, ranges."""
+    vectors_file: str | None = None
+    """A `.npy` file beside a table with the vectors of its rows, or a folder of one for each file of it."""
     by: Column | None = None
     """The column that windows are made by."""
     duplicates: Literal["refuse", "first", "last", "mean"] = "refuse"
@@ -52,9 +54,9 @@ class SourceSpec(FrozenModel):
     def _unpack_one_name(cls, value: object) -> object:
         return (value[0] if len(value) == 1 else value or None) if isinstance(value, list | tuple) else value
 
-    @field_validator("path")
+    @field_validator("path", "vectors_file")
     @classmethod
-    def _refuse_relative(cls, value: str) -> str:
+    def _refuse_relative(cls, value: str | None) -> str | None:
         if value and not value.startswith("s3://") and not Path(value).is_absolute():
             raise ValueError("an absolute path was expected, since workers may run in other folders")
         return value
@@ -71,7 +73,7 @@ class SourceSpec(FrozenModel):
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
-COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "by")
+COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "vectors_file", "by")
 """Options that say what the source's columns mean."""
 ROW_OPTIONS = ("duplicates", "on_bad_rows")
 """Options that say which of its rows count."""

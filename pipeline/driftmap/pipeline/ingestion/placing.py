@@ -85,13 +85,15 @@ class Placer:
         connectivity = graph.local_connectivity
         return place_rows(*near, self._positions, local_connectivity=connectivity, values=self._values, seed=seed)
 
-    def place(self, rows: object) -> pa.Table:
+    def place(self, rows: object, *, vectors_file: str | Path | None = None) -> pa.Table:
         """Place rows.
 
         Parameters
         ----------
         rows
             What `run` takes as a source, with columns of the same names; only the vectors are needed.
+        vectors_file
+            A `.npy` file with the vectors, where `rows` is a file that has none.
 
         Returns
         -------
@@ -100,7 +102,14 @@ class Placer:
         import pyarrow as pa
 
         must_pin = self._config.source.pin is not None
-        given = as_source(rows, must_pin=must_pin, **_find_roles(rows, self._config))
+        roles, known = _find_roles(rows, self._config), self._config.source.vectors_file
+        if vectors_file is None and known is not None and isinstance(rows, str | Path):
+            raise SourceError(
+                f"the run's vectors are in {known}; name the .npy file with those of {rows} (vectors_file)"
+            )
+        if vectors_file is not None:
+            roles = {name: value for name, value in roles.items() if name != "vectors"} | {"vectors_file": vectors_file}
+        given = as_source(rows, must_pin=must_pin, **roles)
         read = _read_given(given)
         self.n_left_out = given.n_rows - len(read.vectors)
         placed = self.place_vectors(read.vectors)

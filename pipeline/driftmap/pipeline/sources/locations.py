@@ -55,6 +55,10 @@ class SourcePlace(Location):
             found = [entry for batch in obstore.list(self.files) for entry in batch]
         return sorted(map(_as_stamp, found))
 
+    def stamp_all(self) -> list[FileStamp]:
+        """Look at a file, or at all files below a folder."""
+        return self.list_stamps() if self.find_kind() == "folder" else self.above().stamp_files([self.file_name])
+
     def stamp_files(self, names: Iterable[str]) -> list[FileStamp]:
         """Look at some files below a folder.
 

@@ -44,8 +44,9 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
         for stores of that time.
     **columns
-        `time`, `id`, `label`, `vectors`, `exclude`, `by`: the columns with these roles; `pin`: columns that the vectors
-        must be made of; `duplicates`, `on_bad_rows`: which rows count. None counts as not given.
+        `time`, `id`, `label`, `vectors`, `exclude`, `by`: the columns with these roles; `vectors_file`: a `.npy` file
+        with the vectors of a table; `pin`: columns that the vectors must be made of; `duplicates`, `on_bad_rows`: which
+        rows count. None counts as not given.
 
     Raises
     ------
@@ -53,8 +54,15 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         When it is missing, is nothing of these kinds, or lacks a column.
     """
     named: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
+    vectors_file = named.pop("vectors_file", None)
+    if vectors_file is not None and named.get("vectors"):
+        raise ConfigError("vectors and vectors_file are both given; the vectors are in one of them")
     if isinstance(given, str | os.PathLike):
+        if vectors_file is not None:
+            named["vectors_file"] = str(SourcePlace(vectors_file))
         return _open_place(SourcePlace(given), named, must_pin=must_pin)
+    if vectors_file is not None and named.get("pin") is None and not isinstance(given, Source):
+        raise ConfigError(f"vectors_file is {str(vectors_file)!r}: it goes with a file, or folder, of a table")
     if isinstance(given, WindowArrays):
         return _hold_windows(given, named, must_pin=must_pin)
     if isinstance(given, Source):
@@ -79,7 +87,10 @@ def open_source(spec: SourceSpec) -> Source:
     if spec.is_files:
         from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
 
-        return _open_table(spec, tuple(list_files(SourcePlace(spec.path), spec.files, spec.format)[1]))
+        stamps = list_files(SourcePlace(spec.path), spec.files, spec.format)[1]
+        if spec.vectors_file is not None:
+            stamps = [*stamps, *SourcePlace(spec.vectors_file).stamp_all()]
+        return _open_table(spec, tuple(stamps))
     if spec.format == "zarr":
         from driftmap.pipeline.sources.readers.zarr_group import ZarrSource  # late: zarr is slow to import
 
@@ -99,6 +110,9 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     kind = place.find_kind()
     if kind is None:
         raise SourceError(f"no such file or folder: {place}")
+    is_arrays = kind == "folder" and any(place.has(name) for name in (MANIFEST, *ZARR_FILES))
+    if is_arrays and "vectors_file" in named:
+        raise ConfigError(f"vectors_file goes with a file, or folder, of a table, and {place} holds arrays")
     if kind == "folder" and place.is_local and place.has(MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):

@@ -15,8 +15,9 @@ from driftmap.pipeline.cli.lines import say
 )
 @click.option("--source", metavar="PATH", help="Where the data of STORE are now, when they were moved.")
 @click.option("--window", metavar="LABEL", help="Place them into this window's map, not the newest.")
-def place(store: str, rows: str, output: str, source: str | None, window: str | None) -> None:
-    """Place ROWS, a Parquet file with the columns of the run, into the newest map of STORE; nothing there moves.
+@click.option("--vectors-file", metavar="FILE.npy", help="The vectors of ROWS, where they are not in the table.")
+def place(store: str, rows: str, output: str, source: str | None, window: str | None, vectors_file: str | None) -> None:
+    """Place ROWS, a file with the columns of the run, into the newest map of STORE; nothing there moves.
 
     The rows of that window are read from the source again, since the store keeps no vectors.
     """
@@ -25,7 +26,7 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
 
     find_table_writer(output)
     placer = Placer(store, source=source, window=window)
-    table = placer.place(rows)
+    table = placer.place(rows, vectors_file=vectors_file)
     try:
         write_table(table, output)
     except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import choose_vectors, merge_types
 from driftmap.pipeline.sources.columns import describe_column, flag_missing, join_parts, read_key, read_label
@@ -15,15 +16,18 @@ from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.formats import open_files, settle_text_types
 from driftmap.pipeline.sources.readers.listing import find_folder_columns, list_files
+from driftmap.pipeline.sources.readers.npy_matrix import MAPPED_BYTES, NpyVectors
 from driftmap.pipeline.sources.readers.table_file import ColumnSizes, RowBlocks, add_folders, explain_read, pick_rows
-from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, runs_to_rows
+from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import (
+    VectorColumns,
     find_vectors,
     flag_bad_vectors,
     join_vectors,
     read_vectors,
     refuse_missing_columns,
+    refuse_not_finite,
     to_matrix,
 )
 from driftmap.pipeline.store.id_types import join_id_types
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.config.vector_pin import VectorPin
     from driftmap.pipeline.sources.readers.table_file import TableFile
 
 
@@ -67,8 +70,14 @@ class TableSource:
         ]
         self._blocks = RowBlocks.of(self._files)
         self._refuse_unlike_files()
+        self._outside = self._open_outside() if spec.vectors_file else None
         if must_pin and spec.pin is None:
             self.spec = spec = spec.model_copy(update={"pin": self._pin(), "id_type": self._find_id_type()})
+        if self._outside is not None:
+            self._vectors = VectorColumns((), is_list=False)
+            refuse_missing_columns(self._schemas[0].names, spec.named_columns, spec.path)
+            self._check_outside(self._outside)
+            return
         for file, schema, folders in zip(self._files, self._schemas, self._folders, strict=True):
             self._vectors = find_vectors(schema, spec, folders, file.name)
             if spec.pin is None:
@@ -109,17 +118,22 @@ class TableSource:
         rows = runs_to_rows(runs)
         refuse_outside(rows, self.n_rows, self.spec.path)
         wanted = [*self._columns_beside(), *(self._vectors.names if with_vectors else ())]
+        is_inside = with_vectors and self._outside is None
         vectors, ids = [], []
         labels: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in self.spec.label}
-        for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))):
-            if with_vectors:
+        for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))) if wanted else ():
+            if is_inside:
                 vectors.append(read_vectors(batch, self._vectors, batch_rows))
             if self.spec.id is not None:
                 ids.append(read_key(pa.chunked_array([batch.column(self.spec.id)]), self.spec.id, self.spec))
             for name, parts in labels.items():
                 parts.append(read_label(pa.chunked_array([batch.column(name)]), name))
+        matrix = to_matrix(join_vectors(vectors), rows, self.spec.pin) if is_inside else None
+        if with_vectors and self._outside is not None:
+            matrix = self._outside.read(runs)
+            refuse_not_finite(matrix, rows, self.spec.pin)
         return WindowRows(
-            to_matrix(join_vectors(vectors), rows, self.spec.pin) if with_vectors else None,
+            matrix,
             join_parts(ids, self.spec.id) if self.spec.id is not None else None,
             {name: join_parts(parts, name) for name, parts in labels.items()},
         )
@@ -133,7 +147,10 @@ class TableSource:
         wanted = [*([] if self.spec.id is None else [self.spec.id]), *self._vectors.names]
         found = [np.empty(0, dtype=np.int64)]
         for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))):
-            is_bad = flag_bad_vectors(batch, self._vectors)
+            if self._outside is None:
+                is_bad = flag_bad_vectors(batch, self._vectors)
+            else:
+                is_bad = np.asarray(~np.isfinite(self._outside.read(rows_to_runs(batch_rows))).all(axis=1))
             if self.spec.id is not None:
                 is_bad |= flag_missing(pa.chunked_array([batch.column(self.spec.id)]))
             found.append(batch_rows[is_bad])
@@ -146,6 +163,11 @@ class TableSource:
             ColumnSizes.largest([file.measure(columns) for file in self._files])
             for columns in (self._vectors.names, beside, list(dict.fromkeys([*beside, *self._vectors.names])))
         )
+        if self._outside is not None:  # what is mapped, what is picked, and a flag for each number
+            n_features = self._outside.n_features
+            kept = n_rows * (5 * n_features + 3 * others.row_bytes)
+            working = max(both.working_bytes, 2 * MAPPED_BYTES)
+            return ReadEstimate(n_features, others.row_bytes, kept + working)
         # Parts and then the whole, and a flag for each number.
         kept = n_rows * (9 * vectors.row_values + 3 * others.row_bytes)
         return ReadEstimate(vectors.row_values, others.row_bytes, kept + both.working_bytes)
@@ -180,7 +202,8 @@ class TableSource:
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written again."""
-        return {"format": self.spec.format, "rows": self.n_rows, **describe_stamps(self._stamps)}
+        outside = [] if self._outside is None else self._outside.stamps
+        return {"format": self.spec.format, "rows": self.n_rows, **describe_stamps([*self._stamps, *outside])}
 
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
@@ -192,7 +215,24 @@ class TableSource:
     def _columns_beside(self) -> list[str]:
         return list(dict.fromkeys([*([] if self.spec.id is None else [self.spec.id]), *self.spec.label]))
 
+    def _open_outside(self) -> NpyVectors:
+        spec = self.spec
+        counts = [int(file.lengths.sum()) for file in self._files]
+        names = [stamp.path for stamp in self._stamps]
+        return NpyVectors(str(spec.vectors_file), names, counts, spec.path)
+
+    def _check_outside(self, outside: NpyVectors) -> None:
+        pin = self.spec.pin
+        if pin is not None and pin.dimension not in (None, outside.n_features):
+            raise SourceError(
+                f"vectors_file: {outside.name} has vectors of {outside.n_features:,} numbers, and {pin.dimension:,} "
+                "were expected, as in the run"
+            )
+
     def _pin(self) -> VectorPin:
+        if self._outside is not None:
+            name, dimension = self._outside.name, self._outside.n_features
+            return VectorPin(names=(name,), types=("list of number",), dimension=dimension)
         refuse_missing_columns(self._schemas[0].names, self.spec.named_columns, self.spec.path)
         pins: list[VectorPin] = []
         for file, schema, folders in zip(self._files, self._schemas, self._folders, strict=True):
