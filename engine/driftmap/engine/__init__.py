@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.schedule import PACE
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
+    from driftmap.engine.neighbours.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
     from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
@@ -77,6 +78,8 @@ __all__ = [
     "TRANSFORM_STREAM",
     "AlignedUMAP",
     "BlockWindow",
+    "ColumnMoments",
+    "ColumnScaling",
     "Coupling",
     "DriftmapError",
     "ExchangeBlock",
@@ -137,6 +140,7 @@ __all__ = [
     "relate_clusters",
     "relate_ids",
     "relate_windows",
+    "scale_to_unit",
     "smooth_knn_distances",
     "smooth_paths",
     "sort_ids",
@@ -202,6 +206,7 @@ _ROOMS = {
         "place_rows",
     ),
     "neighbours.blocked": ("can_search_blocks",),
+    "neighbours.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
     "neighbours.search": (
         "EXACT_WORK",
         "build_knn_graph",

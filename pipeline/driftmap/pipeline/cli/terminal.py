@@ -201,6 +201,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "skipped_windows": list(plan.skipped),
         "vectors": None if plan.config.source.pin is None else plan.config.source.pin.model_dump(mode="json"),
         "columns": plan.columns,
+        "scale": plan.config.scale,
         "notes": plan.notes,
         **asdict(plan.estimate),
         "seconds": None if plan.duration is None else plan.duration._asdict(),
@@ -268,14 +269,17 @@ def _show_columns(store: Store) -> None:
 
 
 def _describe_columns(store: Store) -> list[str]:
+    from driftmap.pipeline.config.run_config import ScalingPin
     from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
-    from driftmap.pipeline.planning.row_lines import describe_rows
+    from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
 
     source = store.config["source"]
     if source.get("pin") is None:
         return ["vectors: not named; the store was made before 0.2 and goes on with all integer and float columns"]
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
-    return [*VectorPin.model_validate(source["pin"]).describe(), *describe_rows(*rules, store.state())]
+    pin = store.config.get("scaling")
+    scale = describe_scale(store.config.get("scale", "none"), None if pin is None else ScalingPin.model_validate(pin))
+    return [*VectorPin.model_validate(source["pin"]).describe(), *scale, *describe_rows(*rules, store.state())]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

@@ -21,6 +21,7 @@ class SettingKeywords(TypedDict, total=False):
     by: str | None
     duplicates: Literal["refuse", "first", "last", "mean"] | None
     on_bad_rows: Literal["refuse", "drop"] | None
+    scale: Literal["none", "standard", "robust", "unit"] | None
     window: str | None
     stride: str | None
     rows: int | None

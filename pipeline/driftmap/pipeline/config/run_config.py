@@ -83,6 +83,16 @@ class LayoutConfig(_TableSettings):
     """Blocks one after the other in this process, or in parallel on the workers."""
 
 
+class ScalingPin(FrozenModel):
+    """Centres and spreads of the columns, as a store holds them."""
+
+    digest: str
+    n_rows: int
+    """Rows of all windows."""
+    n_fitted: int
+    """Rows of these that it was fitted on."""
+
+
 RUN_OPTIONS = tuple(name for name in OWN_SETTINGS if name != "layout")
 
 
@@ -100,6 +110,10 @@ class RunConfig(FrozenModel):
     """Windows in a block's core; None: chosen from the memory limit when the store is made."""
     relations: tuple[str, ...] = ()
     """Digests of the relations from outside that the store holds."""
+    scale: str = _DEFAULTS["scale"]
+    """How vectors are scaled before distances are taken."""
+    scaling: ScalingPin | None = None
+    """What they are scaled by, once it is fitted; None where nothing is fitted."""
     bad_rows: str | None = None
     """Digest of the numbers of the rows that were dropped, which the store holds; None where none may be."""
 
@@ -121,6 +135,11 @@ class RunConfig(FrozenModel):
             raise ValueError(
                 f"duplicates is {self.source.duplicates!r}, but no id column is named; give id, the column whose "
                 "values may come more than once"
+            )
+        if self.scale not in ("none", "unit") and self.graph.metric in BOOLEAN_METRICS:
+            raise ValueError(
+                f"scale is {self.scale!r}, but metric {self.graph.metric!r} takes numbers as true and false; leave "
+                "scale out, or choose another metric"
             )
         return self
 

@@ -19,6 +19,15 @@ _OWN = (
         words=("carry", "exchange"),
     ),
     Setting(
+        "scale",
+        "choice",
+        "none",
+        "Scale columns over all windows to mean 0 and standard deviation 1 (standard) or median 0 and interquartile "
+        "range 1 (robust), or each row to length 1 (unit). Fitted once, and used by every later ingest and place.",
+        per_window=False,
+        words=("none", "standard", "robust", "unit"),
+    ),
+    Setting(
         "lookahead",
         "integer",
         3,

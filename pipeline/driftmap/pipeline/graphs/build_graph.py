@@ -14,6 +14,7 @@ from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
+from driftmap.pipeline.graphs.scale import UNSCALED, Scale
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.pieces import estimate_merged, estimate_pieces, read_pieces
@@ -25,7 +26,8 @@ from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from driftmap.engine.types import WindowGraph
+    from driftmap.engine.types import Float32Array, WindowGraph
+    from driftmap.pipeline.graphs.scale import Scaler
     from driftmap.pipeline.sources.pieces import Piece
     from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.store.disk.location import Location
@@ -44,6 +46,8 @@ class GraphOrder:
     """Whether rows are put in the order of their ids: those of an ingest come in any order."""
     fingerprint: Mapping[str, Any] | None = None
     """Of the source when it was planned with, in short (`summarise`): rows are refused when it changed since."""
+    scale: Scale = UNSCALED
+    """How vectors are scaled; what columns are scaled by lies in the store."""
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading so many of its rows takes; no rows are read."""
@@ -157,11 +161,11 @@ def _build_and_write(
 ) -> GraphReceipt:
     started, settings = time.perf_counter(), settings.for_rows(order.n_rows)
     refuse_change = partial(_refuse_changed_source, order, store)
-    block_rows = _choose_block_rows(order, settings, max_bytes)
+    block_rows, scaler = _choose_block_rows(order, settings, max_bytes), order.scale.load(store)
     if block_rows is None:
-        built = _build_whole(order, settings, seed, refuse_change)
+        built = _build_whole(order, settings, seed, scaler, refuse_change)
     else:
-        built = _build_in_blocks(order, settings, block_rows, refuse_change)
+        built = _build_in_blocks(order, settings, block_rows, scaler, refuse_change)
     attempt = Attempt(store, order.index, new_attempt(), order.label)
     n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
     return GraphReceipt(
@@ -191,20 +195,27 @@ def _choose_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: in
     return None if max_bytes is None else size_task(order, order.n_rows, settings, max_bytes).block_rows
 
 
-def _build_whole(order: GraphOrder, settings: GraphSettings, seed: int, refuse_change: Callable[[], None]) -> _Built:
+def _build_whole(
+    order: GraphOrder, settings: GraphSettings, seed: int, scaler: Scaler, refuse_change: Callable[[], None]
+) -> _Built:
     rows = read_pieces(order.pieces, by_id=order.by_id)
     refuse_change()
-    graph = build_window_graph(rows.vectors, settings, seed)
-    return _Built(rows.ids, rows.labels, graph, digest_rows(*rows))
+    digest = digest_rows(*rows)  # before they are scaled where they stand
+    graph = build_window_graph(scaler.apply(rows.vectors), settings, seed)
+    return _Built(rows.ids, rows.labels, graph, digest)
 
 
 def _build_in_blocks(
-    order: GraphOrder, settings: GraphSettings, block_rows: int, refuse_change: Callable[[], None]
+    order: GraphOrder, settings: GraphSettings, block_rows: int, scaler: Scaler, refuse_change: Callable[[], None]
 ) -> _Built:
     reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
     rows = reader.read_beside()
     digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, rows.labels)
-    graph = build_window_graph_from_blocks(reader.read_vectors, order.n_rows, settings, block_rows)
+
+    def read_scaled(first: int, last: int) -> Float32Array:
+        return scaler.apply(reader.read_vectors(first, last))
+
+    graph = build_window_graph_from_blocks(read_scaled, order.n_rows, settings, block_rows)
     refuse_change()
     return _Built(rows.ids, rows.labels, graph, digest)
 

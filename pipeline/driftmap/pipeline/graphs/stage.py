@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.graphs.build_graph import GraphOrder, build_graph_task, check_rows_task
+from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.sources.pieces import Piece
 from driftmap.pipeline.sources.stamps import summarise
 
@@ -149,7 +150,9 @@ def check_rows(
 
 def _order(config: RunConfig, window: WindowPlan, fingerprint: Mapping[str, Any] | None = None) -> GraphOrder:
     pieces = (Piece(config.source, window.runs),)
-    return GraphOrder(window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint)
+    return GraphOrder(
+        window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint, scale=Scale.of(config)
+    )
 
 
 def make_tasks(

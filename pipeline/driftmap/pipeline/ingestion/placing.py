@@ -14,6 +14,7 @@ import numpy as np
 from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, place_rows, relate_ids, window_values
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.cuts import encode_keys
@@ -68,7 +69,8 @@ class Placer:
         self.n_left_out = 0
         """Rows of the last call of `place` that were dropped, or that another row of the same id stands for."""
         self._positions = opened.positions(self._window.index)
-        self._rows = _read_window(opened, self._config, self._window)
+        self._scaler = Scale.of(self._config).load(opened.location)
+        self._rows = self._scaler.apply(_read_window(opened, self._config, self._window))
         settings = self._config.layout_settings().extend(self._window.index + 1)
         self._values = window_values(settings, self._window.index)
 
@@ -78,9 +80,10 @@ class Placer:
         return self._window.label
 
     def place_vectors(self, vectors: Float32Array) -> Float32Array:
-        """Place vectors (m, d); returns float32 (m, c), NaN for a row whose neighbours have no place."""
+        """Place vectors (m, d) as the source has them; float32 (m, c), NaN where a row's neighbours have no place."""
         graph, index = self._config.graph_settings(), self._window.index
-        near = find_nearest_rows(vectors, self._rows, graph)
+        scaled = vectors if self._scaler.kind == "none" else self._scaler.apply(np.array(vectors, dtype=np.float32))
+        near = find_nearest_rows(scaled, self._rows, graph)
         seed = make_seed(self._config.random_state, index, TRANSFORM_STREAM)
         connectivity = graph.local_connectivity
         return place_rows(*near, self._positions, local_connectivity=connectivity, values=self._values, seed=seed)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.graphs.scale import Scale
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Selection
     from driftmap.pipeline.sources.pieces import Piece
@@ -52,9 +53,9 @@ class WindowRows:
         """Label of the window."""
         return str(self.facts["label"])
 
-    def order(self) -> GraphOrder:
+    def order(self, scale: Scale) -> GraphOrder:
         """Make the order for its graph; its rows come from any number of parts, in any order."""
-        return GraphOrder(self.index, self.label, tuple(self.pieces), len(self.ids), by_id=True)
+        return GraphOrder(self.index, self.label, tuple(self.pieces), len(self.ids), by_id=True, scale=scale)
 
 
 class BadWindow(NamedTuple):

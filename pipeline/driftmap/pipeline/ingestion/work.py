@@ -15,6 +15,7 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.graphs.build_graph import Refusal, try_graph_task, warm_up
+from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.graphs.stage import STAGE
 from driftmap.pipeline.ingestion.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
@@ -251,6 +252,7 @@ class IngestWork:
         """Have graphs built, and give them in the order of the windows while later ones are still at work."""
         config = self._config
         settings, max_bytes = config.graph_settings(), share_task_bytes(self._find_limit())
+        scale = Scale.of(config)
         windows, too_large = self._fit(windows)
         if too_large is not None and not windows:
             raise too_large
@@ -259,7 +261,7 @@ class IngestWork:
                 f"window {rows.label!r}",
                 (
                     self._store.location,
-                    rows.order(),
+                    rows.order(scale),
                     settings,
                     make_graph_seed(config.random_state, rows.index),
                     max_bytes,
@@ -284,7 +286,7 @@ class IngestWork:
         limit = self._find_limit()
         for number, rows in enumerate(windows):
             try:
-                refuse_large_task(rows.order(), rows.label, len(rows.ids), self._config, limit)
+                refuse_large_task(rows.order(Scale()), rows.label, len(rows.ids), self._config, limit)
             except PlanError as error:
                 return windows[:number], error
             except SourceError:  # of its rows; its task says so

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
-
-import numpy as np
 
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import RunConfig, differences
@@ -18,7 +15,9 @@ from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, Stor
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.orchestration.bad_rows import find_dropped
+from driftmap.pipeline.orchestration.creation import create_store, list_facts, list_stored_facts, spill_source
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
+from driftmap.pipeline.orchestration.scaling import fit_scaling
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
@@ -26,12 +25,11 @@ from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
+from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
-from driftmap.pipeline.store.log.windows import count_left_out
-from driftmap.pipeline.store.shared_rows import read_bad_rows, write_bad_rows
+from driftmap.pipeline.store.shared_rows import read_bad_rows
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
-    from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store.relation_book import RelationBook
 
@@ -174,12 +171,13 @@ def run(
         for note in planned.notes:
             warnings.warn(note, PlanWarning, stacklevel=2)
         place.prepare()
+        scaling = fit_scaling(opened, planned, place)
         prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
     with hold_lock(location) as lock:
         if found is None and not has_commits(location):
-            _create(location, opened, planned, book)
+            create_store(location, opened, planned, book, scaling)
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
@@ -227,21 +225,6 @@ def _settle(
     roles = {name: getattr(config.source, name) or None for name in (*SOURCE_OPTIONS, "pin", "id_type")}
     opened = as_source(source, must_pin=must_pin, **roles)
     return opened, config.model_copy(update={"source": opened.spec})
-
-
-def _create(location: Location, source: Source, planned: Plan, book: RelationBook | None) -> None:
-    if book is not None:
-        book.write(location)
-    if planned.bad_rows is not None:
-        write_bad_rows(location, planned.bad_rows)
-    # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
-    spilled = _spill(source, location)
-    Store.create(
-        location,
-        config=planned.config.model_copy(update={"source": spilled.spec}).to_json(),
-        windows=[_as_facts(window) for window in planned.windows],
-        fingerprint=source.fingerprint(),
-    )
 
 
 def _open_again(
@@ -295,10 +278,10 @@ def _plan_again(
 ) -> Plan:
     changed = explain_change(store.fingerprint, source.fingerprint())
     if not changed:
-        spilled = _spill(source, store.location)
+        spilled = spill_source(source, store.location)
         dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
         planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit, dropped)
-        if [_as_facts(window) for window in planned.windows] == _stored_facts(store):
+        if [list_facts(window) for window in planned.windows] == list_stored_facts(store):
             return planned
     raise StoreError(
         f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
@@ -326,27 +309,3 @@ def _refuse_arrays_far_away(source: Source, location: Location) -> None:
             f"arrays from Python are kept in the store for the workers, and the store {location} is no folder; write "
             "them as Parquet or Zarr where all workers see them, and give the path"
         )
-
-
-def _spill(source: Source, location: Location) -> Source:
-    return source.spill(location.folder / SOURCE_FOLDER) if location.is_local else source
-
-
-def _as_facts(window: WindowPlan) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(window.runs, dtype="<i8").tobytes()).hexdigest()[:16]
-    return {
-        "label": window.label,
-        "n_rows": int(window.n_rows),
-        "start": window.start,
-        "end": window.end,
-        "digest": digest,
-        **count_left_out(window.n_dropped, window.n_repeated),
-    }
-
-
-def _stored_facts(store: Store) -> list[dict[str, Any]]:
-    names = ("label", "n_rows", "start", "end", "digest")
-    return [
-        {name: getattr(window, name) for name in names} | count_left_out(window.n_dropped, window.n_repeated)
-        for window in store.state()
-    ]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.executors.machine import format_size
-from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.sources.row_ranges import join_runs, name_some
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.window_rule import WindowRule
@@ -24,7 +22,7 @@ LEAST_READ_BYTES = 64 * 2**20
 """Less is read in no time."""
 
 
-def check_columns(source: Source, windows: list[WindowPlan]) -> tuple[str, ...]:
+def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none") -> tuple[str, ...]:
     """Look at the vectors' columns by the source's metadata.
 
     Parameters
@@ -33,6 +31,8 @@ def check_columns(source: Source, windows: list[WindowPlan]) -> tuple[str, ...]:
         The source.
     windows
         Which of its rows are used.
+    scale
+        How vectors are scaled: of columns that are, spreads do not matter.
 
     Returns
     -------
@@ -55,13 +55,13 @@ def check_columns(source: Source, windows: list[WindowPlan]) -> tuple[str, ...]:
             )
         lines.append(f"{missing}; windows with such a row will be refused")
     spreads = {name: spread for name, spread in facts.spreads.items() if spread > 0}
-    if spreads:
+    if spreads and scale in ("none", "unit"):
         widest, narrowest = max(spreads, key=lambda n: spreads[n]), min(spreads, key=lambda n: spreads[n])
         if spreads[widest] > MAX_SPREAD_RATIO * spreads[narrowest]:
             lines.append(
                 f"columns differ in spread: {widest} over {spreads[widest]:,.4g}, {narrowest} over "
-                f"{spreads[narrowest]:,.4g}; with most metrics the wide ones decide alone: scale the columns, or "
-                "leave some out (exclude)"
+                f"{spreads[narrowest]:,.4g}; with most metrics the wide ones decide alone: scale them (--scale "
+                "standard), or leave some out (exclude)"
             )
     return tuple(lines)
 
@@ -85,8 +85,5 @@ def check_reading(source: Source, windows: list[WindowPlan], rule: WindowRule) -
 
 
 def _count_used(windows: list[WindowPlan]) -> int:
-    runs = np.concatenate([window.runs for window in windows])
-    runs = runs[np.argsort(runs[:, 0], kind="stable")]
-    ends = np.maximum.accumulate(runs[:, 1])
-    starts = np.maximum(runs[:, 0], np.concatenate([[0], ends[:-1]]))
-    return int(np.maximum(runs[:, 1] - starts, 0).sum())
+    runs = join_runs([window.runs for window in windows])
+    return int((runs[:, 1] - runs[:, 0]).sum())

@@ -18,7 +18,7 @@ from driftmap.pipeline.planning.blocks import (
 from driftmap.pipeline.planning.column_checks import check_columns, check_reading
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
-from driftmap.pipeline.planning.row_lines import describe_rows
+from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.shared_rows import digest_bad_rows
@@ -82,7 +82,8 @@ class Plan:
         pin = self.config.source.pin
         source = self.config.source
         rows = describe_rows(source.on_bad_rows, source.duplicates, source.id is not None, self.windows)
-        return [*(() if pin is None else pin.describe()), *rows, *self.doubts]
+        scale = describe_scale(self.config.scale, self.config.scaling)
+        return [*(() if pin is None else pin.describe()), *scale, *rows, *self.doubts]
 
     @property
     def notes(self) -> list[str]:
@@ -144,7 +145,7 @@ def make_plan(
     else:
         blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
     estimate = estimate_plan(source, config, windows, blocks)
-    doubts = (*check_columns(source, windows), *check_reading(source, windows, config.windows))
+    doubts = (*check_columns(source, windows, config.scale), *check_reading(source, windows, config.windows))
     return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=doubts, bad_rows=bad_rows)
 
 

@@ -1,4 +1,4 @@
-"""Lines that say which rows of a source do not count: those that were dropped, and those another row stands for."""
+"""Lines that say what is done to the rows of a source: dropped, settled where an id comes again, and scaled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,25 @@ _RULES = {
     "last": "the last row stands for each",
     "mean": "the mean of its rows stands for each",
 }
+
+
+_SCALES = {
+    "standard": "columns to mean 0 and standard deviation 1",
+    "robust": "columns to median 0 and interquartile range 1",
+    "unit": "each row to length 1",
+}
+
+
+class FittedRows(Protocol):
+    """What a scaling was fitted on."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all windows."""
+
+    @property
+    def n_fitted(self) -> int:
+        """Those of them that it was fitted on."""
 
 
 class CountedRows(Protocol):
@@ -58,6 +77,26 @@ def describe_rows(on_bad_rows: str, duplicates: str, has_ids: bool, windows: Seq
         more = f"{_count(repeated)} more of an id of the same window; {_RULES[duplicates]}"
         lines.append(f"repeated rows: {more} (duplicates){_name(repeated)}")
     return lines
+
+
+def describe_scale(scale: str, fitted: FittedRows | None) -> list[str]:
+    """Say how vectors are scaled, and by what; nothing where they are not.
+
+    Parameters
+    ----------
+    scale
+        As the run has it.
+    fitted
+        What it was fitted on; None before the run, and for rows.
+    """
+    if scale not in _SCALES:
+        return []
+    if scale == "unit":
+        return [f"scale: unit, {_SCALES[scale]}"]
+    if fitted is None:
+        return [f"scale: {scale}, {_SCALES[scale]}; fitted on the rows of all windows when the run begins"]
+    of = "" if fitted.n_fitted == fitted.n_rows else f"a sample of {fitted.n_fitted:,} of "
+    return [f"scale: {scale}, {_SCALES[scale]}; fitted on {of}the {fitted.n_rows:,} rows of the run's windows"]
 
 
 def _count(counted: list[tuple[str, int]]) -> str:

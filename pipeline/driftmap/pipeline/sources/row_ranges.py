@@ -9,6 +9,8 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftmap.engine.types import Int64Array
 
 N_NAMED = 5
@@ -32,6 +34,31 @@ def runs_to_rows(runs: Int64Array) -> Int64Array:
     # Counting through all runs, each starts so much later than the rows counted before it.
     rows: Int64Array = np.arange(lengths.sum(), dtype=np.int64) + np.repeat(runs[:, 0] - (ends - lengths), lengths)
     return rows
+
+
+def join_runs(several: Sequence[Int64Array]) -> Int64Array:
+    """Join runs that may overlap into ascending ones that are apart, with the same rows."""
+    runs = np.concatenate([np.empty((0, 2), dtype=np.int64), *several])
+    runs = runs[np.argsort(runs[:, 0], kind="stable")]
+    ends = np.maximum.accumulate(runs[:, 1])
+    firsts = np.flatnonzero(np.concatenate([[True], runs[1:, 0] > ends[:-1]])[: len(runs)])
+    lasts = np.concatenate([firsts[1:], [len(runs)]])[: len(firsts)] - 1
+    return np.column_stack([runs[firsts, 0], ends[lasts]])
+
+
+def split_runs(runs: Int64Array, n_rows: int) -> list[Int64Array]:
+    """Split ascending runs into several lists of them, of so many rows each but the last."""
+    ends = np.cumsum(runs[:, 1] - runs[:, 0])
+    starts = ends - (runs[:, 1] - runs[:, 0])
+    total, parts = int(ends[-1]) if len(runs) else 0, []
+    for begin in range(0, total, n_rows):
+        end = min(begin + n_rows, total)
+        first, last = int(np.searchsorted(ends, begin, side="right")), int(np.searchsorted(ends, end))
+        part = runs[first : last + 1].copy()
+        part[0, 0] += begin - starts[first]
+        part[-1, 1] -= ends[last] - end
+        parts.append(part)
+    return parts
 
 
 def refuse_outside(rows: Int64Array, n_rows: int, path: str) -> None:

@@ -19,6 +19,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `lock/00000007.json` | Who holds the store, or held it last. Written again every few seconds by the holder. |
 | `relations/<digest>/` | Relations from outside (`relation_book.py`): windows, ids and weights of pairs; the settings name the digests. |
 | `bad_rows/<digest>/rows` | (b,) int64: numbers of the rows of the source that the run dropped; the settings name the digest. |
+| `scaling/<digest>/centres`, `spreads` | (d,) float64: what is taken from each column, and what it is divided by; the settings name the digest. |
 | `source/` | Arrays that were given from Python, for the workers; only in a folder. |
 
 Arrays are one chunk until they are large, cut along their rows then: bytes, blosc (lz4, shuffle), crc32c.

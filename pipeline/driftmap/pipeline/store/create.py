@@ -9,7 +9,7 @@ from driftmap.pipeline.store.disk.checks import METADATA
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log import commits, lock
 from driftmap.pipeline.store.relation_book import FOLDER as RELATIONS_FOLDER
-from driftmap.pipeline.store.shared_rows import BAD_ROWS
+from driftmap.pipeline.store.shared_rows import BAD_ROWS, SCALING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ SOURCE_FOLDER = "source"
 """Folder of a store that may hold the data themselves: arrays that were given from Python."""
 
 
-_BEFORE_FIRST_COMMIT = {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER, RELATIONS_FOLDER, BAD_ROWS, METADATA}
+_BEFORE_FIRST_COMMIT = {commits.FOLDER, lock.FOLDER, SOURCE_FOLDER, RELATIONS_FOLDER, BAD_ROWS, SCALING, METADATA}
 
 
 def prepare_location(path: str | Path | Location) -> Location:
