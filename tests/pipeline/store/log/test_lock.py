@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from driftmap.pipeline.errors import StoreBusyError, StoreError
@@ -22,8 +23,9 @@ from driftmap.pipeline.store.log.lock import hold_lock, read_holder
 HOLD = """
 import sys, time
 from driftmap.pipeline.store.disk.location import Location
-from driftmap.pipeline.store.log.lock import hold_lock
-with hold_lock(Location(sys.argv[1])):
+from driftmap.pipeline.store.log import lock
+lock.BEAT_SECONDS = 0.5
+with lock.hold_lock(Location(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -104,10 +106,35 @@ def test_a_process_that_was_killed_gives_it_up_at_once(location):
     stop(process)
 
 
-def test_a_process_of_the_same_number_is_not_the_holder(location, quick):
-    write_holder(location, 4, **module._machine(), pid=os.getpid(), process_start=1.0)
+@pytest.mark.parametrize("start", [{"process_ticks": 1}, {"process_ticks": None, "process_start": 1.0}])
+def test_a_process_of_the_same_number_is_not_the_holder(location, quick, start):
+    write_holder(location, 4, **module._machine(), pid=os.getpid(), **start)
     with hold_lock(location):
         assert location.list("lock").keys() == {"lock/00000005.json"}
+
+
+@pytest.mark.parametrize("shift", [-7200.0, 7200.0])
+def test_a_holder_of_this_machine_lives_though_the_clock_was_set(location, monkeypatch, shift):
+    process = start_holder(location)
+    now, start = time.time, psutil.Process.create_time
+    monkeypatch.setattr(module.time, "time", lambda: now() + shift)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda one: start(one) + shift)
+    with pytest.raises(StoreBusyError, match=f"process {process.pid} "):
+        hold_lock(location, wait_seconds=1).__enter__()
+    stop(process)
+    with hold_lock(location):
+        assert read_holder(location)["pid"] == os.getpid()
+
+
+def test_a_clock_that_stands_still_keeps_no_heartbeat_from_being_seen(location, quick, monkeypatch):
+    monkeypatch.setattr(module.time, "time", lambda: 1e9)
+    with hold_lock(location):
+        seen = set()
+        until = time.monotonic() + 5
+        while len(seen) < 3 and time.monotonic() < until:
+            seen.add(str(read_holder(location)))
+            time.sleep(0.02)
+    assert len(seen) == 3
 
 
 def test_a_holder_elsewhere_is_believed_while_its_last_sign_is_young(location):

@@ -5,9 +5,10 @@ store, until its file says that it was released. So of two processes that find a
 number and the other looks again. The holder writes its file again every few seconds, as a heartbeat.
 
 On the holder's own machine a process that is gone is dead at once. Elsewhere, clocks are not trusted to call it dead:
-one whose last sign is old is watched for a while, and dead when no new one comes. A process that was only stopped, and
-wakes after another took over, finds out at its next commit: either nobody else committed since it last looked, or the
-commit fails, and it then sees the higher number (`StoreLock.refuse_if_lost`).
+one whose last sign is old, or ahead of the clock, is watched for a while: alive when a new one comes, else dead. That
+while is measured by a clock that nobody sets. A process that was only stopped, and wakes after another took over, finds
+out at its next commit: either nobody else committed since it last looked, or the commit fails, and it then sees the
+higher number (`StoreLock.refuse_if_lost`).
 
 The file is also a witness of the log: it says how many commits there were, so that the newest ones, which no later
 commit can miss, are missed too (`read_log_end`). A file without that, or a damaged one, says nothing.
@@ -55,7 +56,9 @@ _LARGEST_NUMBER = 2.0**40
 _POLL_SECONDS = 0.5
 _LOG_END, _LOG_CHECK = "commits", "commits_check"
 _START_TOLERANCE = 5.0
-"""Of a process's start as psutil tells it, which moves with the clock of the machine."""
+"""Of a process's start as psutil gives it, which moves with the clock of the machine: only where there are no ticks."""
+_TICKS = "process_ticks"
+"""Start of a process in ticks since the machine's, which no clock changes; only Linux gives them."""
 
 
 class StoreLock:
@@ -67,6 +70,7 @@ class StoreLock:
         self._facts = facts
         self._is_over = threading.Event()
         self._is_lost = False
+        self._n_beats = 0
         self._thread = threading.Thread(target=self._beat, name="driftmap-lock", daemon=True)
         self._thread.start()
 
@@ -111,7 +115,9 @@ class StoreLock:
             with suppress(StoreError):  # a network that is away for a moment; the next sign may come through
                 if self._look():
                     return
-                self._location.replace(_name_file(self._number), _to_json({**self._facts, "at": time.time()}))
+                self._n_beats += 1  # a clock that was set back may give the same time twice
+                facts = {**self._facts, "at": time.time(), "beat": self._n_beats}
+                self._location.replace(_name_file(self._number), _to_json(facts))
 
 
 @contextmanager
@@ -180,7 +186,9 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
     watched: dict[Any, float] = {}
     while True:
         found = _find_newest(location)
-        verdict = "dead" if found is None else _judge(found[1], watched.setdefault(str(found), time.monotonic()))
+        since = watched.setdefault(str(found), time.monotonic())
+        has_beaten = found is not None and sum(key.startswith(f"({found[0]},") for key in watched) > 1
+        verdict = "dead" if found is None else _judge(found[1], since, has_beaten=has_beaten)
         if verdict == "dead":
             number = 0 if found is None else found[0] + 1
             facts = _describe_self(command) | describe_log_end(0 if found is None else _read_log_end(found[1]))
@@ -197,7 +205,9 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
         time.sleep(_POLL_SECONDS)
 
 
-def _judge(holder: dict[str, Any], watched_since: float) -> Literal["alive", "dead", "unsure"]:
+def _judge(
+    holder: dict[str, Any], watched_since: float, *, has_beaten: bool = False
+) -> Literal["alive", "dead", "unsure"]:
     if holder.get("released"):
         return "dead"
     if _is_this_machine(holder) and not _is_running(holder):
@@ -205,7 +215,9 @@ def _judge(holder: dict[str, Any], watched_since: float) -> Literal["alive", "de
     if abs(time.time() - float(holder.get("at", 0))) < LEASE_SECONDS:
         return "alive"
     # An unchanged file is looked at from the moment it was first seen.
-    return "dead" if time.monotonic() - watched_since > WATCH_SECONDS else "unsure"
+    if time.monotonic() - watched_since > WATCH_SECONDS:
+        return "dead"
+    return "alive" if has_beaten else "unsure"
 
 
 def _describe_self(command: str | None) -> dict[str, Any]:
@@ -217,6 +229,7 @@ def _describe_self(command: str | None) -> dict[str, Any]:
         **_machine(),
         "pid": os.getpid(),
         "process_start": psutil.Process().create_time(),
+        **({} if (ticks := _read_ticks(os.getpid())) is None else {_TICKS: ticks}),
         "user": user,
         "command": command or _name_command()[:300],
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -255,12 +268,23 @@ def _is_this_machine(holder: dict[str, Any]) -> bool:
 def _is_running(holder: dict[str, Any]) -> bool:
     try:
         process = psutil.Process(holder["pid"])
-        is_same: bool = abs(process.create_time() - holder["process_start"]) < _START_TOLERANCE
+        ticks, known = _read_ticks(process.pid), holder.get(_TICKS)
+        if ticks is not None and type(known) is int:
+            is_same = ticks == known
+        else:
+            is_same = abs(process.create_time() - holder["process_start"]) < _START_TOLERANCE
         return is_same and bool(process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
     except psutil.Error:
         return True
+
+
+def _read_ticks(pid: int) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        # The name of the program, in parentheses, may hold anything; the start is the 20th field after it.
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    return None
 
 
 def _find_newest(location: Location) -> tuple[int, dict[str, Any]] | None:
