@@ -86,4 +86,4 @@ def test_members_are_related_by_name_and_place(examples, tmp_path):
     assert "relations: 480 pairs of rows" in run_example(examples / "members.py", tmp_path)
     store = open_store(examples / "out" / "members.zarr")
     assert store.is_complete
-    assert len(store.read_relations()) == 1
+    assert len(store.read_relations().books) == 1

@@ -17,6 +17,7 @@ from driftmap.engine import drift
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError, SourceError
+from driftmap.pipeline.look.quality import measure_windows
 
 N_ROWS = 40
 FAST = {"scheduler": "serial", "n_epochs": 30, "n_neighbors": 6, "lookahead": 1, "block_windows": 2}
@@ -132,10 +133,66 @@ def test_new_windows_come_with_relations_of_their_own(table, tmp_path):
     report = ingest(tmp_path / "s", relations=relate("c", "d"), complete=True, scheduler="serial")
     assert report.new == ["d"]
     assert measure_drift(report.store) < 0.3
-    assert len(report.store.read_relations()) == 2
+    assert len(report.store.read_relations().books) == 2
     again = ingest(tmp_path / "s", relations=relate("c", "d"), complete=True, scheduler="serial")
     assert again.did_nothing
-    assert len(again.store.read_relations()) == 2
+    assert len(again.store.read_relations().books) == 2
+
+
+def test_relations_in_place_of_equal_ids(table, tmp_path):
+    rows = np.arange(len(table)) % N_ROWS
+    same = table.set_column(1, "id", pa.array([f"e{row}" for row in rows]))
+    # The rows of the second window have the ids of others: equal ids are wrong there, and relations say what is right.
+    shifted = [
+        f"e{(row + 7) % N_ROWS}" if window == "b" else f"e{row}"
+        for window, row in zip(same["w"].to_pylist(), rows.tolist(), strict=True)
+    ]
+    wrong = same.set_column(1, "id", pa.array(shifted))
+    pairs = pd.DataFrame(
+        [
+            (one, f"e{row + 7 if one == 'b' else row}", two, f"e{row + 7 if two == 'b' else row}")
+            for one, two in itertools.pairwise(WINDOWS)
+            for row in range(N_ROWS - 7)
+        ],
+        columns=["window", "id", "other_window", "other_id"],
+    )
+    with pytest.raises(DriftmapError, match=r"contradict|same id"):
+        run(wrong, tmp_path / "s", by="w", id="id", relations=pairs, **FAST)
+    planned = plan(wrong, by="w", id="id", relations=pairs, relations_only=True, **FAST)
+    assert [window.n_shared for window in planned.windows] == [0, N_ROWS - 7, N_ROWS - 7, N_ROWS - 7]
+    assert any("in place of equal ids" in line for line in planned.columns)
+    store = run(wrong, tmp_path / "s", by="w", id="id", relations=pairs, relations_only=True, **FAST)
+    related = [one.related for one in measure_windows(store)]
+    assert related == [None, *[pytest.approx((N_ROWS - 7) / N_ROWS)] * 3]
+    places = {label: dict(zip(*store.embedding(label), strict=True)) for label in "ab"}
+    moved = [np.linalg.norm(places["b"][f"e{row + 7}"] - places["a"][f"e{row}"]) for row in range(N_ROWS - 7)]
+    apart = [np.linalg.norm(places["b"][f"e{row}"] - places["a"][f"e{row}"]) for row in range(N_ROWS)]
+    assert np.mean(moved) < 0.5 * np.mean(apart)
+    exchanged = run(wrong, tmp_path / "x", by="w", id="id", relations=pairs, relations_only=True,
+                    **{**FAST, "layout": "exchange"})  # fmt: skip
+    assert [one.related for one in measure_windows(exchanged)] == related
+    with pytest.raises(ConfigError, match="no relations are: give relations too"):
+        plan(wrong, by="w", id="id", relations_only=True, **FAST)
+    with pytest.raises(ConfigError, match="relations_only: store has True, now False"):
+        run(wrong, tmp_path / "s", by="w", id="id", relations=pairs, **FAST)
+
+
+def test_figures_of_an_ingest_count_relations(table, tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    pq.write_table(table[: 3 * N_ROWS], folder / "0.parquet")
+    first = pd.concat([relate("a", "b"), relate("b", "c")], ignore_index=True)
+    planned = plan(folder, by="w", id="id", relations=first, **FAST)
+    assert [window.n_shared for window in planned.windows] == [0, N_ROWS, N_ROWS]
+    run(folder, tmp_path / "s", by="w", id="id", relations=first, relations_only=True, **FAST)
+    pq.write_table(table[3 * N_ROWS :], folder / "1.parquet")
+    with pytest.raises(DriftmapError, match="no relation is given"):
+        ingest(tmp_path / "s", complete=True, scheduler="serial")
+    half = relate("c", "d")[: N_ROWS // 2]
+    report = ingest(tmp_path / "s", relations=half, complete=True, scheduler="serial")
+    newest = report.store.state()[-1]
+    assert newest.quality["related"] == 0.5
+    assert newest.quality["drift"] < 0.5
 
 
 def test_ids_of_any_type_are_named_in_a_csv_file(tmp_path):

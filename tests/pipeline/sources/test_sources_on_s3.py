@@ -11,13 +11,14 @@ import pytest
 import zarr
 from tests.pipeline.conftest import SECRET
 
-from driftmap.pipeline import ingest, open_store, run
+from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.ingestion.placing import place
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.table_files import write_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,3 +168,20 @@ def test_what_comes_later_is_ingested_and_placed(on_disk, s3, tmp_path, monkeypa
     assert placed.num_rows == N_ROWS
     output = capsys.readouterr()
     assert SECRET not in output.out + output.err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "arrow"])
+def test_relations_there(on_disk, s3, tmp_path, ending):
+    years = np.repeat(np.arange(N_YEARS - 1) + 2000, N_ROWS)
+    ids = np.tile(np.arange(N_ROWS), N_YEARS - 1)
+    pairs = pa.table({"window": years, "id": ids, "other_window": years + 1, "other_id": (ids + 1) % N_ROWS})
+    write_table(pairs, tmp_path / f"pairs.{ending}")
+    url = upload(tmp_path / f"pairs.{ending}", s3())
+    planned = plan(on_disk["file"], **ROLES, relations=url, relations_only=True)
+    assert [window.n_shared for window in planned.windows] == [0, *[N_ROWS] * (N_YEARS - 1)]
+    assert (
+        planned.config.relations
+        == plan(on_disk["file"], **ROLES, relations=pairs, relations_only=True).config.relations
+    )
+    with pytest.raises(SourceError, match="no such file"):
+        plan(on_disk["file"], **ROLES, relations=url.replace("pairs", "gone"))

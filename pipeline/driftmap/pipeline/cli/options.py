@@ -113,6 +113,7 @@ WINDOW_OPTIONS = (
         "other_id and perhaps weight.",
         "FILE",
     ),
+    Option("relations_only", bool, "Relate rows by --relations alone: equal ids relate none."),
     Option("allow_unrelated", bool, "Allow windows that share no ids, so that nothing relates their maps."),
 )
 

@@ -29,6 +29,7 @@ class SettingKeywords(TypedDict, total=False):
     timezone: str | None
     order: str | Sequence[Any] | None
     allow_unrelated: bool | None
+    relations_only: bool | None
     on_empty: Literal["skip", "refuse"] | None
     n_neighbors: int | None
     metric: str | None

@@ -25,6 +25,8 @@ class WindowRule(FrozenModel):
     order: str | tuple[str, ...] | None = None
     """Of windows by a column: its values in order; None: that of its categories, or natural order."""
     allow_unrelated: bool = False
+    relations_only: bool = False
+    """Whether relations from outside are in place of equal ids, not beside them."""
     on_empty: Literal["skip", "refuse"] = "skip"
     """What becomes of windows of fewer than two rows, in a run and in every later ingest."""
 

@@ -237,10 +237,13 @@ class Planner:
         kind, usual = _name_kind(planned.ids), _name_kind(near[-1])
         if kind != usual:
             raise _UnfitError(f"its ids are {kind}, and {usual} in the windows before")
-        is_given = any(book.names(planned.label) for book in self._store.read_relations())
-        if is_given or not self._must_relate or any(np.isin(planned.ids, ids).any() for ids in near):
+        outside = self._store.read_relations()
+        is_given = any(book.names(planned.label) for book in outside.books)
+        is_shared = outside.with_ids and any(np.isin(planned.ids, ids).any() for ids in near)
+        if is_given or is_shared or not self._must_relate:
             return
-        apart = f"it shares no id with the {len(near)} windows before it, so nothing would relate its map to theirs"
+        what = "it shares no id with" if outside.with_ids else "no relation is given (relations_only) with"
+        apart = f"{what} the {len(near)} windows before it, so nothing would relate its map to theirs"
         if not self._follows_gap(planned.slot):
             raise _UnfitError(apart)
         # Nothing is to be mended there, and to wait would keep out every later window too.

@@ -22,7 +22,7 @@ from driftmap.engine import (
     relate_ids,
     start_from_previous,
 )
-from driftmap.pipeline.layout.figures import measure_map, measure_move
+from driftmap.pipeline.layout.figures import measure_map, measure_move, relate_neighbours
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.layout.sequential import LaidOut, relate_windows
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
@@ -144,8 +144,8 @@ class Stepper:
             windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
         ids = [self._loaded[index].ids for index in (*halo, *free)]
         labels = [self._name_window(index) for index in (*halo, *free)]
-        moved, books = range(len(halo), len(ids)), self.store.read_relations()
-        relations = relate_windows(ids, self.settings.alignment_window_size, moved, labels, books)
+        moved, outside = range(len(halo), len(ids)), self.store.read_relations()
+        relations = relate_windows(ids, self.settings.alignment_window_size, moved, labels, outside)
         settings = self.settings.extend(free.stop)
         places = lay_out_block(windows, relations, settings, self.random_state)
         pinned = pin_to_halo(places, relations, len(halo))
@@ -170,10 +170,15 @@ class Stepper:
         self, free: range, places: Mapping[int, Float32Array], built: Mapping[int, BuiltWindow]
     ) -> dict[str, dict[str, float]]:
         maps = {index: (loaded.ids, places[index]) for index, loaded in self._loaded.items()}
-        return {
-            str(index): measure_map(self._read_knn(index, built).indices, maps[index], maps.get(index - 1)).to_json()
-            for index in free
-        }
+        measured = {}
+        for index in free:
+            before, relation = maps.get(index - 1), None
+            if before is not None:
+                names = self._name_window(index - 1), self._name_window(index)
+                relation = relate_neighbours(self.store, (names[0], before[0]), (names[1], maps[index][0]))
+            knn = self._read_knn(index, built).indices
+            measured[str(index)] = measure_map(knn, maps[index], before, relation).to_json()
+        return measured
 
     def _read_knn(self, index: int, built: Mapping[int, BuiltWindow]) -> KnnGraph:
         if index in built:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, sort_ids
 from driftmap.engine import relate_windows as relate_sorted
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
-from driftmap.pipeline.store.relation_book import relate_given
+from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import numpy as np
 
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Relation
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.relation_book import RelationBook
+
+
+NO_RELATIONS = OutsideRelations()
 
 
 class LayoutJob(NamedTuple):
@@ -33,7 +35,7 @@ class LayoutJob(NamedTuple):
     random_state: int
     is_exchanged: bool = False
     """Whether the blocks are laid out in parallel, each again and again, not one after the other."""
-    books: tuple[RelationBook, ...] = ()
+    outside: OutsideRelations = NO_RELATIONS
     """Relations from outside."""
 
 
@@ -114,7 +116,7 @@ def relate_windows(
     reach: int,
     moved: range,
     labels: Sequence[str] = (),
-    books: Sequence[RelationBook] = (),
+    outside: OutsideRelations = NO_RELATIONS,
 ) -> Mapping[tuple[int, int], Relation | Coupling]:
     """Relate the rows of every two windows within reach, but for two windows that both stand still.
 
@@ -127,13 +129,16 @@ def relate_windows(
     moved
         The windows that move, by their places in the block.
     labels
-        Labels of the windows of the block; not needed without `books`.
-    books
-        Relations from outside, beside those of equal ids.
+        Labels of the windows of the block; not needed without relations from outside.
+    outside
+        Relations from outside, beside those of equal ids or in their place.
     """
     near = [(older, newer) for newer in range(len(ids)) for older in range(max(0, newer - reach), newer)]
-    given = relate_given(books, list(zip(labels, ids, strict=True)), near) if books else {}
+    given = relate_given(outside.books, list(zip(labels, ids, strict=True)), near) if outside.books else {}
     pairs = [(older, newer) for older, newer in near if older in moved or newer in moved]
+    if not outside.with_ids:  # no id comes in two windows
+        ends = np.cumsum([len(each) for each in ids]).tolist()
+        ids = [np.arange(end - len(each), end) for each, end in zip(ids, ends, strict=True)]
     return relate_sorted([sort_ids(each) for each in ids], given, pairs)
 
 
@@ -178,7 +183,7 @@ def lay_out_one(
     ]
     moved = range(len(block.halo), len(block.windows))
     ids, labels = ([getattr(loaded[index], name) for index in block.windows] for name in ("ids", "label"))
-    relations = relate_windows(ids, job.settings.alignment_window_size, moved, labels, job.books)
+    relations = relate_windows(ids, job.settings.alignment_window_size, moved, labels, job.outside)
     places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
     strengths = name_strengths(block.windows, find_block_strengths(windows, relations, job.settings))
     return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)

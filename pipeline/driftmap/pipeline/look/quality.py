@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.layout.figures import MapFigures, measure_map
+from driftmap.pipeline.layout.figures import MapFigures, measure_map, relate_neighbours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -49,14 +49,17 @@ def measure_windows(store: Store) -> list[WindowQuality]:
     """
     rows = []
     before: tuple[Array, Array] | None = None
+    label = ""
     for fact in store.state():
         stored = fact.quality if fact.pruned and fact.quality else {}
         figures = MapFigures(**{name: stored.get(name) for name in MapFigures._fields})
         now: tuple[Array, Array] | None = None
         if fact.status in ("final", "provisional") and fact.pruned != "map":
             now = store.window_keys(fact.index), store.positions(fact.index)
-            measured = measure_map(None if fact.pruned else store.knn_graph(fact.index).indices, now, before)
+            knn = None if fact.pruned else store.knn_graph(fact.index).indices
+            relation = None if before is None else relate_neighbours(store, (label, before[0]), (fact.label, now[0]))
+            measured = measure_map(knn, now, before, relation)
             figures = MapFigures(*(new if new is not None else old for new, old in zip(measured, figures, strict=True)))
         rows.append(WindowQuality(fact.label, fact.index, fact.n_rows, fact.status, *figures, fact.strength))
-        before = now
+        before, label = now, fact.label
     return rows

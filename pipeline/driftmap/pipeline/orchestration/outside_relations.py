@@ -10,7 +10,7 @@ import numpy as np
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_rows, read_relation_table
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
-from driftmap.pipeline.store.relation_book import relate_given
+from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
 
 if TYPE_CHECKING:
     from driftmap.pipeline.planning.plan import Plan
@@ -39,7 +39,10 @@ def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan
     DriftmapError
         When they cannot be read, contradict the ids, or relate no two windows within reach.
     """
+    is_alone = planned.config.windows.relations_only
     if given is None:
+        if is_alone:
+            raise ConfigError("relations_only is given, but no relations are: give relations too, or leave it out")
         return planned, None
     ids = _Ids(source, planned)
     labels = [window.label for window in planned.windows]
@@ -51,7 +54,7 @@ def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan
             "duplicates): numbers would shift; give a table with the columns window, id, other_window, other_id"
         )
     book = read_relation_rows(given, labels, ids.of) if by_rows else read_relation_table(given, source.spec, ids.of(0))
-    n_used = _check(book, planned, ids)
+    n_used, n_related = _check(OutsideRelations((book,), with_ids=not is_alone), planned, ids)
     n_pairs = len(book.weights)
     if not n_used:
         raise PlanError(
@@ -59,11 +62,12 @@ def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan
             f"{planned.config.layout.alignment_window_size} apart (alignment_window_size); their windows are such as "
             f"{book.labels[0]!r}, those of the run such as {labels[0]!r}"
         )
-    note = f"relations: {n_pairs:,} pairs of rows"
+    note = f"relations: {n_pairs:,} pairs of rows, {'in place of' if is_alone else 'beside'} equal ids"
     if n_used < n_pairs:
         note += f", of which {n_used:,} are used; the others name windows out of reach, or windows or ids not there"
     config = planned.config.model_copy(update={"relations": (book.digest,)})
-    return replace(planned, config=config, doubts=(*planned.doubts, note)), book
+    windows = [replace(window, n_shared=n) for window, n in zip(planned.windows, n_related, strict=True)]
+    return replace(planned, config=config, windows=windows, doubts=(*planned.doubts, note)), book
 
 
 def refuse_other_relations(store: Store, planned: Plan, source: Source, given: object) -> None:
@@ -102,17 +106,25 @@ class _Ids:
         return ids if window.n_read == window.n_rows else np.unique(ids)
 
 
-def _check(book: RelationBook, planned: Plan, ids: _Ids) -> int:
-    """Refuse what contradicts the ids, window by window; count the pairs that relate rows within reach."""
-    from driftmap.pipeline.layout.sequential import relate_windows  # late: kernels, which no fork server may load
+def _check(outside: OutsideRelations, planned: Plan, ids: _Ids) -> tuple[int, list[int]]:
+    """Refuse what contradicts the ids, window by window.
 
-    reach, n_used = planned.config.layout.alignment_window_size, 0
+    Returns
+    -------
+    The pairs that relate rows within reach, and for each window its rows that are related to the one before.
+    """
+    # late: kernels, which no fork server may load
+    from driftmap.pipeline.layout.figures import count_related
+    from driftmap.pipeline.layout.sequential import relate_windows
+
+    reach, n_used, n_related = planned.config.layout.alignment_window_size, 0, [0] * len(planned.windows)
     for newer in range(1, len(planned.windows)):
         near = range(max(0, newer - reach), newer + 1)
         labels, keys = [planned.windows[index].label for index in near], [ids.of(index) for index in near]
         last = len(near) - 1
         pairs = [(older, last) for older in range(last)]
-        for relation in relate_given([book], list(zip(labels, keys, strict=True)), pairs).values():
+        for relation in relate_given(outside.books, list(zip(labels, keys, strict=True)), pairs).values():
             n_used += len(relation.weights) if isinstance(relation, tuple) else int(np.count_nonzero(relation >= 0))
-        relate_windows(keys, reach, range(last, last + 1), labels, (book,))
-    return n_used
+        related = relate_windows(keys, reach, range(last, last + 1), labels, outside)
+        n_related[newer] = count_related(related[last - 1, last]) if last else 0
+    return n_used, n_related

@@ -147,18 +147,19 @@ def _read_file(path: str | os.PathLike[str]) -> pa.Table:
     if place.find_kind() is None:
         raise SourceError(f"relations: no such file: {place}")
     ending = str(path).rpartition(".")[2].lower()
+    above = place.above() if place.find_kind() == "file" else place
+    stamps = above.stamp_files([place.file_name]) if above is not place else place.list_stamps()
+    files, names = above.open_filesystem(stamps), [stamp.path for stamp in stamps]
     if ending == "csv":
         import pyarrow.csv as pc
 
         texts = pc.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=True)
-        return pc.read_csv(str(path), convert_options=texts)
+        with files.open_input_stream(names[0]) as stream:
+            return pc.read_csv(stream, convert_options=texts)
     import pyarrow.dataset as ds
 
-    above = place.above() if place.find_kind() == "file" else place
-    stamps = above.stamp_files([place.file_name]) if above is not place else place.list_stamps()
     kind = "feather" if ending in ("arrow", "feather", "ipc") else "parquet"
-    files = [stamp.path for stamp in stamps]
-    return ds.dataset(files, format=kind, filesystem=above.open_filesystem(stamps)).to_table()
+    return ds.dataset(names, format=kind, filesystem=files).to_table()
 
 
 def _read_labels(column: pa.ChunkedArray, name: str) -> Any:

@@ -77,6 +77,14 @@ class RelationBook(NamedTuple):
         return digest
 
 
+class OutsideRelations(NamedTuple):
+    """Relations from outside that maps rest on, and whether rows of equal ids are related too."""
+
+    books: tuple[RelationBook, ...] = ()
+    """Oldest first."""
+    with_ids: bool = True
+
+
 def read_book(location: Location, digest: str) -> RelationBook:
     """Read the relations of a digest.
 

@@ -15,7 +15,7 @@ from driftmap.pipeline.store.log import checkpoints, commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import CONFIG, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
-from driftmap.pipeline.store.relation_book import RelationBook, read_book
+from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -143,12 +143,13 @@ class Store(LogView):
         """Ids of a window's rows as they are kept and compared, (n,): integers or text; see `id_types`."""
         return attempts.read_texts(self._graph_attempt(window), "ids")
 
-    def read_relations(self) -> tuple[RelationBook, ...]:
-        """Read the relations from outside that the maps rest on, oldest first; none where there are none."""
+    def read_relations(self) -> OutsideRelations:
+        """Read the relations from outside that the maps rest on; no books where there are none."""
         digests = tuple(self.config.get("relations") or ())
         if self._books is None or self._books[0] != digests:
             self._books = digests, tuple(read_book(self.location, digest) for digest in digests)
-        return self._books[1]
+        is_alone = bool((self.config.get("windows") or {}).get("relations_only"))
+        return OutsideRelations(self._books[1], with_ids=not is_alone)
 
     def window_labels(self, window: str | int) -> dict[str, np.ndarray[Any, Any]]:
         """Label columns of a window, each (n,)."""

@@ -18,7 +18,7 @@ from driftmap.pipeline.sources.readers.formats import open_files, settle_text_ty
 from driftmap.pipeline.sources.readers.listing import find_folder_columns, list_files
 from driftmap.pipeline.sources.readers.npy_matrix import MAPPED_BYTES, NpyVectors
 from driftmap.pipeline.sources.readers.table_file import ColumnSizes, RowBlocks, add_folders, explain_read, pick_rows
-from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, rows_to_runs, runs_to_rows
+from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, rows_to_runs, runs_to_rows, split_runs
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import (
     VectorColumns,
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.readers.table_file import TableFile
+
+
+_ROWS_AT_ONCE = 4096
 
 
 class TableSource:
@@ -146,6 +149,11 @@ class TableSource:
         refuse_outside(rows, self.n_rows, self.spec.path)
         wanted = [*([] if self.spec.id is None else [self.spec.id]), *self._vectors.names]
         found = [np.empty(0, dtype=np.int64)]
+        if not wanted and self._outside is not None:
+            for part in split_runs(runs, _ROWS_AT_ONCE):
+                is_bad = ~np.isfinite(self._outside.read(part)).all(axis=1)
+                found.append(runs_to_rows(part)[is_bad])
+            return np.concatenate(found)
         for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))):
             if self._outside is None:
                 is_bad = flag_bad_vectors(batch, self._vectors)
