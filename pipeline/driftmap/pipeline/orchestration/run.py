@@ -78,7 +78,8 @@ def plan(
         with the columns window, id, other_window, other_id and perhaps weight; or one relation for each pair of
         consecutive windows as the engine's `fit` takes them (old row -> new row, a scipy sparse matrix among others),
         or a dict of these by (older window, newer window). A row may have any number of partners, and is pulled to
-        their weighted mean; `driftmap.engine.relate_windows` has the formula.
+        their weighted mean; `driftmap.engine.relate_windows` has the formula. With `relations_only` equal ids relate
+        no rows.
 
     Returns
     -------
