@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from driftmap.pipeline import open_store, place, plan, run
-from driftmap.pipeline.errors import ConfigError, PlanError, SourceError
+from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError
 
 N_DAYS, N_ROWS, N_NUMBERS = 3, 40, 3
 OPTIONS = {"n_neighbors": 5, "n_epochs": 3, "scheduler": "serial"}
@@ -215,3 +215,30 @@ def test_what_a_store_was_made_with_holds(tmp_path):
     assert placed.num_rows == rows.head(8).drop(index=3)["number"].nunique()
     assert np.isfinite(placed["x"].to_numpy()).all()
     assert placed["window"].to_pylist() == [newest.label] * placed.num_rows
+
+
+def test_a_run_that_was_refused_goes_on_as_its_message_says(tmp_path):
+    rows = make_rows().drop_duplicates(["day", "number"]).reset_index(drop=True)
+    bad = np.flatnonzero(rows["day"] == 2)[[3, 9]]
+    rows.loc[bad, "v1"] = np.nan
+    vectors = [rows[f"v{axis}"].to_numpy() for axis in range(N_NUMBERS)]  # NaN, which no footer counts
+    table = pa.table({"day": rows["day"], "id": rows["number"]} | {f"v{axis}": one for axis, one in enumerate(vectors)})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    windows = {"by": "day", "id": "id", **OPTIONS, "block_windows": 1, "lookahead": 0}
+    with pytest.raises(SourceError, match=r"window '2'.*on_bad_rows drop"):
+        run(tmp_path / "rows.parquet", tmp_path / "store", **windows)
+    before = open_store(tmp_path / "store").state()
+    assert [window.graph_attempt is not None for window in before] == [True, True, False]
+    with pytest.raises(ConfigError, match="n_neighbors"):
+        run(tmp_path / "rows.parquet", tmp_path / "store", **windows | {"n_neighbors": 6}, on_bad_rows="drop")
+    with pytest.warns(PlanWarning, match="on_bad_rows: store has 'refuse', now 'drop'.*graphs are kept"):
+        store = run(tmp_path / "rows.parquet", tmp_path / "store", **windows, on_bad_rows="drop")
+    expected = run(tmp_path / "rows.parquet", tmp_path / "expected", **windows, on_bad_rows="drop")
+    assert read_windows(store) == read_windows(expected)
+    assert [window.graph_attempt for window in store.state()][:2] == [window.graph_attempt for window in before][:2]
+    assert [window.n_dropped for window in store.state()] == [0, 0, 2]
+    assert (
+        run(tmp_path / "rows.parquet", tmp_path / "store", **windows, on_bad_rows="drop").n_commits == store.n_commits
+    )
+    with pytest.raises(ConfigError, match="store has 'drop', now 'refuse'"):
+        run(tmp_path / "rows.parquet", tmp_path / "store", **windows)

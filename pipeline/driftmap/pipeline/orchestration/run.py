@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
-from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
+from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SOURCE_OPTIONS
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -29,7 +29,7 @@ from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
-from driftmap.pipeline.store.shared_rows import read_bad_rows
+from driftmap.pipeline.store.shared_rows import read_bad_rows, write_bad_rows
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -244,49 +244,100 @@ def _open_again(
         )
     stored = RunConfig.from_json(store.config)
     changes = differences(stored, config)
-    if changes and not _may_change(store, changes):
-        raise ConfigError(
-            f"the store {store.path} was made with other settings ({'; '.join(changes.values())}); "
-            "give the same ones to go on, or name another store"
-        )
-    if changes:
+    if changes and not _may_change(store, stored, changes):
+        raise ConfigError(_explain_other_settings(store, changes))
+    if not changes:
+        planned = _plan_again(store, source, stored)
+    elif changes.keys().isdisjoint(ROW_OPTIONS):
         planned = _plan_again(store, source, stored.take_layout(config), memory_limit, place.find_limit())
     else:
-        planned = _plan_again(store, source, stored, None, None)
+        planned = _plan_other_rows(store, source, stored.take_layout(config), place, changes)
     refuse_other_relations(store, planned, source, relations)
     return store, planned
 
 
-def _may_change(store: Store, changes: dict[str, str]) -> bool:
-    """Whether no graph depends on what changed, and nothing is laid out yet."""
+def _explain_other_settings(store: Store, changes: dict[str, str], why: str = "") -> str:
+    return (
+        f"the store {store.path} was made with other settings ({'; '.join(changes.values())}){why}; "
+        "give the same ones to go on, or name another store"
+    )
+
+
+def _may_change(store: Store, stored: RunConfig, changes: dict[str, str]) -> bool:
+    """Whether no graph depends on what changed, and nothing is laid out yet by it.
+
+    A rule for rows may take the place of their refusal: windows that were built had none of these rows.
+    """
+    if any(getattr(stored.source, name) != "refuse" for name in changes.keys() & ROW_OPTIONS):
+        return False
+    others = changes.keys() - ROW_OPTIONS
     is_laid_out = store.n_blocks_done or any(window.layout_attempt is not None for window in store.state())
-    return not is_laid_out and changes.keys() <= LAYOUT_ONLY
+    return not others or (not is_laid_out and others <= LAYOUT_ONLY)
 
 
 def _commit_changes(store: Store, planned: Plan) -> None:
-    """Have the store go on with settings of the layout that changed before anything was laid out."""
+    """Have the store go on with settings that changed before anything was made that depends on them."""
     changes = differences(RunConfig.from_json(store.config), planned.config)
     if not changes:
         return
-    store.commit_config(planned.config.to_json())
-    changed = "; ".join(changes.values())
-    message = f"the store {store.path} goes on with other settings of the layout ({changed}); its graphs are kept"
+    if changes.keys().isdisjoint(ROW_OPTIONS):
+        store.commit_config(planned.config.to_json())
+    else:
+        if planned.bad_rows is not None:
+            write_bad_rows(store.location, planned.bad_rows)
+        changed = zip(planned.windows, list_stored_facts(store), strict=True)
+        facts = {window.index: now for window, old in changed if (now := list_facts(window)) != old}
+        store.commit_plan(planned.config.to_json(), facts)
+    about = "of the layout " if changes.keys() <= LAYOUT_ONLY else ""
+    named = "; ".join(changes.values())
+    message = f"the store {store.path} goes on with other settings {about}({named}); its graphs are kept"
     warnings.warn(message, PlanWarning, stacklevel=3)
 
 
-def _plan_again(
-    store: Store, source: Source, config: RunConfig, memory_limit: int | str | None, limit: WorkerLimit | None
+def _plan_other_rows(
+    store: Store, source: Source, config: RunConfig, place: Workplace, changes: dict[str, str]
 ) -> Plan:
+    """Plan again by other rules for rows: windows that have a graph must have the same rows as before."""
+    _refuse_changed_source(store, source, config)
+    spilled = spill_source(source, store.location)
+    config = config.model_copy(update={"source": spilled.spec})
+    planned = make_plan(spilled, config, None, None, find_dropped(spilled, place))
+    now, before = [list_facts(window) for window in planned.windows], list_stored_facts(store)
+    if [facts["label"] for facts in now] != [facts["label"] for facts in before]:
+        raise ConfigError(_explain_other_settings(store, changes, ", by which it has other windows"))
+    for window, new, old in zip(store.state(), now, before, strict=True):
+        if window.graph_attempt is not None and new != old:
+            why = f", by which window {window.label!r}, whose graph is built, has other rows"
+            raise ConfigError(_explain_other_settings(store, changes, why))
+    return planned
+
+
+def _plan_again(
+    store: Store,
+    source: Source,
+    config: RunConfig,
+    memory_limit: int | str | None = None,
+    limit: WorkerLimit | None = None,
+) -> Plan:
+    _refuse_changed_source(store, source, config)
+    spilled = spill_source(source, store.location)
+    dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
+    planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit, dropped)
+    if [list_facts(window) for window in planned.windows] != list_stored_facts(store):
+        raise StoreError(_explain_changed_source(store, source, config, "its rows fall into other windows"))
+    return planned
+
+
+def _refuse_changed_source(store: Store, source: Source, config: RunConfig) -> None:
     changed = explain_change(store.fingerprint, source.fingerprint())
-    if not changed:
-        spilled = spill_source(source, store.location)
-        dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
-        planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit, dropped)
-        if [list_facts(window) for window in planned.windows] == list_stored_facts(store):
-            return planned
-    raise StoreError(
-        f"the source {config.source.path or 'given'} changed since the store {store.path} was made "
-        f"({changed or 'its rows fall into other windows'}); {_advise_on_change(store, config, source)}"
+    if changed:
+        raise StoreError(_explain_changed_source(store, source, config, changed))
+
+
+def _explain_changed_source(store: Store, source: Source, config: RunConfig, changed: str) -> str:
+    return (
+        f"the source {config.source.path or 'given'} changed since the store {store.path} was made ({changed}); "
+        f"{_advise_on_change(store, config, source)}"
     )
 
 

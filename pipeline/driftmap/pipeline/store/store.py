@@ -13,7 +13,7 @@ from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.log import checkpoints, commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
-from driftmap.pipeline.store.log.state import CONFIG, make_first_commit
+from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
 
@@ -225,6 +225,10 @@ class Store(LogView):
     def commit_config(self, config: Mapping[str, Any]) -> None:
         """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""
         self._append(CONFIG, {"config": config})
+
+    def commit_plan(self, config: Mapping[str, Any], windows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Change which rows some windows have, by their numbers, before their graphs are built; as `commit_config`."""
+        self._append(PLANNED, {"config": config, "windows": {str(index): facts for index, facts in windows.items()}})
 
     def commit_growth(self, kind: str, payload: Mapping[str, Any]) -> None:
         """Write a commit of ingestion, one of `GROWTH_KINDS`.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = "driftmap store"
 FORMAT_VERSION = 1
+PLANNED = "planned"
+"""Kind of commits that change which rows windows without graphs have, and the settings that say so."""
 CONFIG = "config"
 """Kind of commits that change settings of the run: of the layout, before there is one."""
 
@@ -54,8 +56,10 @@ class StoreState:
             self._apply_growth(commit)
         elif commit.kind in REPAIR_KINDS:
             apply_repair(self.windows, commit)
-        elif commit.kind == CONFIG:
+        elif commit.kind in (CONFIG, PLANNED):
             self.config = commit.payload["config"]
+            for index, facts in commit.payload.get("windows", {}).items():
+                self.windows[int(index)] = replace(self.windows[int(index)], commit=commit.number, **facts)
         elif commit.kind == MIGRATED:
             self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
         else:
