@@ -19,7 +19,7 @@ class SourceSpec(FrozenModel):
 
     path: str
     """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
-    format: Literal["parquet", "csv", "json", "arrow", "zarr", "arrays"]
+    format: Literal["parquet", "csv", "json", "arrow", "zarr", "anndata", "arrays"]
     time: Column | None = None
     id: Column | None = None
     label: tuple[Column, ...] = ()

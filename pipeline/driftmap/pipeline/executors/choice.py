@@ -113,6 +113,12 @@ class Workplace:
         if self.scheduler is None:
             start_fork_server()
 
+    def compute_collections(self) -> AbstractContextManager[None]:
+        """Have Dask's own collections computed where tasks are done, meanwhile."""
+        from driftmap.pipeline.executors import compute_on  # late: loads Dask
+
+        return compute_on(self.scheduler, self.workers, self.worker_bytes)
+
     def start_for_few(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
         """Start, or reach, what runs tasks; a single one runs in this process, unless workers were asked for.
 

@@ -19,7 +19,7 @@ from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.planning.windows import plan_windows
-from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources import as_source, needs_workers, open_source
 from driftmap.pipeline.sources.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import list_columns
@@ -113,6 +113,8 @@ class Placer:
         if vectors_file is not None:
             roles = {name: value for name, value in roles.items() if name != "vectors"} | {"vectors_file": vectors_file}
         given = as_source(rows, must_pin=must_pin, **roles)
+        if needs_workers(given):
+            raise SourceError("a Dask collection was given; call its compute() first, or write it and give the file")
         read = _read_given(given)
         self.n_left_out = given.n_rows - len(read.vectors)
         placed = self.place_vectors(read.vectors)

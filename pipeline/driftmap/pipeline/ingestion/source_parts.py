@@ -105,7 +105,7 @@ class Feed:
         self.unfinished = []
         if self.spec.is_files:
             parts = self._list_files()
-        elif self.spec.format == "zarr":
+        elif self.spec.format in ("zarr", "anndata"):
             parts = self._list_ranges(known)
         else:
             parts = self._list_arrays()

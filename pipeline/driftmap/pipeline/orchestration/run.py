@@ -22,10 +22,10 @@ from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
-from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources import as_source, needs_workers
 from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.create import prepare_location
+from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.readers.dask_collections import LazySource
     from driftmap.pipeline.store.relation_book import RelationBook
 
 
@@ -96,6 +97,10 @@ def plan(
     place = _settle_place(scheduler, given)
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given)
+    if needs_workers(opened):
+        with place.compute_collections():
+            opened.prepare()
+        settled = settled.model_copy(update={"source": opened.spec})
     planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
     if not timed:
         return planned
@@ -164,6 +169,9 @@ def run(
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
     _refuse_arrays_far_away(opened, location)
+    if needs_workers(opened):
+        opened = _write_partitions(opened, settled, location, place)
+        settled = settled.model_copy(update={"source": opened.spec})
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
     open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
     found = open_again() if has_commits(location) else None
@@ -355,9 +363,21 @@ def _advise_on_change(store: Store, config: RunConfig, source: Source) -> str:
     return f"`driftmap ingest {store.path}` {adds}; or {other}"
 
 
+def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:
+    """Have a Dask collection's partitions written to the store's folder, once its windows are known to be possible."""
+    with place.compute_collections():
+        if not has_commits(location):
+            source.prepare()
+            config = config.model_copy(update={"source": source.spec})
+            _make_fitting_plan(source, config, None, replace(place, scheduler="serial"))
+            prepare_location(location)
+        with hold_lock(location):
+            return source.spill(location.folder / SOURCE_FOLDER)
+
+
 def _refuse_arrays_far_away(source: Source, location: Location) -> None:
-    if source.spec.format == "arrays" and not source.spec.path and not location.is_local:
+    if not source.spec.path and not location.is_local:
         raise SourceError(
-            f"arrays from Python are kept in the store for the workers, and the store {location} is no folder; write "
+            f"data from Python are kept in the store for the workers, and the store {location} is no folder; write "
             "them as Parquet or Zarr where all workers see them, and give the path"
         )

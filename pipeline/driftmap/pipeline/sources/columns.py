@@ -110,9 +110,11 @@ def as_column(values: object, name: str) -> pa.ChunkedArray:
     if isinstance(values, pa.ChunkedArray):
         return values
     if not isinstance(values, pa.Array):
-        # Categories of pandas keep their order as an Arrow dictionary.
-        is_categorical = hasattr(getattr(values, "dtype", None), "categories")
-        values = values if is_categorical else _as_arrow_input(values, name)
+        # What pandas has types of its own for, Arrow reads as it is: categories in their order, missing whole numbers.
+        is_extension = type(values).__module__.startswith("pandas") and not isinstance(
+            getattr(values, "dtype", None), np.dtype
+        )
+        values = values if is_extension else _as_arrow_input(values, name)
     try:
         made = values if isinstance(values, pa.Array) else pa.array(values)
     except (pa.ArrowException, TypeError, ValueError) as error:

@@ -12,13 +12,16 @@ import numpy as np
 from driftmap.pipeline.config.models import validate
 from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals, refuse_sparse
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
 from driftmap.pipeline.sources.readers import arrays
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.arrays import WindowArrays
+from driftmap.pipeline.sources.vectors import refuse_missing_columns
 
 if TYPE_CHECKING:
+    from driftmap.pipeline.sources.readers.dask_collections import LazySource
     from driftmap.pipeline.sources.readers.table_source import TableSource
     from driftmap.pipeline.sources.stamps import FileStamp
 
@@ -37,9 +40,9 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
     ----------
     given
         Path, or `s3://` URL, of a file or folder of Parquet, CSV, JSON lines or Arrow IPC, or of a Zarr array or group;
-        an Arrow table, or a data frame
-        that Arrow reads; a dict of arrays (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple
-        (vectors, ids) or (vectors, ids, times); a matrix; `WindowArrays`; or an opened source.
+        an AnnData, on disk or in memory; an Arrow table, or a data frame that Arrow or narwhals reads; a dict of arrays
+        (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple (vectors, ids) or (vectors, ids, times);
+        a matrix; a collection of Dask; an xarray; `WindowArrays`; or an opened source.
     must_pin
         Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
         for stores of that time.
@@ -65,6 +68,10 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         raise ConfigError(f"vectors_file is {str(vectors_file)!r}: it goes with a file, or folder, of a table")
     if isinstance(given, WindowArrays):
         return _hold_windows(given, named, must_pin=must_pin)
+    given = adapt(given, named)
+    lazy = _hold_collection(given, named)
+    if lazy is not None:
+        return lazy
     if isinstance(given, Source):
         opened = _check_opened(given, named)
         spec = opened.spec
@@ -74,6 +81,11 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         if _has_parts(given)
         else _hold_frame(given, named, must_pin=must_pin)
     )
+
+
+def needs_workers(source: Source) -> TypeGuard[LazySource]:
+    """Whether a source is a Dask collection, of which nothing is known before workers computed it."""
+    return bool(getattr(source, "needs_workers", False))
 
 
 def open_source(spec: SourceSpec) -> Source:
@@ -91,6 +103,10 @@ def open_source(spec: SourceSpec) -> Source:
         if spec.vectors_file is not None:
             stamps = [*stamps, *SourcePlace(spec.vectors_file).stamp_all()]
         return _open_table(spec, tuple(stamps))
+    if spec.format == "anndata":
+        from driftmap.pipeline.sources.readers.anndata_file import AnnDataSource  # late: zarr is slow to import
+
+        return AnnDataSource(spec)
     if spec.format == "zarr":
         from driftmap.pipeline.sources.readers.zarr_group import ZarrSource  # late: zarr is slow to import
 
@@ -115,6 +131,13 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
         raise ConfigError(f"vectors_file goes with a file, or folder, of a table, and {place} holds arrays")
     if kind == "folder" and place.is_local and place.has(MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
+    if str(place).endswith(".h5ad") or (kind == "folder" and _has_anndata(place)):
+        from driftmap.pipeline.sources.readers.anndata_file import (  # late: zarr is slow to import
+            AnnDataSource,
+            resolve_anndata,
+        )
+
+        return AnnDataSource(resolve_anndata(_make_spec(str(place), "anndata", named)), must_pin=must_pin)
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
         from driftmap.pipeline.sources.readers.zarr_group import (  # late: zarr is slow to import
             ZarrSource,
@@ -126,6 +149,36 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     from driftmap.pipeline.sources.readers.table_source import TableSource
 
     return TableSource(_make_spec(str(place), find_format(place), named), must_pin=must_pin)
+
+
+def _has_anndata(place: SourcePlace) -> bool:
+    if not any(place.has(name) for name in ("zarr.json", ".zgroup")) or "obs" not in place.list_folders():
+        return False
+    from driftmap.pipeline.sources.readers.anndata_file import is_anndata  # late: zarr is slow to import
+
+    return is_anndata(place)
+
+
+def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
+    """Hold a collection of Dask, or arrays of which one is; None for everything else."""
+    frames = [given, *(given.values() if isinstance(given, Mapping) else given if isinstance(given, tuple) else ())]
+    if not any(hasattr(one, "__dask_graph__") for one in frames):
+        return None
+    from driftmap.pipeline.sources.readers import dask_collections  # late: a source alone imports Dask
+
+    if _has_parts(given) or hasattr(given, "chunks"):
+        parts = _name_parts(given if _has_parts(given) else (given,))
+        name, columns = _name_columns(parts, named)
+        if not dask_collections.is_collection(parts[name]):
+            raise SourceError("columns of Dask go with vectors of Dask; call compute() of the columns")
+        used = _make_spec("", "parquet", named).named_columns
+        refuse_missing_columns(list(columns), used, "")
+        partitions = dask_collections.from_arrays(parts[name], {one: columns[one] for one in used}, name)
+    elif dask_collections.is_collection(given):
+        partitions = dask_collections.from_frame(given)
+    else:
+        raise SourceError(f"a source cannot be made of {type(given).__name__} of Dask; give a data frame or arrays")
+    return dask_collections.LazySource(_make_spec("", "parquet", named), partitions)
 
 
 def list_columns(place: SourcePlace) -> list[str] | None:
@@ -154,6 +207,14 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool)
 
 
 def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pin: bool) -> Source:
+    vectors_name, columns = _name_columns(given, named)
+    refuse_sparse(given[vectors_name], vectors_name)
+    spec = _make_spec("", "arrays", named)
+    return arrays.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
+
+
+def _name_columns(given: Mapping[str, object], named: dict[str, Any]) -> tuple[str, dict[str, object]]:
+    """Find the vectors among arrays, and the others by name; usual names have their usual roles."""
     vectors_name = named.pop("vectors", "vectors")
     if not isinstance(vectors_name, str):
         if named.get("pin") is None:
@@ -170,8 +231,7 @@ def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pi
             continue  # its values name the windows, and need be no times
         if role not in named and there:
             named[role] = there[0]
-    spec = _make_spec("", "arrays", named)
-    return arrays.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
+    return vectors_name, columns
 
 
 def _has_parts(given: object) -> TypeGuard[Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]]:
@@ -190,6 +250,10 @@ def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Sour
         import pyarrow as pa
 
         return arrays.from_arrow(pa.table(given), _make_spec("", "arrays", named), must_pin=must_pin)
+    adapted = adapt_by_narwhals(given)
+    if adapted is not None:
+        return arrays.from_arrow(adapted, _make_spec("", "arrays", named), must_pin=must_pin)
+    refuse_sparse(given, "what was given")
     raise SourceError(
         f"a source cannot be made of {type(given).__name__}; give a path, a table, a dict of arrays, a tuple "
         "(vectors, ids), or WindowArrays for a list of windows"

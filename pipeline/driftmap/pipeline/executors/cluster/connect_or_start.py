@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dask
 import distributed
 from distributed import Client
 
@@ -76,6 +77,38 @@ def make_executor(
         if performance_report is not None:
             stack.enter_context(_report_performance(executor.client, performance_report))
         yield executor
+
+
+@contextmanager
+def compute_on(
+    scheduler: str | Client | SecureAddress | None, workers: int | None, worker_bytes: int | None
+) -> Iterator[None]:
+    """Have Dask's own collections computed where tasks are done, meanwhile.
+
+    Parameters
+    ----------
+    scheduler, workers, worker_bytes
+        As for `make_executor`. Where none is named, a client that the caller has is used: what was persisted is there.
+    """
+    if scheduler == "serial":
+        with dask.config.set(scheduler="synchronous"):
+            yield
+        return
+    if scheduler is None and _has_client():
+        yield
+        return
+    with make_executor(scheduler, workers, worker_bytes=worker_bytes) as executor:
+        if isinstance(executor, DaskExecutor):
+            with executor.client.as_current():
+                yield
+
+
+def _has_client() -> bool:
+    try:
+        distributed.get_client()
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

@@ -62,6 +62,20 @@ def open_array(place: Location | Path) -> ArrayLike:
     return opened
 
 
+def open_group(place: Location | Path) -> Any:
+    """Open a user's Zarr group for reading.
+
+    Raises
+    ------
+    SourceError
+        When there is none at `place`.
+    """
+    opened = _open_foreign(Location.of(place))
+    if not isinstance(opened, zarr.Group):
+        raise SourceError(f"{place} is a Zarr array, a group was expected")
+    return opened
+
+
 def list_arrays(place: Location | Path) -> list[ArrayEntry]:
     """List the arrays of a user's Zarr group, sorted by name; empty where `place` is itself an array.
 
@@ -72,6 +86,12 @@ def list_arrays(place: Location | Path) -> list[ArrayEntry]:
     """
     location = Location.of(place)
     return list(_iterate_arrays(location)) if isinstance(_open_foreign(location), zarr.Group) else []
+
+
+def list_dimensions(array: Any) -> tuple[str | None, ...]:
+    """Name the dimensions of an array, as Zarr (format 3) or xarray (format 2) keeps them; None for those without."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    return tuple(names or [None] * len(array.shape))
 
 
 def is_array(place: Location | Path) -> bool:

@@ -13,7 +13,8 @@ from driftmap.pipeline.sources.choice import fits
 from driftmap.pipeline.sources.columns import as_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
-from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, open_array
+from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, list_dimensions, open_array
+from driftmap.pipeline.sources.readers.zarr_cube import CubeRows, spread_column
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
@@ -63,21 +64,25 @@ class ZarrSource:
     def __init__(self, spec: SourceSpec, *, must_pin: bool = False) -> None:
         self.spec = spec
         place = SourcePlace(spec.path)
-        is_bare = is_array(place)
-        self._root = place.above() if is_bare else place
-        self._vectors_name = place.file_name if is_bare else _name_vectors(spec)
-        if spec.named_columns or not is_bare:
-            there = [entry.name for entry in list_arrays(self._root)]
-            refuse_missing_columns(there, [self._vectors_name, *spec.named_columns], str(self._root))
+        self._root, self._vectors_name = self._open_root(place)
+        if spec.named_columns or self._root is place:
+            wanted = [self._vectors_name, *spec.named_columns]
+            refuse_missing_columns(self._list_names(), wanted, str(self._root))
         self._vectors = self._open(self._vectors_name)
+        cube = CubeRows(self._vectors) if len(self._vectors.shape) == 3 else None
+        self._vectors = cube or self._vectors
         if len(self._vectors.shape) != 2 or self._vectors.dtype.kind not in "iufb":
             raise SourceError(
                 f"the array {self._vectors_name!r} of {self._root} has shape {self._vectors.shape} and type "
-                f"{self._vectors.dtype}; vectors (n, d) of numbers were expected"
+                f"{self._vectors.dtype}; vectors (n, d), or (time, sample, d), of numbers were expected"
             )
         self.spec = spec = _pin(spec, self._vectors_name, self._vectors) if must_pin else spec
         _check_pin(spec, self._vectors_name, self._vectors)
         self._columns = {name: self._open(name) for name in spec.named_columns}
+        if cube is not None:
+            timed = (spec.time, spec.by)
+            for name, array in self._columns.items():
+                self._columns[name] = spread_column(array, cube, name, is_time=name in timed)
         for name, array in self._columns.items():
             if tuple(array.shape) != (self.n_rows,):
                 raise SourceError(
@@ -157,6 +162,13 @@ class ZarrSource:
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
         return self
+
+    def _open_root(self, place: SourcePlace) -> tuple[SourcePlace, str]:
+        """Give the group that the arrays are in, and the name of the vectors there."""
+        return (place.above(), place.file_name) if is_array(place) else (place, _name_vectors(self.spec))
+
+    def _list_names(self) -> Sequence[str]:
+        return [entry.name for entry in list_arrays(self._root)]
 
     def _find_id_type(self, spec: SourceSpec) -> str | None:
         if spec.pin is not None and spec.id_type is not None:
@@ -245,13 +257,29 @@ def resolve_names(spec: SourceSpec) -> SourceSpec:
         found["label"] = (DEFAULT_NAMES["label"],)
     if spec.vectors is None:
         matrices = [entry.name for entry in entries if len(entry.shape) == 2]
+        matrices = matrices or [entry.name for entry in entries if len(entry.shape) == 3]
         if DEFAULT_NAMES["vectors"] not in there and len(matrices) != 1:
             raise SourceError(
                 f"{spec.path} has no array 'vectors'; name the array (n, d) of vectors (vectors). "
                 f"Its arrays are: {', '.join(there) or 'none'}"
             )
         found["vectors"] = DEFAULT_NAMES["vectors"] if DEFAULT_NAMES["vectors"] in there else matrices[0]
-    return spec.model_copy(update=found)
+    resolved = spec.model_copy(update=found)
+    return resolved if resolved.id is not None else _name_samples(place, resolved, there)
+
+
+def _name_samples(place: SourcePlace, spec: SourceSpec, there: Sequence[str]) -> SourceSpec:
+    """Take the coordinate of a cube's samples for ids: without any, nothing would relate its times."""
+    cube = open_array(place.below(str(spec.vectors))) if spec.vectors in there else None
+    if cube is None or len(cube.shape) != 3:
+        return spec
+    name = list_dimensions(cube)[1]
+    if name not in there:
+        raise SourceError(
+            f"{spec.path}: the array {spec.vectors!r} is a cube (time, sample, feature); name that of its samples' "
+            f"ids (id); there are: {', '.join(there)}"
+        )
+    return spec.model_copy(update={"id": name})
 
 
 def read_runs(array: ArrayLike, runs: Int64Array) -> np.ndarray[Any, Any]:
