@@ -9,6 +9,7 @@ from tests.pipeline.growing import OPTIONS, make_day, take_in
 
 from driftmap.pipeline import ingest, place, run
 from driftmap.pipeline.cli.app import run_command
+from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.store import Store
 
@@ -149,3 +150,36 @@ def test_the_command_says_how_many(tmp_path, capsys):
     assert "dropped rows: 12" in said
     assert run_command(["status", store, "--json"]) == 0
     assert '"n_dropped": 3' in capsys.readouterr().out
+
+
+def test_an_ingest_may_bring_a_rule_in_place_of_a_refusal(tmp_path, capsys):
+    options = {**OPTIONS, "window": "1D", "allow_unrelated": True, "scheduler": "serial"}
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(4):
+        pq.write_table(make_day(day), folder / f"day-{day}.parquet")
+    run(folder, tmp_path / "store", **options)
+    pq.write_table(make_dirty_day(4), folder / "day-4.parquet")
+    with pytest.raises(BadRowsError, match="on_bad_rows drop"):
+        take_in(tmp_path, complete=True)
+    common = ["ingest", str(tmp_path / "store"), "--complete", "--scheduler", "serial"]
+    assert run_command([*common, "--duplicates", "last", "--on-bad-rows", "drop"]) == 0
+    assert "on_bad_rows is 'drop' from here on" in capsys.readouterr().out
+    store = Store.open(tmp_path / "store")
+    assert store.state()[-1].n_dropped == 3
+    assert store.config["source"]["duplicates"] == "last"
+    with pytest.raises(ConfigError, match="was made with 'last'"):
+        take_in(tmp_path, duplicates="mean")
+    with pytest.raises(ConfigError, match="'refuse' or 'drop' was expected"):
+        take_in(tmp_path, on_bad_rows="skip")
+    assert take_in(tmp_path, duplicates="last", on_bad_rows="drop").did_nothing
+    rows = make_dirty_day(4).slice(0, 30)
+    with pytest.raises(SourceError, match="row 8 of the source have none"):
+        place(store, rows, on_bad_rows="refuse")
+    assert place(store, rows).num_rows == 27
+    twice = pa.concat_tables([make_day(4), make_day(4)])
+    assert place(store, twice, duplicates="refuse").num_rows == 2 * place(store, twice).num_rows
+    pq.write_table(twice, tmp_path / "new.parquet")
+    arguments = ["place", str(tmp_path / "store"), str(tmp_path / "new.parquet"), "-o", str(tmp_path / "out.csv")]
+    assert run_command([*arguments, "--duplicates", "mean"]) == 0
+    assert "40 rows left out (on_bad_rows, duplicates)" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.config.source_spec import ROW_OPTIONS
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -59,7 +60,8 @@ def ingest(
         `quarantined`, `reopened`.
     **options
         As `IngestKeywords` has them: `tls`, `workers` and `worker_memory` as for `run`; `grace`, `clock`, `complete`,
-        `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `quarantine`, `wait` as `IngestOptions` describes them.
+        `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `duplicates`, `on_bad_rows`, `quarantine`, `wait` as
+        `IngestOptions` describes them.
 
     Returns
     -------
@@ -82,6 +84,7 @@ def ingest(
         with hold_lock(location, wait_seconds=settled.wait_seconds) as lock:
             opened = Store.open(location, read_only=False)
             opened.lock = lock
+            _take_rules(opened, settled, on_event or _ignore)
             _take_relations(opened, relations)
             report = IngestWork(opened, source, settled, place, on_event or _ignore).run()
     except BaseException as error:
@@ -89,6 +92,26 @@ def ingest(
         raise
     record_outcome(location)
     return report
+
+
+def _take_rules(store: Store, options: IngestOptions, on_event: OnEvent) -> None:
+    """Have the store go on with a rule for rows in place of their refusal: none of its windows has such rows."""
+    source = dict(store.config["source"])
+    for name in ROW_OPTIONS:
+        wanted, stored = getattr(options, name), source.get(name, "refuse")
+        if wanted in (None, stored):
+            continue
+        if stored != "refuse":
+            raise ConfigError(
+                f"{name} is {wanted!r}, and the store {store.path} was made with {stored!r}, which its windows rest "
+                "on; leave it out"
+            )
+        source[name] = wanted
+        on_event("rule", {"option": name, "value": wanted})
+    if source != store.config["source"]:
+        config = {**store.config, "source": source}
+        RunConfig.from_json(config)
+        store.commit_config(config)
 
 
 def _take_relations(store: Store, given: object) -> None:

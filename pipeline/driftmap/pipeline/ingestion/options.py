@@ -30,6 +30,8 @@ class IngestKeywords(WorkerKeywords, total=False):
     keep: str | None
     on_bad: Literal["stop", "skip"]
     on_empty: Literal["skip", "refuse"] | None
+    duplicates: Literal["refuse", "first", "last", "mean"] | None
+    on_bad_rows: Literal["refuse", "drop"] | None
     quarantine: str | Path | None
     wait: str | None
 
@@ -55,6 +57,11 @@ class IngestOptions:
     on_empty: Literal["skip", "refuse"] | None = None
     """Whether windows of fewer than two rows are left out and reported, or done with as `on_bad` says; None: as the
     run."""
+    duplicates: Literal["refuse", "first", "last", "mean"] | None = None
+    """What stands for an id that comes more than once in a window; None: as the run. A rule may take the place of their
+    refusal, and holds from then on."""
+    on_bad_rows: Literal["refuse", "drop"] | None = None
+    """What becomes of rows without an id, or with missing or infinite numbers; as `duplicates`."""
     quarantine: str | Path | None = None
     """Folder to which files with rows that cannot be used are moved; None: they stay where they are."""
     wait: str | None = None
@@ -65,6 +72,10 @@ class IngestOptions:
             raise ConfigError(f"on_bad is {self.on_bad!r}; 'stop' or 'skip' was expected")
         if self.on_empty not in (None, "skip", "refuse"):
             raise ConfigError(f"on_empty is {self.on_empty!r}; 'skip' or 'refuse' was expected")
+        for name, choices in (("duplicates", ("refuse", "first", "last", "mean")), ("on_bad_rows", ("refuse", "drop"))):
+            if getattr(self, name) not in (None, *choices):
+                known = f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}"
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; {known} was expected")
         for name in ("grace", "keep", "wait"):
             value = getattr(self, name)
             if value is not None and not (name == "keep" and str(value).strip().isdecimal()):

@@ -7,13 +7,13 @@ rows as come.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
 from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, place_rows, relate_ids, window_values
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store.log.windows import WindowState
+
+
+class PlaceKeywords(TypedDict, total=False):
+    """Options of `place` about the rows that are placed."""
+
+    vectors_file: str | Path | None
+    duplicates: str | None
+    on_bad_rows: str | None
 
 
 class Placer:
@@ -88,7 +96,14 @@ class Placer:
         connectivity = graph.local_connectivity
         return place_rows(*near, self._positions, local_connectivity=connectivity, values=self._values, seed=seed)
 
-    def place(self, rows: object, *, vectors_file: str | Path | None = None) -> pa.Table:
+    def place(
+        self,
+        rows: object,
+        *,
+        vectors_file: str | Path | None = None,
+        duplicates: str | None = None,
+        on_bad_rows: str | None = None,
+    ) -> pa.Table:
         """Place rows.
 
         Parameters
@@ -97,6 +112,9 @@ class Placer:
             What `run` takes as a source, with columns of the same names; only the vectors are needed.
         vectors_file
             A `.npy` file with the vectors, where `rows` is a file that has none.
+        duplicates, on_bad_rows
+            As for `run`, of these rows; None: as the run has it. Where the rule is to refuse ids that come more than
+            once in a window, each row is placed by itself.
 
         Returns
         -------
@@ -112,9 +130,13 @@ class Placer:
             )
         if vectors_file is not None:
             roles = {name: value for name, value in roles.items() if name != "vectors"} | {"vectors_file": vectors_file}
+        rules = {"duplicates": duplicates, "on_bad_rows": on_bad_rows}
+        roles |= {name: value for name, value in rules.items() if value is not None}
         given = as_source(rows, must_pin=must_pin, **roles)
         if needs_workers(given):
             raise SourceError("a Dask collection was given; call its compute() first, or write it and give the file")
+        if given.spec.duplicates != "refuse" and given.spec.id is None:
+            raise ConfigError(f"duplicates is {given.spec.duplicates!r}, but the rows have no id column; leave it out")
         read = _read_given(given)
         self.n_left_out = given.n_rows - len(read.vectors)
         placed = self.place_vectors(read.vectors)
@@ -156,7 +178,12 @@ def _read_given(given: Source) -> PieceRows:
 
 
 def place(
-    store: str | Path | Store, rows: object, *, source: str | Path | None = None, window: str | None = None
+    store: str | Path | Store,
+    rows: object,
+    *,
+    source: str | Path | None = None,
+    window: str | None = None,
+    **options: Unpack[PlaceKeywords],
 ) -> pa.Table:
     """Place new rows into the newest map of a store, without moving anything.
 
@@ -169,6 +196,8 @@ def place(
         As for `Placer`.
     rows
         As for `Placer.place`.
+    **options
+        `vectors_file`, `duplicates`, `on_bad_rows`, as for `Placer.place`.
 
     Returns
     -------
@@ -180,7 +209,7 @@ def place(
     DriftmapError
         When the store, its source or the rows cannot be used.
     """
-    return Placer(store, source=source, window=window).place(rows)
+    return Placer(store, source=source, window=window).place(rows, **options)
 
 
 def _find_window(store: Store, label: str | None) -> WindowState:

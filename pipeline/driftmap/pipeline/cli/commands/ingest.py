@@ -14,6 +14,7 @@ from driftmap.pipeline.cli.options import collect_place, place_options
 _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
     "rebuilt": "window {window!r} built again of late or changed rows: {rows:,} now",
+    "rule": "{option} is {value!r} from here on",
     "empty": "left out as empty: {windows}",
     "skipped": "window {window!r} skipped: {reason}",
     "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
@@ -42,6 +43,16 @@ _EVENTS = {
     "--on-empty",
     type=click.Choice(["skip", "refuse"]),
     help="Whether windows of fewer than 2 rows are left out, or treated as --on-bad says.  [default: as in the run]",
+)
+@click.option(
+    "--duplicates",
+    type=click.Choice(["refuse", "first", "last", "mean"]),
+    help="What stands for an id that comes more than once in a window, from here on.  [default: as in the run]",
+)
+@click.option(
+    "--on-bad-rows",
+    type=click.Choice(["refuse", "drop"]),
+    help="What becomes of rows without an id, or with missing or infinite numbers.  [default: as in the run]",
 )
 @click.option("--relations", metavar="FILE", help="Table of related rows of new windows, as for `driftmap run`.")
 @click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")

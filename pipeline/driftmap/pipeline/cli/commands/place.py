@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from driftmap.pipeline.cli.lines import say
@@ -16,7 +18,17 @@ from driftmap.pipeline.cli.lines import say
 @click.option("--source", metavar="PATH", help="Where the data of STORE are now, when they were moved.")
 @click.option("--window", metavar="LABEL", help="Place them into this window's map, not the newest.")
 @click.option("--vectors-file", metavar="FILE.npy", help="The vectors of ROWS, where they are not in the table.")
-def place(store: str, rows: str, output: str, source: str | None, window: str | None, vectors_file: str | None) -> None:
+@click.option(
+    "--duplicates",
+    type=click.Choice(["refuse", "first", "last", "mean"]),
+    help="What stands for an id that comes again in ROWS; refuse: each row by itself.  [default: as in the run]",
+)
+@click.option(
+    "--on-bad-rows",
+    type=click.Choice(["refuse", "drop"]),
+    help="What becomes of rows without an id, or with missing or infinite numbers.  [default: as in the run]",
+)
+def place(store: str, rows: str, output: str, source: str | None, window: str | None, **options: Any) -> None:
     """Place ROWS, a file with the columns of the run, into the newest map of STORE; nothing there moves.
 
     The rows of that window are read from the source again, since the store keeps no vectors.
@@ -26,11 +38,11 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
 
     find_table_writer(output)
     placer = Placer(store, source=source, window=window)
-    table = placer.place(rows, vectors_file=vectors_file)
+    table = placer.place(rows, **options)
     try:
         write_table(table, output)
     except OSError as error:
         raise click.FileError(output, str(error)) from error
     if placer.n_left_out:
-        say(f"{placer.n_left_out:,} rows left out, by the rules of the run (on_bad_rows, duplicates)")
+        say(f"{placer.n_left_out:,} rows left out (on_bad_rows, duplicates)")
     say(f"{table.num_rows:,} rows placed into the map of window {placer.label!r}, in {output}")
