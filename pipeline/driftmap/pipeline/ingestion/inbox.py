@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
-from driftmap.pipeline.sources import as_source, needs_workers
+from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
     SourceError
         When the rows cannot be used, or the store is no folder.
     """
+    if hasattr(given, "__dask_graph__"):
+        raise SourceError("a Dask collection was given; write it (to_parquet) where the source is, or compute() it")
     if given is None or _is_empty(given):
         return False
     if not store.location.is_local:
@@ -47,10 +49,6 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
         )
     roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, "pin", "id_type") if getattr(spec, role)}
     rows = as_source(given, must_pin=spec.pin is not None, **roles)
-    if needs_workers(rows):
-        raise SourceError(
-            "a Dask collection was given; write it (to_parquet) where the source is, or compute() it first"
-        )
     digest = str(rows.fingerprint()["digest"])[:12]
     inbox = store.location.folder / INBOX_FOLDER
     names = _tidy(inbox)

@@ -76,9 +76,7 @@ def test_zarr_arrays_that_do_not_fit_are_refused(tmp_path):
         as_source(tmp_path / "g.zarr")
     with pytest.raises(SourceError, match=r"array 'id' of .* has shape \(2,\); \(3,\) was expected"):
         as_source(tmp_path / "g.zarr", vectors="x")
-    with pytest.raises(
-        SourceError, match=r"array 'id' of .* vectors \(n, d\), or \(time, sample, d\), of numbers were expected"
-    ):
+    with pytest.raises(SourceError, match=r"array 'id' of .* vectors \(n, d\), or \(time.* were expected"):
         as_source(tmp_path / "g.zarr", vectors="id", id="x")
     with pytest.raises(SourceError, match="has no column 'party'; its columns are: id, x, y"):
         as_source(tmp_path / "g.zarr", vectors="x", label="party")
