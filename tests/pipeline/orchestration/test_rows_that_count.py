@@ -242,3 +242,26 @@ def test_a_run_that_was_refused_goes_on_as_its_message_says(tmp_path):
     )
     with pytest.raises(ConfigError, match="store has 'drop', now 'refuse'"):
         run(tmp_path / "rows.parquet", tmp_path / "store", **windows)
+
+
+@pytest.mark.parametrize("kind", ["csv", "polars", "lazy", "dask"])
+def test_every_source_follows_the_same_rules(tmp_path, kind):
+    rows, _ = spoil(make_rows())
+    frame = rows[["day", "number", *(f"v{axis}" for axis in range(N_NUMBERS))]].rename(columns={"number": "id"})
+    frame = frame.assign(id=[None if row == 40 else f"e{one}" for row, one in enumerate(frame["id"])])
+    options = {"by": "day", "id": "id", "duplicates": "mean", "on_bad_rows": "drop", "scale": "standard", **OPTIONS}
+    expected = run(frame, tmp_path / "expected", **options)
+    if kind == "csv":
+        source = tmp_path / "rows.csv"
+        frame.to_csv(source, index=False)
+    elif kind == "dask":
+        source = pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=3)
+        with pytest.raises(ConfigError, match="a plan cannot count these rows"):
+            plan(source, **options)
+    else:
+        source = pytest.importorskip("polars").from_pandas(frame)
+        source = source.lazy() if kind == "lazy" else source
+    store = run(source, tmp_path / "store", **options)
+    assert read_windows(store) == read_windows(expected)
+    assert [window.n_dropped for window in store.state()] == [window.n_dropped for window in expected.state()]
+    assert sum(window.n_dropped for window in store.state()) == 6

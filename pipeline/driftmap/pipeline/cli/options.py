@@ -148,9 +148,11 @@ def _number_or_word(setting: Setting) -> Callable[[str], Any]:
 
 ENGINE_OPTIONS = {name: _from_setting(setting) for name, setting in ENGINE_SETTINGS.items()}
 """The engine's settings, from its table."""
-SCALE_OPTION = _from_setting(OWN_SETTINGS["scale"])
 RUN_OPTIONS = (
-    *(_from_setting(setting) for setting in OWN_SETTINGS.values() if setting.name != "scale"),
+    *(
+        _from_setting(setting)._replace(group="What goes in" if setting.name == "scale" else None)
+        for setting in OWN_SETTINGS.values()
+    ),
     Option("memory_limit", str, "Memory that a block may take, such as 2GB.", "SIZE", also=(int,)),
 )
 
@@ -206,7 +208,6 @@ PLAN_OPTIONS = (
 """Options of `plan` alone."""
 SHARED_OPTIONS = (
     *SOURCE_OPTIONS,
-    SCALE_OPTION,
     *WINDOW_OPTIONS,
     STORE_OPTION,
     *ENGINE_OPTIONS.values(),
@@ -216,7 +217,7 @@ SHARED_OPTIONS = (
 
 
 HEADINGS: dict[str, tuple[Option, ...]] = {
-    "What goes in": (*SOURCE_OPTIONS, SCALE_OPTION),
+    "What goes in": SOURCE_OPTIONS,
     "Windows": WINDOW_OPTIONS,
     "Store": (STORE_OPTION,),
     "Neighbours": tuple(option for name, option in ENGINE_OPTIONS.items() if name in GRAPH_NAMES),

@@ -369,7 +369,8 @@ def _write_partitions(source: LazySource, config: RunConfig, location: Location,
         if not has_commits(location):
             source.prepare()
             config = config.model_copy(update={"source": source.spec})
-            _make_fitting_plan(source, config, None, replace(place, scheduler="serial"))
+            if source.spec.on_bad_rows == "refuse":  # else rows that do not count are known once they are written
+                _make_fitting_plan(source, config, None, replace(place, scheduler="serial"))
             prepare_location(location)
         with hold_lock(location):
             return source.spill(location.folder / SOURCE_FOLDER)

@@ -116,8 +116,8 @@ class LazySource:
     def find_bad_rows(self, runs: Int64Array) -> Int64Array:  # noqa: ARG002 - of the protocol
         """Refuse, as `read_rows` does."""
         raise ConfigError(
-            "on_bad_rows is 'drop', and a Dask collection was given, whose vectors are not read before the run; drop "
-            "the rows there, such as with dropna()"
+            "on_bad_rows is 'drop', and a Dask collection was given, whose vectors are read by the run alone: a plan "
+            "cannot count these rows; run it, or drop them in the collection, such as with dropna()"
         )
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
