@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftmap.engine.core.jit import cache_kernels_in, load_compiler
-    from driftmap.engine.core.seeds import START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
+    from driftmap.engine.core.seeds import CLUSTER_STREAM, START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
     from driftmap.engine.core.threads import limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
     from driftmap.engine.estimator.aligned_umap import AlignedUMAP
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
+    from driftmap.engine.quality.communities import find_clusters
     from driftmap.engine.quality.diagnostics import find_movers
-    from driftmap.engine.quality.lineage import GroupChange, compare_groups, find_clusters, relate_clusters
+    from driftmap.engine.quality.follow import Clustered, Passage, cluster_bytes, follow_clusters
+    from driftmap.engine.quality.lineage import GroupChange, compare_clusters, compare_groups
     from driftmap.engine.quality.measures import (
         count_bad_rows,
         drift,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLAS_METRICS",
     "BOOLEAN_METRICS",
+    "CLUSTER_STREAM",
     "EXACT_WORK",
     "LEAST_BLOCK_ROWS",
     "PACE",
@@ -78,6 +81,7 @@ __all__ = [
     "TRANSFORM_STREAM",
     "AlignedUMAP",
     "BlockWindow",
+    "Clustered",
     "ColumnMoments",
     "ColumnScaling",
     "Coupling",
@@ -91,6 +95,7 @@ __all__ = [
     "Islands",
     "KnnGraph",
     "LayoutSettings",
+    "Passage",
     "Relation",
     "TargetSettings",
     "WindowGraph",
@@ -107,6 +112,8 @@ __all__ = [
     "can_search_blocks",
     "choose_block_rows",
     "choose_maps",
+    "cluster_bytes",
+    "compare_clusters",
     "compare_groups",
     "compare_islands",
     "compose_relations",
@@ -122,6 +129,7 @@ __all__ = [
     "find_strongest",
     "fit_curve",
     "fit_similarity",
+    "follow_clusters",
     "graph_bytes",
     "has_compiled_kernels",
     "invert_relation",
@@ -137,7 +145,6 @@ __all__ = [
     "place_rows",
     "plan_rounds",
     "read_relation",
-    "relate_clusters",
     "relate_ids",
     "relate_windows",
     "scale_to_unit",
@@ -153,6 +160,7 @@ __all__ = [
 _ROOMS = {
     "core.jit": ("cache_kernels_in", "load_compiler"),
     "core.seeds": (
+        "CLUSTER_STREAM",
         "START_STREAM",
         "TRANSFORM_STREAM",
         "make_graph_seed",
@@ -221,12 +229,18 @@ _ROOMS = {
         "compare_islands",
         "find_islands",
     ),
+    "quality.communities": ("find_clusters",),
     "quality.diagnostics": ("find_movers",),
+    "quality.follow": (
+        "Clustered",
+        "Passage",
+        "cluster_bytes",
+        "follow_clusters",
+    ),
     "quality.lineage": (
         "GroupChange",
+        "compare_clusters",
         "compare_groups",
-        "find_clusters",
-        "relate_clusters",
     ),
     "quality.measures": (
         "count_bad_rows",

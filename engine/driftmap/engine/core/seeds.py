@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SHUFFLE_STREAM, START_STREAM, EPOCH_STREAM, GRAPH_STREAM, TRANSFORM_STREAM = range(5)
+SHUFFLE_STREAM, START_STREAM, EPOCH_STREAM, GRAPH_STREAM, TRANSFORM_STREAM, CLUSTER_STREAM = range(6)
 
 
 def make_seed(random_state: int, index: int, stream: int) -> int:

@@ -1,4 +1,4 @@
-"""Clusters of maps without labels, what became of them from window to window, and how groups of rows changed.
+"""How groups of rows, clusters or labels, changed from window to window.
 
 Dimensions: n, m rows of the older and of the newer window; a, b groups of them.
 """
@@ -9,26 +9,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from driftmap.engine.core.validation import check_matrix
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.quality.clusters import cut_pieces
+from driftmap.engine.quality.communities import MIN_CLUSTER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
+    from driftmap.engine.quality.follow import Passage
     from driftmap.engine.types import Int32Array, Relation
 
-MIN_CLUSTER = 5
-"""Rows below which a piece of a map is no cluster, and a change of a group is none."""
-MIN_CLUSTER_SHARE = 0.01
-"""Share of a window's rows below which a piece is no cluster."""
+    Sizes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
 MIN_PART = 0.15
-"""Share of a cluster's related rows that makes a part of a split or merge, or a move."""
+"""Share of a group's rows that makes a move, or a replacement."""
 MIN_GROWTH = 0.25
 """Relative change of a group's rows from which it grew or shrank."""
 MIN_UNUSUAL = 3.0
 """Change of a group's rows, over what a random arrival of rows would change, from which it is named."""
-_GAP = 0.1
 
 
 class GroupChange(NamedTuple):
@@ -47,70 +46,41 @@ class GroupChange(NamedTuple):
     """Of a move, the group where the rows went or came from; of a split or merge, the number of parts."""
 
 
-def find_clusters(positions: npt.ArrayLike, spread: float) -> Int32Array:
-    """Find the pieces of a map, largest first.
+def compare_clusters(
+    old: Int32Array, new: Int32Array, relation: Relation, passages: Sequence[Passage]
+) -> list[GroupChange]:
+    """List what happened to clusters: those of `compare_groups`, splits, merges, and rows that went to another one.
 
     Parameters
     ----------
-    positions
-        (n, c) map; the first two components are looked at.
-    spread
-        Of the layout: pieces nearer than a tenth of it are one.
-
-    Returns
-    -------
-    numpy.ndarray of int32
-        Shape (n,): cluster of each row; -1 for stragglers and rows without a finite position.
-    """
-    wide = check_matrix(positions, "positions").astype(np.float64)
-    plane = wide[:, :2] if wide.shape[1] >= 2 else np.column_stack([wide[:, 0], np.zeros(len(wide))])
-    result = np.full(len(plane), -1, dtype=np.int32)
-    usable = np.flatnonzero(np.isfinite(plane).all(axis=1))
-    least = max(MIN_CLUSTER, MIN_CLUSTER_SHARE * len(usable))
-    if len(usable) < least:
-        return result
-    pieces = cut_pieces(plane[usable], _GAP * spread)
-    sizes = np.bincount(pieces)
-    order = [piece for piece in np.argsort(-sizes, kind="stable") if sizes[piece] >= least]
-    rank = np.full(len(sizes), -1, dtype=np.int32)
-    rank[order] = np.arange(len(order))
-    result[usable] = rank[pieces]
-    return result
-
-
-def relate_clusters(
-    old: Int32Array, new: Int32Array, relation: Relation, n_known: int
-) -> tuple[Int32Array, list[GroupChange]]:
-    """Give clusters of a window the numbers of the window before, and list what split, merged and moved.
-
-    Parameters
-    ----------
-    old
-        (n,) clusters of the older window, numbered for life; -1 for none.
-    new
-        (m,) clusters of the newer window, as `find_clusters` numbers them.
+    old, new
+        (n,) and (m,) clusters of both windows, numbered for life; -1 for none.
     relation
         Old row -> new row, -1 for none.
-    n_known
-        Numbers given so far; new clusters have the next ones.
+    passages
+        As `follow_clusters` gives them for the newer window.
 
     Returns
     -------
-    tuple
-        (m,) clusters numbered for life, and the changes in order of the older number.
+    list of GroupChange
+        Those of single clusters, the most unusual first, then splits and merges, then moves.
+
+    Notes
+    -----
+    Where a cluster begins or ends with rows that others had or have, and the graph shows no split or merge, the border
+    between clusters was drawn elsewhere: nothing happened. Such rows count for none of the two.
     """
     _check_groups(old, new, relation)
-    counts = _cross(old, new, relation)
-    numbers = np.full(counts.shape[1], -1, dtype=np.int32)
-    # a number goes on where each of the two clusters is the other's largest partner
-    for after in range(counts.shape[1]):
-        before = int(counts[:, after].argmax()) if len(counts) else -1
-        if before >= 0 and counts[before, after] > 0 and int(counts[before].argmax()) == after:
-            numbers[after] = before
-    fresh = np.flatnonzero(numbers < 0)
-    numbers[fresh] = n_known + np.arange(len(fresh))
-    lived = np.where(new >= 0, numbers[new], -1).astype(np.int32) if len(numbers) else new.astype(np.int32)
-    return lived, _find_parts(counts, numbers, old, lived)
+    sizes = np.bincount(old[old >= 0], minlength=1), np.bincount(new[new >= 0], minlength=1)
+    aside = _set_aside(old, new, relation)
+    changes = []
+    for change in compare_groups(*aside, relation):
+        before, after = (int(counts[change.group]) if change.group < len(counts) else 0 for counts in sizes)
+        # of a cluster that came or went, most rows must have come or gone
+        if change.kind in ("birth", "death") and change.n_rows < (before + after) / 2:
+            continue
+        changes.append(change._replace(n_before=before, n_after=after))
+    return [*changes, *_list_forks(passages, sizes), *_list_moves(passages, sizes)]
 
 
 def compare_groups(old: Int32Array, new: Int32Array, relation: Relation) -> list[GroupChange]:
@@ -161,42 +131,49 @@ def _judge(group: int, before: int, after: int, kept: int, usual_left: float) ->
     return None
 
 
-def _find_parts(
-    counts: npt.NDArray[np.int64], numbers: Int32Array, old: Int32Array, lived: Int32Array
-) -> list[GroupChange]:
-    sizes = np.bincount(old[old >= 0], minlength=len(counts)), np.bincount(lived[lived >= 0], minlength=1)
+def _set_aside(old: Int32Array, new: Int32Array, relation: Relation) -> tuple[Int32Array, Int32Array]:
+    """Give the clusters without the rows that begin a cluster, or end one, and are in another in the other window."""
+    rows = np.flatnonzero(relation >= 0)
+    before, after = old[rows], new[relation[rows]]
+    is_edge = ~np.isin(before, new) | ~np.isin(after, old)
+    moved = rows[(before != after) & (before >= 0) & (after >= 0) & is_edge]
+    old, new = old.copy(), new.copy()
+    old[moved], new[relation[moved]] = -1, -1
+    return old, new
+
+
+def _list_forks(passages: Sequence[Passage], sizes: Sizes) -> list[GroupChange]:
     changes = []
-    for cluster, row in enumerate(counts):
-        parts = np.flatnonzero(row >= max(MIN_CLUSTER, MIN_PART * row.sum()))
-        own = [part for part in parts if row[part] > 0.5 * counts[:, part].sum()]
-        if len(own) > 1:
-            n = int(row[own].sum())
-            changes.append(GroupChange("split", cluster, int(sizes[0][cluster]), n, n, n**0.5, len(own)))
-        for part in parts.tolist():
-            target = int(numbers[part])
-            if part not in own and target != cluster and counts[:, part].argmax() != cluster and len(parts) > 1:
-                n = int(row[part])
-                changes.append(
-                    GroupChange("move", cluster, int(sizes[0][cluster]), int(sizes[1][target]), n, n**0.5, target)
-                )
-    for into in range(counts.shape[1]):
-        column = counts[:, into]
-        whole = np.flatnonzero(
-            (column >= max(MIN_CLUSTER, MIN_PART * column.sum())) & (column > counts.sum(axis=1) / 2)
-        )
-        if len(whole) > 1:
-            n, number = int(column[whole].sum()), int(numbers[into])
-            changes.append(GroupChange("merge", number, n, int(sizes[1][number]), n, n**0.5, len(whole)))
+    for kind in ("split", "merge"):
+        for group in sorted({_end(passage, kind) for passage in passages if passage.kind == kind}):
+            parts = [p for p in passages if p.kind in (kind, "same") and _end(p, kind) == group]
+            n_rows, n_parts = sum(p.n_rows for p in parts), max(2, len(parts))
+            before, after = (_size(counts, group) for counts in sizes)
+            changes.append(GroupChange(kind, group, before, after, n_rows, n_rows**0.5, n_parts))
     return changes
 
 
-def _cross(old: Int32Array, new: Int32Array, relation: Relation) -> npt.NDArray[np.int64]:
-    counts = np.zeros((_count(old), _count(new)), dtype=np.int64)
-    rows = np.flatnonzero(relation >= 0)
-    before, after = old[rows], new[relation[rows]]
-    kept = (before >= 0) & (after >= 0)
-    np.add.at(counts, (before[kept], after[kept]), 1)
-    return counts
+def _list_moves(passages: Sequence[Passage], sizes: Sizes) -> list[GroupChange]:
+    """List passages between clusters that go on, of many more rows than others show in this window."""
+    changes = []
+    total = sum(passage.n_rows for passage in passages)
+    strayed = sum(passage.n_rows for passage in passages if passage.kind == "other")
+    for kind, old, new, n_rows in passages:
+        related = sum(passage.n_rows for passage in passages if passage.old == old)
+        usual = (strayed - n_rows) / max(1, total - related)
+        goes_on = _size(sizes[1], old) > 0 and _size(sizes[0], new) > 0
+        if kind == "other" and goes_on and n_rows >= (MIN_PART + 3 * usual) * related:
+            unusual = (n_rows - usual * related) / n_rows**0.5
+            changes.append(GroupChange("move", old, _size(sizes[0], old), _size(sizes[1], new), n_rows, unusual, new))
+    return changes
+
+
+def _end(passage: Passage, kind: str) -> int:
+    return passage.old if kind == "split" else passage.new
+
+
+def _size(counts: npt.NDArray[np.int64], group: int) -> int:
+    return int(counts[group]) if group < len(counts) else 0
 
 
 def _count(groups: Int32Array) -> int:
