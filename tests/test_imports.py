@@ -93,7 +93,7 @@ def is_only_typed(path: Path) -> bool:
 
 
 def test_engine_knows_no_pipeline_and_only_the_libraries_it_may():
-    libraries = {"numpy", "scipy", "numba", "llvmlite", "pynndescent", "sklearn", "threadpoolctl"}
+    libraries = {"numpy", "scipy", "numba", "llvmlite", "pynndescent", "sklearn", "threadpoolctl", "graspologic_native"}
     allowed = {*libraries, *sys.stdlib_module_names, "driftmap", "__future__"}
     for path in ENGINE.rglob("*.py"):
         names = imported(path)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from tests.benchmarks import bench_auto_cost, bench_contended, bench_exchange, bench_lambda
-from tests.benchmarks.bench_answers import count_named
+from tests.benchmarks.bench_answers import count_named, count_named_by_runs
 from tests.benchmarks.bench_at_once import compare_workers
+from tests.benchmarks.bench_clusters import compare_clusters
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_movement import compare_movement
@@ -189,10 +190,23 @@ def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
 
 @main.command()
 @click.option("--stores", type=int, default=20, show_default=True, help="Of each kind, with labels and without.")
+@click.option("--runs", is_flag=True, help="Plant the changes in data, and run them: 3 s a store.")
+@click.option("--first-seed", type=int, default=0, show_default=True, help="Of the runs.")
+@click.option("--share-new", type=float, default=0.0, show_default=True, help="Of ids, in each window of the runs.")
 @out_option
-def answers(stores, out) -> None:
-    """How often the page's sentences name a planted change; its maps are made by hand, not laid out."""
-    write(out, answers=count_named(stores, say=click.echo))
+def answers(stores, runs, first_seed, share_new, out) -> None:
+    """How often the page's sentences name a planted change, in maps made by hand or by runs."""
+    found = count_named_by_runs(stores, first_seed, share_new, click.echo) if runs else count_named(stores, click.echo)
+    write(out, answers=found)
+
+
+@main.command()
+@data_option
+@click.option("--seeds", type=Names(int), default=[0, 1, 2], help="Default 0,1,2.")
+@out_option
+def clusters(data, seeds, out) -> None:
+    """Ways to find clusters without labels: stability, agreement with labels, number, time; "planted" is a set too."""
+    write(out, clusters=compare_clusters(data or ["planted", *available()], seeds, say=click.echo))
 
 
 @main.command(name="all")

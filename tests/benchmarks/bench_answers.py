@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.pipeline.look.planted import KINDS, is_named, plant
+from tests.pipeline.look.planted import KINDS, Planted, is_named, plant
+from tests.pipeline.look.planted_runs import RUN_KINDS, run_planted
 
 from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.page_data import measure_frame
 from driftmap.pipeline.look.run_codes import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 def count_named(n_stores: int, say: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Plant each kind in `n_stores` stores with labels, and in as many without."""
+    """Plant each kind in the maps of `n_stores` stores with labels, and of as many without."""
+    return _count(
+        KINDS, lambda folder, kind, seed, **how: plant(folder / "run.zarr", kind, seed, **how), n_stores, 0, say
+    )
+
+
+def count_named_by_runs(
+    n_stores: int, first_seed: int, share_new: float, say: Callable[[str], Any] = print
+) -> dict[str, Any]:
+    """Plant each kind in data, of which `share_new` of the ids are new in each window, and run it."""
+    made = partial(run_planted, share_new=share_new)
+    return _count(RUN_KINDS, made, n_stores, first_seed, say)
+
+
+def _count(
+    kinds: Sequence[str], make: Callable[..., Planted], n_stores: int, first_seed: int, say: Callable[[str], Any]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for has_labels in (True, False):
-        for kind in KINDS:
-            named, extra = 0, 0
-            for seed in range(n_stores):
+        for kind in kinds:
+            named, others = 0, Counter[str]()
+            for seed in range(first_seed, first_seed + n_stores):
                 with tempfile.TemporaryDirectory() as folder:
-                    planted = plant(
-                        Path(folder) / "run.zarr", kind, seed, has_labels=has_labels, n_rows=40 + 5 * seed % 60
-                    )
+                    planted = make(Path(folder), kind, seed, has_labels=has_labels, n_rows=40 + 5 * seed % 60)
                     run = read_run(planted.store)
                     answers = find_answers(planted.store, run, measure_frame(planted.store, run).spread).sentences
                 named += is_named(planted, answers)
-                extra += sum(answer.kind != kind for answer in answers)
+                others.update(
+                    f"{one.kind} {one.window - planted.window:+d}"
+                    for one in answers
+                    if (one.kind, one.window) != (kind, planted.window)
+                )
             key = f"{kind}, {'labels' if has_labels else 'no labels'}"
-            found[key] = {"named": named, "stores": n_stores, "other_sentences": extra}
-            say(f"{key:24} {named:3} of {n_stores} named, {extra} other sentences")
+            found[key] = {"named": named, "stores": n_stores, "others": dict(others)}
+            said = ", ".join(f"{what} {count}" for what, count in others.items()) or "none"
+            say(f"{key:24} {named:3} of {n_stores} named; other sentences, with their windows after it: {said}")
     return found

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.look.page_codec import decode_page
@@ -82,9 +83,13 @@ def nearest(rows: np.ndarray) -> KnnGraph:
 
 
 def to_fuzzy(knn: KnnGraph) -> FuzzyGraph:
+    """The symmetric graph that joins each row to its neighbours."""
     n, k = knn.indices.shape
-    indptr = np.arange(0, n * (k - 1) + 1, max(1, k - 1), dtype=np.int64) if k > 1 else np.zeros(n + 1, np.int64)
-    return FuzzyGraph(indptr, knn.indices[:, 1:].ravel(), np.ones(n * (k - 1), np.float32))
+    rows, columns = np.repeat(np.arange(n), max(0, k - 1)), knn.indices[:, 1:].ravel()
+    graph = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(n, n))
+    both = graph.maximum(graph.T).tocsr()
+    both.sort_indices()
+    return FuzzyGraph(both.indptr.astype(np.int64), both.indices.astype(np.int32), both.data)
 
 
 def read_page_header(path) -> dict:

@@ -47,7 +47,7 @@ def plant(path: Path, kind: str, seed: int, *, has_labels: bool, n_windows: int 
         here, names = centres[groups] + inner, ids
         keep = np.ones(len(ids), dtype=bool)
         if kind != "nothing":
-            here, names, keep = _change(kind, here, ids, groups, is_after=t >= turn)
+            here, names, keep = change_groups(kind, here, ids, groups, is_after=t >= turn)
         noisy = here + rng.normal(scale=_NOISE, size=here.shape)
         labels = np.array([f"group {g}" for g in groups])
         columns = {"kind": labels[keep]} if has_labels else {}
@@ -55,10 +55,11 @@ def plant(path: Path, kind: str, seed: int, *, has_labels: bool, n_windows: int 
     return Planted(make_store(path, windows), kind, turn, f"group {_GROUP}", has_labels)
 
 
-def _change(
+def change_groups(
     kind: str, positions: np.ndarray, ids: np.ndarray, groups: np.ndarray, *, is_after: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    here, names, keep = positions.copy(), ids.astype("<U20"), np.ones(len(ids), dtype=bool)
+    """Give the rows of a window, their ids, and which of them are there, before or after a group changed."""
+    here, names, keep = positions.copy(), ids.astype("<U40"), np.ones(len(ids), dtype=bool)
     rows = np.flatnonzero(groups == _GROUP)
     few, half = rows[: len(rows) // 3], rows[: len(rows) // 2]
     if (kind == "birth" and not is_after) or (kind == "death" and is_after):

@@ -24,7 +24,7 @@ from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orp
 N_WINDOWS, N_ROWS = 8, 40
 OPTIONS = {"by": "year", "id": "entity", "label": "party", "vectors": "v", "n_neighbors": 5, "n_epochs": 8,
            "lookahead": 2, "alignment_window_size": 2, "block_windows": 2}  # fmt: skip
-ARRAYS = ("ids", "label_0", *GRAPH_ARRAYS, "positions")
+ARRAYS = ("ids", "label_0", *GRAPH_ARRAYS, "positions", "clusters")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_damage_to_any_array_is_named(copy, array, how):
         flip_a_bit(folder / "zarr.json")
     (damage,) = find_damage(copy)
     assert (damage.number, damage.window, damage.array) == (3, "2003", array)
-    assert damage.part == ("map" if array == "positions" else "graph")
+    assert damage.part == {"positions": "map", "clusters": "clusters"}.get(array, "graph")
     assert {"flip": "damaged", "short": "bytes of", "missing": "missing", "metadata": "zarr.json"}[how] in damage.reason
 
 
@@ -121,11 +121,27 @@ def test_a_damaged_map_is_laid_out_again_and_nothing_else_is(copy, whole, source
     assert go_on(source, copy.path).n_commits == store.n_commits
 
 
+@pytest.mark.parametrize("windows", [[0], [3], [4, 5, 7]])
+def test_damaged_clusters_are_found_again_with_their_numbers(copy, whole, source, windows):
+    for window in windows:
+        flip_a_bit(list_chunks(find_group(copy, window, "clusters") / "clusters")[0])
+    with pytest.raises(StoreError, match="array 'clusters'"):
+        copy.clusters(windows[0])
+    store = go_on(source, copy.path)
+    commits = new_commits(store, whole)
+    assert [(commit.kind, [*commit.payload["clusters"]]) for commit in commits] == [
+        ("reclustered", [str(window)]) for window in windows
+    ]
+    assert read_everything(store) == read_everything(whole)
+    assert store.lineage() == whole.lineage()
+    assert find_damage(store) == []
+
+
 def test_damage_to_a_bit_of_each_kind_of_array_at_once_is_mended(copy, whole, source):
-    for window, array in enumerate(ARRAYS):
+    for window, array in [*enumerate(ARRAYS[:-1]), (0, "clusters")]:
         flip_a_bit(list_chunks(find_group(copy, window, array) / array)[0])
     store = go_on(source, copy.path)
-    assert sorted(commit.kind for commit in new_commits(store, whole)) == ["rebuilt"] * 7 + ["relaid"]
+    assert sorted(commit.kind for commit in new_commits(store, whole)) == ["rebuilt"] * 7 + ["reclustered", "relaid"]
     assert read_everything(store) == read_everything(whole)
 
 

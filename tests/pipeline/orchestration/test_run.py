@@ -22,7 +22,7 @@ from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.relations.relations import relate_ids
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError, SourceError, StoreBusyError, StoreError
-from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.layout.relate import relate_windows
 
 if TYPE_CHECKING:
     from pathlib import Path

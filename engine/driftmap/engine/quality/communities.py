@@ -29,7 +29,7 @@ MIN_GAP = 4.0
 """Factor by which mixing falls from one join to the next where a gap lies between communities."""
 MAX_SHARE = 0.8
 """Communities are not joined into one of more than this share of the rows."""
-LEAST_MIXING = 0.02
+LEAST_MIXING = 0.005
 """Mixing below which communities are apart; of lower values none is larger than another."""
 MIN_UNUSUAL_MIXING = 1.5
 """A community without former rows stays apart up to this factor over the median mixing of nearest clusters."""
@@ -153,7 +153,8 @@ def list_edges(
 def sum_degrees(graph: FuzzyGraph, groups: npt.NDArray[np.integer], n_groups: int) -> Float64Array:
     """Sum the edges of the rows of each group, those to rows without a group included: (n_groups,)."""
     is_inside = groups >= 0
-    return np.bincount(groups[is_inside], weights=measure_degrees(graph)[is_inside], minlength=n_groups)
+    degrees = measure_degrees(graph)[is_inside]
+    return np.bincount(groups[is_inside], weights=degrees, minlength=n_groups).astype(np.float64)
 
 
 def measure_degrees(graph: FuzzyGraph) -> Float64Array:
@@ -220,12 +221,13 @@ def apply_joins(joins: Joins, n_joins: int, n_groups: int) -> npt.NDArray[np.int
 
 
 def number_by_size(groups: npt.NDArray[np.integer]) -> Int32Array:
-    """Number groups by their rows, largest first; -1 for those below MIN_CLUSTER."""
+    """Give groups numbers by their rows, largest first; -1 for those below MIN_CLUSTER."""
     sizes = np.bincount(groups[groups >= 0])
     order = [group for group in np.argsort(-sizes, kind="stable").tolist() if sizes[group] >= MIN_CLUSTER]
     rank = np.full(len(sizes) + 1, -1, dtype=np.int32)
     rank[order] = np.arange(len(order))
-    return rank[groups]
+    ranked: Int32Array = rank[groups]
+    return ranked
 
 
 def check_clusters(clusters: Int32Array, n_rows: int, name: str) -> None:
@@ -250,11 +252,12 @@ def _count_joins(joins: Joins, found: npt.NDArray[np.int64], n_found: int) -> in
 
 def _mix_one(weights: Float64Array, degrees: Float64Array, group: int) -> Float64Array:
     expected = degrees[group] * degrees / np.maximum(degrees[group] + degrees, 1e-300)
-    return np.divide(weights[group], expected, out=np.zeros(len(degrees)), where=expected > 0)
+    mixing: Float64Array = np.divide(weights[group], expected, out=np.zeros(len(degrees)), where=expected > 0)
+    return mixing
 
 
 def _keep_largest(communities: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Number communities from 0 without gaps; -1 beyond the MAX_CLUSTERS largest."""
+    """Give communities numbers from 0 without gaps; -1 beyond the MAX_CLUSTERS largest."""
     sizes = np.bincount(communities[communities >= 0])
     kept = np.sort(np.argsort(-sizes, kind="stable")[:MAX_CLUSTERS])
     kept = kept[sizes[kept] > 0]

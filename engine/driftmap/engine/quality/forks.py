@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_APART = 0.05
 """Mixing up to which two groups are apart."""
+MAX_PARTED = 0.02
+"""Mixing up to which two parts of a cluster fell apart: less, since of many cuts the one least mixed is looked at."""
 MIN_TOGETHER = 0.4
 """Mixing from which two groups are one."""
 MIN_CHANGE = 4.0
@@ -62,15 +64,13 @@ class Shared(NamedTuple):
             of_row[rows] = pieces
             sums = np.zeros(starts[-1])
             for a, b, weights in list_edges(graph, of_row):
-                is_same = own[a] == own[b]
-                a, b = a[is_same], b[is_same]
-                slots = starts[own[a]] + inside[a] * width[a] + inside[b]
-                sums += np.bincount(slots, weights=weights[is_same], minlength=len(sums))
+                slots = (starts[own[a]] + inside[a] * width[a] + inside[b])[own[a] == own[b]]
+                sums += np.bincount(slots, weights=weights[own[a] == own[b]], minlength=len(sums))
             flat.append(sums)
-        return [
-            (int(owner), *(sums[starts[i] : starts[i + 1]].reshape(counts[i], counts[i]) for sums in flat))
-            for i, owner in enumerate(known)
+        shaped = [
+            [sums[starts[i] : starts[i + 1]].reshape(count, count) for i, count in enumerate(counts)] for sums in flat
         ]
+        return list(zip(known.tolist(), *shaped, strict=True))
 
 
 class Fork(NamedTuple):
@@ -84,7 +84,9 @@ class Fork(NamedTuple):
     """That begins or ends."""
 
 
-def find_forks(shared: Shared, prior: Int64Array, communities: Int64Array, n_clusters: int) -> tuple[Int64Array, list[Fork]]:
+def find_forks(
+    shared: Shared, prior: Int64Array, communities: Int64Array, n_clusters: int
+) -> tuple[Int64Array, list[Fork]]:
     """Find the splits and merges between two windows.
 
     Parameters
@@ -135,7 +137,8 @@ def _find_splits(
     pieces, owners = _cut(prior, communities, n_clusters)
     sums = shared.sum_within(pieces, owners)
     sizes, n_rows = np.bincount(pieces[pieces >= 0], minlength=len(owners)), np.bincount(prior[prior >= 0])
-    parted, splits = prior.copy(), []
+    parted = prior.copy()
+    splits: list[Fork] = []
     for cluster, old, new in sums:
         own = np.flatnonzero(owners == cluster)
         if len(own) < 2 or usual.leak(cluster) > MAX_USUAL:
@@ -173,7 +176,7 @@ def _part(old: Float64Array, new: Float64Array, sizes: Int64Array, n_rows: int) 
         if min(rows) < max(MIN_CLUSTER, MIN_PART * n_rows):
             continue
         was, now = _mix_two(old, first, second), _mix_two(new, first, second)
-        if was < MIN_TOGETHER or now > min(MAX_APART, was / MIN_CHANGE):
+        if was < MIN_TOGETHER or now > MAX_PARTED:
             break
         found.append(second if rows[1] <= rows[0] else first)
     return found

@@ -244,7 +244,7 @@ def describe_store(store: Store) -> dict[str, Any]:
 def show_status(store: Store) -> None:
     """Print how far each window has come."""
     left_out = _name_left_out(store.state())
-    table = _table("Window", "Rows", *left_out, "State", "Since", "Moved", "Strength", "Edges", "MB")
+    table = _table("Window", "Rows", *left_out, "State", "Since", "Moved", "Strength", "Clusters", "Edges", "MB")
     for fact in _elide(store.state()):
         if fact is None:
             _add_row(table, "…")
@@ -254,8 +254,9 @@ def show_status(store: Store) -> None:
             since = (fact.since or "").replace("+00:00", "Z")
             moved = "" if fact.moved is None else f"{fact.moved:.3f}"
             strength = "" if fact.strength is None else f"{fact.strength:.3f}"
+            clusters = "" if fact.clusters is None else str(fact.clusters["n_clusters"])
             counts = f"{fact.n_rows:,}", *_count_left_out(fact, left_out)
-            _add_row(table, fact.label, *counts, fact.status, since, moved, strength, edges, size)
+            _add_row(table, fact.label, *counts, fact.status, since, moved, strength, clusters, edges, size)
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)

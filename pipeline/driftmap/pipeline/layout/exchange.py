@@ -94,6 +94,7 @@ def _commit(store: Store, job: LayoutJob, block: Block, receipt: BlockReceipt) -
         strengths=receipt.strengths,
         seconds=read + carry + move + write,
     )
+    described["clusters"] = receipt.clusters
     store.commit_layout(
         ExchangeCommit(**described, read_seconds=read, carry_seconds=carry, move_seconds=move, write_seconds=write)
     )

@@ -14,8 +14,9 @@ from driftmap.engine.settings import LayoutSettings
 from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.graphs import build_graph as tasks
+from driftmap.pipeline.layout.clusters import Follower, load_rows, read_record, write_found
 from driftmap.pipeline.layout.publish import name_strengths
-from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.layout.relate import relate_windows
 from driftmap.pipeline.planning.blocks import plan_exchange_blocks
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.exchange_schedule import Step
     from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.layouts import ClusterRecord
 
 
 class Job(NamedTuple):
@@ -35,6 +37,14 @@ class Job(NamedTuple):
     """A name of its own for this call: what an earlier one left in a worker's memory is not taken for this one's."""
     kept_bytes: int
     """How much a worker keeps of blocks that it has read; what does not fit is read again in every round."""
+
+
+class Found(NamedTuple):
+    """Clusters of a block's core, written by a worker."""
+
+    records: dict[str, ClusterRecord]
+    """By the windows' numbers."""
+    seconds: float
 
 
 class Placed(NamedTuple):
@@ -59,9 +69,11 @@ class BlockReceipt(NamedTuple):
     carry_seconds: float
     move_seconds: float
     write_seconds: float
+    clusters: dict[str, ClusterRecord]
+    """Of the windows of its core."""
 
 
-def run_step(job: Job, step: Step, *needed: Any) -> float | Placed | BlockReceipt:
+def run_step(job: Job, step: Step, *needed: Any) -> float | Found | Placed | BlockReceipt:
     """Run one step.
 
     Parameters
@@ -75,12 +87,15 @@ def run_step(job: Job, step: Step, *needed: Any) -> float | Placed | BlockReceip
 
     Returns
     -------
-    Of reading, its seconds; of carrying and moving, where the core stands; of writing, a receipt.
+    Of reading, its seconds; of clusters, what the log is to say; of carrying and moving, where the core stands; of
+    writing, a receipt.
     """
     started = time.perf_counter()
     run = _open_run(job)
     if step.kind == "write":
         return _write(run, step, *needed)
+    if step.kind == "cluster":
+        return _find_clusters(run, step, *needed)
     block = run.take(step.block)
     made: float | Placed
     if step.kind == "carry":
@@ -108,6 +123,17 @@ def warm_up() -> None:
     lay_out_in_exchange([BlockWindow(graph, 0), BlockWindow(graph, 1)], {(0, 1): relation}, settings, 0, [range(2)])
 
 
+def _find_clusters(run: _Run, step: Step, before: Found | None = None) -> Found:
+    started, store, core = time.perf_counter(), run.store, run.blocks[step.block].core
+    states, last = store.state(), core.start - 1
+    follower = Follower(run.config.random_state, store.read_relations())
+    record = states[last].clusters if last >= 0 and before is None else before and before.records.get(str(last))
+    if record:
+        follower.start_after(last, load_rows(store, last), read_record(store, last, record))
+    records = {str(index): write_found(store, index, follower.follow(index, load_rows(store, index))) for index in core}
+    return Found(records, time.perf_counter() - started)
+
+
 def _carry(run: _Run, step: Step, block: ExchangeBlock, read_seconds: float, *before: Placed) -> Placed:
     started = time.perf_counter()
     core, first = run.blocks[step.block].core, run.blocks[step.block].windows.start
@@ -128,12 +154,13 @@ def _move(run: _Run, step: Step, block: ExchangeBlock, *around: Placed) -> Place
     return own._replace(positions=dict(zip(core, moved, strict=True)), move_seconds=seconds)
 
 
-def _write(run: _Run, step: Step, placed: Placed) -> BlockReceipt:
+def _write(run: _Run, step: Step, placed: Placed, found: Found) -> BlockReceipt:
     started = time.perf_counter()
     attempt = new_attempt()
     for index, positions in placed.positions.items():
         write_positions(run.store.new_attempt(index, attempt), positions)
-    return BlockReceipt(step.block, attempt, *placed[1:], time.perf_counter() - started)
+    seconds = time.perf_counter() - started + found.seconds
+    return BlockReceipt(step.block, attempt, *placed[1:], seconds, found.records)
 
 
 @dataclass

@@ -22,9 +22,11 @@ from driftmap.engine import (
     relate_ids,
     start_from_previous,
 )
+from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
 from driftmap.pipeline.layout.figures import measure_map, measure_move, relate_neighbours
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
-from driftmap.pipeline.layout.sequential import LaidOut, relate_windows
+from driftmap.pipeline.layout.relate import relate_windows
+from driftmap.pipeline.layout.sequential import LaidOut
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
 from driftmap.pipeline.store.log.layouts import StepCommit
 
@@ -89,6 +91,7 @@ class Stepper:
         placed = range(halo.start, store.n_windows)
         before = {index: (store.window_keys(index), store.positions(index)) for index in placed}
         self._load(range(halo.start, stop), by_index)
+        clusters = find_missing(store, free, self.random_state, self._load_rows, by_index)
         places, strengths = self._lay_out(halo, free, before, set(by_index))
         attempt = new_attempt()
         for index in free:
@@ -108,9 +111,14 @@ class Stepper:
             strengths=strengths,
             seconds=time.perf_counter() - started,
         )
+        described["clusters"] = clusters
         by_name = {str(index): value for index, value in moved.items()}
         store.commit_growth("ingest", StepCommit(**described, windows=list(built), moved=by_name, quality=quality))
         return moved
+
+    def _load_rows(self, index: int) -> Rows:
+        known = self._loaded.get(index)
+        return load_rows(self.store, index) if known is None else Rows(*known, self._name_window(index))
 
     def _name_window(self, index: int) -> str:
         return self._labels[index] if index in self._labels else self.store.labels[index]

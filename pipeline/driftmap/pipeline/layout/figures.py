@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.engine import Coupling, drift, find_strongest, neighbour_preservation_from_graph, relate_ids
-from driftmap.pipeline.layout.sequential import relate_windows
+from driftmap.pipeline.layout.relate import relate_windows
 from driftmap.pipeline.store.log.layouts import N_DIGITS
 
 if TYPE_CHECKING:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block, sort_ids
-from driftmap.engine import relate_windows as relate_sorted
+from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
+from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
+from driftmap.pipeline.layout.relate import NO_RELATIONS, relate_windows
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
-from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import numpy as np
+
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Relation
+    from driftmap.engine.types import Float32Array, FuzzyGraph
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
-
-
-NO_RELATIONS = OutsideRelations()
+    from driftmap.pipeline.store.log.layouts import ClusterRecord
+    from driftmap.pipeline.store.relation_book import OutsideRelations
 
 
 class LayoutJob(NamedTuple):
@@ -98,6 +97,10 @@ def lay_out_store(
             on_progress(start, before + rows * done // max(1, total))
 
         started = time.perf_counter()
+        clusters = find_missing(
+            store, (*block.core, *block.lookahead), job.random_state, lambda index: _as_rows(store, index, loaded)
+        )
+        release_memory()
         laid_out = lay_out_one(
             job,
             block,
@@ -105,41 +108,10 @@ def lay_out_store(
             lambda index: _read_positions(store, index),
             on_epoch,
         )
-        _publish(store, job, number, laid_out, time.perf_counter() - started)
+        _publish(store, job, number, laid_out, clusters, time.perf_counter() - started)
         del laid_out  # before the next block is read
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done)
-
-
-def relate_windows(
-    ids: Sequence[np.ndarray[Any, Any]],
-    reach: int,
-    moved: range,
-    labels: Sequence[str] = (),
-    outside: OutsideRelations = NO_RELATIONS,
-) -> Mapping[tuple[int, int], Relation | Coupling]:
-    """Relate the rows of every two windows within reach, but for two windows that both stand still.
-
-    Parameters
-    ----------
-    ids
-        Ids of each window of a block.
-    reach
-        The alignment reach.
-    moved
-        The windows that move, by their places in the block.
-    labels
-        Labels of the windows of the block; not needed without relations from outside.
-    outside
-        Relations from outside, beside those of equal ids or in their place.
-    """
-    near = [(older, newer) for newer in range(len(ids)) for older in range(max(0, newer - reach), newer)]
-    given = relate_given(outside.books, list(zip(labels, ids, strict=True)), near) if outside.books else {}
-    pairs = [(older, newer) for older, newer in near if older in moved or newer in moved]
-    if not outside.with_ids:  # no id comes in two windows
-        ends = np.cumsum([len(each) for each in ids]).tolist()
-        ids = [np.arange(end - len(each), end) for each, end in zip(ids, ends, strict=True)]
-    return relate_sorted([sort_ids(each) for each in ids], given, pairs)
 
 
 def load_window(store: Store, index: int) -> Loaded:
@@ -189,23 +161,34 @@ def lay_out_one(
     return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)
 
 
-def _publish(store: Store, job: LayoutJob, number: int, laid_out: LaidOut, seconds: float) -> None:
+def _as_rows(store: Store, index: int, loaded: Mapping[int, Loaded]) -> Rows:
+    known = loaded.get(index)
+    return load_rows(store, index) if known is None else Rows(known.graph, known.ids, known.label)
+
+
+def _publish(
+    store: Store,
+    job: LayoutJob,
+    number: int,
+    laid_out: LaidOut,
+    clusters: Mapping[str, ClusterRecord],
+    seconds: float,
+) -> None:
     block = job.blocks[number]
     attempt = new_attempt()
     for index in (*block.core, *block.lookahead):
         write_positions(store.new_attempt(index, attempt), laid_out.positions[index])
-    store.commit_layout(
-        describe_layout(
-            number,
-            attempt,
-            block.core,
-            block.lookahead,
-            n_windows=store.n_windows,
-            lookahead=job.lookahead,
-            strengths=laid_out.strengths,
-            seconds=seconds,
-        )
+    described = describe_layout(
+        number,
+        attempt,
+        block.core,
+        block.lookahead,
+        n_windows=store.n_windows,
+        lookahead=job.lookahead,
+        strengths=laid_out.strengths,
+        seconds=seconds,
     )
+    store.commit_layout({**described, "clusters": dict(clusters)})
 
 
 def _read_positions(store: Store, index: int) -> Float32Array | None:

@@ -1,7 +1,7 @@
 """What changed, in at most five sentences: the newest final window first, then the run's most unusual ones.
 
-Groups are the labels of the first column of categories, or clusters of the map where there is none. What is named is
-measured on all rows, also where the page draws a sample.
+Groups are the labels of the first column of categories, or the clusters of the windows' graphs where there is none.
+What is named is measured on all rows, also where the page draws a sample.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from driftmap.engine import (
     GroupChange,
+    compare_clusters,
     compare_groups,
     displacement,
-    find_clusters,
     noise_floor,
-    relate_clusters,
     relate_ids,
     turnover,
 )
+from driftmap.pipeline.look.clusters import list_clusters
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
@@ -79,22 +79,19 @@ def find_answers(store: Store, run: Run, spread: float) -> Answers:
     column = next((c for c in run.columns if c.kind == "category" and 1 < len(c.values) <= MAX_GROUPS), None)
     found: list[Answer] = []
     floors: list[float | None] = []
-    n_known, old = 0, np.zeros(0, dtype=np.int32)
-    for t, fact in enumerate(run.facts):
-        clusters = find_clusters(store.positions(fact.index), spread)
+    old = np.zeros(0, dtype=np.int32)
+    for t, clusters in enumerate(list_clusters(store, run)):
         floors.append(None)
         if t > 0:
             relation = relate_ids(run.entities[t - 1], run.entities[t])
-            clusters, parts = relate_clusters(old, clusters, relation, n_known)
-            pair = _Pair(run, t, relation, (old, clusters), column)
-            found += pair.say_changes(parts)
+            pair = _Pair(run, t, relation, (old, clusters.of_row), column)
+            found += pair.say_changes(compare_clusters(old, clusters.of_row, relation, clusters.passages))
             moves = _measure_moves(store, run, t, relation, spread)
             if moves is not None:
                 found += pair.say_moves(*moves)
                 floor = noise_floor(*moves)
                 floors[t] = round(floor, 4) if np.isfinite(floor) else None
-        n_known = max(n_known, int(clusters.max(initial=-1)) + 1)
-        old = clusters
+        old = clusters.of_row
     return Answers(_rank(run, found), floors)
 
 
@@ -148,13 +145,15 @@ class _Pair:
     ) -> None:
         self._run, self._t, self._relation, self._clusters, self._column = run, t, relation, clusters, column
 
-    def say_changes(self, parts: list[GroupChange]) -> list[Answer]:
-        """Make the sentences of groups that came, went, grew or shrank; `parts` are clusters split and merged."""
-        old, new = self._groups()
-        changes = compare_groups(old, new, self._relation)
+    def say_changes(self, changes: list[GroupChange]) -> list[Answer]:
+        """Make the sentences of groups that came, went, grew or shrank, and of clusters that split and merged."""
+        if self._column is None:
+            return [self.say(change, is_cluster=True) for change in changes]
+        parts = [change for change in changes if change.kind in ("split", "merge", "move")]
+        of_labels = compare_groups(*self._groups(), self._relation)
         return [
             *(self.say(change, is_cluster=True) for change in parts),
-            *(self.say(change, is_cluster=self._column is None) for change in changes),
+            *(self.say(change, is_cluster=False) for change in of_labels),
         ]
 
     def say_moves(self, change: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> list[Answer]:
@@ -183,13 +182,13 @@ class _Pair:
     def _name(self, cluster: int) -> str:
         """Cluster by its number, and the label that most of its rows have."""
         if self._column is None:
-            return f"Cluster {cluster + 1}"
+            return f"Cluster {cluster}"
         for t, groups in ((self._t, self._clusters[1]), (self._t - 1, self._clusters[0])):
             codes = self._column.codes[t][groups == cluster]
             if len(codes):
                 label = self._column.values[int(np.bincount(codes).argmax())]
-                return f"Cluster {cluster + 1} (most {shorten(' '.join(label.split()), 30) or 'empty'})"
-        return f"Cluster {cluster + 1}"
+                return f"Cluster {cluster} (most {shorten(' '.join(label.split()), 30) or 'empty'})"
+        return f"Cluster {cluster}"
 
     def _describe(self, change: GroupChange, name: str, old: Int32Array, new: Int32Array) -> str:
         n, before, after = change.n_rows, change.n_before, change.n_after

@@ -115,7 +115,7 @@ def _check(outside: OutsideRelations, planned: Plan, ids: _Ids) -> tuple[int, li
     """
     # late: kernels, which no fork server may load
     from driftmap.pipeline.layout.figures import count_related
-    from driftmap.pipeline.layout.sequential import relate_windows
+    from driftmap.pipeline.layout.relate import relate_windows
 
     reach, n_used, n_related = planned.config.layout.alignment_window_size, 0, [0] * len(planned.windows)
     for newer in range(1, len(planned.windows)):

@@ -4,18 +4,20 @@ A graph is built again from the source. A map is laid out again with its block, 
 windows had before; where those are lost too, the block that they come from is laid out again in memory first. Maps
 that were made later stay as they are, which is right only where the new map equals the lost one: its digest is
 compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out side by
-side all are laid out again.
+side all are laid out again. Clusters are found again from the graph, and from those of the window before.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.graphs.build_graph import build_graph_task, refuse_other_rows, warm_up
 from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.exchange import lay_out_again
 from driftmap.pipeline.layout.sequential import LayoutJob, lay_out_one, load_window
 from driftmap.pipeline.planning.memory import share_task_bytes
@@ -119,6 +121,42 @@ def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> None
             write_positions(store.new_attempt(index, attempt), places[index])
         payload = {"attempt": attempt, "windows": windows, "replaces": {str(index): name for index in windows}}
         store.commit_repair("relaid", {**payload, "seconds": round(time.perf_counter() - started, 6)})
+
+
+def repair_clusters(store: Store, damaged: Sequence[Damage], random_state: int) -> None:
+    """Find clusters that are damaged again, from the graphs and the window before; graphs are whole.
+
+    Parameters
+    ----------
+    store
+        Held and opened for writing.
+    damaged
+        What `find_damage` found.
+    random_state
+        Of the run.
+
+    Raises
+    ------
+    StoreError
+        When a window's clusters do not come out as they were, or its graph was removed.
+    """
+    lost = {damage.number: damage for damage in damaged if damage.part == "clusters"}
+    for index in sorted(lost):
+        old = store.state()[index].clusters or {}
+        try:
+            # every window on its own: it goes on from what the store has of the one before
+            record = find_missing(store, [index], random_state, partial(load_rows, store), changed=[index])[str(index)]
+        except DriftmapError as error:
+            raise StoreError(f"{lost[index]}. It cannot be made again: {error}; {ADVICE}") from error
+        groups = (name_group(index, attempt) for attempt in (lost[index].attempt, record["attempt"]))
+        known, now = (read_values_digests(store.location, group).get("clusters") for group in groups)
+        if known not in (None, now) or record["n_known"] != old.get("n_known"):
+            raise StoreError(
+                f"{lost[index]}. Found again, the clusters come out otherwise than before, with another version of "
+                f"graspologic-native or numpy: {ADVICE}"
+            )
+        payload = {"clusters": {str(index): record}, "replaces": {str(index): lost[index].attempt}}
+        store.commit_repair("reclustered", payload)
 
 
 class _Made(NamedTuple):

@@ -82,6 +82,7 @@ class RunWork:
             return
         from driftmap.pipeline.orchestration.repair import (  # late: loads the kernels
             build_again,
+            repair_clusters,
             repair_graphs,
             repair_maps,
         )
@@ -95,6 +96,7 @@ class RunWork:
         built = build_again(self._store, self._planned.config, lost, self._place) if lost else ()
         repair_graphs(self._store, damaged, built)
         repair_maps(self._store, damaged, self._make_job())
+        repair_clusters(self._store, damaged, self._planned.config.random_state)
         report(len(numbers), n_rows)
 
     def finish(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from driftmap.engine import cluster_bytes
 from driftmap.pipeline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -142,10 +143,15 @@ def choose_block_windows(
         When a core of a single window does not fit.
     """
     rows = np.asarray(window_rows, dtype=np.int64)
-    totals = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
+    laid_out = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
+    held = np.concatenate([[0], np.cumsum(rows * held_bytes(n_neighbors))])
+    clusters = cluster_bytes(int(rows.max(initial=0)), n_neighbors)
     for n_core in range(max(1, min(at_most, len(rows))), 0, -1):
         n_block = min(len(rows), reach + n_core + lookahead)
-        need = int((totals[n_block:] - totals[: len(totals) - n_block]).max(initial=0))
+        needs = (
+            int((totals[n_block:] - totals[: len(totals) - n_block]).max(initial=0)) for totals in (laid_out, held)
+        )
+        need = max(next(needs), next(needs) + clusters)
         if need <= memory_limit_bytes:
             return n_core
     raise PlanError(
@@ -159,6 +165,11 @@ def row_bytes(n_neighbors: int, n_components: int, reach: int) -> int:
     """Bytes that one row of a window takes while its block is laid out."""
     edges = _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * _EDGE_BYTES
     return edges + _ROW_BYTES + 3 * 4 * n_components + 2 * reach * _RELATION_BYTES
+
+
+def held_bytes(n_neighbors: int) -> int:
+    """Bytes that one row of a window takes while the clusters of a window of its block are found: its graph, its id."""
+    return _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * 8 + _ROW_BYTES
 
 
 def _check_least(**given: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ from driftmap.pipeline.store.disk.arrays import read_checked, write_arrays
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from driftmap.engine.types import Float32Array, WindowGraph
+    from driftmap.engine.types import Float32Array, Int32Array, WindowGraph
     from driftmap.pipeline.store.disk.location import Location
 
 ATTEMPTS = "windows"
@@ -24,6 +24,8 @@ GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
 """Arrays of a graph; its group holds those of `name_ids` too."""
 
 MAP_ARRAYS = ("positions",)
+
+CLUSTER_ARRAYS = ("clusters",)
 
 _EDGE_ARRAYS = ("indices", "data")
 """Arrays of one entry per edge; of the others each has one per row (`indptr` one more)."""
@@ -103,6 +105,11 @@ def write_graph(
 def write_positions(attempt: Attempt, positions: Float32Array) -> int:
     """Write a window's map as a new group; returns its bytes in the store."""
     return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions})
+
+
+def write_clusters(attempt: Attempt, clusters: Int32Array) -> int:
+    """Write the cluster of each row of a window as a new group; returns its bytes in the store."""
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"clusters": clusters})
 
 
 def read_knn_graph(attempt: Attempt) -> KnnGraph:

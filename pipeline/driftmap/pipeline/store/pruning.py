@@ -175,7 +175,7 @@ def _list_doomed(store: Store, *, graphs: Collection[int] = (), maps: Collection
     for window in store.state():
         if window.pruned == "map" or window.index in maps:
             continue
-        for attempt in (window.graph_attempt, window.layout_attempt):
+        for attempt in (window.graph_attempt, window.layout_attempt, (window.clusters or {}).get("attempt")):
             if attempt is not None:
                 named[name_group(window.index, attempt)] = window
     doomed = {}

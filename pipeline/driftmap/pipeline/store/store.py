@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.log.layouts import LayoutCommit
     from driftmap.pipeline.store.log.windows import WindowState
@@ -181,8 +181,37 @@ class Store(LogView):
             )
         return self._attempt(state, state.layout_attempt).read("positions")
 
+    def clusters(self, window: str | int) -> Int32Array:
+        """Cluster of each of a window's rows, (n,) int32, found without labels; -1 for none.
+
+        A cluster keeps its number in all windows in which it goes on; `lineage` says which split and merged.
+        """
+        state = self._find(window)
+        _refuse_pruned(state, {"map"})
+        if state.clusters is None:
+            raise StoreError(
+                f"window {state.label!r} has no clusters (status: {state.status}): they are found when a window is "
+                "laid out, and driftmap found none before version 0.2; make the store again to have them"
+            )
+        return self._attempt(state, state.clusters["attempt"]).read("clusters")
+
+    def lineage(self) -> pa.Table:
+        """How clusters hang together from window to window, as one table.
+
+        Returns
+        -------
+        Columns `window` and `window_index` of the newer window, `kind`, `old` and `new` cluster, and the `rows` that
+        were in the one and are in the other: `same`, `split` (the newer cluster began with them), `merge` (the older
+        one ended with them) or `other`. Passages of fewer than 5 rows are left out.
+        """
+        from driftmap.pipeline.store.tables import tabulate_lineage  # late: opening a store needs none of it
+
+        return tabulate_lineage(self.state())
+
     def to_table(self, windows: Iterable[str | int] | None = None) -> pa.Table:
-        """All maps as one table: window, window_index, id, x, y (z, or dim_0 ...), status and the label columns.
+        """All maps as one table: window, window_index, id, x, y (z, or dim_0 ...), status, cluster and label columns.
+
+        A store of an older driftmap has no clusters, and its table no such column.
 
         Parameters
         ----------
@@ -201,6 +230,7 @@ class Store(LogView):
                 as_id_column(self.window_keys(state.index), self.id_type),
                 self.positions(state.index),
                 self.window_labels(state.index),
+                None if state.clusters is None else self.clusters(state.index),
             )
             for state in map(self._find, chosen)
         ]

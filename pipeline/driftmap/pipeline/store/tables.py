@@ -10,18 +10,25 @@ import pyarrow as pa
 from driftmap.pipeline.store.id_types import as_value_column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array
+    from driftmap.engine.types import Float32Array, Int32Array
     from driftmap.pipeline.store.log.windows import WindowState
 
 
 def tabulate_window(
-    state: WindowState, ids: pa.Array, positions: Float32Array, labels: Mapping[str, npt.NDArray[Any]]
+    state: WindowState,
+    ids: pa.Array,
+    positions: Float32Array,
+    labels: Mapping[str, npt.NDArray[Any]],
+    clusters: Int32Array | None = None,
 ) -> pa.Table:
-    """Give a window's map as a table; see `Store.to_table`."""
+    """Give a window's map as a table; see `Store.to_table`.
+
+    A label column that is called `cluster` keeps its name, and the clusters stand in `found_cluster`.
+    """
     n_rows = len(positions)
     columns: dict[str, Any] = {
         "window": pa.array([state.label] * n_rows, pa.string()),
@@ -30,9 +37,25 @@ def tabulate_window(
         **as_coordinates(positions),
         "status": pa.array([state.status] * n_rows, pa.string()),
     }
+    if clusters is not None:
+        columns["found_cluster" if "cluster" in labels else "cluster"] = pa.array(clusters)
     for name, values in labels.items():
         columns[f"label_{name}" if name in columns else name] = as_value_column(values)
     return pa.table(columns)
+
+
+def tabulate_lineage(windows: Iterable[WindowState]) -> pa.Table:
+    """Give the passages between clusters as a table; see `Store.lineage`."""
+    found = [
+        (window.label, window.index, *passage)
+        for window in windows
+        if window.clusters is not None
+        for passage in window.clusters["passages"]
+    ]
+    names = ("window", "window_index", "kind", "old", "new", "rows")
+    types = (pa.string(), pa.int32(), pa.string(), pa.int32(), pa.int32(), pa.int64())
+    columns = zip(*found, strict=True) if found else [()] * len(names)
+    return pa.table({name: pa.array(values, kind) for name, values, kind in zip(names, columns, types, strict=True)})
 
 
 def as_coordinates(positions: Float32Array) -> dict[str, pa.Array]:

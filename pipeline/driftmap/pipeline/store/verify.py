@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
-from driftmap.pipeline.store.attempts import ATTEMPTS, GRAPH_ARRAYS, MAP_ARRAYS, Attempt, name_group, name_ids
+from driftmap.pipeline.store.attempts import (
+    ATTEMPTS,
+    CLUSTER_ARRAYS,
+    GRAPH_ARRAYS,
+    MAP_ARRAYS,
+    Attempt,
+    name_group,
+    name_ids,
+)
 from driftmap.pipeline.store.disk.checks import Flaw, check_group
 from driftmap.pipeline.store.log import checkpoints, commits, lock
 
@@ -35,7 +43,7 @@ class Damage(NamedTuple):
     """Of the window."""
     window: str
     """Its label."""
-    part: Literal["graph", "map"]
+    part: Literal["graph", "map", "clusters"]
     array: str
     attempt: str
     reason: str
@@ -50,7 +58,7 @@ class _Named(NamedTuple):
     """One group of arrays that the log names."""
 
     window: WindowState
-    part: Literal["graph", "map"]
+    part: Literal["graph", "map", "clusters"]
     attempt: str
     arrays: tuple[str, ...]
     is_current: bool
@@ -167,6 +175,8 @@ def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
                 yield _Named(window, "graph", window.graph_attempt, arrays, is_current)
             if window.layout_attempt is not None and window.pruned != "map":
                 yield _Named(window, "map", window.layout_attempt, MAP_ARRAYS, is_current)
+            if window.clusters is not None and window.pruned != "map":
+                yield _Named(window, "clusters", window.clusters["attempt"], CLUSTER_ARRAYS, is_current)
 
 
 def _check(location: Location, named: _Named) -> list[Damage]:
@@ -214,7 +224,7 @@ def _is_pruned(window: WindowState | None, attempt: str, rest: str) -> bool:
     if window is None or not window.pruned:
         return False
     if window.pruned == "map":
-        return attempt in {window.graph_attempt, window.layout_attempt}
+        return attempt in {window.graph_attempt, window.layout_attempt, (window.clusters or {}).get("attempt")}
     return attempt == window.graph_attempt and rest.partition("/")[0] in GRAPH_ARRAYS
 
 

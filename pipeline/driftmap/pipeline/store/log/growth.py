@@ -168,6 +168,7 @@ def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) ->
                 since=window.since if window.status == status else when,
                 layout_attempt=payload["attempt"],
                 strength=payload.get("strengths", {}).get(str(index)),
+                clusters=payload.get("clusters", {}).get(str(index), window.clusters),
                 moved=payload["moved"].get(str(index)),
                 quality=quality,
                 quality_when_new=quality if window.since is None else window.quality_when_new,

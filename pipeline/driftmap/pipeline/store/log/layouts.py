@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store.attempts import GraphReceipt
 
 N_DIGITS = 6
 """Decimals of figures in the log."""
+
+
+class ClusterRecord(TypedDict):
+    """Clusters of one window, numbered for life."""
+
+    attempt: str
+    """Name of the group that holds the cluster of each row."""
+    n_clusters: int
+    n_known: int
+    """Numbers given in the windows up to this one."""
+    passages: list[list[str | int]]
+    """Kind, older cluster, newer cluster, rows; see `Passage`."""
 
 
 class LayoutCommit(TypedDict):
@@ -23,6 +35,8 @@ class LayoutCommit(TypedDict):
     strengths: dict[str, float]
     """Of the alignment, by the window's number; stores made before driftmap 0.2 have none."""
     seconds: float
+    clusters: NotRequired[dict[str, ClusterRecord]]
+    """By the window's number, of those whose clusters were found here; stores made before driftmap 0.2 have none."""
 
 
 class ExchangeCommit(LayoutCommit, total=False):

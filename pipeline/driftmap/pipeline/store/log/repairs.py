@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.log.commits import Commit
     from driftmap.pipeline.store.log.windows import WindowState
 
-REPAIR_KINDS = ("rebuilt", "relaid", "clean")
-"""`rebuilt`: the graph of a window (`receipt`); `relaid`: maps of a block (`attempt`, `windows`). Both name in
-`replaces` the attempt that each window had, which counts no longer. `clean`: files that no commit named were deleted
-(`files`, `bytes`); it stands in the log so that a writer that was taken over cannot commit what is gone."""
+REPAIR_KINDS = ("rebuilt", "relaid", "reclustered", "clean")
+"""`rebuilt`: the graph of a window (`receipt`); `relaid`: maps of a block (`attempt`, `windows`); `reclustered`: the
+clusters of windows (`clusters`). All name in `replaces` the attempt that each window had, which counts no longer.
+`clean`: files that no commit named were deleted (`files`, `bytes`); it stands in the log so that a writer that was
+taken over cannot commit what is gone."""
 
 MIGRATED = "migrated"
 """Kind of the commit that says of which format the store is from there on (`version`); it also chains the log."""
@@ -30,3 +31,6 @@ def apply_repair(windows: list[WindowState], commit: Commit) -> None:
     elif commit.kind == "relaid":
         for index in payload["windows"]:
             windows[index] = replace(windows[index], layout_attempt=payload["attempt"], commit=commit.number)
+    elif commit.kind == "reclustered":
+        for name, record in payload["clusters"].items():
+            windows[int(name)] = replace(windows[int(name)], clusters=record, commit=commit.number)

@@ -89,6 +89,7 @@ class StoreState:
                     since=window.since if window.status == status else payload.get("time"),
                     layout_attempt=payload["attempt"],
                     strength=payload.get("strengths", {}).get(str(index)),
+                    clusters=payload.get("clusters", {}).get(str(index), window.clusters),
                 )
         self.n_blocks_done = payload["block"] + 1
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Status = Literal["planned", "graph", "provisional", "final"]
 """How far a window has come; a final one never moves again, a provisional one still may."""
@@ -51,6 +54,8 @@ class WindowState:
     """`neighbours`, `related`, `drift` as an ingest last measured them; see `layout.figures.MapFigures`."""
     quality_when_new: dict[str, float] | None = None
     """The same as first measured, when it was the newest: what later windows are compared with."""
+    clusters: Mapping[str, Any] | None = None
+    """As a `ClusterRecord` says; None: an older driftmap laid the window out."""
     pruned: Literal["", "graph", "map"] = ""
     """What was removed to save room: its graph; or graph and map, all but these facts."""
 
