@@ -181,7 +181,7 @@ def test_export(made, here, capsys):
     assert run_command(["export", str(made), "-o", "maps.parquet"]) == 0
     assert capsys.readouterr().out == "240 rows to maps.parquet\n"
     table = pq.read_table(here / "maps.parquet")
-    assert table.column_names == ["window", "window_index", "id", "x", "y", "status", "team"]
+    assert table.column_names == ["window", "window_index", "id", "x", "y", "status", "cluster", "team"]
     ids, places = open_store(made).embedding("2002")
     rows = table.filter(pa.compute.equal(table["window"], "2002"))
     assert rows["id"].to_pylist() == ids.tolist()

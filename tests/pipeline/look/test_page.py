@@ -79,7 +79,7 @@ def test_page_data_gives_every_row_its_place_and_label(store, parts):
     assert sorted(header["entities"]) == sorted({name for part in parts for name in part.ids.tolist()})
     everything = np.concatenate([part.positions for part in parts])
     centre, half = (everything.min(axis=0) + everything.max(axis=0)) / 2, np.ptp(everything, axis=0).max() / 2
-    kind, weight = header["columns"]
+    kind, weight, cluster = header["columns"]
     for part, (entities, now) in zip(parts, follow_streams(header, streams), strict=True):
         rows = {name: row for row, name in enumerate(part.ids.tolist())}
         order = [rows[header["entities"][entity]] for entity in entities]
@@ -90,6 +90,7 @@ def test_page_data_gives_every_row_its_place_and_label(store, parts):
         np.testing.assert_allclose(
             weight["low"] + now[3] * weight["step"], part.columns["weight"][order], atol=weight["step"]
         )
+    assert cluster["name"] == "cluster"
     assert (weight["low"], weight["low"] + weight["step"] * 65_534) == (0, pytest.approx(3))
 
 

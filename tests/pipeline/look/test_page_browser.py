@@ -313,6 +313,7 @@ def test_a_few_rows_far_away_do_not_make_the_map_small(tmp_path, visit):
     parts = [SmallWindow(f"w{t}", ids, places) for t in range(2)]
     page = visit(write_report(make_store(tmp_path / "r.zarr", parts), tmp_path / "page.html"))
     page.locator("#trails").uncheck()
+    page.locator("#names").uncheck()
 
     def count_painted() -> tuple[int, int]:
         pixels = page.evaluate("""() => {

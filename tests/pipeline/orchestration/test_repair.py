@@ -228,7 +228,7 @@ def test_attempts_that_a_repair_replaced_are_removed_too(copy, whole, source):
 
 def test_the_command_tells_what_is_damaged(copy, capsys):
     assert run_command(["verify", str(copy.path)]) == 0
-    assert f"{copy.path}: 64 arrays, 12 commits, nothing damaged\n" == capsys.readouterr().out
+    assert f"{copy.path}: 72 arrays, 12 commits, nothing damaged\n" == capsys.readouterr().out
     flip_a_bit(list_chunks(find_group(copy, 3, "positions") / "positions")[0])
     (copy.path / "windows/00000000/stray").mkdir()
     (copy.path / "windows/00000000/stray/zarr.json").write_text("{}")

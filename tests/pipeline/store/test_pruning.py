@@ -118,7 +118,7 @@ def test_older_generations_go(place):
         open_store(place / "store", generation=0)
     assert read_maps(open_store(place / "store")) == maps
     groups = {name.split("/")[2] for name in list_names(place) if name.startswith("windows/00000009/")}
-    assert len(groups - {"zarr.json"}) == 2  # the graph and the map
+    assert len(groups - {"zarr.json"}) == 3  # the graph, the map and the clusters
 
 
 def test_a_store_cannot_go_back_to_where_graphs_are_gone(place):

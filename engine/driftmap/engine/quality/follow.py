@@ -119,7 +119,15 @@ def follow_clusters(
 def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     """Bound the memory that `follow_clusters` takes, the graphs not counted.
 
-    Measured: 750 to 940 bytes a row at 16 edges, most of it in the Leiden algorithm.
+    Parameters
+    ----------
+    n_rows, n_neighbors
+        Of the window.
+
+    Returns
+    -------
+    int
+        Bytes at the peak. Measured: 750 to 940 a row at 16 edges of a row, most of it in the Leiden algorithm.
     """
     return n_rows * (400 + 45 * min(EDGES_PER_ROW, 2 * (n_neighbors - 1)))
 

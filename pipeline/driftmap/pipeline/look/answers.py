@@ -16,14 +16,19 @@ from driftmap.engine import (
     compare_clusters,
     compare_groups,
     displacement,
+    find_strongest,
     noise_floor,
     relate_ids,
     turnover,
 )
+from driftmap.pipeline.layout.figures import relate_neighbours
 from driftmap.pipeline.look.clusters import list_clusters
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine import Clustered
     from driftmap.pipeline.look.run_codes import Column, Int32Array, Run
     from driftmap.pipeline.store import Store
 
@@ -59,7 +64,7 @@ class Answer(NamedTuple):
     unusual: float
 
 
-def find_answers(store: Store, run: Run, spread: float) -> Answers:
+def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clustered] | None = None) -> Answers:
     """Find the sentences of a run, none where nothing unusual happened; two windows in memory at a time.
 
     Parameters
@@ -70,6 +75,8 @@ def find_answers(store: Store, run: Run, spread: float) -> Answers:
         Its ids and label columns.
     spread
         Of the maps, the unit of displacements.
+    clusters
+        What `list_clusters` gave, where it is at hand already.
 
     Returns
     -------
@@ -80,19 +87,27 @@ def find_answers(store: Store, run: Run, spread: float) -> Answers:
     found: list[Answer] = []
     floors: list[float | None] = []
     old = np.zeros(0, dtype=np.int32)
-    for t, clusters in enumerate(list_clusters(store, run)):
+    for t, known in enumerate(list_clusters(store, run) if clusters is None else clusters):
         floors.append(None)
         if t > 0:
-            relation = relate_ids(run.entities[t - 1], run.entities[t])
-            pair = _Pair(run, t, relation, (old, clusters.of_row), column)
-            found += pair.say_changes(compare_clusters(old, clusters.of_row, relation, clusters.passages))
+            relation = _relate(store, run, t)
+            pair = _Pair(run, t, relation, (old, known.of_row), column)
+            found += pair.say_changes(compare_clusters(old, known.of_row, relation, known.passages))
             moves = _measure_moves(store, run, t, relation, spread)
             if moves is not None:
                 found += pair.say_moves(*moves)
                 floor = noise_floor(*moves)
                 floors[t] = round(floor, 4) if np.isfinite(floor) else None
-        old = clusters.of_row
+        old = known.of_row
     return Answers(_rank(run, found), floors)
+
+
+def _relate(store: Store, run: Run, t: int) -> Int32Array:
+    """Relate the rows of a window to those of the one before, one to one, as its layout did."""
+    if not store.read_relations().books:
+        return relate_ids(run.entities[t - 1], run.entities[t])
+    old, new = ((run.facts[i].label, store.window_keys(run.facts[i].index)) for i in (t - 1, t))
+    return find_strongest(relate_neighbours(store, old, new), len(old[1]))
 
 
 def _rank(run: Run, found: list[Answer]) -> list[Answer]:

@@ -8,12 +8,35 @@ import numpy as np
 
 from driftmap.engine import Clustered
 from driftmap.pipeline.layout.clusters import Follower, load_rows, read_record
+from driftmap.pipeline.look.run_codes import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from driftmap.pipeline.look.run_codes import Run
     from driftmap.pipeline.store import Store
+
+
+MAX_NAMED = 200
+"""Clusters of a run that have names on the page; the smallest share one."""
+
+
+def make_column(run: Run, clusters: Sequence[Clustered]) -> Column | None:
+    """Make a label column of the clusters of every window, the largest first; None where there are none."""
+    counts = np.zeros(max(found.n_known for found in clusters) + 1, dtype=np.int64)
+    for found in clusters:
+        counts += np.bincount(found.of_row + 1, minlength=len(counts))
+    named = [number for number in np.argsort(-counts[1:], kind="stable").tolist() if counts[number + 1]][:MAX_NAMED]
+    if not named:
+        return None
+    values = [f"cluster {number}" for number in named]
+    rest = np.full(len(counts), len(values), dtype=np.int32)
+    rest[np.array(named) + 1] = np.arange(len(named))
+    codes = [rest[found.of_row + 1] for found in clusters]
+    if any((code == len(named)).any() for code in codes):
+        values.append("no cluster")
+    taken = {column.name for column in run.columns}
+    return Column("found cluster" if "cluster" in taken else "cluster", "category", codes, values)
 
 
 def list_clusters(store: Store, run: Run) -> Iterator[Clustered]:

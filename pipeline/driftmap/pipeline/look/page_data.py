@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
+from driftmap.pipeline.look.clusters import list_clusters, make_column
 from driftmap.pipeline.look.page_codec import StreamWriter
 from driftmap.pipeline.look.run_codes import read_run
 from driftmap.pipeline.look.sampling import choose_entities
@@ -83,14 +84,18 @@ def read_page(
     """
     run = read_run(store)
     frame = measure_frame(store, run)
+    clusters = list(list_clusters(store, run))
+    answers = find_answers(store, run, frame.spread, clusters)
+    column = make_column(run, clusters)
+    n_given = len(run.columns)
+    run = run if column is None else run._replace(columns=[*run.columns, column])
     changes = measure_changes(store, run, frame.spread)
-    answers = find_answers(store, run, frame.spread)
     n_rows = sum(fact.n_rows for fact in run.facts)
     share = min(1.0, max_rows / max(1, n_rows))
     while True:
         chosen = choose_entities(run, share)
         chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
-        header = {**_describe(run, quality, changes, chosen), "answers": answers.sentences}
+        header = {**_describe(run, quality, changes, chosen), "answers": answers.sentences, "n_given": n_given}
         for described, floor in zip(header["windows"], answers.noise_floors, strict=True):
             described["noise_floor"] = floor
         text, n_drawn = _encode(store, run, frame, chosen, header)

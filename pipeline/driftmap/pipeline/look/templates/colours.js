@@ -57,6 +57,7 @@ function rangeOf(colouring) {
 // Call when the colouring or the visible labels changed.
 function recolour() {
   colourKey++;
+  drawRiver();
   redraw(true);
 }
 

@@ -73,6 +73,7 @@ function focusOn(code) {
   const focus = code !== null && isVisible(code) ? code : null;
   if (focus === view.focus) return;
   view.focus = focus;
+  for (const part of document.querySelectorAll(".river [data-code]")) part.classList.toggle("dim", focus !== null && Number(part.dataset.code) !== focus);
   relight();
   inSight.forEach(drawSmall);
 }

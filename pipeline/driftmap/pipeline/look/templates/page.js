@@ -108,6 +108,7 @@ async function start() {
   drawLegend();
   makeThumbnails();
   makeStrip();
+  drawRiver();
   startTransport();
   startTools();
   startPointer();

@@ -33,11 +33,11 @@ function seek(chart, event) {
   goTo(Math.round((event.clientX - box.left) / box.width * last));
 }
 
-function provisionalBands() {
+function provisionalBands(height = STRIP_HEIGHT) {
   const half = last === 0 ? STRIP_WIDTH / 2 : STRIP_WIDTH / last / 2;
   return windows.filter((map) => map.status === "provisional").map(({ t }) => {
     const x = Math.max(0, stripX(t) - half);
-    return draw("rect", { class: "band", x, y: 0, width: Math.min(STRIP_WIDTH, stripX(t) + half) - x, height: STRIP_HEIGHT });
+    return draw("rect", { class: "band", x, y: 0, width: Math.min(STRIP_WIDTH, stripX(t) + half) - x, height });
   });
 }
 
