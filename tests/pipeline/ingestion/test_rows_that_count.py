@@ -183,3 +183,25 @@ def test_an_ingest_may_bring_a_rule_in_place_of_a_refusal(tmp_path, capsys):
     arguments = ["place", str(tmp_path / "store"), str(tmp_path / "new.parquet"), "-o", str(tmp_path / "out.csv")]
     assert run_command([*arguments, "--duplicates", "mean"]) == 0
     assert "40 rows left out (on_bad_rows, duplicates)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rule", ["last", "mean"])
+def test_final_windows_with_rows_left_out_are_seen_to_be_altered(tmp_path, rule):
+    options = {**OPTIONS, "duplicates": rule, "on_bad_rows": "drop", "scheduler": "serial"}
+    write_dirty_days(tmp_path / "days", range(7))
+    store = run(tmp_path / "days", tmp_path / "store", **options)
+    assert store.state()[1].status == "final"
+    assert not take_in(tmp_path).altered
+    path = tmp_path / "days" / "day-001-a.parquet"
+    written = pq.read_table(path)
+    pq.write_table(written, path, compression="none")
+    assert not take_in(tmp_path).altered
+    other = pa.array(
+        [None if v is None else [one + 1 for one in v] for v in written["v"].to_pylist()], written["v"].type
+    )
+    pq.write_table(written.set_column(3, "v", other), path)
+    assert take_in(tmp_path).altered == ["2024-01-01", "2024-01-02"]
+    none_left = pa.array([None] * written.num_rows, written["v"].type)
+    for name in ("day-001-a.parquet", "day-002-a.parquet"):
+        pq.write_table(written.set_column(3, "v", none_left), tmp_path / "days" / name)
+    assert "2024-01-01" in take_in(tmp_path).altered

@@ -58,9 +58,9 @@ def find_altered(
             continue
         wanted = sorted(name for name, part in now.items() if part is not None and part.counts.get(slot))
         n_rows = sum(part.counts.get(slot, 0) for part in now.values() if part is not None)
-        if n_rows > window.n_rows:
+        if n_rows > window.n_source_rows:
             continue  # rows that came late are reported as such
-        if n_rows < window.n_rows or _is_altered(feed, [parts[name] for name in wanted], slot, window):
+        if n_rows < window.n_source_rows or _is_altered(feed, [parts[name] for name in wanted], slot, window):
             slots_altered.append(slot)
         elif slot in store.growth.altered:
             restored.append(slot)
@@ -90,6 +90,6 @@ def _list_slots(store: Store, name: str, found: Mapping[str, SourcePart]) -> set
 def _is_altered(feed: Feed, refs: list[PartRef], slot: str, window: WindowState) -> bool:
     try:
         pieces: list[Piece] = feed.select(refs, slot).pieces
-        return digest_rows(*read_pieces(pieces)) != window.rows_digest
+        return not pieces or digest_rows(*read_pieces(pieces)) != window.rows_digest
     except SourceError:  # no rows that the map could be made of
         return True
