@@ -128,6 +128,10 @@ class Workplace:
         place = replace(self, scheduler="serial") if is_default and n_tasks == 1 else self
         return place.start(n_tasks, warm_up)
 
+    def start_aside(self, n_tasks: int) -> AbstractContextManager[Executor]:
+        """Start, or reach, what reads rows before the work that Dask's account and dashboard are about."""
+        return replace(self, performance_report=None, on_dashboard=None).start(n_tasks, _do_nothing)
+
     def start(self, n_tasks: int, warm_up: Callable[[], object]) -> AbstractContextManager[Executor]:
         """Start, or reach, what runs tasks.
 
@@ -150,3 +154,7 @@ class Workplace:
             performance_report=self.performance_report,
             on_dashboard=self.on_dashboard,
         )
+
+
+def _do_nothing() -> None:
+    pass

@@ -35,10 +35,6 @@ def find_dropped(source: Source, place: Workplace | None) -> Int64Array | None:
         found = [source.find_bad_rows(np.array([rows], dtype=np.int64)) for rows in ranges]
     else:
         tasks = [Task(f"rows {first}-{last - 1}", (source.spec, first, last)) for first, last in ranges]
-        with place.start(len(tasks), _do_nothing) as executor:
+        with place.start_aside(len(tasks)) as executor:
             found = list(executor.map_unordered(find_bad_rows_task, tasks, STAGE))
     return np.sort(np.concatenate(found))
-
-
-def _do_nothing() -> None:
-    pass

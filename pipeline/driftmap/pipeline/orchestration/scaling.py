@@ -94,10 +94,6 @@ def _map(
         Task(f"rows {part[0, 0]}-{part[-1, 1] - 1}", (source.spec, part, *own, number))
         for number, (part, own) in enumerate(zip(parts, more, strict=True))
     ]
-    with place.start(len(tasks), _do_nothing) as executor:
+    with place.start_aside(len(tasks)) as executor:
         found = dict(executor.map_unordered(task, tasks, STAGE))
     return [found[number] for number in range(len(parts))]
-
-
-def _do_nothing() -> None:
-    pass
