@@ -113,6 +113,7 @@ _GRAPH = (
     Setting("metric_kwds", "arguments", None, "Further arguments of the metric, as JSON.", other=(None,)),
     Setting("set_op_mix_ratio", "number", 1.0, "1: union of both directions of the graph; 0: intersection.", 0, 1),
     Setting("local_connectivity", "number", 1.0, "Nearest neighbours that count as fully connected.", 0, 1000),
+    Setting("knn_recall", "number", 0.98, "Share of the nearest rows that large windows find; 1: all.", 0.5, 1),
 )
 _TARGET = (
     Setting("target_metric", "metric", "categorical", "Distance between values of a target, or categorical."),
@@ -172,6 +173,8 @@ class GraphSettings:
     """1: fuzzy union of both directions; 0: intersection."""
     local_connectivity: float = DEFAULTS["local_connectivity"]
     """How many nearest neighbours count as fully connected."""
+    knn_recall: float = DEFAULTS["knn_recall"]
+    """Share of the nearest rows, by distance, that the search of a large window is to find; 1: all of them."""
 
     def for_rows(self, n_rows: int) -> GraphSettings:
         """Return the settings of a window of so many rows: a smaller one has all its rows as neighbours."""

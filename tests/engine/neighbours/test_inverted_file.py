@@ -25,8 +25,8 @@ def count_found(found, exact):
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
 def test_most_neighbours_at_exact_distances(metric):
     rows = make_sheet(4000)
-    exact, found = build_knn_graph(rows, 12, metric), find_in_partitions(rows, 12, metric, 0)
-    assert count_found(found, exact) >= 0.94
+    exact, found = build_knn_graph(rows, 12, metric), find_in_partitions(rows, 12, metric, 0, 0.98)
+    assert count_found(found, exact) >= 0.97
     assert (found.indices[:, 0] == np.arange(len(rows))).all()
     assert (np.diff(found.distances, axis=1) >= 0).all()
     same = found.indices == exact.indices
@@ -38,10 +38,10 @@ def test_the_same_bytes_on_any_number_of_threads_and_for_one_seed():
     digests = set()
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
-            found = find_in_partitions(rows, 10, "euclidean", 5)
+            found = find_in_partitions(rows, 10, "euclidean", 5, 0.98)
         digests.add((found.indices.tobytes(), found.distances.tobytes()))
     assert len(digests) == 1
-    other = find_in_partitions(rows, 10, "euclidean", 6)
+    other = find_in_partitions(rows, 10, "euclidean", 6, 0.98)
     assert other.indices.tobytes() not in {indices for indices, _ in digests}
 
 
@@ -49,7 +49,7 @@ def test_duplicates_and_far_rows():
     rows = make_sheet(1500)
     rows[100:140] = rows[100]
     rows[7] *= 1e6
-    found = find_in_partitions(rows, 12, "euclidean", 0)
+    found = find_in_partitions(rows, 12, "euclidean", 0, 0.98)
     assert (found.distances[100:140] == 0).all()
     assert np.isfinite(found.distances).all()
     assert (found.indices >= 0).all()
@@ -58,15 +58,34 @@ def test_duplicates_and_far_rows():
 @pytest.mark.parametrize("n", [2, 5, 40])
 def test_few_rows(n):
     rows = make_sheet(n)
-    found = find_in_partitions(rows, n, "euclidean", 0)
+    found = find_in_partitions(rows, n, "euclidean", 0, 0.98)
     np.testing.assert_array_equal(found.indices, build_knn_graph(rows, n).indices)
 
 
 def test_a_large_window_is_searched_in_parts_and_noise_is_not(monkeypatch):
     rows = make_sheet(4000)
     monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
+    monkeypatch.setattr(knn_module, "EXHAUSTIVE_WORK", 0.0)
     monkeypatch.setattr(knn_module, "find_by_descent", lambda *_: "by descent")
-    expected = find_in_partitions(rows, 12, "euclidean", 3)
+    expected = find_in_partitions(rows, 12, "euclidean", 3, 0.98)
     np.testing.assert_array_equal(build_knn_graph(rows, 12, seed=3).indices, expected.indices)
     noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
     assert build_knn_graph(noise, 12) == "by descent"
+
+
+def test_a_large_window_is_searched_so_by_default_and_finds_98_of_100():
+    rows = make_sheet(16_000)
+    assert len(rows) ** 2 * (rows.shape[1] + 180) > knn_module.EXACT_WORK
+    exact, found = knn_module.find_exact(rows, 15, "euclidean"), build_knn_graph(rows, 15)
+    assert found.indices.tobytes() != exact.indices.tobytes()
+    is_as_near = found.distances[:, 1:] <= exact.distances[:, -1:]
+    assert is_as_near.mean() >= 0.98
+
+
+def test_rows_that_cells_do_not_part_are_searched_exactly(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(900, 200)).astype(np.float32)
+    monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
+    found, exact = build_knn_graph(rows, 8), knn_module.find_exact(rows, 8, "euclidean")
+    assert find_in_partitions(rows, 8, "euclidean", 0, 0.98) is None
+    np.testing.assert_array_equal(found.indices, exact.indices)
+    np.testing.assert_array_equal(found.distances, exact.distances)

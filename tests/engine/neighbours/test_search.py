@@ -204,7 +204,7 @@ def test_descent_finds_most_neighbours_with_exact_distances(monkeypatch, metric)
     rows[100:140] = rows[100]  # more duplicates than neighbours
     exact = build_knn_graph(rows, 12, metric)
     monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
-    monkeypatch.setattr(knn_module, "MAX_PARTITION_SHARE", 0.0)
+    monkeypatch.setattr(knn_module, "EXHAUSTIVE_WORK", 0.0)
     found = build_knn_graph(rows, 12, metric, seed=3)
     assert digest(found) == digest(build_knn_graph(rows, 12, metric, seed=3))
     assert (found.indices[:, 0] == np.arange(500)).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -53,10 +53,11 @@ def share_rows() -> Iterator[RowShare]:
     BLAS has one thread meanwhile: its own would go on spinning after a product, for longer than the next step takes.
     """
     n_threads = numba.get_num_threads()
-    if n_threads == 1:
-        yield lambda function, n_rows: function(slice(0, n_rows))
-        return
-    with _find_blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads - 1, "driftmap-rows") as pool:
+    with _find_blas().limit(limits=1, user_api="blas"), ExitStack() as stack:
+        if n_threads == 1:
+            yield lambda function, n_rows: function(slice(0, n_rows))
+            return
+        pool = stack.enter_context(ThreadPoolExecutor(n_threads - 1, "driftmap-rows"))
 
         def share(function: Callable[[slice], int], n_rows: int) -> int:
             n_parts = max(1, min(n_threads, n_rows // MIN_SHARED_ROWS))

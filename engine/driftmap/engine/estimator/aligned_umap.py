@@ -72,6 +72,9 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         * From fuzzy union (1) to fuzzy intersection (0).
     local_connectivity : float or sequence, default 1.0
         * Nearest neighbours that count as fully connected.
+    knn_recall : float or sequence, default 0.98
+        * Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
+        find; 1 finds them all. The search of smaller windows is exact.
     repulsion_strength : float or sequence, default 1.0
         * Weight of repulsion.
     negative_sample_rate : int or sequence, default 5
@@ -146,6 +149,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         target_weight: Any = DEFAULTS["target_weight"],
         target_n_neighbors: Any = DEFAULTS["target_n_neighbors"],
         random_state: Any = DEFAULTS["random_state"],
+        knn_recall: Any = DEFAULTS["knn_recall"],
         verbose: bool = False,  # noqa: FBT001, FBT002
         low_memory: Any = None,
         transform_queue_size: Any = None,
@@ -176,6 +180,7 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         self.target_weight = target_weight
         self.target_n_neighbors = target_n_neighbors
         self.random_state = random_state
+        self.knn_recall = knn_recall
         self.verbose = verbose
         self.low_memory = low_memory
         self.transform_queue_size = transform_queue_size

@@ -10,8 +10,9 @@ import math
 from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
+from driftmap.engine.neighbours.inverted_file import PART_BLOCK_BYTES
 from driftmap.engine.neighbours.normalise import CENTRING_BYTES
-from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK
+from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK, EXHAUSTIVE_WORK
 from driftmap.engine.settings import BLAS_METRICS
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _LIST_BYTES = 8
 _ROW_BYTES = 40
 """Scales, norms and bounds of a row, in float64 and float32."""
 _DESCENT_BYTES = 40
-"""Per row and neighbour, of pynndescent: its graph, candidates old and new, and trees."""
+"""Per row and neighbour: pynndescent's graph, candidates and trees; or lists old, new and reverse."""
+_PARTS_COPIES = 3
+"""Of the rows: about their middle, and in the order of their parts twice."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
@@ -53,19 +56,34 @@ def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
     rows = 4 * n_rows * n_features
     neighbours = n_rows * settings.n_neighbors
     is_blas = isinstance(settings.metric, str) and settings.metric in BLAS_METRICS
-    width, work = (180.0, EXACT_WORK) if is_blas else (20.0, EXACT_FUNCTION_WORK)
-    if n_rows * n_rows * (n_features + width) > work:
-        search = rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES
-    elif is_blas:
-        # The rows about their middle; before the products, two float64 copies of one block of rows.
-        copies = rows if settings.metric in ("euclidean", "l2") else 2 * rows
-        products = max(min(BLOCK_BYTES, 4 * n_rows * n_rows), 4 * n_rows)
-        search = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
-    else:
-        search = 4 * BLOCK_BYTES + 2 * rows + neighbours * _LIST_BYTES
+    search = (_product_search_bytes if is_blas else _other_search_bytes)(n_rows, n_features, settings)
     fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
     peak = rows + n_rows * _ROW_BYTES + max(search, fuzzy)
     return int(_SLACK_SHARE * peak) + _SLACK_BYTES
+
+
+def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
+    """Bound the search by a metric that inner products give, with what follows where the first finds too little."""
+    rows, neighbours = 4 * n_rows * n_features, n_rows * settings.n_neighbors
+    work = n_rows * n_rows * (n_features + 180.0)
+    # The rows about their middle; before the products, two float64 copies of one block of rows.
+    copies = rows if settings.metric in ("euclidean", "l2") else 2 * rows
+    products = max(min(BLOCK_BYTES, 4 * n_rows * n_rows), 4 * n_rows)
+    exact = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
+    if settings.knn_recall == 1.0 or work <= EXACT_WORK:
+        return exact
+    in_parts = _PARTS_COPIES * rows + 2 * min(PART_BLOCK_BYTES, 4 * n_rows * n_rows) + neighbours * _DESCENT_BYTES
+    if work <= EXHAUSTIVE_WORK:
+        return max(exact, in_parts)
+    return max(in_parts, rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES)
+
+
+def _other_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
+    """Bound the search by any other metric."""
+    rows, neighbours = 4 * n_rows * n_features, n_rows * settings.n_neighbors
+    if n_rows * n_rows * (n_features + 20.0) > EXACT_FUNCTION_WORK:
+        return rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES
+    return 4 * BLOCK_BYTES + 2 * rows + neighbours * _LIST_BYTES
 
 
 def blocked_graph_bytes(

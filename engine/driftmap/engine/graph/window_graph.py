@@ -52,7 +52,9 @@ def build_window_graph(
     """
     settings = GraphSettings() if settings is None else settings
     if knn is None:
-        knn = build_knn_graph(rows, settings.n_neighbors, settings.metric, settings.metric_kwds, seed)
+        knn = build_knn_graph(
+            rows, settings.n_neighbors, settings.metric, settings.metric_kwds, seed, settings.knn_recall
+        )
     fuzzy = _weigh(knn, settings)
     if target is not None:
         from driftmap.engine.graph.supervise import supervise_graph
@@ -80,9 +82,7 @@ def build_window_graph_from_blocks(
     Returns
     -------
     WindowGraph
-        The bytes of `build_window_graph` where that searches exactly, whatever the blocks. Above `knn.EXACT_WORK` it
-        searches the nearest parts of the data, and finds some .96 of the neighbours; in blocks the search stays
-        exact.
+        The bytes of `build_window_graph` with `knn_recall=1`, whatever the blocks: in blocks the search is exact.
 
     Raises
     ------

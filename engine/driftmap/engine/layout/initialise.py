@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,8 @@ _LARGE_PART = 0.1
 """Share of a window's rows from which a part that nothing relates to the others is a group to be put beside them."""
 _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
+LARGE_ROWS = 20_000
+"""Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
 N_LANDMARKS = 128
@@ -66,8 +68,9 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     sizes = np.bincount(part_of, minlength=n_parts)
     order = np.argsort(-sizes, kind="stable")
     reach = 0.0
+    members = np.split(np.argsort(part_of, kind="stable"), np.cumsum(sizes)[:-1])
     for rank, part in enumerate(order):
-        rows = np.flatnonzero(part_of == part)
+        rows = members[part]
         share = np.sqrt(len(rows) / n)
         local = _spread_out(_eigenvectors(matrix[rows][:, rows], n_components)) * share
         radius = START_RADIUS * share
@@ -108,7 +111,6 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     points"). An edge of strength w is 1 - log(w) / 2 long; rows that no path joins are half as far again as the
     farthest that one does.
     """
-    from scipy.linalg import eigh
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
@@ -123,14 +125,12 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     products = (means[:, None] + means - among - means.mean()) / 2
     scores = np.zeros((n, n_components))
     wanted = min(n_components, len(marks))
-    values, vectors = eigh(products, subset_by_index=[len(marks) - wanted, len(marks) - 1])
-    if vectors.shape[1] < wanted:  # of many equal eigenvalues LAPACK's search by number may find none
-        values, vectors = (part[..., -wanted:] for part in eigh(products))
+    values, vectors = _find_last(products, wanted)
     extents = np.sqrt(np.maximum(values, 0.0))
     # For a landmark this is its row of `vectors` times the root of the eigenvalue. The vector of an axis that is flat
     # but for rounding may be anything, also one along which all distances add up.
     is_flat = extents <= _FLAT * extents.max(initial=0.0)
-    found = ((means[:, None] - squared) / 2).T @ (vectors / np.where(is_flat, np.inf, extents))[:, ::-1]
+    found = ((means[:, None] - squared) / 2).T @ (vectors / np.where(is_flat, np.inf, extents))
     found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(wanted)] < 0, -1.0, 1.0)
     scores[:, :wanted] = found - np.median(found, axis=0)
     width = max(float(np.quantile(np.abs(scores), 0.95, axis=0).max()), 1e-12)
@@ -280,9 +280,9 @@ def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
     """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
-    from scipy.linalg import eigh
-    from scipy.sparse import csr_array, diags_array
-    from scipy.sparse.linalg import eigsh
+    from scipy.sparse import csr_array
+
+    from driftmap.engine.layout.multilevel import find_eigenvectors
 
     graph = csr_array(matrix)
     n = graph.shape[0]
@@ -290,16 +290,36 @@ def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
     vectors = np.zeros((n, n_components))
     if not wanted:
         return vectors
-    scale = diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
-    similarity = (scale @ graph @ scale).tocsr()
-    if n <= max(DENSE_ROWS, 2 * wanted + 3):
-        values, found = eigh(similarity.toarray(), subset_by_index=[n - 1 - wanted, n - 1])
-    else:
-        start = np.linspace(1.0, 2.0, n)
-        values, found = eigsh(
-            similarity, k=wanted + 1, which="LA", v0=start, tol=1e-4, ncv=max(20, 4 * wanted + 1), maxiter=n * 5
-        )
-    found = found[:, np.argsort(-values)][:, 1 : wanted + 1]
+    found = find_eigenvectors(graph, wanted, _solve) if n > LARGE_ROWS else _solve(graph, wanted)
     strongest = np.abs(found).argmax(axis=0)
     vectors[:, :wanted] = found * np.sign(found[strongest, np.arange(wanted)])
     return vectors
+
+
+def _solve(graph: Any, wanted: int) -> npt.NDArray[np.float64]:
+    """Return so many eigenvectors of the normalised Laplacian, the constant one left out, (n, wanted)."""
+    from scipy.sparse import diags_array
+    from scipy.sparse.linalg import eigsh
+
+    n = graph.shape[0]
+    scale = diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
+    similarity = (scale @ graph @ scale).tocsr()
+    if n <= max(DENSE_ROWS, 2 * wanted + 3):
+        return _find_last(similarity.toarray(), wanted + 1)[1][:, 1:]
+    start = np.linspace(1.0, 2.0, n)
+    values, found = eigsh(
+        similarity, k=wanted + 1, which="LA", v0=start, tol=1e-4, ncv=max(20, 4 * wanted + 1), maxiter=n * 5
+    )
+    parted: npt.NDArray[np.float64] = found[:, np.argsort(-values)][:, 1 : wanted + 1]
+    return parted
+
+
+def _find_last(matrix: npt.NDArray[np.float64], wanted: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the largest eigenvalues, the largest first, and their eigenvectors in columns."""
+    from scipy.linalg import eigh
+
+    n = len(matrix)
+    values, vectors = eigh(matrix, subset_by_index=[n - wanted, n - 1])
+    if vectors.shape[1] < wanted:  # of many equal eigenvalues LAPACK's search by number may find none
+        values, vectors = eigh(matrix)
+    return values[-wanted:][::-1], vectors[:, -wanted:][:, ::-1]

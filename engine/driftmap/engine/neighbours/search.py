@@ -15,7 +15,7 @@ from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.inverted_file import find_in_partitions
 from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_rows, slice_distances
-from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS, PRECOMPUTED
+from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, DEFAULTS, PAIRWISE_METRICS, PRECOMPUTED
 from driftmap.engine.types import KnnGraph
 
 if TYPE_CHECKING:
@@ -30,18 +30,16 @@ if TYPE_CHECKING:
 
     Float64Array = npt.NDArray[np.float64]
 
-EXACT_WORK = 1.2e12
-"""Exact search up to n^2 (d + 180) of this: 70,000 rows of 64 features or 36,000 of 784.
-
-Measured on two cores with tests/benchmarks/bench_knn.py. Exact: about 1e-11 s times that product (20,000 x 64: 0.9 s,
-14,000 x 784: 1.8 s, the two sizes above: 14 and 15 s; with one BLAS thread 14 and 20 s). pynndescent on one thread: 23
-to 30 s for a process's first window, nearly all of it compiling, then 2 to 3 s at the sizes above, with .86 of the
-neighbours found there. One window in a process is faster exact up to about 1.9e12; of two, the break-even is near here.
+EXACT_WORK = 5e10
+"""Dense rows, by a metric that inner products give: exact search up to n^2 (d + 180) of this, 14,000 rows of 64
+features or 7,000 of 784; above, parts of the data and neighbours of neighbours (tests/benchmarks/bench_knn.py).
 """
-MAX_PARTITION_SHARE = 0.2
-"""Above `EXACT_WORK`, share of all pairs of rows up to which parts of the data are searched, by nothing that compiles.
+EXHAUSTIVE_WORK = 1.2e12
+"""The same for other metrics, and for rows of which parts and neighbours lead to too few: 70,000 rows of 64 features
+or 36,000 of 784, in 14 s on two cores.
 
-Where more would have to be compared, as in noise of many dimensions, pynndescent searches.
+pynndescent, which searches above, takes 23 to 30 s for a process's first window, nearly all of it compiling, then 2 to
+3 s at these sizes, with .86 of the neighbours found there.
 """
 EXACT_SPARSE_WORK = 1e10
 """The same for sparse rows, in multiplications and pairs of rows, at 3.5e-9 s each: see `sparse.count_sparse_work`.
@@ -69,6 +67,7 @@ def build_knn_graph(
     metric: str | Callable[..., Any] = "euclidean",
     metric_kwds: Mapping[str, Any] | None = None,
     seed: int = 0,
+    recall: float = DEFAULTS["knn_recall"],
 ) -> KnnGraph:
     """Find the nearest rows of every row of a window.
 
@@ -88,6 +87,9 @@ def build_knn_graph(
         Arguments of the metric, such as `{"p": 3}` for "minkowski".
     seed
         Of the approximate search; the exact one needs none.
+    recall
+        Share of the nearest rows, by distance, that an approximate search is to find; 1: the search is exact, whatever
+        it costs, but for metrics and sparse rows that only nearest-neighbour descent can search in time.
 
     Returns
     -------
@@ -102,9 +104,9 @@ def build_knn_graph(
 
     Notes
     -----
-    Exact up to `EXACT_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a metric that inner
-    products give are searched in the nearest parts of the data (see `partitions`), others by pynndescent. It runs on
-    one thread, since its result depends on their number.
+    Exact up to `EXACT_WORK`, `EXHAUSTIVE_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a
+    metric that inner products give are searched in the nearest parts of the data (see `inverted_file`), unless `recall`
+    is 1, and others by pynndescent. It runs on one thread, since its result depends on their number.
     """
     given = read_rows(rows, metric)
     n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
@@ -118,19 +120,32 @@ def build_knn_graph(
         return _select(slice_distances(given, max(1, BLOCK_BYTES // (8 * n))), n, k, metric)
     if metric in BLAS_METRICS:
         _refuse_kwds(metric, kwds)
-    return _search_sparse(given, k, metric, kwds, seed) if is_sparse(given) else _search(given, k, metric, kwds, seed)
+    if is_sparse(given):
+        return _search_sparse(given, k, metric, kwds, seed)
+    return (
+        _search_products(given, k, metric, seed, recall)
+        if metric in BLAS_METRICS
+        else _search(given, k, metric, kwds, seed)
+    )
+
+
+def _search_products(rows: Float32Array, k: int, metric: str, seed: int, recall: float) -> KnnGraph:
+    """Search by a metric that inner products give."""
+    n, d = rows.shape
+    known, work = BLAS_METRICS[metric], n * n * (d + 180.0)
+    if recall < 1.0 and work > EXACT_WORK:
+        found = find_in_partitions(rows, k, known, seed, recall)
+        if found is not None:
+            return found
+    if recall == 1.0 or work <= EXHAUSTIVE_WORK:
+        return find_exact(rows, k, known)
+    return find_by_descent(rows, k, known, {}, seed)
 
 
 def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
     n, d = rows.shape
-    is_small = n * n * (d + 180.0) <= EXACT_WORK
-    if metric in BLAS_METRICS:
-        known = BLAS_METRICS[metric]
-        if is_small:
-            return find_exact(rows, k, known)
-        found = find_in_partitions(rows, k, known, seed, MAX_PARTITION_SHARE)
-        return find_by_descent(rows, k, known, kwds, seed) if found is None else found
-    if is_small and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
+    work = n * n * (d + 180.0)
+    if work <= EXHAUSTIVE_WORK and (metric in PAIRWISE_METRICS or metric in BOOLEAN_METRICS):
         return _select(_compare_blocks(rows, metric, kwds), n, k, metric)
     return _search_by_name(rows, k, metric, kwds, seed)
 

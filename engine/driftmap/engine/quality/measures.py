@@ -114,7 +114,7 @@ def neighbour_preservation(
     """
     data, places = _keep_finite(rows, positions, metric)
     k = check_int(n_neighbors, "n_neighbors", minimum=1)
-    knn = build_knn_graph(data, k + 1, metric)
+    knn = build_knn_graph(data, k + 1, metric, recall=1.0)
     return neighbour_preservation_from_graph(knn.indices, places)
 
 

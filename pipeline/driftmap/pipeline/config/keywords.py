@@ -36,6 +36,7 @@ class SettingKeywords(TypedDict, total=False):
     metric_kwds: Mapping[str, Any] | None
     set_op_mix_ratio: float | None
     local_connectivity: float | None
+    knn_recall: float | None
     n_components: int | None
     n_epochs: int | Sequence[int | None] | None
     min_dist: float | Sequence[float] | None

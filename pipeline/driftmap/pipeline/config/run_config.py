@@ -56,6 +56,7 @@ class GraphConfig(_TableSettings):
     metric_kwds: dict[str, Any] | None = _DEFAULTS["metric_kwds"]
     set_op_mix_ratio: float = _DEFAULTS["set_op_mix_ratio"]
     local_connectivity: float = _DEFAULTS["local_connectivity"]
+    knn_recall: float = _DEFAULTS["knn_recall"]
 
     @field_validator("metric")
     @classmethod
@@ -232,13 +233,14 @@ def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
     """Say by name in which options two configurations differ; empty where a run may go on with the other's store.
 
     `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has. So do
-    `timezone` and `order`, and `alignment_regularisation`, whose default was a number once.
+    `timezone` and `order`, `knn_recall`, and `alignment_regularisation`, whose default was a number once.
     """
     ours, theirs = stored.to_options(), now.to_options()
     if ours["block_windows"] is None or theirs["block_windows"] is None:
         del ours["block_windows"]
-    if "alignment_regularisation" not in now.layout.model_fields_set:
-        del ours["alignment_regularisation"]
+    for section, name in ((now.layout, "alignment_regularisation"), (now.graph, "knn_recall")):
+        if name not in section.model_fields_set:
+            del ours[name]
     for name, former in (("timezone", "UTC"), ("order", "text")):
         ours[name] = ours[name] or former
         theirs[name] = theirs[name] or ours[name]
