@@ -28,6 +28,7 @@ AS_IN_WORKERS = {"MALLOC_TRIM_THRESHOLD_": "65536", "ARROW_DEFAULT_MEMORY_POOL":
 
 MEASURE_TASK = """
 import json
+from dataclasses import replace
 import numpy as np
 import distributed  # as a worker has it
 from types import SimpleNamespace
@@ -52,7 +53,8 @@ planned = plan({source!r}, id="id", vectors={vectors!r}, rows={n_rows}, n_neighb
 source = as_source({source!r}, id="id", vectors={vectors!r})
 store = SimpleNamespace(location=Location({store!r}), fingerprint=source.fingerprint())
 small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
-max_bytes = {share} and int({share} * planned.estimate.task_bytes)
+exact = replace(planned.config.graph_settings(), knn_recall=1.0)
+max_bytes = {share} and int({share} * size_task(source, {n_rows}, exact).n_bytes)
 size = size_task(source, {n_rows}, planned.config.graph_settings(), max_bytes)
 one, other = make_tasks(store, planned.config, [small, planned.windows[0]], max_bytes)
 release_memory()  # what planning read

@@ -76,7 +76,7 @@ def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes:
 
     beside += n_rows * _ORDER_BYTES
     block_rows = choose_block_rows(n_rows, read.n_features, settings, max_bytes - beside, read_bytes)
-    if block_rows is None or block_rows == n_rows:
+    if block_rows is None:
         return TaskSize(whole, None)
     in_blocks = blocked_graph_bytes(n_rows, read.n_features, settings, block_rows, read_bytes)
     return TaskSize(in_blocks + beside, block_rows)
