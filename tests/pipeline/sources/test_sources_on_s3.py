@@ -130,7 +130,7 @@ def test_what_is_not_there_is_said(far, s3):
     with pytest.raises(SourceError, match="the source s3://absent-bucket/x cannot be read: there is no such bucket"):
         as_source("s3://absent-bucket/x", **ROLES)
     with pytest.raises(SourceError, match="no place for a source; give a folder, or s3://BUCKET/PREFIX"):
-        as_source("gs://bucket/x", **ROLES)
+        as_source("ftp://bucket/x", **ROLES)
     with pytest.raises(SourceError, match="leave credentials out"):
         as_source(f"s3://key:{SECRET}@bucket/x", **ROLES)
     Location(bucket).create("letters/a.txt", b"dear")

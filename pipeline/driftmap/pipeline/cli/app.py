@@ -156,7 +156,8 @@ def run(source: str, **options: object) -> None:
     """Make the maps of SOURCE, or go on where an earlier run stopped.
 
     SOURCE is a file or folder of Parquet, CSV, JSON lines or Arrow IPC, a folder that datasets.save_to_disk wrote, a
-    Zarr array or group, one of these at s3://BUCKET/..., or a TOML file with these options.
+    Zarr array or group, an AnnData (.h5ad or Zarr), one of these at s3://, gs:// or az://BUCKET/..., a file at https://,
+    or a TOML file with these options.
     """
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.cli.terminal import RunProgress, show_run

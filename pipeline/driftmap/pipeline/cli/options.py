@@ -190,7 +190,10 @@ PLACE_OPTIONS = (
     ),
 )
 STORE_OPTION = Option(
-    "store", str, "Folder of the store, or s3://BUCKET/PREFIX; NAME-maps.zarr here when left out.", "STORE"
+    "store",
+    str,
+    "Folder of the store, or s3://BUCKET/PREFIX (or gs://, az://); NAME-maps.zarr here when left out.",
+    "STORE",
 )
 
 

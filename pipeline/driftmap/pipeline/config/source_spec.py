@@ -18,7 +18,7 @@ class SourceSpec(FrozenModel):
     """Where the data are and which of their columns mean what; small, and enough to open them on any worker."""
 
     path: str
-    """Absolute, or an `s3://` URL; empty for arrays that are in memory only."""
+    """Absolute, or a URL; empty for arrays that are in memory only."""
     format: Literal["parquet", "csv", "json", "arrow", "zarr", "anndata", "arrays"]
     time: Column | None = None
     id: Column | None = None
@@ -57,7 +57,7 @@ class SourceSpec(FrozenModel):
     @field_validator("path", "vectors_file")
     @classmethod
     def _refuse_relative(cls, value: str | None) -> str | None:
-        if value and not value.startswith("s3://") and not Path(value).is_absolute():
+        if value and "://" not in value and not Path(value).is_absolute():
             raise ValueError("an absolute path was expected, since workers may run in other folders")
         return value
 

@@ -28,12 +28,12 @@ class Quarantine:
     Raises
     ------
     ConfigError
-        When it would be read as a part of the source, or the source is on S3.
+        When it would be read as a part of the source, or the source is on object storage.
     """
 
     def __init__(self, folder: str | Path, source: SourceSpec) -> None:
         self.folder = Path(folder).expanduser().absolute()
-        if source.path.startswith("s3://"):
+        if "://" in source.path:
             raise ConfigError(
                 f"quarantine is {self.folder}, but files of the source {source.path} cannot be moved there; leave it "
                 "out, and skip windows that cannot be used (on_bad)"

@@ -1,4 +1,4 @@
-"""Where a source lies: a file or folder, or an object or prefix of an S3 bucket. Who reads it knows no difference."""
+"""Where a source lies: on this machine, in a bucket, or on a web server. Who reads it knows no difference."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pyarrow import fs
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.stamps import FileStamp
 from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.disk.remote import BUCKETS, WEB, is_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,17 +23,20 @@ if TYPE_CHECKING:
 
 
 class SourcePlace(Location):
-    """A file or folder, or `s3://bucket/prefix`, that is only read."""
+    """A file or folder, of this machine, of object storage or (files only) of a web server, that is only read."""
 
     noun = "source"
     error = SourceError
+    schemes = (*BUCKETS, *WEB)
 
     def find_kind(self) -> Literal["file", "folder"] | None:
         """Say what is there; None for nothing."""
         if self.is_local:
             return "folder" if self.folder.is_dir() else "file" if self.folder.exists() else None
-        if not self._is_bucket and self.above().has(self.file_name):
+        if not is_bucket(self._text) and self.above().has(self.file_name):
             return "file"
+        if self._text.startswith(WEB):  # a web server lists nothing
+            return None
         with self._explain("read"):
             batches = obstore.list(self.files, chunk_size=1)
             return "folder" if any(len(batch) for batch in batches) else None
@@ -98,10 +102,6 @@ class SourcePlace(Location):
                 said = f"{self.name(name)} is gone; it was there when the files of {self} were listed"
                 raise SourceError(said) from error
         return FileStamp(name, stat.st_size, stat.st_mtime_ns)
-
-    @property
-    def _is_bucket(self) -> bool:
-        return "/" not in self._text.removeprefix("s3://")
 
 
 class _RemoteFiles(fs.FileSystemHandler):  # type: ignore[misc]

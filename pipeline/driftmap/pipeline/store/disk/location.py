@@ -1,4 +1,4 @@
-"""Where a store lies: a folder, or a prefix of an S3 bucket. Everything that knows the difference is here."""
+"""Where a store lies: a folder, or a prefix of a bucket. Everything that knows the difference is here."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, S3Store
+from obstore.store import LocalStore
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.disk.remote import BUCKETS, WEB, normalise_url, open_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from obstore.store import ClientConfig, RetryConfig
-
     from driftmap.engine.errors import DriftmapError
+    from driftmap.pipeline.store.disk.remote import Remote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
-_S3 = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]*)(?:/([^?#@]*))?")
 
 _N_REQUESTS = 16
 """Requests that are under way at once."""
@@ -33,15 +32,9 @@ _N_REQUESTS = 16
 _N_SYNCS = 8
 """Syncs that are under way at once."""
 
-_RETRIES: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=90)}
-"""Waits of .1 s, doubled each time: a network that is away for less than 25 s is not noticed."""
-
-_TIMEOUTS: ClientConfig = {"connect_timeout": "10s", "timeout": "120s"}
-"""The longest request is the upload of a chunk of 64 MiB."""
-
 
 class Location:
-    """A folder, or `s3://bucket/prefix`, with the files below it; names of files have `/` between their parts.
+    """A folder, or a URL of object storage, with the files below it; names of files have `/` between their parts.
 
     It is pickled as its text alone: credentials and open connections stay in the process that has them, and every
     process finds its own where AWS's tools do (environment, profile, the role of the machine).
@@ -61,6 +54,8 @@ class Location:
     """What lies there, for messages."""
     error: ClassVar[type[DriftmapError]] = StoreError
     """What is raised."""
+    schemes: ClassVar[tuple[str, ...]] = BUCKETS
+    """What URLs may begin with, besides `file`."""
 
     def __init__(self, given: str | os.PathLike[str] | Location) -> None:
         self._text: str = str(given) if isinstance(given, Location) else self._normalise(given)
@@ -88,7 +83,7 @@ class Location:
     @property
     def is_local(self) -> bool:
         """Whether it is a folder of this machine."""
-        return not self._text.startswith("s3://")
+        return "://" not in self._text  # a path has no two slashes in a row
 
     @property
     def path(self) -> Path | str:
@@ -103,9 +98,9 @@ class Location:
         return Path(self._text)
 
     @cached_property
-    def files(self) -> LocalStore | S3Store:
+    def files(self) -> LocalStore | Remote:
         """The files as obstore has them; a local folder must exist."""
-        return LocalStore(prefix=self.folder) if self.is_local else _open_s3(self._text)
+        return LocalStore(prefix=self.folder) if self.is_local else open_remote(self._text)
 
     def below(self, name: str) -> Self:
         """Give what has this name, below the location."""
@@ -274,12 +269,16 @@ class Location:
             raise cls.error(
                 f"a {scheme} URL with '@' in it was given; leave credentials out, they come from the environment"
             )
-        found = _S3.fullmatch(text)
-        if found is None:
-            advice = "s3://BUCKET/PREFIX, as text" if scheme == "s3" else "a folder, or s3://BUCKET/PREFIX"
+        if scheme == "file":
+            return str(Path(unquote(f"/{rest.removeprefix('localhost/')}")).absolute())
+        after = text[len(scheme) :].removeprefix("://")  # a third slash would leave the bucket out
+        url = normalise_url(scheme, after) if scheme in cls.schemes else None
+        if url is None:
+            others = ", ".join(f"{one}://" for one in (*cls.schemes, "file") if one not in (scheme, "s3"))
+            form = f"{scheme}://{'HOST/FILE' if scheme in WEB else 'BUCKET/PREFIX'}"
+            advice = f"{form}, as text" if scheme in cls.schemes else f"a folder, or s3://BUCKET/PREFIX (also {others})"
             raise cls.error(f"{text!r} is no place for a {cls.noun}; give {advice}")
-        parts = [part for part in (found[2] or "").split("/") if part]
-        return "/".join([f"s3://{found[1]}", *parts])
+        return url
 
 
 def _sync_path(path: Path) -> None:
@@ -296,40 +295,3 @@ def shorten_error(error: BaseException) -> str:
     code = re.search(r"<Code>([^<]*)</Code>", text)
     text = text.partition("<?xml")[0].strip().rstrip(":")
     return f"{text} ({code[1]})" if code else text
-
-
-def _open_s3(url: str) -> S3Store:
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options: ClientConfig = {**_TIMEOUTS, "allow_http": endpoint.startswith("http://")}
-    settings: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-    session = _find_profile()
-    if session is not None:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        settings["credential_provider"] = Boto3CredentialProvider(session)
-        if session.region_name and not os.environ.get("AWS_REGION"):
-            settings["region"] = session.region_name
-    return S3Store(bucket, prefix=prefix or None, client_options=options, retry_config=_RETRIES, **settings)
-
-
-def _find_profile() -> Any:
-    # obstore itself knows the environment, web identities and the roles of containers and machines, but no profiles.
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return None
-    named = os.environ.get("AWS_PROFILE")
-    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
-    if not named and not file.is_file():
-        return None
-    try:
-        import boto3
-        from botocore.exceptions import BotoCoreError
-    except ImportError as error:
-        raise StoreError(
-            f"the AWS profile {named or 'default'!r} is read by boto3, which is not installed: pip install boto3; "
-            "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from error
-    try:
-        return boto3.Session()
-    except BotoCoreError as error:
-        raise StoreError(f"the AWS profile {named!r} cannot be used: {error}") from error
