@@ -135,9 +135,10 @@ def test_a_damaged_or_expired_authority_is_named(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("option", ["days", "authority_days"])
-def test_a_life_of_no_days_is_refused(tmp_path, option):
-    with pytest.raises(ConfigError, match=f"{option} is 0"):
-        make_certificates(tmp_path / "c", **{option: 0})
+@pytest.mark.parametrize("days", [0, -1, 36_501, 10**12, 10**22])
+def test_a_life_of_no_days_or_of_too_many_is_refused(tmp_path, option, days):
+    with pytest.raises(ConfigError, match=f"{option} is {days}; give 1 to 36,500"):
+        make_certificates(tmp_path / "c", **{option: days})
     assert not (tmp_path / "c").exists()
 
 

@@ -175,3 +175,15 @@ def test_footers_tell_missing_values_and_spreads(tmp_path):
     facts = as_source(path, id="id", by="w").column_facts()
     assert facts.nulls == {"a": 1}
     assert facts.spreads == {"a": 1.0, "likes": 5000.0}
+
+
+def test_columns_of_one_name_are_left_out_or_refused(tmp_path):
+    def open_named(*names):
+        values = [np.repeat([1, 2], 3), np.arange(N), ["a"] * N, [["b"]] * N, pa.array([[1.0, 2.0]] * N)]
+        pq.write_table(pa.table(list(map(pa.array, values)), list(names)), tmp_path / "t.parquet")
+        return pin_of(tmp_path / "t.parquet")
+
+    assert open_named("w", "id", "", "", "v").left_out == (" (string)",)
+    for names, twice in ((("w", "id", "id", "x", "v"), "id"), (("w", "id", "x", "w", "v"), "w")):
+        with pytest.raises(SourceError, match=f"more than one column '{twice}'"):
+            open_named(*names)

@@ -112,9 +112,19 @@ def _describe_error(error: BaseException) -> str:
         return "the memory that this process may take is used up; give it more, or make blocks or windows smaller"
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; look at the TOML or JSON files that were given"
+    if "libllvmlite" in str(error) and _is_memory_limited():  # its own advice is about an installation
+        return "the memory that this process may take is too little to load numba; give it more (`ulimit -v`)"
     named = getattr(error, "filename", None)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"{named}: {said}; look at the path, its permissions and the room on its disk" if named else said
+
+
+def _is_memory_limited() -> bool:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

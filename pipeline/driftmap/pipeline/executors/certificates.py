@@ -19,6 +19,8 @@ ROLES = ("scheduler", "worker", CLIENT_FOLDER)
 
 DAYS = 30
 AUTHORITY_DAYS = 365
+MAX_DAYS = 36_500
+"""A hundred years; a date after the year 9999 cannot be written."""
 
 CLOCK_SKEW = timedelta(minutes=5)
 """Certificates hold from a little before now: clocks of a cluster differ."""
@@ -66,8 +68,8 @@ def make_certificates(
         When the library `cryptography` is missing, or an authority there is damaged or has expired.
     """
     for name, value in (("days", days), ("authority_days", authority_days)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}; give at least 1")
+        if not 1 <= value <= MAX_DAYS:
+            raise ConfigError(f"{name} is {value}; give 1 to {MAX_DAYS:,}")
     _refuse_missing_library()
     home = Path(folder).expanduser().absolute()
     try:

@@ -56,7 +56,7 @@ def choose_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] =
         return _make_pin(names, schema, kinds, ())
     free = [name for name in schema.names if name not in reasons and name not in dropped and kinds[name] is not None]
     lists = [name for name in free if str(kinds[name]).startswith("list of ")]
-    if len(lists) > 1:
+    if len(set(lists)) > 1:
         raise SourceError(f"vectors may be in any of the columns {name_some(lists)}; name one of them (vectors)")
     names = lists or free
     if not names:
@@ -243,7 +243,7 @@ def _explain_left_out(
         if name in names or name in spec.named_columns:
             continue
         if kinds[name] is None:
-            reason = str(schema.field(name).type)
+            reason = str(schema.types[schema.names.index(name)])  # of several of one name, the first
         else:
             reason = reasons.get(name) or (
                 "excluded" if name in dropped else f"a number beside the lists of {names[0]}"

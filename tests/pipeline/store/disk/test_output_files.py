@@ -49,3 +49,15 @@ def test_a_device_is_written_to_as_it_is():
     with whole_file("/dev/null") as unfinished:
         unfinished.write_text("gone")
     assert str(unfinished) == "/dev/null"
+
+
+def test_a_loop_of_links_is_refused_and_a_link_to_a_new_file_is_not(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "new").symlink_to("made")
+    with pytest.raises(OSError, match="symbolic links"), whole_file(tmp_path / "loop"):
+        raise AssertionError("nothing is to be written")
+    assert (tmp_path / "loop").is_symlink()
+    with whole_file(tmp_path / "new") as unfinished:
+        unfinished.write_text("x")
+    assert (tmp_path / "made").read_text() == "x"
+    assert (tmp_path / "new").is_symlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         When the file cannot be written or renamed.
     """
     target = Path(path)
+    with suppress(FileNotFoundError):
+        target.stat()  # a loop of links is no place for a file; it would be put in the place of one of them
     if target.exists() and not target.is_file():
         yield target
         return
