@@ -19,7 +19,7 @@ from driftmap.engine.estimator.parameters import (
     warn_of_idle,
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
-from driftmap.engine.estimator.repr_html import describe_maps
+from driftmap.engine.estimator.repr_html import ShowsMaps
 from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph
 
 
-class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
+class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     """Aligned maps of a sequence of windows.
 
     Each window gets a UMAP map of its own, and all maps are laid out together so that a row which did not change
@@ -364,16 +364,6 @@ class AlignedUMAP(BaseEstimator):  # type: ignore[misc]
         self.embeddings_ = shown
         self.graphs_: list[FuzzyGraph] = model.graphs
         self.n_windows_ = len(model.graphs)
-
-    def _repr_html_inner(self) -> str:
-        """In notebooks: the maps once there are some; before, what scikit-learn shows."""
-        if not hasattr(self, "embeddings_"):
-            return str(super()._repr_html_inner())
-        return describe_maps(repr(self), self.embeddings_)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
 
     @property
     def quality_(self) -> list[dict[str, float]]:
