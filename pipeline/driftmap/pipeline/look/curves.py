@@ -16,7 +16,7 @@ from driftmap.pipeline.look.picture_files import check_format, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks
-from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +91,7 @@ def plot_curves(
     heading = _head(title, found)
     figure = _draw_figure(sequence, colouring, found, heading)
     if target is not None and target.suffix.lower() == ".html":
+        refuse_url(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as unfinished:
             figure.write_html(unfinished, include_plotlyjs=True, config=_CONFIG)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +44,7 @@ class Movie(NamedTuple):
 @contextmanager
 def replace_when_done(target: Path) -> Iterator[Path]:
     """Give a path to write to, as `whole_file`; the target's folder is made."""
+    refuse_url(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as unfinished:
         yield unfinished

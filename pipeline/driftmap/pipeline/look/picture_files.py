@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ def save_figure(figure: Any, target: Path) -> None:
     """Write a figure; the same figure gives the same bytes."""
     matplotlib = load_extra("matplotlib", "writing a picture")
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
+    refuse_url(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     settings = {"svg.hashsalt": "driftmap", "pdf.fonttype": 42}
     with matplotlib.rc_context(settings), whole_file(target) as unfinished:

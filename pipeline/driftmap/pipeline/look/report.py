@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
-from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality
@@ -63,6 +63,7 @@ def write_report(
         facts.append(f"first 2 of {data.n_components} components")
     page = _render(title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text)
     target = Path(path)
+    refuse_url(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as unfinished:
         unfinished.write_text(page, encoding="utf-8", newline="\n")

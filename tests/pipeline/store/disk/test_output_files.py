@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.table_files import find_table_writer
 
 
 def test_a_file_is_replaced_when_all_is_written(tmp_path):
@@ -61,3 +65,14 @@ def test_a_loop_of_links_is_refused_and_a_link_to_a_new_file_is_not(tmp_path):
         unfinished.write_text("x")
     assert (tmp_path / "made").read_text() == "x"
     assert (tmp_path / "new").is_symlink()
+
+
+@pytest.mark.parametrize("url", ["s3://user:secret@b/x.parquet?sig=secret", "https://h/x.csv?token=secret"])
+def test_a_url_is_no_file_to_write_and_is_not_shown(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    for path in (url, Path(url)):
+        for write in (lambda path: whole_file(path).__enter__(), find_table_writer):
+            with pytest.raises(ConfigError, match=r"a URL \((s3|https)\) was given as the file to write") as caught:
+                write(path)
+            assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from driftmap.pipeline.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 @contextmanager
@@ -28,9 +33,12 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    ConfigError
+        When the path is a URL.
     OSError
         When the file cannot be written or renamed.
     """
+    refuse_url(path)
     target = Path(path)
     with suppress(FileNotFoundError):
         target.stat()  # a loop of links is no place for a file; it would be put in the place of one of them
@@ -48,3 +56,19 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         unfinished.replace(real)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def refuse_url(path: str | os.PathLike[str]) -> None:
+    """Refuse a URL where a file of this machine is to be written: as a path it would be a folder named after it.
+
+    Raises
+    ------
+    ConfigError
+        Without the URL, which may hold a password.
+    """
+    found = _URL.match(os.fspath(path))
+    if found is not None:
+        raise ConfigError(
+            f"a URL ({found[1]}) was given as the file to write; a file of this machine was expected: write it here, "
+            "then upload it"
+        )
