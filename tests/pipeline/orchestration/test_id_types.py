@@ -22,7 +22,7 @@ from driftmap.pipeline.look.page_codec import decode_page
 from driftmap.pipeline.look.page_data import read_page
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.readers.arrays import WindowArrays
+from driftmap.pipeline.sources.readers.from_python import WindowArrays
 from driftmap.pipeline.store.id_types import as_arrow_type, as_id_column, name_id_type
 from driftmap.pipeline.store.table_files import write_table
 

@@ -15,9 +15,9 @@ from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals, refuse_sparse
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
-from driftmap.pipeline.sources.readers import arrays
+from driftmap.pipeline.sources.readers import arrays, from_python
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
-from driftmap.pipeline.sources.readers.arrays import WindowArrays
+from driftmap.pipeline.sources.readers.from_python import WindowArrays
 from driftmap.pipeline.sources.vectors import refuse_missing_columns
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def list_columns(place: SourcePlace) -> list[str] | None:
 
 
 def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool) -> Source:
-    roles: dict[str, Any] = {"by": arrays.WINDOW_COLUMN}
+    roles: dict[str, Any] = {"by": from_python.WINDOW_COLUMN}
     if given.ids is not None:
         roles["id"] = "id"
     if given.labels is not None:
@@ -203,14 +203,14 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool)
         raise ConfigError(
             f"{wrong[0]} is {named[wrong[0]]!r}, but WindowArrays have no named columns; leave {wrong[0]} out"
         )
-    return arrays.from_windows(given, _make_spec("", "arrays", roles | kept), must_pin=must_pin)
+    return from_python.from_windows(given, _make_spec("", "arrays", roles | kept), must_pin=must_pin)
 
 
 def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pin: bool) -> Source:
     vectors_name, columns = _name_columns(given, named)
     refuse_sparse(given[vectors_name], vectors_name)
     spec = _make_spec("", "arrays", named)
-    return arrays.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
+    return from_python.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
 
 
 def _name_columns(given: Mapping[str, object], named: dict[str, Any]) -> tuple[str, dict[str, object]]:
@@ -249,10 +249,10 @@ def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Sour
     if hasattr(given, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return arrays.from_arrow(pa.table(given), _make_spec("", "arrays", named), must_pin=must_pin)
+        return from_python.from_arrow(pa.table(given), _make_spec("", "arrays", named), must_pin=must_pin)
     adapted = adapt_by_narwhals(given)
     if adapted is not None:
-        return arrays.from_arrow(adapted, _make_spec("", "arrays", named), must_pin=must_pin)
+        return from_python.from_arrow(adapted, _make_spec("", "arrays", named), must_pin=must_pin)
     refuse_sparse(given, "what was given")
     raise SourceError(
         f"a source cannot be made of {type(given).__name__}; give a path, a table, a dict of arrays, a tuple "
