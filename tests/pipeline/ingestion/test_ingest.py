@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.damage import cut_log
-from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, take_in, write_days
+from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store, run
 from driftmap.pipeline.cli.app import run_command
@@ -20,22 +20,6 @@ from driftmap.pipeline.ingestion.watch.outcome import OUTCOME_FILE
 from driftmap.pipeline.store.log.lock import hold_lock
 
 SERIAL = {"scheduler": "serial"}
-
-
-@pytest.fixture(scope="module")
-def begun(tmp_path_factory):
-    """A store of six days: five windows of two days, the last two provisional."""
-    folder = tmp_path_factory.mktemp("begun")
-    make_store(folder / "days", folder / "store")
-    return folder
-
-
-@pytest.fixture
-def place(begun, tmp_path):
-    """A copy of that store and its source."""
-    shutil.copytree(begun / "days", tmp_path / "days")  # keeps the files' times, as the fingerprint wants
-    shutil.copytree(begun / "store", tmp_path / "store")
-    return tmp_path
 
 
 def list_files(folder):
@@ -242,85 +226,6 @@ def test_half_written_files_are_left_for_the_next_time(place):
     report = take_in(place)
     assert report.new == ["2024-01-06"]
     assert open_store(place / "store").state()[-1].n_rows == 2 * N_ROWS
-
-
-def break_day(day, how):
-    table = make_day(day)
-    column = table.column_names.index("v")
-    matrix = np.stack(table["v"].to_pylist()).astype(np.float32)
-    if how == "nan":
-        matrix[7, 2] = np.nan
-    if how == "width":
-        matrix = matrix[:, :5]
-    if how == "ids":
-        ids = table["who"].to_pylist()
-        ids[9] = ids[8]
-        table = table.set_column(1, "who", [ids])
-    import pyarrow as pa
-
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
-    return table.set_column(column, "v", vectors)
-
-
-@pytest.mark.parametrize(("how", "words"), [("nan", r"NaN.*row 7"), ("ids", "an id more than once: e0")])
-def test_a_bad_batch_stops_what_comes_after_it(place, how, words):
-    write_days(place / "days", range(6, 12))
-    pq.write_table(break_day(8, how), place / "days" / "day-008.parquet")
-    with pytest.raises(BadRowsError, match=rf"(?s)window '2024-01-08' cannot be added: .*{words}"):
-        take_in(place)
-    # what came before is in, and a mended file lets the rest follow
-    assert open_store(place / "store").labels[-1] == "2024-01-07"
-    with pytest.raises(BadRowsError, match="2024-01-08"):
-        take_in(place)
-    write_days(place / "days", range(8, 9))
-    assert take_in(place).new == ["2024-01-08", "2024-01-09", "2024-01-10"]
-
-
-def test_a_file_whose_vectors_have_another_length_stops_an_ingest(place):
-    write_days(place / "days", range(6, 12))
-    pq.write_table(break_day(8, "width"), place / "days" / "day-008.parquet")
-    expected = r"day-008.parquet cannot be used: .*column 'v' have 5 numbers, and 6 were expected"
-    with pytest.raises(BadRowsError, match=expected):
-        take_in(place)
-    write_days(place / "days", range(8, 9))
-    assert take_in(place).new[-3:] == ["2024-01-08", "2024-01-09", "2024-01-10"]
-
-
-def test_a_bad_batch_is_skipped_when_told_so(place):
-    write_days(place / "days", range(6, 12))
-    pq.write_table(break_day(8, "nan"), place / "days" / "day-008.parquet")
-    report = take_in(place, on_bad="skip")
-    assert [bad.label for bad in report.skipped] == ["2024-01-08", "2024-01-09"]
-    assert report.new == ["2024-01-06", "2024-01-07", "2024-01-10"]
-    assert open_store(place / "store").growth.skipped["7"].label == "2024-01-08"
-    assert take_in(place, on_bad="skip").did_nothing
-
-
-@pytest.mark.parametrize("how", ["nan", "width", "ids"])
-def test_bad_files_are_set_aside(place, how):
-    write_days(place / "days", range(6, 12))
-    pq.write_table(break_day(8, how), place / "days" / "day-008.parquet")
-    report = take_in(place, quarantine=place / "aside")
-    assert report.quarantined == ["day-008.parquet"]
-    assert report.new == [f"2024-01-{day:02}" for day in range(6, 11)]
-    assert open_store(place / "store").state()[-3].n_rows == N_ROWS
-    assert not (place / "days" / "day-008.parquet").exists()
-    assert pq.read_table(place / "aside" / "day-008.parquet").num_rows == N_ROWS
-    assert len((place / "aside" / "day-008.parquet.reason.txt").read_text()) > 10
-
-
-def test_files_that_cannot_be_read_are_refused_by_name(place):
-    table = make_day(6).drop_columns(["when"])
-    pq.write_table(table, place / "days" / "day-006.parquet")
-    with pytest.raises(BadRowsError, match=r"day-006.parquet cannot be used: .*no column 'when'"):
-        take_in(place)
-    report = take_in(place, quarantine=place / "aside")
-    assert report.quarantined == ["day-006.parquet"]
-
-
-def test_a_quarantine_inside_the_source_is_refused(place):
-    with pytest.raises(ConfigError, match="inside the source"):
-        take_in(place, quarantine=place / "days" / "bad")
 
 
 AFTER_A_GAP = pytest.mark.filterwarnings("ignore:window '2024-01-10' follows windows that were left out")
