@@ -15,6 +15,7 @@ from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log import lock as lock_file
 from driftmap.pipeline.store.log.commits import CommitLog, has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
+from driftmap.pipeline.store.log.windows import WindowState
 from driftmap.pipeline.store.verify import check_log, remove_orphans
 
 
@@ -214,3 +215,9 @@ def test_a_first_commit_that_was_cut_short_is_no_store_and_is_written_again(tmp_
     with pytest.warns(StoreWarning, match="was cut short and is left out"):
         assert make_store(path, 3).state() == state
     assert Store.open(path).state() == state
+
+
+@pytest.mark.parametrize("record", [{"n_clusters": 1}, {"attempt": 3}, [1]])
+def test_clusters_of_another_form_are_damage(record):
+    with pytest.raises(TypeError, match="clusters cannot be read"):
+        WindowState(0, "w", 1, None, None, "d", clusters=record)

@@ -268,7 +268,10 @@ class TableSource:
         if not len(self._files[number].lengths):
             return None
         with explain_read(self._files[number].name):
-            column = next(iter(self._files[number].read_blocks([0], [name]))).column(0)
+            batch = next(iter(self._files[number].read_blocks([0], [name])), None)
+        if batch is None:  # a block of no rows
+            return None
+        column = batch.column(0)
         storage = column.storage if isinstance(column, pa.ExtensionArray) else column
         lengths = pc.unique(pc.list_value_length(storage)).to_pylist()
         return lengths[0] if len(lengths) == 1 else None

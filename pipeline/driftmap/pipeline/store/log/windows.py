@@ -64,6 +64,11 @@ class WindowState:
         """Rows that the source has of the window, those that do not count included."""
         return self.n_rows + self.n_dropped + self.n_repeated
 
+    def __post_init__(self) -> None:
+        # Of a log without checksums anything may come; who applies commits says that such a one is damaged.
+        if self.clusters is not None and not _is_record(self.clusters):
+            raise TypeError(f"window {self.label!r}: what it says of clusters cannot be read")
+
 
 def count_left_out(n_dropped: int, n_repeated: int) -> dict[str, int]:
     """Give the counts of rows that do not count, as a window's facts have them: those that are not 0.
@@ -72,3 +77,19 @@ def count_left_out(n_dropped: int, n_repeated: int) -> dict[str, int]:
     """
     counts = {"n_dropped": n_dropped, "n_repeated": n_repeated}
     return {name: count for name, count in counts.items() if count}
+
+
+def _is_record(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("attempt"), str)
+        and all(type(record.get(name)) is int for name in ("n_clusters", "n_known"))
+        and isinstance(record.get("passages"), list)
+        and all(
+            isinstance(one, list)
+            and len(one) == 4
+            and isinstance(one[0], str)
+            and all(n is None or type(n) is int for n in one[1:])
+            for one in record["passages"]
+        )
+    )
