@@ -366,3 +366,18 @@ def test_what_is_no_zarr_data_is_a_source_error(tmp_path):
     for name, message in (("file", "is a file"), ("folder", "no Zarr array or group"), ("absent", "no such file")):
         with pytest.raises(SourceError, match=message):
             open_array(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "fingerprint", ["x", [], None, {"stamps": "x"}, {"stamps": {"a": 3}}, {"stamps": {"a": ["x", 1]}}]
+)
+def test_a_fingerprint_that_is_no_table_is_damage(store, fingerprint):
+    log = store.path / "commits"
+    for file in sorted(log.iterdir()):
+        content = json.loads(file.read_text())
+        del content["checksum"], content["previous"]
+        file.write_text(
+            json.dumps({**content, "fingerprint": fingerprint} if file.name == "00000000.json" else content)
+        )
+    with pytest.raises(StoreError, match=r"commit 0 of the store is damaged .*fingerprint"):
+        Store.open(store.path)

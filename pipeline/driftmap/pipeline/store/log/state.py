@@ -151,6 +151,8 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
     config = payload["config"]
     if not isinstance(config, dict) or not isinstance(config.get("source", {}), dict):
         raise TypeError("its settings are no table")
+    if not _is_fingerprint(payload["fingerprint"]):
+        raise TypeError("its fingerprint of the source is no table")
     windows = [WindowState(index=index, **facts) for index, facts in enumerate(payload["windows"])]
     return StoreState(
         config=config,
@@ -160,6 +162,17 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
         windows=windows,
         index_by_label={window.label: window.index for window in windows},
         growth=Growth(origin=windows[0].start if windows else None),
+    )
+
+
+def _is_fingerprint(found: Any) -> bool:
+    """Whether it is a table, and what it says of files, where it does, is a size and a time for each."""
+    if not isinstance(found, dict):
+        return False
+    stamps = found.get("stamps") or {}
+    return isinstance(stamps, dict) and all(
+        isinstance(stamp, list) and 2 <= len(stamp) <= 3 and all(type(number) is int for number in stamp[:2])
+        for stamp in stamps.values()
     )
 
 
