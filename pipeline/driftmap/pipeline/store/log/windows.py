@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class WindowState:
 
     def __post_init__(self) -> None:
         # Of a log without checksums anything may come; who applies commits says that such a one is damaged.
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"window {self.label!r}: its {name} cannot be read")
         if self.clusters is not None and not _is_record(self.clusters):
             raise TypeError(f"window {self.label!r}: what it says of clusters cannot be read")
 
@@ -77,6 +81,16 @@ def count_left_out(n_dropped: int, n_repeated: int) -> dict[str, int]:
     """
     counts = {"n_dropped": n_dropped, "n_repeated": n_repeated}
     return {name: count for name, count in counts.items() if count}
+
+
+_TEXT_OR_NONE, _NUMBER_OR_NONE = (str, NoneType), (int, float, NoneType)
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("label", "digest"), str),
+    **dict.fromkeys(("index", "n_rows", "commit", "n_edges", "bytes", "rows_commit"), int),
+    **dict.fromkeys(("start", "end", "since", "graph_attempt", "layout_attempt", "rows_digest"), _TEXT_OR_NONE),
+    **dict.fromkeys(("seconds", "moved", "strength"), _NUMBER_OR_NONE),
+    **dict.fromkeys(("quality", "quality_when_new"), (dict, NoneType)),
+}
 
 
 def _is_record(record: Any) -> bool:
