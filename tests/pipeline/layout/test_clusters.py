@@ -68,7 +68,7 @@ def test_every_layout_and_every_block_give_the_same_clusters(source, whole, tmp_
 @pytest.mark.slow
 def test_workers_give_the_same_clusters_as_one_process(source, whole, tmp_path):
     for layout in ("carry", "exchange"):
-        made = run(source, tmp_path / layout, scheduler="local", workers=2, block_windows=2, layout=layout, **HOW)
+        made = run(source, tmp_path / layout, workers=2, block_windows=2, layout=layout, **HOW)
         assert read_all(made) == read_all(whole)
 
 
