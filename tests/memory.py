@@ -17,6 +17,9 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reas
 
 ROOT = Path(__file__).resolve().parents[1]
 
+AS_IN_WORKERS = {"MALLOC_TRIM_THRESHOLD_": "65536", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""What frees memory at once: Dask sets the first for workers, tasks take the second; here planning takes it too."""
+
 
 def read_status(name: str, process: int | str = "self") -> int:
     """Bytes that Linux counts for a process: `VmRSS` now, `VmHWM` at its peak."""

@@ -32,6 +32,8 @@ class Costs(NamedTuple):
     """From the scheduler's word to the start of a task on its worker."""
     schedule: float
     """Of the scheduler, for each task; it does one at a time."""
+    cluster: float = 0.0
+    """Of a window, for its clusters; some hundredths of what its layout takes."""
 
 
 class Forecast(NamedTuple):
@@ -121,6 +123,8 @@ def _price(step: Step, blocks: Sequence[Block], n_rounds: int, costs: Costs) -> 
     n_windows = len(blocks[step.block].core)
     if step.kind in {"read", "write"}:
         return n_windows * (costs.read if step.kind == "read" else costs.write)
+    if step.kind == "cluster":
+        return n_windows * costs.cluster
     if step.kind == "carry":
         return n_windows * costs.carry + (costs.first - costs.carry if step.block == 0 else 0)
     return n_windows * costs.move / n_rounds

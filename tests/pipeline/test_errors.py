@@ -25,7 +25,7 @@ from driftmap.pipeline.errors import (
     hide_credentials_within,
 )
 from driftmap.pipeline.ingestion.watch.outcome import describe_outcome
-from driftmap.pipeline.store.disk import location as locations
+from driftmap.pipeline.store.disk import remote
 from driftmap.pipeline.store.log import lock
 
 SECRET = "hunter2"
@@ -130,7 +130,7 @@ def test_an_endpoint_with_a_password_is_not_shown(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:{SECRET}@127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setattr(locations, "_RETRIES", {"max_retries": 0})
+    monkeypatch.setattr(remote, "_RETRIES", {"max_retries": 0})
     with pytest.raises(StoreError) as refused:
         open_store("s3://bucket/maps")
     assert SECRET not in str(refused.value)

@@ -33,7 +33,8 @@ def data():
 
 def test_every_default_that_differs_is_in_the_table_of_the_readme():
     ours = {name: each.default for name, each in inspect.signature(AlignedUMAP).parameters.items()}
-    assert set(ours) == set(UMAP_DEFAULTS)
+    assert set(ours) - set(UMAP_DEFAULTS) == {"knn_recall"}
+    assert not set(UMAP_DEFAULTS) - set(ours)
     differing = [name for name, value in UMAP_DEFAULTS.items() if ours[name] != value]
     lines = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| parameter | umap-learn | here | why |")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
-from tests.memory import needs_proc, run_python
+from tests.memory import AS_IN_WORKERS, needs_proc, run_python
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
@@ -22,9 +22,6 @@ from driftmap.pipeline.sources import as_source
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-AS_IN_WORKERS = {"MALLOC_TRIM_THRESHOLD_": "65536", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""What frees memory at once: Dask sets the first for workers, tasks take the second; here planning takes it too."""
 
 MEASURE_TASK = """
 import json

@@ -106,7 +106,7 @@ def choose_moment(events, chance):
     if chance.random() < 0.5:
         return chance.randrange(len(events) + 1)
     puts = [number for number, event in enumerate(events) if event.kind == "put" and event.name.startswith("commits/")]
-    return chance.choice(puts) + chance.randrange(1, 5)
+    return chance.choice(puts) + chance.randrange(1, 3)
 
 
 @pytest.mark.parametrize(("n_states", "every"), [(100, 25), pytest.param(1000, 10, marks=LONG)])

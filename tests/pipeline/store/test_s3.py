@@ -99,7 +99,7 @@ def test_what_is_no_store_is_neither_opened_nor_touched(s3, source):
 
 def test_arrays_from_python_are_refused_before_any_work(s3):
     url = s3() + "/maps"
-    with pytest.raises(SourceError, match=r"arrays from Python .* is no folder; write them as Parquet or Zarr"):
+    with pytest.raises(SourceError, match=r"data from Python .* is no folder; write them as Parquet or Zarr"):
         run({"vectors": np.ones((60, 4)), "id": np.arange(60)}, url, scheduler="serial", rows=30)
     assert Location(url).list() == {}
 

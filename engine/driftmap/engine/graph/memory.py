@@ -72,7 +72,7 @@ def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings)
     exact = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
     if settings.knn_recall == 1.0 or work <= EXACT_WORK:
         return exact
-    in_parts = _PARTS_COPIES * rows + 2 * min(PART_BLOCK_BYTES, 4 * n_rows * n_rows) + neighbours * _DESCENT_BYTES
+    in_parts = _PARTS_COPIES * rows + 3 * min(PART_BLOCK_BYTES, 4 * n_rows * n_rows) + neighbours * _DESCENT_BYTES
     if work <= EXHAUSTIVE_WORK:
         return max(exact, in_parts)
     return max(in_parts, rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES)

@@ -82,7 +82,13 @@ class ColumnScaling(NamedTuple):
 
 
 def scale_to_unit(rows: Float32Array) -> None:
-    """Scale rows (n, d) to length 1 where they stand, as scikit-learn's Normalizer; rows of zeros stay."""
+    """Scale rows to length 1 where they stand, as scikit-learn's Normalizer; rows of zeros stay.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray of float32
+        Shape (n, d), changed in place.
+    """
     for block in _list_blocks(rows):
         lengths = np.sqrt(np.square(block, dtype=np.float64).sum(axis=1))
         block[:] = block / np.where(lengths == 0, 1.0, lengths)[:, None]
