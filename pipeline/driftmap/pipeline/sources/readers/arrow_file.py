@@ -78,8 +78,8 @@ class ArrowFile:
         row_bytes, row_values = sum(one.row_bytes for one in there), sum(one.row_values for one in there)
         longest = int(self.lengths.max()) if len(self.lengths) else 0
         unpacked = sum(one.row_bytes for one in self._sizes.values()) if self._is_stream else row_bytes
-        # What is mapped of a batch, or unpacked, and what is picked from it.
-        return ColumnSizes(row_bytes, row_values, longest * (unpacked + row_bytes))
+        # What is mapped of a batch, what is unpacked of it, and what is picked from that.
+        return ColumnSizes(row_bytes, row_values, longest * (2 * unpacked + row_bytes))
 
     def count_nulls(self, columns: Sequence[str]) -> dict[str, int]:  # noqa: ARG002 - of the protocol
         """Tell nothing: batches tell only when they are read; see `TableFile`."""
