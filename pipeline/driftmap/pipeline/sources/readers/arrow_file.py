@@ -25,6 +25,10 @@ _N_MEASURED = 64
 """Batches that are measured, the first and others spread over the file."""
 
 
+_COLUMN_BYTES = 8192
+"""Of each column of a batch: its objects in Arrow and Python, and the page that it shares with the next."""
+
+
 class _Sizes(NamedTuple):
     row_bytes: int
     row_values: int
@@ -79,7 +83,8 @@ class ArrowFile:
         longest = int(self.lengths.max()) if len(self.lengths) else 0
         unpacked = sum(one.row_bytes for one in self._sizes.values()) if self._is_stream else row_bytes
         # What is mapped of a batch, what is unpacked of it, and what is picked from that.
-        return ColumnSizes(row_bytes, row_values, longest * (2 * unpacked + row_bytes))
+        batch = longest * (2 * unpacked + row_bytes) + _COLUMN_BYTES * len(self._sizes if self._is_stream else there)
+        return ColumnSizes(row_bytes, row_values, batch)
 
     def count_nulls(self, columns: Sequence[str]) -> dict[str, int]:  # noqa: ARG002 - of the protocol
         """Tell nothing: batches tell only when they are read; see `TableFile`."""
