@@ -49,7 +49,8 @@ def make_real_store(folder: Path, n_rows: int = 30, seed: int = 0) -> Path:
 def read_everything(path: Path) -> list[object]:
     """Read all that a store holds, by the functions that a user has."""
     store = open_store(path)
-    return [store.config, store.fingerprint, store.growth.to_json(), *(_read_window(store, i) for i in _numbers(store))]
+    windows = [_read_window(store, i) for i in _numbers(store)]
+    return [store.config, store.fingerprint, store.growth.to_json(), store.lineage().to_pydict(), *windows]
 
 
 def read_former_states(path: Path) -> list[list[object]]:
@@ -202,6 +203,8 @@ def _read_window(store: Store, index: int) -> list[object]:
         found += [one if isinstance(one, str) else _describe(one) for one in arrays]
     if state.layout_attempt is not None:
         found.append(_describe(store.positions(index)))
+    if state.clusters is not None:
+        found.append(_describe(store.clusters(index)))
     return found
 
 

@@ -147,14 +147,15 @@ def test_an_asynchronous_client_is_refused_in_one_line():
 
 
 def run_with_worker_client():
-    with worker_client() as client:
+    with worker_client() as client, client:  # closed: a worker that is a thread leaves its client open
         return sorted(find_names(client))
 
 
 def run_with_get_client(*, leave):
     if leave:
         secede()
-    return sorted(find_names(get_client()))
+    with get_client() as client:
+        return sorted(find_names(client))
 
 
 @pytest.mark.parametrize(

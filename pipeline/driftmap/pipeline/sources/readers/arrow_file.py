@@ -24,6 +24,8 @@ _MAGIC = b"ARROW1"
 _N_MEASURED = 64
 """Batches that are measured, the first and others spread over the file."""
 
+_BUFFER_BYTES = 64
+"""To such a number Arrow rounds a buffer up; it counts in batches of few rows."""
 
 _COLUMN_BYTES = 8192
 """Of each column of a batch: its objects in Arrow and Python, and the page that it shares with the next."""
@@ -124,7 +126,8 @@ class ArrowFile:
 
     def _measure(self, batch: pa.RecordBatch) -> None:
         for field, column in zip(batch.schema, batch.columns, strict=True):
-            row_bytes = -(-column.nbytes // max(1, len(column)))
+            n_bytes = column.nbytes + _BUFFER_BYTES * len(column.buffers())
+            row_bytes = -(-n_bytes // max(1, len(column)))
             known = self._sizes.get(field.name, _Sizes(0, 0, frozenset()))
             values, lengths = 1, known.lengths
             storage = column.storage if isinstance(column, pa.ExtensionArray) else column
