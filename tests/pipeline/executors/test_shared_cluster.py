@@ -109,9 +109,8 @@ def test_the_plugin_that_an_earlier_driftmap_left_is_removed(client, tmp_path):
     assert find_changes(before, client) == {}
 
 
+@pytest.mark.parametrize("client", ["processes"], indirect=True)  # a worker that is a thread does not start again
 def test_workers_that_start_again_know_nothing_of_a_run(client):
-    if client.scheduler.address.startswith("inproc"):
-        pytest.skip("a worker that is a thread does not start again")
     (before,) = client.run(look_at_worker).values()
     client.restart(timeout=120)
     client.wait_for_workers(1, timeout=120)

@@ -16,7 +16,7 @@ from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.executors.base import WorkerLimit
 from driftmap.pipeline.executors.machine import format_size
-from driftmap.pipeline.planning.memory import EXCHANGE_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
+from driftmap.pipeline.planning.memory import LAYOUT_WORKER_BYTES, WORKER_BYTES, Estimate, fit_tasks
 from driftmap.pipeline.sources import as_source
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def test_a_block_that_does_not_fit_a_worker_is_made_shorter_or_refused(tmp_path)
     source = write_source(tmp_path, "parquet", 60_000, 8)[0]
     options = {"id": "id", "rows": 6_000, "row_stride": 3_000, "workers": 1, "layout": "exchange"}
     roomy = plan(source, **options, worker_memory="4GB")
-    enough, little = (2 * (EXCHANGE_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
+    enough, little = (2 * (LAYOUT_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
     tight = plan(source, **options, worker_memory=enough)
     assert roomy.config.block_windows == 8
     assert 1 <= tight.config.block_windows < 8

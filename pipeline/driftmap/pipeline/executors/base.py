@@ -24,6 +24,8 @@ class Task(NamedTuple):
     arguments: tuple[Any, ...]
     priority: int = 0
     """Of two tasks that wait, the one with the higher number goes first."""
+    is_wide: bool = False
+    """Whether it may use the threads of all slots of its worker, not of its own alone."""
 
 
 class LinkedTask(NamedTuple):

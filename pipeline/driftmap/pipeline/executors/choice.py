@@ -90,6 +90,11 @@ class Workplace:
         return place
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether tasks run on a cluster of the user's."""
+        return self.scheduler not in (None, "serial")
+
+    @property
     def worker_bytes(self) -> int:
         """Memory of a worker on this machine."""
         if self.worker_memory is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.executors.base import Executor
-    from driftmap.pipeline.layout.sequential import LayoutJob
+    from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
 

@@ -22,11 +22,11 @@ from driftmap.engine import (
     relate_ids,
     start_from_previous,
 )
+from driftmap.pipeline.layout.block_layout import LaidOut
 from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
 from driftmap.pipeline.layout.figures import measure_map, measure_move, relate_neighbours
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
-from driftmap.pipeline.layout.sequential import LaidOut
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
 from driftmap.pipeline.store.log.layouts import StepCommit
 

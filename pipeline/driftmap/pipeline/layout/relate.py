@@ -8,14 +8,12 @@ import numpy as np
 
 from driftmap.engine import relate_windows as relate_sorted
 from driftmap.engine import sort_ids
-from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
+from driftmap.pipeline.store.relation_book import NO_RELATIONS, OutsideRelations, relate_given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from driftmap.engine.types import Coupling, Relation
-
-NO_RELATIONS = OutsideRelations()
 
 
 def relate_windows(

@@ -17,9 +17,9 @@ from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.graphs.build_graph import build_graph_task, refuse_other_rows, warm_up
 from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+from driftmap.pipeline.layout.block_layout import lay_out_one, load_window
 from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.exchange import lay_out_again
-from driftmap.pipeline.layout.sequential import LayoutJob, lay_out_one, load_window
 from driftmap.pipeline.planning.memory import share_task_bytes
 from driftmap.pipeline.store.attempts import Attempt, name_group, new_attempt, write_positions
 from driftmap.pipeline.store.disk.arrays import digest_values
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt

@@ -200,7 +200,8 @@ def run(
 def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
     limit = place.find_limit()
     config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
-    planned = make_plan(source, config, memory_limit, limit, find_dropped(source, place))
+    dropped = find_dropped(source, place)
+    planned = make_plan(source, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 
 
@@ -255,9 +256,10 @@ def _open_again(
     if changes and not _may_change(store, stored, changes):
         raise ConfigError(_explain_other_settings(store, changes))
     if not changes:
-        planned = _plan_again(store, source, stored)
+        planned = _plan_again(store, source, stored, place)
     elif changes.keys().isdisjoint(ROW_OPTIONS):
-        planned = _plan_again(store, source, stored.take_layout(config), memory_limit, place.find_limit())
+        changed = stored.take_layout(config)
+        planned = _plan_again(store, source, changed, place, memory_limit, place.find_limit())
     else:
         planned = _plan_other_rows(store, source, stored.take_layout(config), place, changes)
     refuse_other_relations(store, planned, source, relations)
@@ -309,7 +311,8 @@ def _plan_other_rows(
     _refuse_changed_source(store, source, config)
     spilled = spill_source(source, store.location)
     config = config.model_copy(update={"source": spilled.spec})
-    planned = make_plan(spilled, config, None, None, find_dropped(spilled, place))
+    dropped = find_dropped(spilled, place)
+    planned = make_plan(spilled, config, None, None, dropped, is_cluster=place.is_cluster)
     now, before = [list_facts(window) for window in planned.windows], list_stored_facts(store)
     if [facts["label"] for facts in now] != [facts["label"] for facts in before]:
         raise ConfigError(_explain_other_settings(store, changes, ", by which it has other windows"))
@@ -324,13 +327,15 @@ def _plan_again(
     store: Store,
     source: Source,
     config: RunConfig,
+    place: Workplace,
     memory_limit: int | str | None = None,
     limit: WorkerLimit | None = None,
 ) -> Plan:
     _refuse_changed_source(store, source, config)
     spilled = spill_source(source, store.location)
     dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
-    planned = make_plan(spilled, config.model_copy(update={"source": spilled.spec}), memory_limit, limit, dropped)
+    config = config.model_copy(update={"source": spilled.spec})
+    planned = make_plan(spilled, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     if [list_facts(window) for window in planned.windows] != list_stored_facts(store):
         raise StoreError(_explain_changed_source(store, source, config, "its rows fall into other windows"))
     return planned

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from driftmap.pipeline.planning.memory import fit_tasks, share_task_bytes
+from driftmap.pipeline.errors import PlanWarning
+from driftmap.pipeline.planning.memory import explain_layout_here, fit_tasks, share_block_bytes, share_task_bytes
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
-    from driftmap.pipeline.layout.sequential import LayoutJob
+    from driftmap.pipeline.layout.job import LayOut, LayoutJob
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
@@ -104,6 +106,8 @@ class RunWork:
         missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
         if self._planned.config.is_exchanged:
             self._work_at_once(missing)
+        elif self._is_laid_out_on_workers():
+            self._work_on_cluster(missing)
         elif missing:
             self._work_in_order(missing)
         else:
@@ -115,6 +119,32 @@ class RunWork:
         # Where all windows fit, no task needs to estimate its own size.
         self._max_bytes = share_task_bytes(limit) if fitted.windows_in_blocks else None
         self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
+
+    def _is_laid_out_on_workers(self) -> bool:
+        """Whether blocks that are laid out one after the other go to workers, which have room for them."""
+        n_bytes = self._planned.estimate.block_bytes
+        if not n_bytes or self._store.n_blocks_done == len(self._planned.blocks):
+            return False
+        limit = self._place.find_limit()
+        if n_bytes <= share_block_bytes(limit):
+            return True
+        warnings.warn(explain_layout_here(n_bytes, limit), PlanWarning, stacklevel=4)
+        return False
+
+    def _work_on_cluster(self, missing: list[WindowPlan]) -> None:
+        """Lay every block out on a worker, as soon as the graphs of its windows are there."""
+        from driftmap.pipeline.graphs.build_graph import warm_up
+        from driftmap.pipeline.graphs.stage import GraphWork
+        from driftmap.pipeline.layout.on_worker import lay_out_on_worker
+
+        self._fit_tasks(missing)
+        with self._place.start(len(missing) + 1, warm_up) as executor:
+            self._check_rows(executor, missing)
+            report = self._report_graphs(missing)
+            with GraphWork(self._store, self._planned.config, missing, executor, report, self._max_bytes) as work:
+                lay_out = lay_out_on_worker(self._store, self._make_job(), executor, work.commit_ready)
+                self._lay_out(work.wait_for, lay_out=lay_out)
+                work.finish()
 
     def _work_in_order(self, missing: list[WindowPlan]) -> None:
         """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
@@ -186,12 +216,19 @@ class RunWork:
         self,
         wait_for: Callable[[Iterable[int]], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        lay_out: LayOut | None = None,
     ) -> None:
+        """Lay out the blocks that have no maps, in this process where `lay_out` is not given."""
         missing = self._planned.blocks[self._store.n_blocks_done :]
         if not missing:
             return
-        from driftmap.pipeline.layout.sequential import lay_out_store  # late: loads the kernels
+        from driftmap.pipeline.layout.sequential import lay_out_store
 
+        job = self._make_job()
+        if lay_out is None:
+            from driftmap.pipeline.layout.block_layout import BlockLayout  # late: loads the kernels
+
+            lay_out = BlockLayout(self._store, job).lay_out
         report = self._report_layout()
         report(missing[0].core.start, 0)
 
@@ -200,10 +237,10 @@ class RunWork:
             if meanwhile is not None:
                 meanwhile()
 
-        lay_out_store(self._store, self._make_job(), on_progress, wait_for)
+        lay_out_store(self._store, job, on_progress, lay_out, wait_for)
 
     def _make_job(self) -> LayoutJob:
-        from driftmap.pipeline.layout.sequential import LayoutJob  # late: loads the kernels
+        from driftmap.pipeline.layout.job import LayoutJob
 
         config = self._planned.config
         settings = config.layout_settings()

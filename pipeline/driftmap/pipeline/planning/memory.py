@@ -6,7 +6,7 @@ Bounds from above, at most twice what is measured (tests/pipeline/planning/test_
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks, cluster_bytes
@@ -34,8 +34,10 @@ them; and up to 90 more of libraries, by how their files came into the system's 
 COORDINATOR_BYTES = 570 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
 what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
-EXCHANGE_WORKER_BYTES = COORDINATOR_BYTES
-"""A worker process that lays blocks out in parallel with others, beside its blocks."""
+LAYOUT_WORKER_BYTES = COORDINATOR_BYTES
+"""A worker process that lays blocks out, beside its blocks."""
+AFAR_BYTES = 350 * 2**20
+"""A coordinator whose workers, elsewhere, do all the work."""
 LIMIT_SHARE = 0.9
 """Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
 
@@ -63,7 +65,7 @@ class Estimate:
     """Of the coordinator's process at its peak."""
     store_bytes: int
     block_bytes: int = 0
-    """Of the largest block, where workers lay blocks out in parallel; else the coordinator has it."""
+    """Of the largest block, where workers lay blocks out; else the coordinator has it."""
     windows_in_blocks: int = 0
     """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
     row_blocks: int = 0
@@ -71,29 +73,50 @@ class Estimate:
 
 
 def estimate_plan(
-    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
+    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], *, on_workers: bool
 ) -> Estimate:
-    """Estimate what a run takes; no vectors are read."""
+    """Estimate what a run takes; no vectors are read.
+
+    Parameters
+    ----------
+    source, config, windows, blocks
+        Of the plan.
+    on_workers
+        Whether blocks are laid out on workers.
+    """
     settings = config.graph_settings()
     most_rows, most_read = (max(windows, key=key) for key in (lambda w: w.n_rows, lambda w: w.n_read))
     sizes = [_size(source, window, settings).n_bytes for window in (most_rows, most_read)]
     task_bytes, largest = (sizes[0], most_rows) if sizes[0] >= sizes[1] else (sizes[1], most_read)
     read = source.estimate_read(largest.n_rows)
-    block_bytes = _block_bytes(read, config, windows, blocks)
-    on_workers, here = (block_bytes, 0) if config.is_exchanged else (0, block_bytes)
+    block_bytes = size_largest_block(read, config, windows, blocks)
+    there, here = (block_bytes, 0) if on_workers else (0, block_bytes)
+    coordinator_bytes = AFAR_BYTES if on_workers and not config.is_exchanged else COORDINATOR_BYTES
     return Estimate(
         task_bytes=task_bytes,
         task_window=largest.label,
-        worker_bytes=_worker_bytes(task_bytes, on_workers),
-        coordinator_bytes=COORDINATOR_BYTES + max(_KEY_BYTES * source.n_rows, here),
+        worker_bytes=_worker_bytes(task_bytes, there),
+        coordinator_bytes=coordinator_bytes + max(_KEY_BYTES * source.n_rows, here),
         store_bytes=_store_bytes(read, config, windows),
-        block_bytes=on_workers,
+        block_bytes=there,
     )
 
 
-def share_exchange_block_bytes(limit: WorkerLimit) -> int:
-    """Return what a block that a worker lays out may take; beside it the worker keeps others (`KEPT_SHARE`)."""
-    return int(((LIMIT_SHARE - KEPT_SHARE) * limit.n_bytes - EXCHANGE_WORKER_BYTES) / limit.n_threads)
+def share_block_bytes(limit: WorkerLimit | None, *, is_exchanged: bool = False) -> float:
+    """Return what a block that a worker lays out may take; infinite where workers have no limit.
+
+    In an exchange the worker keeps others beside it (`KEPT_SHARE`).
+    """
+    if limit is None:
+        return inf
+    share = LIMIT_SHARE - (KEPT_SHARE if is_exchanged else 0)
+    return max(0, int((share * limit.n_bytes - LAYOUT_WORKER_BYTES) / limit.n_threads))
+
+
+def explain_layout_here(block_bytes: int, limit: WorkerLimit | None) -> str:
+    """Say why blocks are laid out in the calling process, not on workers elsewhere."""
+    room = "" if limit is None else f", which has room for {format_size(int(share_block_bytes(limit)))}; {limit.remedy}"
+    return f"blocks are laid out in this process: the largest takes {format_size(block_bytes)} in a worker{room}"
 
 
 def share_task_bytes(limit: WorkerLimit | None) -> int | None:
@@ -167,13 +190,13 @@ def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConf
 
 
 def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
-    return max(WORKER_BYTES + task_bytes, EXCHANGE_WORKER_BYTES + block_bytes if block_bytes else 0)
+    return max(WORKER_BYTES + task_bytes, LAYOUT_WORKER_BYTES + block_bytes if block_bytes else 0)
 
 
 def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimit) -> None:
-    if estimate.block_bytes <= max(0, share_exchange_block_bytes(limit)):
+    if not config.is_exchanged or estimate.block_bytes <= share_block_bytes(limit, is_exchanged=True):
         return
-    need = EXCHANGE_WORKER_BYTES + limit.n_threads * estimate.block_bytes
+    need = LAYOUT_WORKER_BYTES + limit.n_threads * estimate.block_bytes
     several = f" ({limit.n_threads} at once)" if limit.n_threads > 1 else ""
     fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
     raise PlanError(
@@ -199,7 +222,10 @@ def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimi
     )
 
 
-def _block_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]) -> int:
+def size_largest_block(
+    read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
+) -> int:
+    """Estimate what the largest block takes while it is laid out, whatever process does it."""
     reach = config.layout.alignment_window_size
     width = row_bytes(config.graph.n_neighbors, config.layout.n_components, reach) + 4 * read.row_bytes
     n_rows = max(sum(windows[index].n_rows for index in block.windows) for block in blocks)

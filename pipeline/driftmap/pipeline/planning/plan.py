@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isinf
 from typing import TYPE_CHECKING
 
 from driftmap.engine.settings import check_together
+from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import COORDINATOR_SHARE
 from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
 from driftmap.pipeline.planning.blocks import (
@@ -17,13 +20,20 @@ from driftmap.pipeline.planning.blocks import (
 )
 from driftmap.pipeline.planning.column_checks import check_columns, check_reading
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
-from driftmap.pipeline.planning.memory import estimate_plan, share_exchange_block_bytes
+from driftmap.pipeline.planning.memory import (
+    estimate_plan,
+    explain_layout_here,
+    share_block_bytes,
+    size_largest_block,
+)
 from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.shared_rows import digest_bad_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
@@ -53,6 +63,8 @@ class Plan:
     """What metadata say against the columns: missing values in rows of no window, spreads that differ widely."""
     bad_rows: Int64Array | None = field(default=None, compare=False, repr=False)
     """Numbers of the rows of the source that are dropped; None where such rows are refused."""
+    placing: str = ""
+    """Why a cluster's workers do not lay the blocks out, where they do not."""
 
     @property
     def n_shared(self) -> int:
@@ -97,6 +109,8 @@ class Plan:
             )
         if small:
             notes.append(f"{_count(small)} smaller than n_neighbors ({k}): all rows of such a window are neighbours")
+        if self.placing:
+            notes.append(self.placing)
         return notes
 
     def __str__(self) -> str:
@@ -111,6 +125,8 @@ def make_plan(
     memory_limit: int | str | None,
     limit: WorkerLimit | None = None,
     bad_rows: Int64Array | None = None,
+    *,
+    is_cluster: bool = False,
 ) -> Plan:
     """Cut a source into windows and blocks, and estimate what they take; see `coordinator.plan`.
 
@@ -122,6 +138,8 @@ def make_plan(
         What workers have: those that lay blocks out are to have room for them.
     bad_rows
         Numbers of the rows that are dropped; None where such rows are refused.
+    is_cluster
+        Whether workers are elsewhere: they lay blocks out, where they have room for them.
     """
     reach = config.layout.alignment_window_size
     windows, skipped = plan_windows(
@@ -129,10 +147,52 @@ def make_plan(
     )
     config = config.model_copy(update={"bad_rows": None if bad_rows is None else digest_bad_rows(bad_rows)})
     check_together(dict(config.layout), len(windows))
+    most = None if memory_limit is None else read_size(memory_limit, "memory_limit")
+    config, blocks, on_workers = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
+    estimate = estimate_plan(source, config, windows, blocks, on_workers=on_workers)
+    doubts = (*check_columns(source, windows, config.scale), *check_reading(source, windows, config.windows))
+    size = size_largest_block(source.estimate_read(0), config, windows, blocks)
+    placing = explain_layout_here(size, limit) if is_cluster and not on_workers else ""
+    return Plan(config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing)
+
+
+def _count(names: list[str]) -> str:
+    return f"window {names[0]} is" if len(names) == 1 else f"{len(names)} windows ({name_some(names)}) are"
+
+
+def _cut_blocks(
+    source: Source,
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    memory_limit: int | None,
+    limit: WorkerLimit | None,
+    *,
+    is_cluster: bool,
+) -> tuple[RunConfig, list[Block], bool]:
+    """Choose the length of blocks where it is not given, and say whether workers lay them out.
+
+    Blocks of a cluster are those that this machine would choose, so that maps are the same, unless no worker has room.
+    """
+    here = int(COORDINATOR_SHARE * count_memory_bytes()) if memory_limit is None else memory_limit
+    room = share_block_bytes(limit, is_exchanged=config.is_exchanged)
+    there = here if memory_limit is not None or isinf(room) or not room else int(_CHOSEN_SHARE * room)
+    if config.is_exchanged:
+        return *_cut(config, windows, there), True
+    for share in (here, there) if is_cluster else ():
+        with suppress(PlanError):  # said below, where the others do not fit either
+            chosen, blocks = _cut(config, windows, share)
+            if size_largest_block(source.estimate_read(0), chosen, windows, blocks) <= room:
+                return chosen, blocks, True
+    return *_cut(config, windows, here), False
+
+
+def _cut(config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int) -> tuple[RunConfig, list[Block]]:
+    """Cut windows into blocks that take so many bytes, or as long ones as were asked for."""
+    reach = config.layout.alignment_window_size
     if config.block_windows is None:
         block_windows = choose_block_windows(
             [window.n_rows for window in windows],
-            read_size(memory_limit, "memory_limit") if memory_limit is not None else _share_of_block(config, limit),
+            max_bytes,
             n_neighbors=config.graph.n_neighbors,
             n_components=config.layout.n_components,
             lookahead=reach if config.is_exchanged else config.lookahead,
@@ -140,22 +200,7 @@ def make_plan(
             at_most=MAX_EXCHANGE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
         )
         config = config.model_copy(update={"block_windows": block_windows})
+    length = config.block_windows or 1
     if config.is_exchanged:
-        blocks = plan_exchange_blocks(len(windows), config.block_windows or 1, reach)
-    else:
-        blocks = plan_blocks(len(windows), config.block_windows or 1, config.lookahead, reach)
-    estimate = estimate_plan(source, config, windows, blocks)
-    doubts = (*check_columns(source, windows, config.scale), *check_reading(source, windows, config.windows))
-    return Plan(config, windows, blocks, estimate, skipped=tuple(skipped), doubts=doubts, bad_rows=bad_rows)
-
-
-def _count(names: list[str]) -> str:
-    return f"window {names[0]} is" if len(names) == 1 else f"{len(names)} windows ({name_some(names)}) are"
-
-
-def _share_of_block(config: RunConfig, limit: WorkerLimit | None) -> int:
-    here = int(COORDINATOR_SHARE * count_memory_bytes())
-    if not config.is_exchanged or limit is None:
-        return here
-    share = int(_CHOSEN_SHARE * share_exchange_block_bytes(limit))
-    return share if share > 0 else here  # too small for any block: what is refused says so
+        return config, plan_exchange_blocks(len(windows), length, reach)
+    return config, plan_blocks(len(windows), length, config.lookahead, reach)

@@ -85,6 +85,9 @@ class OutsideRelations(NamedTuple):
     with_ids: bool = True
 
 
+NO_RELATIONS = OutsideRelations()
+
+
 def read_book(location: Location, digest: str) -> RelationBook:
     """Read the relations of a digest.
 

@@ -103,7 +103,8 @@ class DaskExecutor(Executor):
         key = (stage, task.name, uuid.uuid4().hex)
         # Futures stay Dask's to see; they are the last arguments.
         own = [argument for argument in task.arguments if not isinstance(argument, Future)]
-        call = dumps((call_on_worker, (self._setup, pickled, *own)))
+        setup = self._setup._replace(is_wide=task.is_wide)
+        call = dumps((call_on_worker, (setup, pickled, *own)))
         return self.workers.submit(_CARRY, (call, *task.arguments[len(own) :]), key, task.priority, near)
 
     @property

@@ -10,6 +10,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from distributed import get_worker
 from distributed.protocol.pickle import loads
 
 from driftmap.pipeline.executors.process_settings import hold_settings
@@ -33,6 +34,8 @@ class Setup(NamedTuple):
     """The client's; workers that come later are compared with them at their first task."""
     is_guest: bool
     """Whether workers are the user's, and are left as they were."""
+    is_wide: bool = False
+    """Whether the task may use the threads of all slots of its worker."""
 
 
 def make_carrier() -> Callable[..., object]:
@@ -68,7 +71,8 @@ def _call(setup: Setup, pickled: bytes, *arguments: object) -> object:
     # The function comes pickled, so that kernels are imported only once the process has its cache folder.
     from driftmap.engine import limit_threads
 
-    with limit_threads(setup.n_threads):
+    n_slots = get_worker().state.nthreads if setup.is_wide else 1
+    with limit_threads(n_slots * setup.n_threads):
         return loads(pickled)(*arguments)
 
 

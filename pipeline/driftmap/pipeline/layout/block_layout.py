@@ -1,0 +1,131 @@
+"""One block in this process: its windows are laid out with what is already final, and written."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
+from driftmap.pipeline.executors.machine import release_memory
+from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
+from driftmap.pipeline.layout.job import WrittenBlock
+from driftmap.pipeline.layout.publish import name_strengths
+from driftmap.pipeline.layout.relate import relate_windows
+from driftmap.pipeline.store.attempts import new_attempt, write_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from driftmap.engine.types import Float32Array, FuzzyGraph
+    from driftmap.pipeline.layout.job import LayoutJob
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.store import Store
+
+
+class LaidOut(NamedTuple):
+    """Maps of a block's windows, and the strength of the alignment that made them."""
+
+    positions: dict[int, Float32Array]
+    strengths: dict[str, float]
+    """By the window's number; windows without related rows have none."""
+
+
+class Loaded(NamedTuple):
+    """What a layout reads of a window besides its positions."""
+
+    graph: FuzzyGraph
+    ids: np.ndarray[Any, Any]
+    label: str = ""
+
+
+class BlockLayout:
+    """Lays out one block after the other in this process; windows that the next one needs too are held for it.
+
+    Parameters
+    ----------
+    store
+        The graphs of each block's windows are there, and the blocks before it are committed.
+    job
+        Settings; its blocks are not looked at.
+    """
+
+    def __init__(self, store: Store, job: LayoutJob) -> None:
+        self._store = store
+        self._job = job
+        self._loaded: dict[int, Loaded] = {}
+
+    def lay_out(self, block: Block, on_epoch: Callable[[int, int], None] | None = None) -> WrittenBlock:
+        """Lay out a block, find the clusters of its windows, and write both."""
+        store, job, loaded = self._store, self._job, self._loaded
+        for index in set(loaded).difference(block.windows):
+            del loaded[index]
+        release_memory()
+        for index in set(block.windows).difference(loaded):
+            loaded[index] = load_window(store, index)
+        started = time.perf_counter()
+        moved = (*block.core, *block.lookahead)
+        clusters = find_missing(store, moved, job.random_state, lambda index: _as_rows(store, index, loaded))
+        release_memory()
+        laid_out = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
+        attempt = new_attempt()
+        for index in moved:
+            write_positions(store.new_attempt(index, attempt), laid_out.positions[index])
+        return WrittenBlock(attempt, laid_out.strengths, clusters, time.perf_counter() - started)
+
+
+def load_window(store: Store, index: int) -> Loaded:
+    """Read a window's graph and ids."""
+    return Loaded(store.fuzzy_graph(index), store.window_keys(index), store.labels[index])
+
+
+def lay_out_one(
+    job: LayoutJob,
+    block: Block,
+    loaded: Mapping[int, Loaded],
+    read_positions: Callable[[int], Float32Array | None],
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> LaidOut:
+    """Lay out one block.
+
+    Parameters
+    ----------
+    job, block
+        What is laid out, and how.
+    loaded
+        Every window of the block.
+    read_positions
+        Gives the positions that a window has before; None where it has none.
+    on_epoch
+        Called with the epochs that are done, and all there are.
+
+    Returns
+    -------
+    LaidOut
+        Of every window of the block.
+    """
+    windows = [
+        BlockWindow(
+            graph=loaded[index].graph,
+            index=index,
+            positions=read_positions(index),
+            is_fixed=index in block.halo,
+        )
+        for index in block.windows
+    ]
+    moved = range(len(block.halo), len(block.windows))
+    ids, labels = ([getattr(loaded[index], name) for index in block.windows] for name in ("ids", "label"))
+    relations = relate_windows(ids, job.settings.alignment_window_size, moved, labels, job.outside)
+    places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
+    strengths = name_strengths(block.windows, find_block_strengths(windows, relations, job.settings))
+    return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)
+
+
+def _as_rows(store: Store, index: int, loaded: Mapping[int, Loaded]) -> Rows:
+    known = loaded.get(index)
+    return load_rows(store, index) if known is None else Rows(known.graph, known.ids, known.label)
+
+
+def _read_positions(store: Store, index: int) -> Float32Array | None:
+    return store.positions(index) if store.state()[index].layout_attempt is not None else None
