@@ -8,7 +8,7 @@ import pytest
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline import plan
 from driftmap.pipeline.executors.base import SerialExecutor
-from driftmap.pipeline.graphs.stage import GraphWork, build_graphs
+from driftmap.pipeline.graphs.stage import GraphWork, build_graphs, make_orders
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 
@@ -34,20 +34,30 @@ def list_done(store):
 def test_all_graphs_are_committed_and_reported(planned):
     store, made = planned
     reports = []
-    build_graphs(store, made.config, made.windows, SerialExecutor(), lambda *report: reports.append(report))
+    build_graphs(
+        store,
+        made.config,
+        make_orders(store, made.config, made.windows),
+        SerialExecutor(),
+        lambda *report: reports.append(report),
+    )
     assert list_done(store) == list(range(N_WINDOWS))
     assert reports == [(n, n * N_ROWS) for n in range(N_WINDOWS + 1)]
 
 
 def test_only_what_is_asked_for_is_built(planned):
     store, made = planned
-    build_graphs(store, made.config, made.windows[3:], SerialExecutor(), lambda *_: None)
+    build_graphs(
+        store, made.config, make_orders(store, made.config, made.windows[3:]), SerialExecutor(), lambda *_: None
+    )
     assert list_done(store) == [3, 4]
 
 
 def test_windows_are_awaited_no_further_than_asked(planned):
     store, made = planned
-    with GraphWork(store, made.config, made.windows, SerialExecutor(), lambda *_: None) as work:
+    with GraphWork(
+        store, made.config, make_orders(store, made.config, made.windows), SerialExecutor(), lambda *_: None
+    ) as work:
         work.wait_for([1, 99])
         assert list_done(store) == [0, 1]
         assert not work.is_done
@@ -63,5 +73,5 @@ def test_a_window_that_cannot_be_built_is_named_and_the_ones_before_it_stay(plan
     kwds = {"metric_kwds": {"no_such_argument": 1}}
     config = made.config.model_copy(update={"graph": made.config.graph.model_copy(update=kwds)})
     with pytest.raises(InvalidInputError, match=r"window 'rows 60-89'.*no_such_argument"):
-        build_graphs(store, config, made.windows[2:], SerialExecutor(), lambda *_: None)
+        build_graphs(store, config, make_orders(store, config, made.windows[2:]), SerialExecutor(), lambda *_: None)
     assert list_done(store) == []

@@ -34,7 +34,7 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import plan
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.executors.process_settings import hold_settings
-from driftmap.pipeline.graphs.stage import make_tasks
+from driftmap.pipeline.graphs.stage import make_orders, make_tasks
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store.disk.location import Location
@@ -53,7 +53,8 @@ small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
 exact = replace(planned.config.graph_settings(), knn_recall=1.0)
 max_bytes = {share} and int({share} * size_task(source, {n_rows}, exact).n_bytes)
 size = size_task(source, {n_rows}, planned.config.graph_settings(), max_bytes)
-one, other = make_tasks(store, planned.config, [small, planned.windows[0]], max_bytes)
+orders = make_orders(store, planned.config, [small, planned.windows[0]])
+one, other = make_tasks(store, planned.config, orders, max_bytes)
 release_memory()  # what planning read
 held = hold_settings(1)  # as around the tasks of a worker
 held.__enter__()

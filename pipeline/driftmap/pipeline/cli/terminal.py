@@ -202,6 +202,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "vectors": None if plan.config.source.pin is None else plan.config.source.pin.model_dump(mode="json"),
         "columns": plan.columns,
         "scale": plan.config.scale,
+        "reading": None if plan.reading is None else {**plan.reading._asdict(), "ratio": round(plan.reading.ratio, 3)},
         "notes": plan.notes,
         **asdict(plan.estimate),
         "seconds": None if plan.duration is None else plan.duration._asdict(),
@@ -238,6 +239,7 @@ def describe_store(store: Store) -> dict[str, Any]:
         "config": hide_credentials_within(store.config),
         "windows": [asdict(fact) for fact in store.state()],
         "growth": describe_growth(store),
+        "staged_bytes": store.n_staged_bytes,
     }
 
 
@@ -260,6 +262,9 @@ def show_status(store: Store) -> None:
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
+    if store.n_staged_bytes:
+        size = format_size(store.n_staged_bytes)
+        say(f"rows sorted by window for graphs that are being built: {size}; they go when the graphs are there")
     if store.growth.parts:
         _show_growth(store)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.pieces import read_piece_columns
 from driftmap.pipeline.sources.repeated_ids import RowAverage
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
@@ -40,7 +39,7 @@ class BlockReader:
 
     def __init__(self, pieces: Sequence[Piece], block_rows: int, *, by_id: bool = False) -> None:
         self._pieces = pieces
-        self._sources = [open_source(piece.spec) for piece in pieces]
+        self._sources = [piece.open() for piece in pieces]
         self._by_id = by_id
         self._numbers = np.concatenate([runs_to_rows(piece.runs) for piece in pieces])
         self._owners = np.repeat(np.arange(len(pieces), dtype=np.int32), [piece.n_rows for piece in pieces])

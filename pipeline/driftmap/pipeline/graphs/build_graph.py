@@ -16,7 +16,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.scale import UNSCALED, Scale
 from driftmap.pipeline.planning.task_size import size_task
-from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.opening import fingerprint_again
 from driftmap.pipeline.sources.pieces import estimate_merged, estimate_pieces, read_pieces
 from driftmap.pipeline.sources.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.stamps import explain_change
@@ -231,7 +231,7 @@ def _refuse_changed_source(order: GraphOrder, store: Location) -> None:
     if order.fingerprint is None:
         return
     spec = order.pieces[0].spec
-    now = open_source(spec).fingerprint()
+    now = fingerprint_again(spec, order.fingerprint)
     if not explain_change(order.fingerprint, now):
         return
     stored = Store.open(store).fingerprint  # which knows each file

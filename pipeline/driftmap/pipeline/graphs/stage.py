@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.executors.base import Task
@@ -13,7 +13,7 @@ from driftmap.pipeline.sources.pieces import Piece
 from driftmap.pipeline.sources.stamps import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from driftmap.pipeline.config.run_config import RunConfig
@@ -31,7 +31,7 @@ STAGE = "graph"
 def build_graphs(
     store: Store,
     config: RunConfig,
-    windows: Sequence[WindowPlan],
+    orders: Sequence[GraphOrder],
     executor: Executor,
     report: Report,
     max_bytes: int | None = None,
@@ -44,8 +44,8 @@ def build_graphs(
         Opened for writing.
     config
         Settings of the run; its source is opened by the workers.
-    windows
-        In the order in which they should be done.
+    orders
+        Of their graphs, in the order in which they should be done.
     executor
         Where they are built.
     report
@@ -53,7 +53,7 @@ def build_graphs(
     max_bytes
         What a task may take, see `build_graph_task`.
     """
-    with GraphWork(store, config, windows, executor, report, max_bytes) as work:
+    with GraphWork(store, config, orders, executor, report, max_bytes) as work:
         work.finish()
 
 
@@ -64,7 +64,7 @@ class GraphWork:
 
     Parameters
     ----------
-    store, config, windows, executor, report, max_bytes
+    store, config, orders, executor, report, max_bytes
         As for `build_graphs`.
     """
 
@@ -72,7 +72,7 @@ class GraphWork:
         self,
         store: Store,
         config: RunConfig,
-        windows: Sequence[WindowPlan],
+        orders: Sequence[GraphOrder],
         executor: Executor,
         report: Report,
         max_bytes: int | None = None,
@@ -80,9 +80,9 @@ class GraphWork:
         self._store = store
         self._report = report
         self._n_done = self._n_rows = 0
-        self._missing = {window.index for window in windows}
+        self._missing = {order.index for order in orders}
         report(0, 0)
-        self._receipts = executor.start(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
+        self._receipts = executor.start(build_graph_task, make_tasks(store, config, orders, max_bytes), STAGE)
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class GraphWork:
 
 
 def check_rows(
-    store: Store, config: RunConfig, windows: Iterable[WindowPlan], executor: Executor, max_bytes: int | None = None
+    store: Store, config: RunConfig, orders: Iterable[GraphOrder], executor: Executor, max_bytes: int | None = None
 ) -> None:
     """Compare the rows of windows whose graphs are there with those that they were built of.
 
@@ -130,8 +130,8 @@ def check_rows(
     ----------
     store, config, executor, max_bytes
         As for `build_graphs`.
-    windows
-        Whose graphs are there; those of older versions of driftmap are passed over.
+    orders
+        Of windows whose graphs are there; those of older versions of driftmap are passed over.
 
     Raises
     ------
@@ -140,29 +140,35 @@ def check_rows(
     """
     states, settings = store.state(), config.graph_settings()
     tasks = [
-        Task(f"window {window.label!r}", (_order(config, window), digest, settings, max_bytes))
-        for window in windows
-        if (digest := states[window.index].rows_digest) is not None
+        Task(f"window {order.label!r}", (order, digest, settings, max_bytes))
+        for order in orders
+        if (digest := states[order.index].rows_digest) is not None
     ]
     if tasks:
         deque(executor.map_unordered(check_rows_task, tasks, "rows"), maxlen=0)
 
 
-def _order(config: RunConfig, window: WindowPlan, fingerprint: Mapping[str, Any] | None = None) -> GraphOrder:
-    pieces = (Piece(config.source, window.runs),)
-    return GraphOrder(
-        window.index, window.label, pieces, window.n_rows, fingerprint=fingerprint, scale=Scale.of(config)
-    )
+def make_orders(store: Store, config: RunConfig, windows: Iterable[WindowPlan]) -> list[GraphOrder]:
+    """Make the orders for the graphs of some windows, whose rows are read from the source."""
+    fingerprint, scale = summarise(store.fingerprint), Scale.of(config)
+    return [
+        GraphOrder(
+            window.index,
+            window.label,
+            (Piece(config.source, window.runs),),
+            window.n_rows,
+            fingerprint=fingerprint,
+            scale=scale,
+        )
+        for window in windows
+    ]
 
 
 def make_tasks(
-    store: Store, config: RunConfig, windows: Iterable[WindowPlan], max_bytes: int | None = None
+    store: Store, config: RunConfig, orders: Iterable[GraphOrder], max_bytes: int | None = None
 ) -> Iterator[Task]:
     """Make the tasks that build the graphs of some windows, each within so many bytes where blocks of rows allow it."""
-    settings, fingerprint = config.graph_settings(), summarise(store.fingerprint)
-    for window in windows:
-        seed = make_graph_seed(config.random_state, window.index)
-        order = _order(config, window, fingerprint)
-        yield Task(
-            f"window {window.label!r}", (store.location, order, settings, seed, max_bytes), priority=-window.index
-        )
+    settings = config.graph_settings()
+    for order in orders:
+        seed = make_graph_seed(config.random_state, order.index)
+        yield Task(f"window {order.label!r}", (store.location, order, settings, seed, max_bytes), priority=-order.index)

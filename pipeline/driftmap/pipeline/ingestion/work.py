@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine import make_graph_seed
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError, StoreError
-from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.graphs.build_graph import Refusal, try_graph_task, warm_up
 from driftmap.pipeline.graphs.scale import Scale
-from driftmap.pipeline.graphs.stage import STAGE
+from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+from driftmap.pipeline.graphs.staging import remove_staged, stage_rows
 from driftmap.pipeline.ingestion.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
@@ -32,10 +31,11 @@ from driftmap.pipeline.store.log.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.executors.base import Executor, WorkerLimit
     from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.graphs.build_graph import GraphOrder
     from driftmap.pipeline.ingestion.options import IngestOptions
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.ingestion.source_parts import PartRef
@@ -250,29 +250,14 @@ class IngestWork:
 
     def _build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
         """Have graphs built, and give them in the order of the windows while later ones are still at work."""
-        config = self._config
-        settings, max_bytes = config.graph_settings(), share_task_bytes(self._find_limit())
-        scale = Scale.of(config)
+        max_bytes = share_task_bytes(self._find_limit())
         windows, too_large = self._fit(windows)
         if too_large is not None and not windows:
             raise too_large
-        tasks = [
-            Task(
-                f"window {rows.label!r}",
-                (
-                    self._store.location,
-                    rows.order(scale),
-                    settings,
-                    make_graph_seed(config.random_state, rows.index),
-                    max_bytes,
-                ),
-                priority=-rows.index,
-            )
-            for rows in windows
-        ]
         done: dict[int, GraphReceipt | Refusal] = {}
         waiting = list(windows)
-        with self._place.start_for_few(len(tasks), warm_up) as executor:
+        with self._place.start_for_few(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
+            tasks = make_tasks(self._store, self._config, orders, max_bytes)
             for result in executor.map_unordered(try_graph_task, tasks, STAGE):
                 done[result.index if isinstance(result, Refusal) else result["index"]] = result
                 while waiting and waiting[0].index in done:
@@ -280,6 +265,18 @@ class IngestWork:
                     yield rows, done.pop(rows.index)
         if too_large is not None:
             raise too_large
+
+    @contextmanager
+    def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
+        """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
+        orders = [rows.order(Scale.of(self._config)) for rows in windows]
+        location, max_bytes = self._store.location, share_task_bytes(self._find_limit())
+        try:
+            with suppress(SourceError):  # of rows that cannot be used: their graph's task says so
+                orders = stage_rows(location, orders, executor, max_bytes)
+            yield orders
+        finally:
+            remove_staged(location)
 
     def _fit(self, windows: list[WindowRows]) -> tuple[list[WindowRows], PlanError | None]:
         """Give the windows before the first whose graph fits no worker, and the error that says so."""

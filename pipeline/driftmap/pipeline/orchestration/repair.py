@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.graphs.build_graph import build_graph_task, refuse_other_rows, warm_up
-from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+from driftmap.pipeline.graphs.stage import STAGE, make_orders, make_tasks
 from driftmap.pipeline.layout.block_layout import lay_out_one, load_window
 from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.exchange import lay_out_again
@@ -50,7 +50,8 @@ def build_again(
     """Build the graphs of some windows, and give their receipts without committing them."""
     max_bytes = share_task_bytes(place.find_limit())
     with place.start(len(windows), warm_up) as executor:
-        yield from executor.map_unordered(build_graph_task, make_tasks(store, config, windows, max_bytes), STAGE)
+        tasks = make_tasks(store, config, make_orders(store, config, windows), max_bytes)
+        yield from executor.map_unordered(build_graph_task, tasks, STAGE)
 
 
 def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[GraphReceipt]) -> None:

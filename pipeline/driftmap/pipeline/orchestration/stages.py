@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.graphs.build_graph import GraphOrder
     from driftmap.pipeline.layout.job import LayOut, LayoutJob
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.planning.windows import WindowPlan
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 class Progress(NamedTuple):
     """How far a stage of a run has come."""
 
-    stage: Literal["repair", "graphs", "layout"]
-    """`repair` comes only where something in the store was damaged, and counts the windows that it made again."""
+    stage: Literal["repair", "sort", "graphs", "layout"]
+    """`repair` comes only where something in the store was damaged, and counts the windows that it made again; `sort`
+    only where rows are sorted by window first (see `Plan.reading`), and counts rows."""
     windows_done: int
     """Of the whole run, those of earlier calls included."""
     windows_total: int
@@ -104,6 +106,8 @@ class RunWork:
     def finish(self) -> None:
         """Build the graphs that are missing, and lay out the blocks that have no maps."""
         missing = [self._planned.windows[w.index] for w in self._store.state() if w.graph_attempt is None]
+        if not missing:
+            self._remove_staged()  # of a call that was killed then
         if self._planned.config.is_exchanged:
             self._work_at_once(missing)
         elif self._is_laid_out_on_workers():
@@ -139,9 +143,9 @@ class RunWork:
 
         self._fit_tasks(missing)
         with self._place.start(len(missing) + 1, warm_up) as executor:
-            self._check_rows(executor, missing)
+            orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
-            with GraphWork(self._store, self._planned.config, missing, executor, report, self._max_bytes) as work:
+            with GraphWork(self._store, self._planned.config, orders, executor, report, self._max_bytes) as work:
                 lay_out = lay_out_on_worker(self._store, self._make_job(), executor, work.commit_ready)
                 self._lay_out(work.wait_for, lay_out=lay_out)
                 work.finish()
@@ -156,9 +160,9 @@ class RunWork:
         with ThreadPoolExecutor(1, "driftmap-close") as closing, ExitStack() as building:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
             config = self._planned.config
-            self._check_rows(executor, missing)
+            orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
-            work = building.enter_context(GraphWork(self._store, config, missing, executor, report, self._max_bytes))
+            work = building.enter_context(GraphWork(self._store, config, orders, executor, report, self._max_bytes))
             limit = building.enter_context(ExitStack())
             limit.enter_context(limit_threads(executor.n_free_threads))
             closed: list[Future[None]] = []
@@ -198,19 +202,39 @@ class RunWork:
 
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
-            self._check_rows(executor, missing)
+            orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
-            build_graphs(self._store, self._planned.config, missing, executor, report, self._max_bytes)
+            build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)
             lay_out_in_exchange(self._store, self._make_job(), executor, self._report_layout())
 
-    def _check_rows(self, executor: Executor, missing: list[WindowPlan]) -> None:
-        """Before more rows are read, read those of an earlier call again: maps must not be made of two sources."""
-        from driftmap.pipeline.graphs.stage import check_rows
+    def _make_orders(self, executor: Executor, missing: list[WindowPlan]) -> list[GraphOrder]:
+        """Make orders for the missing graphs, their rows sorted by window first where that is planned.
 
-        left = {window.index for window in missing}
-        built = [window for window in self._planned.windows if window.index not in left]
-        if missing and built:
-            check_rows(self._store, self._planned.config, built, executor, self._max_bytes)
+        Before more rows are read, those of an earlier call are read again: maps must not be made of two sources.
+        """
+        if not missing:
+            return []
+        from driftmap.pipeline.graphs.stage import check_rows, make_orders
+        from driftmap.pipeline.graphs.staging import stage_rows
+
+        planned, left = self._planned, {window.index for window in missing}
+        orders = make_orders(self._store, planned.config, planned.windows)
+        if planned.reading is not None and planned.reading.is_sorted:
+            report = _Reporter("sort", self._progress, len(planned.windows), planned.reading.n_rows)
+            limit = share_task_bytes(self._place.find_limit())
+            location = self._store.location
+            orders = stage_rows(location, orders, executor, limit, lambda n: report(0, n), self._source)
+        built = [order for order in orders if order.index not in left]
+        if built:
+            check_rows(self._store, planned.config, built, executor, self._max_bytes)
+        return [order for order in orders if order.index in left]
+
+    def _remove_staged(self) -> None:
+        """Remove sorted rows, of an earlier call too."""
+        from driftmap.pipeline.graphs.staging import remove_staged
+
+        if self._planned.reading is not None and self._planned.reading.is_sorted:
+            remove_staged(self._store.location)
 
     def _lay_out(
         self,
@@ -259,7 +283,13 @@ class RunWork:
         report = _Reporter(
             "graphs", self._progress, n_windows, self._count_rows(w.index for w in missing), self._in_blocks
         )
-        return lambda n, n_rows: report(n_before + n, n_rows)
+
+        def on_graphs(n_done: int, n_rows: int) -> None:
+            report(n_before + n_done, n_rows)
+            if n_done == len(missing):
+                self._remove_staged()
+
+        return on_graphs
 
     def _report_layout(self) -> _Reporter:
         cores = [block.core for block in self._planned.blocks[self._store.n_blocks_done :]]
@@ -275,7 +305,7 @@ class _Reporter:
 
     def __init__(
         self,
-        stage: Literal["repair", "graphs", "layout"],
+        stage: Literal["repair", "sort", "graphs", "layout"],
         progress: Callable[[Progress], None] | None,
         windows_total: int,
         rows_total: int,

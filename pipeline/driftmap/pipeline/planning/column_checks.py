@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.executors.machine import format_size
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
 
 if TYPE_CHECKING:
@@ -15,11 +14,6 @@ if TYPE_CHECKING:
 
 MAX_SPREAD_RATIO = 100
 """Columns whose spreads differ by more are pointed out: distances are then those of the widest ones."""
-
-MAX_READ_RATIO = 2
-"""What reading may pass over, in sizes of what is read, before it is pointed out."""
-LEAST_READ_BYTES = 64 * 2**20
-"""Less is read in no time."""
 
 
 def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none") -> tuple[str, ...]:
@@ -66,22 +60,11 @@ def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none"
     return tuple(lines)
 
 
-def check_reading(source: Source, windows: list[WindowPlan], rule: WindowRule) -> tuple[str, ...]:
-    """Say how key columns are read where their types do not, and what reading takes where a format has no index."""
+def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:
+    """Say how times are read where their type does not."""
     column = source.spec.time if rule.window is not None else None
     note = None if column is None else source.describe_key(column).note
-    lines = [] if note is None else [note]
-    cost = source.count_bytes([window.runs for window in windows])
-    if cost is None or cost.n_bytes < LEAST_READ_BYTES:
-        return tuple(lines)
-    own_bytes = cost.source_bytes * sum(window.n_rows for window in windows) / source.n_rows
-    if cost.n_bytes > MAX_READ_RATIO * own_bytes:
-        lines.append(
-            f"the rows of a window lie far apart in {source.spec.path}: reading all windows passes over "
-            f"{format_size(cost.n_bytes)}, {cost.n_bytes / own_bytes:,.1f} times what they have; sort the rows in the "
-            "order of the windows, or write Parquet"
-        )
-    return tuple(lines)
+    return () if note is None else (note,)
 
 
 def _count_used(windows: list[WindowPlan]) -> int:

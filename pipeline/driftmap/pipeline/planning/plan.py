@@ -18,7 +18,7 @@ from driftmap.pipeline.planning.blocks import (
     plan_blocks,
     plan_exchange_blocks,
 )
-from driftmap.pipeline.planning.column_checks import check_columns, check_reading
+from driftmap.pipeline.planning.column_checks import check_columns, describe_times
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.memory import (
     estimate_plan,
@@ -26,6 +26,7 @@ from driftmap.pipeline.planning.memory import (
     share_block_bytes,
     size_largest_block,
 )
+from driftmap.pipeline.planning.reading import plan_reading
 from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.memory import Estimate
+    from driftmap.pipeline.planning.reading import Reading
     from driftmap.pipeline.planning.run_time import Duration
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
@@ -65,6 +67,8 @@ class Plan:
     """Numbers of the rows of the source that are dropped; None where such rows are refused."""
     placing: str = ""
     """Why a cluster's workers do not lay the blocks out, where they do not."""
+    reading: Reading | None = None
+    """How rows are read; None where any rows are picked at the same cost."""
 
     @property
     def n_shared(self) -> int:
@@ -95,7 +99,8 @@ class Plan:
         source = self.config.source
         rows = describe_rows(source.on_bad_rows, source.duplicates, source.id is not None, self.windows)
         scale = describe_scale(self.config.scale, self.config.scaling)
-        return [*(() if pin is None else pin.describe()), *scale, *rows, *self.doubts]
+        reading = [] if self.reading is None else self.reading.describe()
+        return [*(() if pin is None else pin.describe()), *scale, *rows, *self.doubts, *reading]
 
     @property
     def notes(self) -> list[str]:
@@ -150,10 +155,11 @@ def make_plan(
     most = None if memory_limit is None else read_size(memory_limit, "memory_limit")
     config, blocks, on_workers = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
     estimate = estimate_plan(source, config, windows, blocks, on_workers=on_workers)
-    doubts = (*check_columns(source, windows, config.scale), *check_reading(source, windows, config.windows))
+    doubts = (*check_columns(source, windows, config.scale), *describe_times(source, config.windows))
     size = size_largest_block(source.estimate_read(0), config, windows, blocks)
     placing = explain_layout_here(size, limit) if is_cluster and not on_workers else ""
-    return Plan(config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing)
+    reading = plan_reading(source, [window.runs for window in windows])
+    return Plan(config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing, reading)
 
 
 def _count(names: list[str]) -> str:

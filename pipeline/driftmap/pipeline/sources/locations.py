@@ -79,11 +79,6 @@ class SourcePlace(Location):
             return fs.SubTreeFileSystem(str(self.folder), fs.LocalFileSystem())
         return fs.PyFileSystem(_RemoteFiles(self, {stamp.path: stamp.size for stamp in stamps}))
 
-    def read_range(self, name: str, start: int, n_bytes: int) -> memoryview:
-        """Read a part of an object."""
-        with self._explain("read"):
-            return memoryview(obstore.get_range(self.files, name, start=start, length=n_bytes))
-
     def read_head(self, name: str, n_bytes: int) -> bytes:
         """Read the first bytes of a file."""
         with self._explain("read"):

@@ -18,6 +18,7 @@ from driftmap.pipeline.sources.protocol import Source
 from driftmap.pipeline.sources.readers import arrays, from_python
 from driftmap.pipeline.sources.readers.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.from_python import WindowArrays
+from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns
 
 if TYPE_CHECKING:
@@ -97,12 +98,7 @@ def open_source(spec: SourceSpec) -> Source:
         When it is not there any more, or cannot be read.
     """
     if spec.is_files:
-        from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
-
-        stamps = list_files(SourcePlace(spec.path), spec.files, spec.format)[1]
-        if spec.vectors_file is not None:
-            stamps = [*stamps, *SourcePlace(spec.vectors_file).stamp_all()]
-        return _open_table(spec, tuple(stamps))
+        return _open_table(spec, tuple(_stamp_files(spec)))
     if spec.format == "anndata":
         from driftmap.pipeline.sources.readers.anndata_file import AnnDataSource  # late: zarr is slow to import
 
@@ -112,6 +108,21 @@ def open_source(spec: SourceSpec) -> Source:
 
         return ZarrSource(spec)
     return arrays.open_arrays(spec)
+
+
+def fingerprint_again(spec: SourceSpec, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fingerprint of a source as it is now; of files only what tells of them is looked at."""
+    if not spec.is_files or spec.vectors_file is not None:
+        return open_source(spec).fingerprint()
+    return {**known, **describe_stamps(_stamp_files(spec))}
+
+
+def _stamp_files(spec: SourceSpec) -> list[FileStamp]:
+    from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
+
+    stamps = list_files(SourcePlace(spec.path), spec.files, spec.format)[1]
+    outside = [] if spec.vectors_file is None else SourcePlace(spec.vectors_file).stamp_all()
+    return [*stamps, *outside]
 
 
 @lru_cache(maxsize=2)

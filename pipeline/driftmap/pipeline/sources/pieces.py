@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.protocol import ReadableRows
+    from driftmap.pipeline.sources.staged_rows import StagedRows
 
 
 class Piece(NamedTuple):
@@ -28,6 +30,12 @@ class Piece(NamedTuple):
     """int64 (r, 2) row ranges [start, stop), ascending and apart."""
     part: str = ""
     """Name of the part in messages; empty: the whole source."""
+    staged: StagedRows | None = None
+    """Where its rows lie sorted by window, where they were."""
+
+    def open(self) -> ReadableRows:
+        """Open what its rows are read from, by their numbers in the source."""
+        return open_source(self.spec) if self.staged is None else self.staged.open(self.runs)
 
     @property
     def n_rows(self) -> int:
@@ -176,7 +184,7 @@ def _read_piece(
     if not with_vectors and spec.id is None and not spec.label:
         return None, runs_to_rows(piece.runs), {}
     try:
-        rows = open_source(spec).read_rows(piece.runs, with_vectors=with_vectors)
+        rows = piece.open().read_rows(piece.runs, with_vectors=with_vectors)
     except SourceError as error:
         raise SourceError(piece.explain(str(error))) from error
     ids = runs_to_rows(piece.runs) if rows.ids is None else rows.ids
@@ -188,7 +196,7 @@ def _read_piece(
 
 def _estimate_piece(piece: Piece, n_rows: int) -> ReadEstimate:
     try:
-        return open_source(piece.spec).estimate_read(n_rows)
+        return piece.open().estimate_read(n_rows)
     except SourceError as error:
         raise SourceError(piece.explain(str(error))) from error
 

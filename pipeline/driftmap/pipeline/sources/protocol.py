@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -48,8 +48,19 @@ class ReadEstimate(NamedTuple):
     """Memory at most, what is read included."""
 
 
+class HeldRows(Protocol):
+    """Rows that were read, some of which can be given at a time."""
+
+    @property
+    def rows(self) -> Int64Array:
+        """Their numbers in the source, ascending."""
+
+    def pick(self, places: Int64Array) -> WindowRows:
+        """Give those at some places (ascending) among them, as `Source.read_rows` would."""
+
+
 class ReadCost(NamedTuple):
-    """What reading passes over, since a format has no index, or one of large parts."""
+    """What reading window by window passes over: a block of rows is read whole."""
 
     n_bytes: int
     """Of all windows together."""
@@ -64,6 +75,16 @@ class ColumnFacts(NamedTuple):
     """Missing values of the columns that have some."""
     spreads: Mapping[str, float] = MappingProxyType({})
     """Of columns of single numbers: largest less least value, where it is known."""
+
+
+class ReadableRows(Protocol):
+    """Rows that are read by their numbers: a source, or what was staged of it."""
+
+    def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
+        """Read some rows; see `Source`."""
+
+    def estimate_read(self, n_rows: int) -> ReadEstimate:
+        """Estimate what reading so many takes; see `Source`."""
 
 
 @runtime_checkable
@@ -142,6 +163,25 @@ class Source(Protocol):
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost | None:
         """Count what reading some windows (the row ranges of each) passes over; None: about what they have."""
+
+    def list_starts(self) -> Int64Array:
+        """List the rows, from 0, at which reading can begin without passing over those before them."""
+
+    def hold_rows(self, runs: Int64Array, n_rows: int) -> Iterator[HeldRows]:
+        """Read some rows in one pass, of which about so many are held at a time.
+
+        Parameters
+        ----------
+        runs
+            int64 (r, 2): [start, stop) row ranges, ascending and apart.
+        n_rows
+            To hold at a time, or a few more.
+
+        Raises
+        ------
+        SourceError
+            As `read_rows`, when rows are picked from what is held.
+        """
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell sources apart: JSON that is the same until the data change."""

@@ -61,6 +61,12 @@ def split_runs(runs: Int64Array, n_rows: int) -> list[Int64Array]:
     return parts
 
 
+def clip_runs(runs: Int64Array, first: int, last: int) -> Int64Array:
+    """Give what ascending runs have of the rows [first, last)."""
+    begin, end = np.searchsorted(runs[:, 1], first, side="right"), np.searchsorted(runs[:, 0], last, side="left")
+    return np.clip(runs[begin:end], first, last)
+
+
 def refuse_outside(rows: Int64Array, n_rows: int, path: str) -> None:
     """Refuse to read rows that a source does not have.
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ATTEMPTS = "windows"
 """Folder of a store that holds all attempts."""
 
+STAGED = "staged"
+"""Folder of a store that holds rows sorted by window, while graphs are built of them."""
+
 GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
 """Arrays of a graph; its group holds those of `name_ids` too."""
 

@@ -236,6 +236,11 @@ class Store(LogView):
         ]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
+    @property
+    def n_staged_bytes(self) -> int:
+        """Bytes of rows that lie sorted by window while graphs are built of them."""
+        return sum(self.location.list(attempts.STAGED).values())
+
     def commit_graph(self, receipt: GraphReceipt) -> bool:
         """Make a worker's graph true; returns False where another run committed that window first."""
 

@@ -16,6 +16,7 @@ from driftmap.pipeline.store.attempts import (
     CLUSTER_ARRAYS,
     GRAPH_ARRAYS,
     MAP_ARRAYS,
+    STAGED,
     Attempt,
     name_group,
     name_ids,
@@ -132,7 +133,8 @@ def find_orphans(store: Store) -> dict[str, int]:
     orphans = {}
     for name, size in found.items():
         folder = name.partition("/")[0]
-        if _UNFINISHED.search(name) and folder in {ATTEMPTS, commits.FOLDER, *newest}:
+        # Rows that are sorted for graphs are an orphan too, once nobody holds the store to build these.
+        if folder == STAGED or (_UNFINISHED.search(name) and folder in {ATTEMPTS, commits.FOLDER, *newest}):
             orphans[name] = size
         elif folder in newest:
             if name not in newest[folder]:

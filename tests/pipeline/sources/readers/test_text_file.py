@@ -14,7 +14,7 @@ from tests.memory import AS_IN_WORKERS, needs_proc, run_python
 
 from driftmap.pipeline import plan
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.planning import column_checks
+from driftmap.pipeline.planning import reading
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.readers import text_bytes
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
@@ -148,15 +148,15 @@ def test_missing_values_and_spreads_are_known_to_a_plan(tmp_path):
 
 
 def test_a_plan_says_what_reading_passes_over(tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr(column_checks, "LEAST_READ_BYTES", 0)
+    monkeypatch.setattr(reading, "LEAST_EXCESS_BYTES", 0)
     options = {"by": "w", "id": "id", "n_neighbors": 5, "scheduler": "serial"}
     lines = [f"{row % 100},{row // 100},{row}.5,1\n" for row in range(1000)]
     path = write(tmp_path / "a.csv", "id,w,x,y\n" + "".join(lines))
     assert not any("passes over" in line for line in plan(path, **options).columns)
     path = write(tmp_path / "b.csv", "id,w,x,y\n" + "".join(lines[row % 10 * 100 + row // 10] for row in range(1000)))
-    assert any(
-        re.search(r"[3-9]\.\d times what they have; sort the rows", line) for line in plan(path, **options).columns
-    )
+    made = plan(path, **options)
+    assert made.reading.is_sorted
+    assert any(re.search(r"[3-9]\.\d times what they have; so they are read once", line) for line in made.columns)
 
 
 READ_FEW = """

@@ -18,7 +18,8 @@ from driftmap.pipeline.sources.readers.array_files import (
     read_manifest,
     write_table,
 )
-from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
+from driftmap.pipeline.sources.readers.held_rows import HeldArrays
+from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows, split_runs
 from driftmap.pipeline.sources.vectors import (
     RaggedRows,
     flag_bad_rows,
@@ -26,10 +27,11 @@ from driftmap.pipeline.sources.vectors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.protocol import HeldRows
 
     Column = np.ndarray[Any, Any]
 
@@ -121,6 +123,15 @@ class ArraySource:
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> None:
         """Tell nothing: rows are picked; see `Source`."""
+
+    def list_starts(self) -> Int64Array:
+        """List every row; see `Source`."""
+        return np.arange(self.n_rows, dtype=np.int64)
+
+    def hold_rows(self, runs: Int64Array, n_rows: int) -> Iterator[HeldRows]:
+        """Read rows in one pass; see `Source`."""
+        for part in split_runs(runs, n_rows):
+            yield HeldArrays(runs_to_rows(part), self.read_rows(part))
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell whether arrays hold the same, wherever they lie."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pyarrow import fs
 
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.sources.locations import SourcePlace
 
 _MAGIC = b"ARROW1"
@@ -60,7 +61,7 @@ class ArrowFile:
         with self._open() as source:
             self.schema = (ipc.open_stream if self._is_stream else ipc.open_file)(source).schema
         has_dictionary = any(_has_dictionary(field.type) for field in self.schema)
-        self._is_sequential = self._is_stream and (has_dictionary or self._mapped is None)
+        self.is_sequential = self._is_stream and (has_dictionary or self._mapped is None)
         """Whether batches can only be read after those before them."""
         self._offsets: list[int] = []
         self._sizes: dict[str, _Sizes] = {}
@@ -101,12 +102,10 @@ class ArrowFile:
         lengths = self._sizes[column].lengths if column in self._sizes else frozenset()
         return next(iter(lengths)) if len(lengths) == 1 else None
 
-    def count_bytes(self, blocks: Sequence[int]) -> int | None:
-        """Count the bytes that are passed over, in a stream without an index; see `TableFile`."""
-        if not self._is_sequential or not len(blocks):
-            return None
-        share = self.lengths[: max(blocks) + 1].sum() / max(1, self.lengths.sum())
-        return int(share * self._files.get_file_info([self._path])[0].size)
+    def measure_blocks(self, columns: Sequence[str]) -> Int64Array:
+        """Measure batches: of a stream all columns are read, of others those that are wanted; see `TableFile`."""
+        read = self._sizes if self._is_stream else columns
+        return self.lengths * sum(self._sizes[name].row_bytes for name in read if name in self._sizes)
 
     def _look(self) -> list[int]:
         """Count the rows of each batch, note where it begins, and measure some."""
@@ -138,7 +137,7 @@ class ArrowFile:
             self._sizes[field.name] = sizes
 
     def _iterate(self, blocks: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        if not self._is_sequential:
+        if not self.is_sequential:
             for number in blocks:
                 yield self._read_batch(number, columns)
             return

@@ -28,10 +28,11 @@ from driftmap.pipeline.sources.vectors import refuse_missing_columns
 from driftmap.pipeline.store.id_types import name_id_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.protocol import HeldRows
 
     Column = np.ndarray[Any, Any]
 
@@ -133,6 +134,15 @@ class LazySource:
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> None:
         """Tell nothing: the partitions are written as Parquet; see `Source`."""
+
+    def list_starts(self) -> Int64Array:
+        """List the first row alone; see `Source`."""
+        return np.zeros(1, dtype=np.int64)
+
+    def hold_rows(self, runs: Int64Array, n_rows: int) -> Iterator[HeldRows]:  # noqa: ARG002 - of the protocol
+        """Refuse, as `read_rows` does."""
+        self.read_rows(runs)
+        yield from ()
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell collections apart; see `Source`."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pyarrow.parquet as pq
+
+    from driftmap.engine.types import Int64Array
 
 _LEVEL_BYTES = 4
 """Beside each value of a list while it is decoded: its repetition and definition level."""
@@ -41,6 +45,13 @@ def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> GroupSiz
     """Measure columns by a file's footer; those it does not have count for nothing."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     return GroupSizes.largest([GroupSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
+
+
+def measure_groups(metadata: pq.FileMetaData, names: Sequence[str]) -> Int64Array:
+    """Measure columns of each row group as they lie in the file, in bytes (g,)."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    sizes = [sum(group.column(leaf).total_compressed_size for leaf in _find_leaves(group, names)) for group in groups]
+    return np.array(sizes, dtype=np.int64)
 
 
 def measure_length(metadata: pq.FileMetaData, name: str) -> int | None:

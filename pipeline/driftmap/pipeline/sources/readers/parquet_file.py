@@ -13,6 +13,7 @@ from driftmap.pipeline.sources.readers.footers import (
     count_nulls,
     find_ranges,
     measure_columns,
+    measure_groups,
     measure_length,
 )
 from driftmap.pipeline.sources.readers.table_file import ColumnSizes
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import fs
 
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.sources.locations import SourcePlace
 
 BATCH_BYTES = 4 * 2**20
@@ -54,6 +56,8 @@ class ParquetFile:
     files
         The folder as Arrow has it.
     """
+
+    is_sequential = False
 
     def __init__(self, base: SourcePlace, path: str, files: fs.FileSystem) -> None:
         self.name = base.name(path)
@@ -108,9 +112,9 @@ class ParquetFile:
         """Tell the length of a column's lists, by the footer's counts and the first rows; see `TableFile`."""
         return measure_length(self._fragment.metadata, column)
 
-    def count_bytes(self, blocks: Sequence[int]) -> int | None:  # noqa: ARG002 - of the protocol
-        """Tell nothing: pages that are not wanted are passed over."""
-        return None
+    def measure_blocks(self, columns: Sequence[str]) -> Int64Array:
+        """Measure row groups by the footer, as they are compressed; see `TableFile`."""
+        return measure_groups(self._fragment.metadata, columns)
 
     def _measure(self, columns: Sequence[str]) -> GroupSizes:
         wanted = tuple(columns)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from driftmap.pipeline.errors import SourceError
@@ -41,6 +40,10 @@ class TableFile(Protocol):
     lengths: Int64Array
     """Rows of each block."""
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether a block is read only after all those before it."""
+
     def read_blocks(self, blocks: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read some blocks in order, batch by batch; what is behind the last batch that is taken is not read."""
 
@@ -59,38 +62,8 @@ class TableFile(Protocol):
     def find_list_length(self, column: str) -> int | None:
         """Tell the length of a column's lists, as far as is known that all may have it; None otherwise."""
 
-    def count_bytes(self, blocks: Sequence[int]) -> int | None:
-        """Count the bytes that reading some blocks passes over; None where that is about what they have."""
-
-
-class RowBlocks(NamedTuple):
-    """All blocks of all files, in order; each column (g,)."""
-
-    files: Int64Array
-    """Number of the file."""
-    ids: Int64Array
-    """Number of the block in its file."""
-    starts: Int64Array
-    """Number of its first row in the source."""
-    lengths: Int64Array
-
-    @classmethod
-    def of(cls, files: Sequence[TableFile]) -> RowBlocks:
-        """List the blocks of some files."""
-        counts = [len(file.lengths) for file in files]
-        lengths = np.concatenate([file.lengths for file in files]).astype(np.int64)
-        ids = [np.arange(count, dtype=np.int64) for count in counts]
-        numbers = np.repeat(np.arange(len(files), dtype=np.int64), counts)
-        return cls(numbers, np.concatenate(ids), np.cumsum(lengths) - lengths, lengths)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of all blocks."""
-        return int(self.lengths.sum())
-
-    def find(self, rows: Int64Array) -> Int64Array:
-        """Find the block that each row is in."""
-        return np.searchsorted(self.starts, rows, side="right") - 1
+    def measure_blocks(self, columns: Sequence[str]) -> Int64Array:
+        """Measure what reading columns of each block takes from the file, in bytes (g,)."""
 
 
 def add_folders(batch: Any, folders: Mapping[str, Any], schema: pa.Schema, columns: Sequence[str]) -> Any:

@@ -13,11 +13,13 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import choose_vectors, merge_types
 from driftmap.pipeline.sources.columns import describe_column, flag_missing, join_parts, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.formats import open_files, settle_text_types
+from driftmap.pipeline.sources.readers.held_rows import HeldBatch, join_batches
 from driftmap.pipeline.sources.readers.listing import find_folder_columns, list_files
 from driftmap.pipeline.sources.readers.npy_matrix import MAPPED_BYTES, NpyVectors
-from driftmap.pipeline.sources.readers.table_file import ColumnSizes, RowBlocks, add_folders, explain_read, pick_rows
+from driftmap.pipeline.sources.readers.row_blocks import RowBlocks
+from driftmap.pipeline.sources.readers.table_file import ColumnSizes, add_folders, explain_read, pick_rows
 from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, rows_to_runs, runs_to_rows, split_runs
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import (
@@ -33,11 +35,12 @@ from driftmap.pipeline.sources.vectors import (
 from driftmap.pipeline.store.id_types import join_id_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.protocol import HeldRows, ReadCost
     from driftmap.pipeline.sources.readers.table_file import TableFile
 
 
@@ -120,11 +123,31 @@ class TableSource:
         """Read some rows, from the blocks that hold them; see `Source`."""
         rows = runs_to_rows(runs)
         refuse_outside(rows, self.n_rows, self.spec.path)
-        wanted = [*self._columns_beside(), *(self._vectors.names if with_vectors else ())]
+        wanted = self._list_wanted(with_vectors=with_vectors)
+        return self._convert(self._read_batches(rows, wanted) if wanted else (), rows, with_vectors=with_vectors)
+
+    def hold_rows(self, runs: Int64Array, n_rows: int) -> Iterator[HeldRows]:
+        """Read rows in one pass; see `Source`."""
+        rows = runs_to_rows(runs)
+        refuse_outside(rows, self.n_rows, self.spec.path)
+        for batch, own in join_batches(self._read_batches(rows, self._list_wanted()), n_rows):
+            yield HeldBatch(own, batch, self._convert)
+
+    def list_starts(self) -> Int64Array:
+        """List the first rows of blocks that are read by themselves; see `Source`."""
+        return self._blocks.list_starts(self._files)
+
+    def _list_wanted(self, *, with_vectors: bool = True) -> list[str]:
+        return list(dict.fromkeys([*self._columns_beside(), *(self._vectors.names if with_vectors else ())]))
+
+    def _convert(
+        self, batches: Iterable[tuple[pa.RecordBatch, Int64Array]], rows: Int64Array, *, with_vectors: bool = True
+    ) -> WindowRows:
+        """Make the rows of a window of what was read of them, batch by batch."""
         is_inside = with_vectors and self._outside is None
         vectors, ids = [], []
         labels: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in self.spec.label}
-        for batch, batch_rows in self._read_batches(rows, list(dict.fromkeys(wanted))) if wanted else ():
+        for batch, batch_rows in batches:
             if is_inside:
                 vectors.append(read_vectors(batch, self._vectors, batch_rows))
             if self.spec.id is not None:
@@ -133,7 +156,7 @@ class TableSource:
                 parts.append(read_label(pa.chunked_array([batch.column(name)]), name))
         matrix = to_matrix(join_vectors(vectors), rows, self.spec.pin) if is_inside else None
         if with_vectors and self._outside is not None:
-            matrix = self._outside.read(runs)
+            matrix = self._outside.read(rows_to_runs(rows))
             refuse_not_finite(matrix, rows, self.spec.pin)
         return WindowRows(
             matrix,
@@ -195,18 +218,10 @@ class TableSource:
                     spreads[name] = max(each[name][1] for each in ranges) - min(each[name][0] for each in ranges)
         return ColumnFacts(nulls, spreads)
 
-    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost | None:
+    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
         """Count what reading some windows passes over; see `Source`."""
-        every = [file.count_bytes(range(len(file.lengths))) for file in self._files]
-        if None in every:
-            return None
-        n_bytes = 0
-        for runs in windows:
-            found = np.unique(self._blocks.find(runs_to_rows(runs)))
-            for number in np.unique(self._blocks.files[found]).tolist():
-                blocks = self._blocks.ids[found[self._blocks.files[found] == number]]
-                n_bytes += self._files[number].count_bytes(blocks.tolist()) or 0
-        return ReadCost(n_bytes, sum(n for n in every if n is not None))
+        sizes = [file.measure_blocks(self._list_wanted()) for file in self._files]
+        return self._blocks.count_bytes(self._files, np.concatenate(sizes), windows)
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written again."""

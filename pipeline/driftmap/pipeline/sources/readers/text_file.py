@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pyarrow import fs
 
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.locations import SourcePlace
     from driftmap.pipeline.sources.readers.text_formats import TextFormat
@@ -126,12 +127,14 @@ class TextFile:
         shortest, longest = self._found.lengths.get(column, (0, 1))
         return longest if shortest == longest else None
 
-    def count_bytes(self, blocks: Sequence[int]) -> int:
-        """Count the bytes of text that reading some blocks passes over; see `TableFile`."""
-        wanted = [self._blocks[number] for number in blocks]
-        if self._bytes.is_compressed:  # from the start
-            return max((block.end for block in wanted), default=0)
-        return sum(block.end - block.begin for block in wanted)
+    @property
+    def is_sequential(self) -> bool:
+        """Whether it is compressed, and so read from its start; see `TableFile`."""
+        return self._bytes.is_compressed
+
+    def measure_blocks(self, columns: Sequence[str]) -> Int64Array:  # noqa: ARG002 - lines are read whole
+        """Measure the text of blocks; see `TableFile`."""
+        return np.array([block.end - block.begin for block in self._blocks], dtype=np.int64)
 
     def _pass_over(self) -> Iterator[_Block]:
         begin, n_rows = self._format.n_skipped, 0

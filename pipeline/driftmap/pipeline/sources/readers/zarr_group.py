@@ -12,20 +12,22 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.choice import fits
 from driftmap.pipeline.sources.columns import as_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
+from driftmap.pipeline.sources.readers.held_rows import HeldArrays
 from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, list_dimensions, open_array
 from driftmap.pipeline.sources.readers.zarr_cube import CubeRows, spread_column
-from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows
+from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows, split_runs
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.sources.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.store.id_types import name_id_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.protocol import HeldRows
     from driftmap.pipeline.sources.readers.zarr_arrays import ArrayLike
     from driftmap.pipeline.sources.stamps import FileStamp
 
@@ -148,8 +150,21 @@ class ZarrSource:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
         return ColumnFacts()
 
-    def count_bytes(self, windows: Sequence[Int64Array]) -> None:
-        """Tell nothing: rows are picked; see `Source`."""
+    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
+        """Count the chunks that reading some windows passes over, as they are decoded; see `Source`."""
+        chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
+        n_chunks = sum(len(np.unique(runs_to_rows(runs) // chunk_rows)) for runs in windows)
+        row_bytes = int(self._vectors.shape[1]) * self._vectors.dtype.itemsize
+        return ReadCost(n_chunks * chunk_rows * row_bytes, self.n_rows * row_bytes)
+
+    def list_starts(self) -> Int64Array:
+        """List the first rows of chunks; see `Source`."""
+        return np.arange(0, self.n_rows, count_chunk_rows(self._vectors), dtype=np.int64)
+
+    def hold_rows(self, runs: Int64Array, n_rows: int) -> Iterator[HeldRows]:
+        """Read rows in one pass; see `Source`."""
+        for part in split_runs(runs, n_rows):
+            yield HeldArrays(runs_to_rows(part), self.read_rows(part))
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of the arrays was added, removed or written again."""
