@@ -48,7 +48,7 @@ def _count(
                     answers = find_answers(planted.store, run, measure_frame(planted.store, run).spread).sentences
                 named += is_named(planted, answers)
                 others.update(
-                    f"{one.kind} {one.window - planted.window:+d}"
+                    f"{one.kind} {one.since - planted.window:+d} to {one.window - planted.window:+d}"
                     for one in answers
                     if (one.kind, one.window) != (kind, planted.window)
                 )

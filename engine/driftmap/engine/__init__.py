@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from driftmap.engine.quality.communities import find_clusters
     from driftmap.engine.quality.diagnostics import find_movers
     from driftmap.engine.quality.follow import Clustered, Passage, cluster_bytes, follow_clusters
-    from driftmap.engine.quality.lineage import GroupChange, compare_clusters, compare_groups
+    from driftmap.engine.quality.lineage import GroupChange, compare_clusters, compare_groups, join_passages
     from driftmap.engine.quality.measures import (
         count_bad_rows,
         drift,
@@ -133,6 +133,7 @@ __all__ = [
     "graph_bytes",
     "has_compiled_kernels",
     "invert_relation",
+    "join_passages",
     "lay_out_block",
     "lay_out_in_exchange",
     "limit_threads",
@@ -241,6 +242,7 @@ _ROOMS = {
         "GroupChange",
         "compare_clusters",
         "compare_groups",
+        "join_passages",
     ),
     "quality.measures": (
         "count_bad_rows",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftmap.engine import Passage, compare_clusters, compare_groups
+from driftmap.engine import Passage, compare_clusters, compare_groups, join_passages
 from driftmap.engine.errors import InvalidInputError
 
 SAME = np.arange(60, dtype=np.int32)
@@ -35,6 +35,26 @@ def test_groups_grow_shrink_and_are_replaced():
         ("replaced", 0, 50)
     ]
     assert compare_groups(groups, groups, rows) == []
+
+
+def test_a_seventh_of_stable_rows_is_growth_and_a_larger_window_is_none():
+    old = as_groups(200, 230)
+    new = as_groups(234, 196)
+    relation = np.concatenate([np.arange(195), np.full(5, -1), np.arange(234, 425), np.full(39, -1)]).astype(np.int32)
+    assert {(one.kind, one.group) for one in compare_groups(old, new, relation)} == {("growth", 0), ("shrinkage", 1)}
+    unrelated = np.full(430, -1, dtype=np.int32)
+    assert compare_groups(old, new, unrelated) == []
+    assert compare_groups(as_groups(100, 100), as_groups(300, 300), np.full(200, -1, dtype=np.int32)) == []
+
+
+def test_passages_over_several_windows_remember_splits_and_merges():
+    old, new = as_groups(20, 20, 20), np.repeat([0, 3, 1, 4], [10, 10, 20, 20]).astype(np.int32)
+    steps = [[Passage("split", 0, 3, 10)], [Passage("merge", 2, 1, 20)], [Passage("split", 1, 4, 20)]]
+    found = join_passages(old, new, SAME, steps)
+    assert found == [("same", 0, 0, 10), ("split", 0, 3, 10), ("same", 1, 1, 20), ("other", 2, 4, 20)]
+    merged = np.where(old == 2, 1, old).astype(np.int32)
+    assert join_passages(old, merged, SAME, steps[1:2])[-1] == ("merge", 2, 1, 20)
+    assert join_passages(old, new, np.full(60, -1, dtype=np.int32), steps) == []
 
 
 def test_what_does_not_fit_together_is_refused():

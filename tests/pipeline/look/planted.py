@@ -80,12 +80,15 @@ def change_groups(
 
 
 def is_named(planted: Planted, answers: list) -> bool:
-    """Whether one of the sentences has the planted kind and window (and group, where the store has labels)."""
+    """Whether one of the sentences has the planted kind and windows (and group, where the store has labels)."""
     if planted.kind == "nothing":
         return not answers
+    kinds = {planted.kind}
+    if planted.kind == "moved" and not planted.has_labels:
+        kinds.add("merge")  # a cluster that moves onto another one, without labels
     return any(
-        answer.kind == planted.kind
-        and answer.window == planted.window
+        answer.kind in kinds
+        and (answer.since, answer.window) == (planted.window - 1, planted.window)
         and (not planted.has_labels or planted.group in answer.group)
         for answer in answers
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from tests.pipeline.browsing import MARKS, NARROW, WIDE, wait_for_label
 from tests.pipeline.look.planted import KINDS, is_named, plant
 
-from driftmap.pipeline.look.answers import MAX_LIT, N_ANSWERS, find_answers
+from driftmap.pipeline.look.answers import N_ANSWERS, find_answers
 from driftmap.pipeline.look.page_data import measure_frame
 from driftmap.pipeline.look.report import write_report
 from driftmap.pipeline.look.run_codes import read_run
@@ -26,7 +25,8 @@ def test_the_planted_change_is_named_with_its_window_and_group(tmp_path, kind, h
     assert is_named(planted, found), found
     assert len(found) <= N_ANSWERS
     assert {one.window for one in found} <= {planted.window}
-    assert all(0 < len(one.entities) <= MAX_LIT and (np.diff(one.entities) > 0).all() for one in found)
+    assert all(one.since == one.window - 1 for one in found)
+    assert all((one.lit is None) == (len(one.entities) > 0) for one in found)
 
 
 def test_growth_says_how_many_rows_and_how_many_ids_are_new(tmp_path):

@@ -11,23 +11,25 @@ import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.quality.communities import MIN_CLUSTER
+from driftmap.engine.quality.follow import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
-    from driftmap.engine.quality.follow import Passage
     from driftmap.engine.types import Int32Array, Relation
 
     Sizes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 MIN_PART = 0.15
 """Share of a group's rows that makes a move, or a replacement."""
-MIN_GROWTH = 0.25
+MIN_GROWTH = 0.15
 """Relative change of a group's rows from which it grew or shrank."""
-MIN_UNUSUAL = 3.0
-"""Change of a group's rows, over what a random arrival of rows would change, from which it is named."""
+MIN_UNUSUAL = 4.0
+"""Change of a group's rows, over what rows that come and go at random would change, from which it is named."""
+MIN_EXCESS = 1.5
+"""The same of rows that left a group which kept its size."""
 
 
 class GroupChange(NamedTuple):
@@ -41,7 +43,7 @@ class GroupChange(NamedTuple):
     n_rows: int
     """Rows that took part."""
     unusual: float
-    """Rows that took part, over the root of the rows of both windows: about 1 where rows come and go at random."""
+    """Rows that took part, over the root of the rows that came and left: about 1 where they do so at random."""
     other: int = -1
     """Of a move, the group where the rows went or came from; of a split or merge, the number of parts."""
 
@@ -97,6 +99,12 @@ def compare_groups(old: Int32Array, new: Int32Array, relation: Relation) -> list
     -------
     list of GroupChange
         The most unusual first; none below MIN_UNUSUAL.
+
+    Notes
+    -----
+    The rows that a group keeps say nothing of chance, so what counts are those that came and left: a party that wins
+    52 of 430 seats, of which most members stay, has grown. A group that only grows or shrinks as the window does, or
+    only in its share of the window, has not changed.
     """
     _check_groups(old, new, relation)
     n_groups = max(_count(old), _count(new))
@@ -108,25 +116,85 @@ def compare_groups(old: Int32Array, new: Int32Array, relation: Relation) -> list
         same = old[rows][(old[rows] == new[relation[rows]]) & (old[rows] >= 0)]
         kept = np.bincount(same, minlength=n_groups)
     # what all groups do together is the window's size, not a change of one of them
-    left = 1 - kept.sum() / max(1, before.sum())
-    changes = [
-        _judge(group, int(before[group]), int(after[group]), int(kept[group]), left) for group in range(n_groups)
-    ]
+    left, growth = 1 - kept.sum() / max(1, before.sum()), after.sum() / max(1, before.sum())
+    counts = zip(before.tolist(), after.tolist(), kept.tolist(), strict=True)
+    changes = [_judge(group, *rows, left, growth) for group, rows in enumerate(counts)]
     found = [change for change in changes if change is not None]
     return sorted(found, key=lambda change: (-change.unusual, change.group))
 
 
-def _judge(group: int, before: int, after: int, kept: int, usual_left: float) -> GroupChange | None:
-    moved, scale = abs(after - before), max(1.0, (before + after) ** 0.5)
-    kind = "birth" if before == 0 else "death" if after == 0 else "growth" if after > before else "shrinkage"
-    is_large = moved >= MIN_CLUSTER and moved >= MIN_GROWTH * max(1, min(before, after))
-    if is_large and moved / scale >= min(MIN_UNUSUAL, scale / 2):
-        return GroupChange(kind, group, before, after, moved, moved / scale)
+def join_passages(
+    old: Int32Array, new: Int32Array, relation: Relation, steps: Iterable[Sequence[Passage]]
+) -> list[Passage]:
+    """Give the passages between the clusters of two windows that are several windows apart.
+
+    Parameters
+    ----------
+    old, new
+        (n,) and (m,) clusters of both windows, numbered for life; -1 for none.
+    relation
+        Old row -> new row, -1 for none.
+    steps
+        The passages of each window after the older one, up to the newer one, as `follow_clusters` gives them.
+
+    Returns
+    -------
+    list of Passage
+        As for consecutive windows: of MIN_CLUSTER rows at least, in order of both numbers. A cluster that began by
+        splits since is a split of the cluster that it came from; one that ended in others, a merge.
+    """
+    _check_groups(old, new, relation)
+    origins, heirs = {}, {}
+    for kind, first, second, _ in (passage for passages in steps for passage in passages):
+        if kind == "split":
+            origins[second] = first
+        elif kind == "merge":
+            heirs[first] = second
+    before, after = set(np.unique(old).tolist()), set(np.unique(new).tolist())
+    rows = np.flatnonzero(relation >= 0)
+    ends = np.column_stack([old[rows], new[relation[rows]]])
+    pairs, counts = np.unique(ends[(ends >= 0).all(axis=1)], axis=0, return_counts=True)
+    joined = []
+    for (first, second), n_rows in zip(pairs.tolist(), counts.tolist(), strict=True):
+        if n_rows < MIN_CLUSTER:
+            continue
+        kind = "other"
+        if first == second:
+            kind = "same"
+        elif second not in before and _trace(second, origins, before) == first:
+            kind = "split"
+        elif first not in after and _trace(first, heirs, after) == second:
+            kind = "merge"
+        joined.append(Passage(kind, first, second, n_rows))
+    return joined
+
+
+def _trace(cluster: int, links: dict[int, int], known: set[int]) -> int:
+    """Follow a cluster to one of the known ones; itself where none is found."""
+    seen = {cluster}
+    at = cluster
+    while at not in known and at in links and links[at] not in seen:
+        at = links[at]
+        seen.add(at)
+    return at
+
+
+def _judge(
+    group: int, before: int, after: int, kept: int, usual_left: float, usual_growth: float
+) -> GroupChange | None:
+    moved, beyond = after - before, after - usual_growth * before
+    changed = min(abs(moved), abs(beyond)) if moved * beyond > 0 else 0.0
+    kind = "birth" if before == 0 else "death" if after == 0 else "growth" if moved > 0 else "shrinkage"
+    unusual = changed / max(1, before + after - 2 * kept) ** 0.5
+    is_large = changed >= MIN_CLUSTER and changed >= MIN_GROWTH * max(1, min(before, after))
+    # of few rows, half as many again as both windows have is enough
+    if is_large and unusual >= min(MIN_UNUSUAL, (before + after) ** 0.5 / 2):
+        return GroupChange(kind, group, before, after, abs(moved), unusual)
     gone = before - kept
     # replaced: as large as before, of other rows, and far more so than the window as a whole
     if kept < before and before >= MIN_CLUSTER and gone >= max(MIN_CLUSTER, (usual_left + MIN_PART) * before):
-        excess = (gone - usual_left * before) / scale
-        if moved <= 0.1 * before and excess >= MIN_UNUSUAL / 2:
+        excess = (gone - usual_left * before) / max(1, before + after) ** 0.5
+        if abs(moved) <= 0.1 * before and excess >= MIN_EXCESS:
             return GroupChange("replaced", group, before, after, gone, excess)
     return None
 

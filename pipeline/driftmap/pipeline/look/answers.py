@@ -6,66 +6,78 @@ What is named is measured on all rows, also where the page draws a sample.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from driftmap.engine import (
-    GroupChange,
-    compare_clusters,
-    compare_groups,
+    compose_relations,
     displacement,
     find_strongest,
+    join_passages,
     noise_floor,
     relate_ids,
     turnover,
 )
 from driftmap.pipeline.layout.figures import relate_neighbours
 from driftmap.pipeline.look.clusters import list_clusters
-from driftmap.pipeline.look.text import shorten
+from driftmap.pipeline.look.moves import Moves
+from driftmap.pipeline.look.sentences import Answer, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine import Clustered
-    from driftmap.pipeline.look.run_codes import Column, Int32Array, Run
+    from driftmap.pipeline.look.run_codes import Int32Array, Run
     from driftmap.pipeline.store import Store
 
 N_ANSWERS = 5
-MAX_LIT = 20_000
-"""Rows that a sentence lights on the page."""
 MAX_GROUPS = 200
 """A column of more labels than this gives no groups."""
-MIN_CHANGED = 0.5
-"""Mean turnover from which a group has other company, and below half of which it was carried along."""
-MIN_MOVED = 0.5
-"""Mean displacement, over the spread, from which a group moved; also four times the noise floor of the pair."""
+MAX_PAIR_ROWS = 1_500_000
+"""Rows of all pairs of windows, up to which every two windows are compared."""
+
+Windows = tuple[int, int]
 
 
 class Answers(NamedTuple):
     """What a run has to say."""
 
-    sentences: list[Answer]
+    pairs: dict[Windows, list[Answer]]
+    """Of two windows by their numbers in the run, older first: at most five sentences, the most unusual first."""
+    newest: Windows
+    """The newest final window and the one before it."""
     noise_floors: list[float | None]
     """Of each window against the one before, over the spread; None where it is not known."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every two windows were compared."""
+        n_windows = len(self.noise_floors)
+        return len(self.pairs) == n_windows * (n_windows - 1) // 2
 
-class Answer(NamedTuple):
-    """One sentence, and what it is about."""
+    @property
+    def highlights(self) -> list[Answer]:
+        """The most unusual sentences of all consecutive windows; then what only the whole run shows."""
+        steps = [one for (a, b), found in self.pairs.items() if b == a + 1 for one in found]
+        listed = sorted(steps, key=lambda one: (-one.unusual, one.window))[:N_ANSWERS]
+        known = {(one.kind, one.group) for one in listed}
+        whole = [one for one in self.pairs.get((0, self.newest[1]), []) if (one.kind, one.group) not in known]
+        return [*listed, *whole][:N_ANSWERS]
 
-    window: int
-    """Number in the run of the newer window."""
-    kind: str
-    group: str
-    text: str
-    entities: Int32Array
-    """Entities that took part, at most MAX_LIT."""
-    unusual: float
+    @property
+    def sentences(self) -> list[Answer]:
+        """Those of the first screen: of the newest final window, then the highlights."""
+        now = self.pairs.get(self.newest, [])
+        return [*now, *(one for one in self.highlights if (one.since, one.window) != self.newest)][:N_ANSWERS]
 
 
 def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clustered] | None = None) -> Answers:
-    """Find the sentences of a run, none where nothing unusual happened; two windows in memory at a time.
+    """Find the sentences of a run, none where nothing unusual happened.
+
+    Every two windows are compared where they have few rows; else each with the one before, two in memory at a time, and
+    the newest final one with the first.
 
     Parameters
     ----------
@@ -77,166 +89,82 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
         Of the maps, the unit of displacements.
     clusters
         What `list_clusters` gave, where it is at hand already.
-
-    Returns
-    -------
-    Answers
-        At most five sentences: those of the newest final window, then the most unusual of the others.
     """
-    column = next((c for c in run.columns if c.kind == "category" and 1 < len(c.values) <= MAX_GROUPS), None)
-    found: list[Answer] = []
-    floors: list[float | None] = []
-    old = np.zeros(0, dtype=np.int32)
-    for t, known in enumerate(list_clusters(store, run) if clusters is None else clusters):
-        floors.append(None)
-        if t > 0:
-            relation = _relate(store, run, t)
-            pair = _Pair(run, t, relation, (old, known.of_row), column)
-            found += pair.say_changes(compare_clusters(old, known.of_row, relation, known.passages))
-            moves = _measure_moves(store, run, t, relation, spread)
-            if moves is not None:
-                found += pair.say_moves(*moves)
-                floor = noise_floor(*moves)
-                floors[t] = round(floor, 4) if np.isfinite(floor) else None
-        old = known.of_row
-    return Answers(_rank(run, found), floors)
-
-
-def _relate(store: Store, run: Run, t: int) -> Int32Array:
-    """Relate the rows of a window to those of the one before, one to one, as its layout did."""
-    if not store.read_relations().books:
-        return relate_ids(run.entities[t - 1], run.entities[t])
-    old, new = ((run.facts[i].label, store.window_keys(run.facts[i].index)) for i in (t - 1, t))
-    return find_strongest(relate_neighbours(store, old, new), len(old[1]))
-
-
-def _rank(run: Run, found: list[Answer]) -> list[Answer]:
+    known = list(list_clusters(store, run)) if clusters is None else clusters
+    comparison = _Comparison(store, run, spread, known)
+    n_windows = len(run.facts)
     finals = [t for t, fact in enumerate(run.facts) if fact.status == "final"]
-    newest = finals[-1] if finals else len(run.facts) - 1
-    return sorted(found, key=lambda answer: (answer.window != newest, -answer.unusual, answer.window))[:N_ANSWERS]
+    newest = finals[-1] if finals else n_windows - 1
+    floors: list[float | None] = [None] * n_windows
+    pairs = {}
+    for a, b in _choose_pairs(run, newest):
+        moves = comparison.measure(a, b)
+        pairs[a, b] = comparison.say(a, b, moves)
+        if b == a + 1 and moves is not None:
+            floor = noise_floor(moves.change, moves.moved)
+            floors[b] = round(floor, 4) if np.isfinite(floor) else None
+    return Answers(pairs, (newest - 1, newest), floors)
 
 
-def _measure_moves(
-    store: Store, run: Run, t: int, relation: Int32Array, spread: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
-    """Measure turnover and displacement of the rows of the window before; None where a graph was pruned."""
-    before, after = run.facts[t - 1], run.facts[t]
-    if before.pruned or after.pruned:
-        return None
-    change = turnover(store.knn_graph(before.index).indices, store.knn_graph(after.index).indices, relation)
-    return change, displacement(store.positions(before.index), store.positions(after.index), relation, spread)
+def _choose_pairs(run: Run, newest: int) -> list[Windows]:
+    n_windows = len(run.facts)
+    steps = list(itertools.pairwise(range(n_windows)))
+    far = [(a, b) for a, b in itertools.combinations(range(n_windows), 2) if b > a + 1]
+    n_rows = sum(fact.n_rows for fact in run.facts) * (n_windows - 1) // 2
+    if n_rows > MAX_PAIR_ROWS:
+        far = [(0, newest)] if newest > 1 else []
+    return [*steps, *far]
 
 
-def _find_moves(old: Int32Array, change: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> list[GroupChange]:
-    """Find groups that moved, were carried along with their neighbours, or changed company on the spot."""
-    is_known = np.isfinite(change) & np.isfinite(moved) & (old >= 0)
-    if not is_known.any():
-        return []
-    limit = max(MIN_MOVED, 4 * noise_floor(change, moved))
-    usual = float(np.median(change[is_known]))
-    found = []
-    for group in np.unique(old[is_known]).tolist():
-        rows = is_known & (old == group)
-        n, mixed, far = int(rows.sum()), float(change[rows].mean()), float(np.median(moved[rows]))
-        # against the median of all rows: where every row changes, no group is named
-        has_changed = mixed >= max(MIN_CHANGED, usual + MIN_CHANGED / 2)
-        if n < 5 or (not has_changed and (far < limit or mixed > MIN_CHANGED / 2)):
-            continue
-        kind = "company" if has_changed and far < limit else "moved" if has_changed else "carried"
-        found.append(GroupChange(kind, group, n, n, n, (mixed if has_changed else far / limit) * n**0.5))
-    return found
+class _Comparison:
+    """Compares windows of a run two by two; the graph and map of a few of them are held."""
 
+    def __init__(self, store: Store, run: Run, spread: float, clusters: Sequence[Clustered]) -> None:
+        self._store, self._run, self._spread, self._clusters = store, run, spread, clusters
+        self._has_books = bool(store.read_relations().books)
+        n_rows = sum(fact.n_rows for fact in run.facts)
+        self._most_held = len(run.facts) if n_rows * (len(run.facts) - 1) // 2 <= MAX_PAIR_ROWS else 2
+        self._held: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._steps: dict[int, Int32Array] = {}
+        self._column = next((c for c in run.columns if c.kind == "category" and 1 < len(c.values) <= MAX_GROUPS), None)
 
-class _Pair:
-    """Two consecutive windows, and sentences about them."""
+    def measure(self, a: int, b: int) -> Moves | None:
+        """Measure turnover and displacement of the older window's rows; None where a graph was pruned."""
+        if self._run.facts[a].pruned or self._run.facts[b].pruned:
+            return None
+        (old_graph, old_map), (new_graph, new_map) = self._read(a), self._read(b)
+        relation = self._relate(a, b)
+        return Moves(turnover(old_graph, new_graph, relation), displacement(old_map, new_map, relation, self._spread))
 
-    def __init__(
-        self,
-        run: Run,
-        t: int,
-        relation: Int32Array,
-        clusters: tuple[Int32Array, Int32Array],
-        column: Column | None,
-    ) -> None:
-        self._run, self._t, self._relation, self._clusters, self._column = run, t, relation, clusters, column
+    def say(self, a: int, b: int, moves: Moves | None) -> list[Answer]:
+        """Make at most N_ANSWERS sentences about two windows."""
+        old, new, relation = self._clusters[a].of_row, self._clusters[b].of_row, self._relate(a, b)
+        passages = self._clusters[b].passages
+        if b > a + 1:
+            passages = join_passages(old, new, relation, [self._clusters[t].passages for t in range(a + 1, b + 1)])
+        pair = Pair(self._run, (a, b), relation, (old, new), self._column)
+        return sorted(pair.say(passages, moves), key=lambda one: -one.unusual)[:N_ANSWERS]
 
-    def say_changes(self, changes: list[GroupChange]) -> list[Answer]:
-        """Make the sentences of groups that came, went, grew or shrank, and of clusters that split and merged."""
-        if self._column is None:
-            return [self.say(change, is_cluster=True) for change in changes]
-        parts = [change for change in changes if change.kind in ("split", "merge", "move")]
-        of_labels = compare_groups(*self._groups(), self._relation)
-        return [
-            *(self.say(change, is_cluster=True) for change in parts),
-            *(self.say(change, is_cluster=False) for change in of_labels),
-        ]
+    def _read(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        if t not in self._held:
+            while len(self._held) >= self._most_held:
+                del self._held[next(iter(self._held))]
+            index = self._run.facts[t].index
+            self._held[t] = self._store.knn_graph(index).indices, self._store.positions(index)
+        return self._held[t]
 
-    def say_moves(self, change: npt.NDArray[np.float32], moved: npt.NDArray[np.float32]) -> list[Answer]:
-        """Make the sentences of groups that moved, by their rows' turnover and displacement."""
-        return [self.say(one, is_cluster=self._column is None) for one in _find_moves(self._groups()[0], change, moved)]
+    def _relate(self, a: int, b: int) -> Int32Array:
+        """Relate the rows of two windows one to one, as their layout did; by way of those between where ids do not."""
+        if not self._has_books:
+            return relate_ids(self._run.entities[a], self._run.entities[b])
+        relation = self._relate_step(a + 1)
+        for t in range(a + 2, b + 1):
+            relation = compose_relations(relation, self._relate_step(t))
+        return relation
 
-    def _groups(self) -> tuple[Int32Array, Int32Array]:
-        column, t = self._column, self._t
-        return self._clusters if column is None else (column.codes[t - 1], column.codes[t])
-
-    def say(self, change: GroupChange, *, is_cluster: bool) -> Answer:
-        """Make the sentence of a change."""
-        t, column = self._t, self._column
-        if is_cluster or column is None:
-            old, new = self._clusters
-            name = self._name(change.group)
-        else:
-            old, new = column.codes[t - 1], column.codes[t]
-            name = shorten(" ".join(column.values[change.group].split()), 40) or "(empty)"
-        lit = self._run.entities[t][new == change.group]
-        if change.kind in ("death", "shrinkage", "split", "move", "moved", "company", "carried"):
-            lit = self._run.entities[t - 1][old == change.group]
-        text = self._describe(change, name, old, new)
-        return Answer(t, change.kind, name, text, np.sort(lit)[:MAX_LIT], change.unusual)
-
-    def _name(self, cluster: int) -> str:
-        """Cluster by its number, and the label that most of its rows have."""
-        if self._column is None:
-            return f"Cluster {cluster}"
-        for t, groups in ((self._t, self._clusters[1]), (self._t - 1, self._clusters[0])):
-            codes = self._column.codes[t][groups == cluster]
-            if len(codes):
-                label = self._column.values[int(np.bincount(codes).argmax())]
-                return f"Cluster {cluster} (most {shorten(' '.join(label.split()), 30) or 'empty'})"
-        return f"Cluster {cluster}"
-
-    def _describe(self, change: GroupChange, name: str, old: Int32Array, new: Int32Array) -> str:
-        n, before, after = change.n_rows, change.n_before, change.n_after
-        if change.kind in ("growth", "birth"):
-            verb = f"grew from {before:,} to {after:,} rows" if before else f"is new: {after:,} {_rows(after)}"
-            return f"{name} {verb}{self._say_sources(change.group, old, new)}"
-        return {
-            "death": f"{name} is gone: it had {before:,} {_rows(before)}",
-            "shrinkage": f"{name} shrank from {before:,} to {after:,} {_rows(after)}",
-            "replaced": f"{name} kept its size ({after:,} {_rows(after)}), but {n:,} of the {before:,} left",
-            "split": f"{name} split into {change.other} parts ({n:,} {_rows(n)})",
-            "merge": f"{name} came together from {change.other} parts ({n:,} {_rows(n)})",
-            "move": f"{n:,} {_rows(n)} of {name} went to {self._name(change.other)}",
-            "moved": f"{name} moved to other neighbours ({n:,} {_rows(n)})",
-            "company": f"{name} has other neighbours on the same spot ({n:,} {_rows(n)})",
-            "carried": f"{name} was carried along with its neighbours ({n:,} {_rows(n)})",
-        }[change.kind]
-
-    def _say_sources(self, group: int, old: Int32Array, new: Int32Array) -> str:
-        here = np.flatnonzero(new == group)
-        origin = np.full(len(new), -2, dtype=np.int64)
-        rows = np.flatnonzero(self._relation >= 0)
-        origin[self._relation[rows]] = old[rows]
-        fresh = round(100 * float((origin[here] == -2).mean()))
-        others = origin[here][(origin[here] >= 0) & (origin[here] != group)]
-        if len(others) == 0:
-            return f"; {fresh}% are new ids" if fresh else ""
-        source = int(np.bincount(others).argmax())
-        share = round(100 * float((origin[here] == source).mean()))
-        column = self._column
-        name = self._name(source) if column is None else shorten(" ".join(column.values[source].split()), 40)
-        return f"; {share}% came from {name}" + (f", {fresh}% are new ids" if fresh else "")
-
-
-def _rows(n: int) -> str:
-    return "row" if n == 1 else "rows"
+    def _relate_step(self, t: int) -> Int32Array:
+        if t not in self._steps:
+            facts = self._run.facts
+            old, new = ((facts[i].label, self._store.window_keys(facts[i].index)) for i in (t - 1, t))
+            self._steps[t] = find_strongest(relate_neighbours(self._store, old, new), len(old[1]))
+        return self._steps[t]

@@ -21,7 +21,7 @@ from driftmap.pipeline.look.sampling import choose_entities
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from driftmap.pipeline.look.answers import Answer
+    from driftmap.pipeline.look.answers import Answers
     from driftmap.pipeline.look.changes import WindowChange
     from driftmap.pipeline.look.quality import WindowQuality
     from driftmap.pipeline.look.run_codes import Column, Run
@@ -89,13 +89,15 @@ def read_page(
     column = make_column(run, clusters)
     n_given = len(run.columns)
     run = run if column is None else run._replace(columns=[*run.columns, column])
+    strays = [entity for found in answers.pairs.values() for one in found for entity in one.entities.tolist()]
     changes = measure_changes(store, run, frame.spread)
     n_rows = sum(fact.n_rows for fact in run.facts)
     share = min(1.0, max_rows / max(1, n_rows))
     while True:
         chosen = choose_entities(run, share)
         chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
-        header = {**_describe(run, quality, changes, chosen), "answers": answers.sentences, "n_given": n_given}
+        chosen[strays] = True
+        header = {**_describe(run, quality, changes, chosen), "answers": answers, "n_given": n_given}
         for described, floor in zip(header["windows"], answers.noise_floors, strict=True):
             described["noise_floor"] = floor
         text, n_drawn = _encode(store, run, frame, chosen, header)
@@ -193,19 +195,29 @@ def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dic
         last[:, entities] = now
         described.update(entities=gaps, x=x, y=y, columns=columns)
         n_drawn += len(rows)
-    header["answers"] = [_encode_answer(answer, chosen, numbers, writer) for answer in header["answers"]]
+    header["answers"] = _encode_answers(header["answers"], run, header["n_given"], numbers, writer)
     header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
     return writer.close(header), n_drawn
 
 
-def _encode_answer(answer: Answer, chosen: BoolArray, numbers: Array, writer: StreamWriter) -> dict[str, Any]:
-    drawn = numbers[answer.entities[chosen[answer.entities]]]
-    return {
-        "t": answer.window,
-        "kind": answer.kind,
-        "text": answer.text,
-        "entities": writer.add(np.diff(drawn, prepend=-1)),
-    }
+def _encode_answers(answers: Answers, run: Run, n_given: int, numbers: Array, writer: StreamWriter) -> dict[str, Any]:
+    """Write sentences as [older window, newer, kind, text, column, code, window that is lit, number of a stream]."""
+    groups = next((c for c, column in enumerate(run.columns[:n_given]) if column.kind == "category"), -1)
+    clusters = {name: code for code, name in enumerate(run.columns[-1].values)} if len(run.columns) > n_given else {}
+    listed = [one for found in answers.pairs.values() for one in found]
+    numbered = {id(one): at for at, one in enumerate(listed)}
+    written = []
+    for one in listed:
+        rows: list[int | None] = [None, None, None, None]
+        if one.lit is None:
+            rows[3] = writer.add(np.diff(np.sort(numbers[one.entities]), prepend=-1))
+        elif one.lit.is_cluster and f"cluster {one.lit.group}" in clusters:
+            rows[:3] = n_given, clusters[f"cluster {one.lit.group}"], one.lit.window
+        elif not one.lit.is_cluster:
+            rows[:3] = groups, one.lit.group, one.lit.window
+        written.append((one.since, one.window, one.kind, one.text, *rows))
+    highlights = [numbered[id(one)] for one in answers.highlights]
+    return {"all": written, "highlights": highlights, "newest": answers.newest, "is_complete": answers.is_complete}
 
 
 def _count_cells(places: Array) -> Array:

@@ -63,10 +63,11 @@ function decodeRun(header, read) {
     const movers = given.movers.map(([e, distance, own]) => ({ t, entity: number[e], distance, own }));
     return { ...given, t, entities, places, values, density, movers };
   });
-  const answers = header.answers.map((given) => {
-    const gaps = read(given.entities), entities = new Int32Array(gaps.length);
+  const listed = header.answers.all.map(([a, b, kind, text, c, code, t, stream]) => {
+    const gaps = stream === null ? [] : read(stream), entities = new Int32Array(gaps.length);
     for (let i = 0, e = -1; i < gaps.length; i++) { e += gaps[i]; entities[i] = number[e]; }
-    return { ...given, entities };
+    return { a, b, kind, text, c, code, t, entities };
   });
+  const answers = { ...header.answers, all: listed, highlights: header.answers.highlights.map((k) => listed[k]) };
   return { names, all, answers };
 }

@@ -42,11 +42,9 @@ function mixedDensity() {
   return part === 0 ? a : a.map((value, k) => value + (b[k] - value) * part);
 }
 
-const sinceWindow = () => (view.since === "previous" ? Math.max(0, Math.ceil(view.time - 1e-6) - 1) : Math.min(Number(view.since), last));
-
 let densityCanvas = null;
-function drawDensity(place) {
-  const now = mixedDensity(), isChange = view.mode === "change", base = isChange ? densityOf(sinceWindow()) : null;
+function drawDensity(place, window = -1) {
+  const now = window < 0 ? mixedDensity() : densityOf(window), isChange = view.mode === "change" && window < 0, base = isChange ? densityOf(sinceWindow()) : null;
   densityCanvas ??= make("canvas", { width: CELLS, height: CELLS });
   const context = densityCanvas.getContext("2d"), image = context.createImageData(CELLS, CELLS);
   const shown = isChange ? now.map((value, k) => value - base[k]) : now;

@@ -1,6 +1,7 @@
 // One entity through time: its windows, its labels, and who stays near it on the map.
 const N_NEIGHBOURS = 8;
-let neighbours = { key: "", kept: [], gained: [], lost: [] };
+const MOST_KNOWN = 8;
+const neighbours = new Map();
 
 function follow(entity) {
   view.followed = entity;
@@ -12,20 +13,22 @@ function follow(entity) {
   redraw();
 }
 
-// The nearest on the map of the window at hand, against those of the last window before it that has the entity.
+// The nearest on the map of the window at hand, against those of window A, or of the last one before that has the entity.
 function findNeighbours(entity) {
-  const now = nearest(), key = `${entity}/${now.t}`;
-  if (neighbours.key === key) return neighbours;
+  const now = nearest(), since = sinceWindow(), key = `${entity}/${now.t}/${since}`;
+  if (neighbours.has(key)) return neighbours.get(key);
   const here = nearestOnMap(now, entity);
-  let before = null;
+  let before = since === now.t ? null : nearestOnMap(windows[since], entity);
   for (let t = now.t - 1; t >= 0 && !before; t--) before = nearestOnMap(windows[t], entity);
-  neighbours = {
-    key, isCompared: here !== null && before !== null,
+  const found = {
+    isCompared: here !== null && before !== null,
     kept: (here || []).filter((other) => !before || before.includes(other)),
     gained: before ? (here || []).filter((other) => !before.includes(other)) : [],
     lost: here && before ? before.filter((other) => !here.includes(other)) : [],
   };
-  return neighbours;
+  if (neighbours.size >= MOST_KNOWN) neighbours.clear();
+  neighbours.set(key, found);
+  return found;
 }
 
 function nearestOnMap(map, entity) {

@@ -2,7 +2,7 @@
 function setLassoing(isLassoing) {
   view.isLassoing = isLassoing;
   $("lasso").setAttribute("aria-pressed", String(isLassoing));
-  $("map").classList.toggle("is-lassoing", isLassoing);
+  for (const pane of Object.values(PANES)) $(pane.id).classList.toggle("is-lassoing", isLassoing);
 }
 
 function closeLasso(isDrawn) {
@@ -10,8 +10,8 @@ function closeLasso(isDrawn) {
   view.lasso = null;
   setLassoing(false);
   if (!isDrawn || way.length < 3) { redraw(); return; }
-  const place = project($("map").clientWidth, $("map").clientHeight, view.time, true), chosen = new Uint8Array(names.length);
-  eachPoint((x, y, map, row) => { if (isInside(way, place.x(x), place.y(y))) chosen[map.entities[row]] = 1; });
+  const place = placeIn(view.lassoPane), chosen = new Uint8Array(names.length);
+  view.lassoPane.each((x, y, map, row) => { if (isInside(way, place.x(x), place.y(y))) chosen[map.entities[row]] = 1; });
   select(chosen);
 }
 

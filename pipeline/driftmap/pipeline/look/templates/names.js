@@ -40,9 +40,12 @@ function findDensest(map, rows) {
 }
 
 function drawNames(place) {
-  if (!view.hasNames || view.colouring.kind !== "category") return;
   const { pair, part, ease } = pairAt(view.time);
-  const from = findAnchors(pair.a), to = findAnchors(pair.b);
+  drawNamesAt(place, findAnchors(pair.a), findAnchors(pair.b), part, ease);
+}
+
+function drawNamesAt(place, from, to, part, ease) {
+  if (!view.hasNames || view.colouring.kind !== "category") return;
   const { context } = place;
   context.font = `600 ${Math.max(11, Math.min(15, place.side / 44))}px system-ui, sans-serif`;
   context.textAlign = "center";

@@ -22,9 +22,11 @@ function drawLarge() {
   if (view.mode === "points" && view.hasTrails && last > 0) drawTrails(place);
   if (view.mode === "points") drawOutside(place);
   drawNames(place);
-  if (view.followed >= 0) { drawNeighbours(place); drawPath(place, view.followed); }
+  if (view.hover >= 0 && view.mode === "points") drawNeighbours(place, view.hover);
+  if (view.followed >= 0) { drawNeighbours(place, view.followed); drawPath(place, view.followed); }
   if (view.hover >= 0 && view.hover !== view.followed) drawPath(place, view.hover);
-  if (view.lasso) drawLasso(place);
+  if (view.lasso && view.lassoPane !== PANES.since) drawLasso(place);
+  drawSince();
   showTime();
 }
 
@@ -134,13 +136,13 @@ function ring(place, { x, y }, r, alpha, width) {
   place.context.stroke();
 }
 
-function drawNeighbours(place) {
-  const { kept, gained, lost } = findNeighbours(view.followed), centre = placeNow(view.followed), { context } = place;
+function drawNeighbours(place, entity) {
+  const { kept, gained, lost } = findNeighbours(entity), centre = placeNow(entity), { context } = place;
   if (!centre) return;
   for (const [entities, colour, dash] of [[lost, "--less", [4, 3]], [kept, "--ink", []], [gained, "--more", []]]) {
     context.strokeStyle = themed(colour);
-    for (const entity of entities) {
-      const at = placeNow(entity);
+    for (const other of entities) {
+      const at = placeNow(other);
       if (!at) continue;
       context.setLineDash(dash);
       context.globalAlpha = 0.7 * at.alpha;

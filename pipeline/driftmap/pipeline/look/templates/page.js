@@ -2,7 +2,6 @@
 function setMode(mode) {
   view.mode = mode;
   for (const button of $("modes").children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
-  $("since-box").hidden = mode !== "change";
   $("ramp-change").hidden = mode !== "change";
   $("trails-box").hidden = mode !== "points";
   hideTip();
@@ -58,8 +57,6 @@ function startKeys() {
 
 function startTools() {
   for (const button of $("modes").children) button.addEventListener("click", () => setMode(button.dataset.mode));
-  windows.forEach((map, t) => $("since").append(make("option", { value: String(t), text: shorten(map.label, 40) })));
-  $("since").addEventListener("change", () => { view.since = $("since").value; redraw(); });
   $("names").addEventListener("change", () => { view.hasNames = $("names").checked; redraw(); });
   $("trails").addEventListener("change", () => { view.hasTrails = $("trails").checked; redraw(); });
   $("centre-box").hidden = !isWandering;
@@ -75,6 +72,7 @@ function startTools() {
   $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
   const sizes = new ResizeObserver(() => { sizeThumbnails(); redraw(true); });
   sizes.observe($("map"));
+  sizes.observe($("since-map"));
   sizes.observe($("grid"));
 }
 
@@ -111,10 +109,10 @@ async function start() {
   drawRiver();
   startTransport();
   startTools();
-  startPointer();
+  for (const pane of Object.values(PANES)) startPointer(pane);
+  startCompare();
   startSearch();
   startKeys();
-  drawAnswers();
   drawChanges();
   goTo(windowToOpen());
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });

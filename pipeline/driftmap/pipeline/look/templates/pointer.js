@@ -1,10 +1,12 @@
 // The pointer on the large map: what lies under it, a click to follow, a drag to move or to lasso.
 const REACH = 14;
 
-function pointAt(px, py) {
-  const canvas = $("map"), place = project(canvas.clientWidth, canvas.clientHeight, view.time, true);
+const placeIn = (pane) => project($(pane.id).clientWidth, $(pane.id).clientHeight, pane.time(), true);
+
+function pointAt(px, py, pane) {
+  const place = placeIn(pane);
   let best = null, least = REACH * REACH;
-  eachPoint((x, y, map, row, isLitRow) => {
+  pane.each((x, y, map, row, isLitRow) => {
     if (isDimming() && !isLitRow) return;
     const dx = place.x(x) - px, dy = place.y(y) - py, squared = dx * dx + dy * dy;
     if (squared < least) { least = squared; best = { map, row, px, py }; }
@@ -12,23 +14,24 @@ function pointAt(px, py) {
   return best;
 }
 
-function placeOf(event) {
-  const box = $("map").getBoundingClientRect();
+function placeOf(event, pane) {
+  const box = $(pane.id).getBoundingClientRect();
   return [event.clientX - box.left, event.clientY - box.top];
 }
 
-function showTip(event) {
-  const found = view.mode === "points" ? pointAt(...placeOf(event)) : null, tip = $("tip");
+function showTip(event, pane) {
+  const found = view.mode === "points" ? pointAt(...placeOf(event, pane), pane) : null, tip = $("tip");
   const entity = found ? found.map.entities[found.row] : -1;
   if (entity !== view.hover) { view.hover = entity; redraw(); }
   tip.hidden = !found;
-  $("map").classList.toggle("is-over", found !== null);
+  $(pane.id).classList.toggle("is-over", found !== null);
   if (!found) return;
   tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row));
-  const { clientWidth: w, clientHeight: h } = $("map"), isRight = found.px > w * 0.6, isLow = found.py > h * 0.7;
+  const { clientWidth: w, clientHeight: h } = $("panes"), box = $(pane.id).getBoundingClientRect(), whole = $("panes").getBoundingClientRect();
+  const px = found.px + box.left - whole.left, py = found.py + box.top - whole.top, isRight = px > w * 0.6, isLow = py > h * 0.7;
   Object.assign(tip.style, {
-    left: isRight ? "auto" : `${found.px + 14}px`, right: isRight ? `${w - found.px + 14}px` : "auto",
-    top: isLow ? "auto" : `${found.py + 12}px`, bottom: isLow ? `${h - found.py + 12}px` : "auto",
+    left: isRight ? "auto" : `${px + 14}px`, right: isRight ? `${w - px + 14}px` : "auto",
+    top: isLow ? "auto" : `${py + 12}px`, bottom: isLow ? `${h - py + 12}px` : "auto",
   });
 }
 
@@ -45,30 +48,30 @@ function hideTip() {
   if (view.hover >= 0) { view.hover = -1; redraw(); }
 }
 
-function startPointer() {
-  const canvas = $("map");
+function startPointer(pane) {
+  const canvas = $(pane.id);
   let start = null, isDragged = false;
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button > 0) return;
-    start = placeOf(event);
+    start = placeOf(event, pane);
     isDragged = false;
-    if (view.isLassoing || event.shiftKey) view.lasso = [start];
+    if (view.isLassoing || event.shiftKey) { view.lasso = [start]; view.lassoPane = pane; }
     if (view.lasso || view.zoom > 1) canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
-    const at = placeOf(event);
+    const at = placeOf(event, pane);
     if (start && (isDragged || Math.hypot(at[0] - start[0], at[1] - start[1]) > 4)) {
       isDragged = true;
       hideTip();
       if (view.lasso) { view.lasso.push(at); redraw(); return; }
       if (view.zoom > 1) { panBy(event.movementX, event.movementY); return; }
     }
-    showTip(event);
+    showTip(event, pane);
   });
   canvas.addEventListener("pointerup", (event) => {
     if (view.lasso) closeLasso(isDragged);
     else if (start && !isDragged) {
-      showTip(event);
+      showTip(event, pane);
       if (view.hover >= 0 || view.followed >= 0) follow(view.hover);
     }
     start = null;
@@ -78,7 +81,7 @@ function startPointer() {
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    zoomBy(Math.exp(-event.deltaY * 0.0022), ...placeOf(event));
+    zoomBy(Math.exp(-event.deltaY * 0.0022), ...placeOf(event, pane));
   }, { passive: false });
-  canvas.addEventListener("dblclick", (event) => zoomBy(2, ...placeOf(event)));
+  canvas.addEventListener("dblclick", (event) => zoomBy(2, ...placeOf(event, pane)));
 }

@@ -19,7 +19,7 @@ function drawRiver() {
   chart.append(...provisionalBands(RIVER_HEIGHT));
   for (let t = 0; t < last; t++) chart.append(...drawThreads(c, t, n, heights, tops, unit));
   for (const code of shown) chart.append(drawBand(c, code, heights, tops, unit));
-  chart.append(draw("line", { class: "cursor", y1: 0, y2: RIVER_HEIGHT }));
+  chart.append(draw("line", { class: "since-cursor", y1: 0, y2: RIVER_HEIGHT }), draw("line", { class: "cursor", y1: 0, y2: RIVER_HEIGHT }));
   chart.addEventListener("pointerdown", (event) => seek(chart, event));
   chart.addEventListener("pointermove", (event) => { if (event.buttons) seek(chart, event); lightRiver(event); });
   chart.addEventListener("pointerleave", () => { focusOn(null); $("river-note").textContent = ""; });

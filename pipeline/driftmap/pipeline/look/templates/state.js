@@ -1,9 +1,9 @@
 // What the page shows now, and how rows of windows are matched. `start` (page.js) fills in the data.
 let data, names, windows, last, answers;
 const view = {
-  time: 0, speed: 1, isPlaying: false, mode: "points", since: "previous",
+  time: 0, speed: 1, isPlaying: false, mode: "points", since: "previous", isComparing: false,
   colouring: null, hidden: new Set(), focus: null, selected: null,
-  hover: -1, followed: -1, hasNames: true, hasTrails: true, isLassoing: false,
+  hover: -1, followed: -1, hasNames: true, hasTrails: true, isLassoing: false, lasso: null, lassoPane: null,
   zoom: 1, panX: 0, panY: 0, pair: null,
 };
 

@@ -15,6 +15,7 @@ function showTime() {
   $("time").value = view.time;
   $("time").setAttribute("aria-valuetext", near.label);
   moveCursors();
+  showSince();
   if (showTime.step !== stepNow()) { showTime.step = stepNow(); drawStepCharts(); }
   if (showTime.near !== near) { showTime.near = near; drawFollowed(); drawSelected(); }
 }
@@ -24,7 +25,7 @@ function setPlaying(isPlaying) {
   view.isPlaying = isPlaying && last > 0;
   $("play").toggleAttribute("data-playing", view.isPlaying);
   $("play").setAttribute("aria-label", view.isPlaying ? "Pause" : "Play");
-  if (!view.isPlaying) return;
+  if (!view.isPlaying) { drawAnswers(); return; }
   if (view.time >= last) goTo(0);
   const run = setPlaying.run = {};
   let before = null, saved = 0;
