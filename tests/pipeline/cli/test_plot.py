@@ -21,6 +21,10 @@ def store(tmp_path_factory):
         ["grid", "-o", "maps.png", "--title", "Maps"],
         ["grid", "-o", "maps.svg", "--shared", "--label", "weight"],
         ["grid", "-o", "maps.pdf", "--highlight", "entity 40", "--window", "a", "--window", "b"],
+        ["river", "-o", "river.png", "--title", "Rows"],
+        ["river", "-o", "river.svg", "--label", "kind"],
+        ["change", "a", "c", "-o", "change.png"],
+        ["change", "c", "a", "-o", "change.pdf", "--label", "kind", "--title", "$x$"],
         ["curves", "-o", "maps.html", "--curves", "20"],
         ["animate", "-o", "maps.gif", "--steps", "2", "--size", "150"],
     ],
@@ -29,7 +33,7 @@ def test_pictures_are_written(store, arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command, *options = arguments
     assert run_command(["plot", command, store, *options]) == 0
-    name = options[1]
+    name = options[options.index("-o") + 1]
     assert name in capsys.readouterr().out
     assert (tmp_path / name).stat().st_size > 5000
 
@@ -42,6 +46,11 @@ def test_pictures_are_written(store, arguments, tmp_path, monkeypatch, capsys):
         (["grid", "STORE", "-o", "maps.png", "--shared", "--highlight", "x"], "exclude each other"),
         (["grid", "STORE", "-o", "maps.png", "--highlight", "nobody"], "no window has the ids 'nobody'"),
         (["curves", "STORE", "-o", "maps.html", "--window", "a"], "two consecutive windows"),
+        (["river", "STORE", "-o", "river.gif"], "end its name in .png, .svg, .pdf"),
+        (["river", "STORE", "-o", "river.png", "--label", "weight"], "no column of labels 'weight'; it has 'kind'"),
+        (["river", "STORE", "-o", "river.png", "--label", "cluster"], "has no clusters"),
+        (["change", "STORE", "a", "z", "-o", "change.png"], "no window 'z' with a map; it has 'a', 'b', 'c' ... 'd'"),
+        (["change", "STORE", "a", "a", "-o", "change.png"], "A and B are both the window 'a'"),
         (["animate", "STORE", "-o", "maps.gif", "--window", "z"], "no window 'z'"),
         (["animate", "nowhere.zarr", "-o", "maps.gif"], "nowhere.zarr"),
         (["grid", "STORE", "-o", "missing-folder-is-a-file/maps.png"], "missing-folder-is-a-file"),

@@ -1,7 +1,8 @@
 """Look at a store: quality of each window, pictures, and a page with the maps. Reads the store only.
 
 `plot_grid`, `plot_curves` and `animate` take an opened store or a list of embeddings; `read_sequence` chooses windows
-of a store for them. What pictures need beyond driftmap comes with `pip install 'driftmap[plot]'`.
+of a store for them. `plot_river` and `plot_change` take an opened store. What pictures need beyond driftmap comes with
+`pip install 'driftmap[plot]'`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.animation import animate
+    from driftmap.pipeline.look.change_picture import plot_change
     from driftmap.pipeline.look.curves import plot_curves
     from driftmap.pipeline.look.grid import plot_grid
     from driftmap.pipeline.look.quality import measure_windows
     from driftmap.pipeline.look.report import write_report
+    from driftmap.pipeline.look.river import plot_river
     from driftmap.pipeline.look.sequence import MapSequence, read_sequence
 
 __all__ = [
     "MapSequence",
     "animate",
     "measure_windows",
+    "plot_change",
     "plot_curves",
     "plot_grid",
+    "plot_river",
     "read_sequence",
     "write_report",
 ]
@@ -31,8 +36,10 @@ _HOMES = {
     "MapSequence": "sequence",
     "animate": "animation",
     "measure_windows": "quality",
+    "plot_change": "change_picture",
     "plot_curves": "curves",
     "plot_grid": "grid",
+    "plot_river": "river",
     "read_sequence": "sequence",
     "write_report": "report",
 }

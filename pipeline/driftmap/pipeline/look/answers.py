@@ -106,6 +106,20 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
     return Answers(pairs, (newest - 1, newest), floors)
 
 
+def compare_windows(store: Store, run: Run, spread: float, windows: Windows) -> list[Answer]:
+    """Find the sentences about two windows, at most five, the most unusual first.
+
+    Parameters
+    ----------
+    store, run, spread
+        As in `find_answers`.
+    windows
+        Their numbers in the run, the older one first.
+    """
+    comparison = _Comparison(store, run, spread, list(list_clusters(store, run)))
+    return comparison.say(*windows, comparison.measure(*windows))
+
+
 def _choose_pairs(run: Run, newest: int) -> list[Windows]:
     n_windows = len(run.facts)
     steps = list(itertools.pairwise(range(n_windows)))

@@ -87,13 +87,13 @@ def plot_grid(
     if marked is not None:
         colouring = colouring._replace(other="all others" if marked.is_ringed else "new in the window")
     layout = plan_grid(sequence, colouring, title)
-    figure = _new_figure(layout)
+    figure = new_figure(layout)
     planes = sequence.planes()
     is_picture = sum(len(planes[index]) for index in layout.windows) > MAX_SHAPES
     for cell, index in enumerate(layout.windows):
-        axes = _add_panel(figure, layout, cell, clean_text(sequence.names[index], layout.most))
+        axes = add_panel(figure, layout, cell, clean_text(sequence.names[index], layout.most))
         colours, is_behind = _dress(colouring, marked, index)
-        _draw_points(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
+        draw_points(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
         if marked is not None and marked.is_ringed:
             _ring(axes, planes[index], colours, marked, index, layout)
     add_legend(figure, layout, colouring)
@@ -102,7 +102,8 @@ def plot_grid(
     return figure
 
 
-def _new_figure(layout: GridLayout) -> Any:
+def new_figure(layout: GridLayout) -> Any:
+    """Make the figure of a layout, with its heading."""
     figure = _figure_class()(figsize=layout.size, facecolor="white")
     if layout.heading:
         x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
@@ -124,7 +125,8 @@ def _figure_class() -> Any:
     return Figure
 
 
-def _add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:
+def add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:
+    """Add the axes of one map, under its name."""
     axes = figure.add_axes(layout.place_panel(cell))
     left, right, bottom, top = layout.extent
     axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
@@ -143,9 +145,10 @@ def _dress(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[
     return np.where(is_behind[:, None], read_colours([OTHER])[0], colours), is_behind
 
 
-def _draw_points(
+def draw_points(
     axes: Any, plane: Array, colours: Array, is_behind: Array, layout: GridLayout, *, is_picture: bool
 ) -> None:
+    """Draw the rows of a map; those behind lie below all others, in grey."""
     if len(plane) > MAX_POINTS:
         size = (round(layout.panel[0] * DPI), round(layout.panel[1] * DPI))
         shaded = shade_points(plane, colours, layout.low, layout.high, size)

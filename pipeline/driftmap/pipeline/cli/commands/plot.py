@@ -37,7 +37,7 @@ def _picture(kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-@click.group(short_help="Draw the maps: grid, curves or animation.")
+@click.group(short_help="Draw the maps: grid, curves, animation, river or change.")
 def plot() -> None:
     """Draw the maps of a store as a picture; needs what `pip install 'driftmap[plot]'` brings."""
 
@@ -88,6 +88,45 @@ def animate(store: str, output: str, steps: int | None, fps: int, size: int, **c
     with _name_file(output):
         written = write_animation(maps, output, steps=steps, fps=fps, size=size)
     say(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+
+_OUTPUT = click.option("-o", "--output", required=True, metavar="FILE", help="The file to write: .png, .svg or .pdf.")
+_LABEL = click.option(
+    "--label", metavar="COLUMN", help='Label column, or "cluster"; the first column when left out, or the clusters.'
+)
+_TITLE = click.option("--title", help="Heading of the picture.")
+
+
+@plot.command(short_help="Rows of each label or cluster through time.")
+@click.argument("store")
+@_OUTPUT
+@_LABEL
+@_TITLE
+def river(store: str, output: str, label: str | None, title: str | None) -> None:
+    """Draw the rows of each label, or cluster, of STORE in every window as a band, and rows that change theirs."""
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look import plot_river
+
+    with _name_file(output):
+        plot_river(open_store(store), output, label=label, title=title)
+    say(f"Picture: {output}")
+
+
+@plot.command(short_help="Two windows beside each other, and what changed in words.")
+@click.argument("store")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@_OUTPUT
+@_LABEL
+@_TITLE
+def change(store: str, a: str, b: str, output: str, label: str | None, title: str | None) -> None:
+    """Draw the maps of the windows A and B of STORE, given by their labels, above what changed from A to B."""
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look import plot_change
+
+    with _name_file(output):
+        plot_change(open_store(store), a, b, output, label=label, title=title)
+    say(f"Picture: {output}")
 
 
 def _read(store: str, label: str | None, windows: tuple[str, ...]) -> MapSequence:
