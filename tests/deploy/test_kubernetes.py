@@ -207,3 +207,18 @@ def test_nothing_is_open_but_what_is_said(rendered):
     for policy in policies:
         for rule in policy.get("ingress", []):
             assert rule["from"]
+
+
+def test_ingestion_has_alarm_and_metrics_and_prometheus_gets_in(rendered):
+    (ingest,) = containers(find(rendered, "CronJob", "driftmap-ingest"))
+    words = ingest["args"]
+    assert words[words.index("--alarm") + 1] == "lag>2D"
+    assert {"--prometheus", "--log-json"} <= set(words)
+    (policy,) = [
+        manifest["spec"]
+        for manifest in rendered
+        if manifest["kind"] == "NetworkPolicy" and manifest["metadata"]["name"] == "driftmap-metrics"
+    ]
+    (rule,) = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [8787, 8788]
+    assert rule["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}

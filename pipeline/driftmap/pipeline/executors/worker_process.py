@@ -129,13 +129,13 @@ def prepare_worker(n_threads: int, warm_up: bytes) -> threading.Thread:
     """
     claim_numba_cache()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(n_threads)))
-    _reload_numba_settings()
+    reload_numba_settings()
     thread = threading.Thread(target=_load_kernels, args=(n_threads, warm_up), name="driftmap-load", daemon=True)
     thread.start()
     return thread
 
 
-def _reload_numba_settings() -> None:
+def reload_numba_settings() -> None:
     """Have numba read the variables again where it is loaded: with other threads running it would compile no more."""
     if "numba" not in sys.modules:
         return

@@ -10,7 +10,7 @@ from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.ingestion.options import IngestOptions
-from driftmap.pipeline.ingestion.watch.outcome import record_outcome
+from driftmap.pipeline.ingestion.watch.outcome import StageClock, record_outcome
 from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
 from driftmap.pipeline.store import Store
@@ -57,7 +57,8 @@ def ingest(
         As for `run`; when no workers are asked for and there is one new window, its graph is built in this process.
     on_event
         Called with a name and facts whenever something happened: `window`, `rebuilt`, `empty`, `skipped`,
-        `quarantined`, `reopened`.
+        `quarantined`, `reopened`, and `ended` with the `IngestOutcome`, on failure too. Facts have the name of the
+        ingest (`run`) and what it is at (`stage`: start, look, graphs, layout).
     **options
         As `IngestKeywords` has them: `tls`, `workers` and `worker_memory` as for `run`; `grace`, `clock`, `complete`,
         `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `duplicates`, `on_bad_rows`, `quarantine`, `wait` as
@@ -80,17 +81,23 @@ def ingest(
     if scheduler is None:
         refuse_unguarded_call()
     location = Store.open(store).location
+    clock = StageClock()
+    given_event = on_event or _ignore
+
+    def tell(name: str, facts: dict[str, Any]) -> None:
+        given_event(name, {**facts, "run": clock.run, "stage": clock.stage})
+
     try:
         with hold_lock(location, wait_seconds=settled.wait_seconds) as lock:
             opened = Store.open(location, read_only=False)
             opened.lock = lock
-            _take_rules(opened, settled, on_event or _ignore)
+            _take_rules(opened, settled, tell)
             _take_relations(opened, relations)
-            report = IngestWork(opened, source, settled, place, on_event or _ignore).run()
+            report = IngestWork(opened, source, settled, place, tell, clock).run()
     except BaseException as error:
-        record_outcome(location, error)
+        tell("ended", {"outcome": record_outcome(location, error, clock)})
         raise
-    record_outcome(location)
+    tell("ended", {"outcome": record_outcome(location, clock=clock)})
     return report
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.options import IngestOptions
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.ingestion.source_parts import PartRef
+    from driftmap.pipeline.ingestion.watch.outcome import StageClock
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt
 
@@ -82,11 +83,20 @@ class IngestWork:
         Where graphs are built.
     on_event
         Called with a name and facts whenever something happened.
+    clock
+        Counts the time of stages.
     """
 
     def __init__(
-        self, store: Store, source: object, options: IngestOptions, place: Workplace, on_event: OnEvent
+        self,
+        store: Store,
+        source: object,
+        options: IngestOptions,
+        place: Workplace,
+        on_event: OnEvent,
+        clock: StageClock,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._place = place
         self._options = options
@@ -108,6 +118,10 @@ class IngestWork:
 
     def run(self) -> IngestReport:
         """Do all there is to do."""
+        with self._clock.at("look"):
+            return self._run()
+
+    def _run(self) -> IngestReport:
         given = self._find_given_window()
         self._scan()
         self._ask()
@@ -219,7 +233,7 @@ class IngestWork:
 
     def _rebuild(self, windows: list[WindowRows]) -> None:
         built = []
-        with closing(self._build(windows)) as results:
+        with self._clock.at("graphs"), closing(self._build(windows)) as results:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     self._keep_out(_find_bad(rows, result))
@@ -234,7 +248,7 @@ class IngestWork:
         """Add windows in order, as their graphs come; returns the first that cannot be used."""
         if not windows:
             return None
-        with closing(self._build(windows)) as results:
+        with self._clock.at("graphs"), closing(self._build(windows)) as results:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     return _find_bad(rows, result)
@@ -297,7 +311,8 @@ class IngestWork:
         return self._limit
 
     def _advance(self, built: list[BuiltWindow]) -> None:
-        moved = self._stepper.advance(built)
+        with self._clock.at("layout"):
+            moved = self._stepper.advance(built)
         states = self._store.state()
         self._report.moved |= {states[index].label: value for index, value in moved.items()}
 

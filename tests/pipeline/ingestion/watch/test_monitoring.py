@@ -148,6 +148,9 @@ def test_what_happens_is_logged_as_json(grown, tmp_path, capsys):
     assert lines[1]["new"] == ["2024-01-17"]
     assert lines[1]["late"] == {"2024-01-03": 7}
     assert lines[2]["level"] == "warning"
+    assert len({line["run"] for line in lines}) == 1
+    assert [line["stage"] for line in lines] == ["graphs", "end", "watch"]
+    assert {"start", "look", "graphs", "layout"} == lines[1]["seconds"].keys()
     assert datetime.fromisoformat(lines[0]["time"]).tzinfo is not None
     assert run_command([*command, "--grace", "soon"]) == 2
     assert json.loads(capsys.readouterr().err.splitlines()[0])["level"] == "error"

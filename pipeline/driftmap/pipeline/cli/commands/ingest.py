@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -72,12 +73,15 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     read and compared, and changes are reported. Empty windows are left out, and reported.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
-    from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import ingest as take_in
     from driftmap.pipeline.sources.row_ranges import name_some
 
+    ended: dict[str, Any] = {}
+
     def show(name: str, facts: dict[str, Any]) -> None:
-        if log_json:
+        if name == "ended":
+            ended.update(facts)
+        elif log_json:
             write_log(name, **facts)
         else:
             shown = {**facts, "windows": name_some([repr(label) for label in facts.get("windows", ())])}
@@ -87,13 +91,14 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     try:
         report = take_in(store, on_event=show, **collect_place(options), **options)
     except BaseException as error:
-        if log_json and isinstance(error, DriftmapError):
-            write_log("failed", "error", reason=str(error), kind=type(error).__name__)
+        if log_json:
+            kind = type(error).__name__
+            write_log("failed", "error", **_describe_end(ended), reason=str(error) or kind, kind=kind)
         if prometheus is not None:
-            write_failure(store, error, prometheus)
+            write_failure(store, error, prometheus, ended.get("outcome"))
         raise
     if log_json:
-        write_log("done", **report.to_json())
+        write_log("done", **_describe_end(ended), **report.to_json())
     else:
         for late in report.late:
             say_on_stderr(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out")
@@ -103,4 +108,13 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
                 "--reopen lays out again from there"
             )
         say(str(report))
-    watch(report.store, alarms, prometheus, write_log if log_json else None)
+    log = partial(write_log, run=ended["run"], stage="watch") if log_json else None
+    watch(report.store, alarms, prometheus, log)
+
+
+def _describe_end(ended: dict[str, Any]) -> dict[str, Any]:
+    """Say which ingest ended, and the seconds of its stages; nothing of one that did not begin."""
+    outcome = ended.get("outcome")
+    if outcome is None:
+        return {}
+    return {"run": outcome.run, "stage": "end", "window": outcome.blocked, "seconds": outcome.seconds}

@@ -15,6 +15,7 @@ from driftmap.pipeline.errors import hide_credentials_within
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from driftmap.pipeline.ingestion.watch.outcome import IngestOutcome
     from driftmap.pipeline.store import Store
 
 EXIT_ALARM = 3
@@ -62,7 +63,7 @@ def check_alarms(alarms: tuple[str, ...]) -> None:
         find_alarms({"quality": {}, **dict.fromkeys(FACTS)}, alarms)
 
 
-def write_failure(path: str, error: BaseException, file: str) -> None:
+def write_failure(path: str, error: BaseException, file: str, known: IngestOutcome | None = None) -> None:
     """Write the metrics of an ingest that failed: how it ended, and the store's state where it can be read."""
     from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline import open_store
@@ -76,7 +77,7 @@ def write_failure(path: str, error: BaseException, file: str) -> None:
         before = read_outcome(store.location)
     except (DriftmapError, OSError):
         text, before = "", None
-    text += outcome_to_prometheus(describe_outcome(error, before))
+    text += outcome_to_prometheus(known or describe_outcome(error, before))
     try:
         write_prometheus(text, file)
     except click.FileError as failed:  # the first error is the one to show

@@ -15,7 +15,12 @@ from distributed.protocol.pickle import loads
 
 from driftmap.pipeline.executors.process_settings import hold_settings
 from driftmap.pipeline.executors.versions import refuse_to_work
-from driftmap.pipeline.executors.worker_process import load_kernels, name_process, prepare_worker
+from driftmap.pipeline.executors.worker_process import (
+    load_kernels,
+    name_process,
+    prepare_worker,
+    reload_numba_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,5 +85,6 @@ def _call(setup: Setup, pickled: bytes, *arguments: object) -> object:
 def _load_once(n_threads: int, warm_up: bytes) -> None:
     from driftmap.engine import limit_threads
 
+    reload_numba_settings()
     with limit_threads(n_threads):
         load_kernels(warm_up)

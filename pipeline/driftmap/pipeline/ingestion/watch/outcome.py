@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import StoreError, hide_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from driftmap.pipeline.store.disk.location import Location
 
 OUTCOME_FILE = "last-ingest.json"
@@ -36,9 +40,45 @@ class IngestOutcome:
     """Label of the window, or name of the part of the source, that keeps later windows out."""
     reason: str | None = None
     """Why it failed, or why what is blocked cannot be used."""
+    run: str | None = None
+    """Name of the attempt, as in its log lines."""
+    seconds: Mapping[str, float] | None = None
+    """What it took, by stage."""
 
 
-def record_outcome(location: Location, error: BaseException | None = None) -> IngestOutcome:
+class StageClock:
+    """Name of one ingest, the stage that it is in, and the seconds that each stage took so far."""
+
+    def __init__(self) -> None:
+        self.run = uuid.uuid4().hex[:12]
+        self.stage = "start"
+        self._seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Count the time inside the context to a stage, and what is inside of another one to that."""
+        before = self.stage
+        self._enter(stage)
+        try:
+            yield
+        finally:
+            self._enter(before)
+
+    def read(self) -> dict[str, float]:
+        """Give the seconds of all stages up to now."""
+        self._enter(self.stage)
+        return {stage: round(seconds, 3) for stage, seconds in self._seconds.items()}
+
+    def _enter(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._seconds[self.stage] = self._seconds.get(self.stage, 0.0) + now - self._since
+        self.stage, self._since = stage, now
+
+
+def record_outcome(
+    location: Location, error: BaseException | None = None, clock: StageClock | None = None
+) -> IngestOutcome:
     """Keep how an ingest ended; a store that cannot be written to keeps what it had.
 
     Parameters
@@ -47,6 +87,8 @@ def record_outcome(location: Location, error: BaseException | None = None) -> In
         Of the store.
     error
         What ended it; None: it did all there was to do.
+    clock
+        Of the ingest.
 
     Returns
     -------
@@ -54,6 +96,8 @@ def record_outcome(location: Location, error: BaseException | None = None) -> In
         What is known now, written or not.
     """
     outcome = describe_outcome(error, read_outcome(location))
+    if clock is not None:
+        outcome = replace(outcome, run=clock.run, seconds=clock.read())
     with suppress(StoreError, OSError):  # a full disk, for one: what ended the ingest is what is to be raised
         location.replace(OUTCOME_FILE, json.dumps(asdict(outcome), indent=1).encode())
     return outcome

@@ -41,8 +41,29 @@ def to_prometheus(store: Store, facts: Mapping[str, Any]) -> str:
         ),
         ("quality", "gauge", "Measures of the newest window.", values),
         ("quality_z", "gauge", "Their distance from the windows before, in standard deviations.", scores),
+        *_describe_final(store),
     ]
     return "".join(_format_metric(*metric) for metric in metrics)
+
+
+def _describe_final(store: Store) -> list[tuple[str, str, str, Samples]]:
+    """Describe the newest window that moves no more."""
+    final = [window for window in store.state() if window.status == "final"]
+    if not final:
+        return []
+    measured = [window.quality_when_new for window in final if window.quality_when_new]
+    quality = measured[-1] if measured else {}
+    name = f'{{window="{_escape(final[-1].label)}"}}'
+    return [
+        ("newest_final_window_info", "gauge", "The newest window that moves no more.", {name: 1.0}),
+        ("newest_final_strength", "gauge", "Strength of the alignment in it.", {"": final[-1].strength}),
+        (
+            "newest_final_quality",
+            "gauge",
+            "Measures of the newest final window that was ingested, as it came.",
+            {f'{{measure="{measure}"}}': quality.get(measure) for measure in MEASURES},
+        ),
+    ]
 
 
 def outcome_to_prometheus(outcome: IngestOutcome) -> str:
@@ -65,6 +86,12 @@ def outcome_to_prometheus(outcome: IngestOutcome) -> str:
             {"": _to_seconds(outcome.succeeded)},
         ),
         ("last_exit_code", "gauge", "Exit code of the last ingest; 2: something to mend.", {"": outcome.exit_code}),
+        (
+            "last_stage_seconds",
+            "gauge",
+            "What the last ingest took, by stage.",
+            {f'{{stage="{_escape(stage)}"}}': seconds for stage, seconds in (outcome.seconds or {}).items()},
+        ),
         ("blocked", "gauge", "1 where the last ingest failed: the window or part that blocks it, and why.", blocked),
     ]
     return "".join(_format_metric(*metric) for metric in metrics)
