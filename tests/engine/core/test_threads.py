@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -57,3 +58,18 @@ def test_an_error_in_any_part_is_raised(monkeypatch):
 
     with threads.share_rows() as share, pytest.raises(ValueError, match="in a part"):
         share(fail_late, 1000)
+
+
+def test_blas_has_its_threads_again_whoever_lets_go_last():
+    """Two that hold it at once, and let go in the order in which they began: the second found one thread."""
+
+    def count():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before = count()
+    with ExitStack() as second:
+        with threads.share_rows():
+            second.enter_context(threads.share_rows())
+            assert set(count()) == {1}
+        assert set(count()) == {1}
+    assert count() == before

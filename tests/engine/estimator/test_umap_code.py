@@ -35,6 +35,7 @@ def test_every_default_that_differs_is_in_the_table_of_the_readme():
     ours = {name: each.default for name, each in inspect.signature(AlignedUMAP).parameters.items()}
     assert set(ours) - set(UMAP_DEFAULTS) == {"knn_recall"}
     assert not set(UMAP_DEFAULTS) - set(ours)
+    assert list(ours)[: len(UMAP_DEFAULTS)] == list(UMAP_DEFAULTS)  # as code with positional arguments has them
     differing = [name for name, value in UMAP_DEFAULTS.items() if ours[name] != value]
     lines = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("| parameter | umap-learn | here | why |")
@@ -59,3 +60,14 @@ def test_the_second_argument_of_update_is_the_target_of_the_new_window(data):
     )
     assert maps[0] == maps[1]
     assert maps[0] != without.update(windows[2], relations=relations[1]).embeddings_[2].tobytes()
+
+
+def test_positional_arguments_mean_what_they_mean_in_umap_learn(data):
+    windows, _, relations = data
+    values = (8, 2, "euclidean", None, 30, 1.0, "random", 0.02, 2, 0.2, 1.5)
+    with pytest.warns(UserWarning, match="low_memory"):
+        pasted = AlignedUMAP(*values, False, random_state=0).fit(windows, relations=relations)
+    named = dict(zip(UMAP_DEFAULTS, values, strict=False))
+    same = AlignedUMAP(**named, random_state=0).fit(windows, relations=relations)
+    assert [m.tobytes() for m in pasted.embeddings_] == [m.tobytes() for m in same.embeddings_]
+    assert pasted.get_params()["init"] == "random"

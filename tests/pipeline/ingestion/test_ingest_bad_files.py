@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +12,7 @@ from tests.pipeline.growing import N_ROWS, make_day, take_in, write_days
 from driftmap.pipeline import open_store
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.look.report import write_report
 
 SERIAL = {"scheduler": "serial"}
 
@@ -62,7 +65,10 @@ def test_a_bad_batch_is_skipped_when_told_so(place):
     report = take_in(place, on_bad="skip")
     assert [bad.label for bad in report.skipped] == ["2024-01-08", "2024-01-09"]
     assert report.new == ["2024-01-06", "2024-01-07", "2024-01-10"]
-    assert open_store(place / "store").growth.skipped["7"].label == "2024-01-08"
+    store = open_store(place / "store")
+    assert store.growth.skipped["7"].label == "2024-01-08"
+    page = html.unescape(write_report(store, place / "page.html").read_text(encoding="utf-8"))
+    assert f"windows left out: '2024-01-08' ({store.growth.skipped['7'].n_rows} rows: " in page
     assert take_in(place, on_bad="skip").did_nothing
 
 

@@ -1,5 +1,6 @@
 """Rows that cannot be used, and ids that come more than once: dropped or settled, in every kind of source."""
 
+import html
 import uuid
 
 import numpy as np
@@ -11,6 +12,8 @@ import zarr
 
 from driftmap.pipeline import open_store, place, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError
+from driftmap.pipeline.look.report import write_report
+from driftmap.pipeline.planning.row_lines import describe_rows
 
 N_DAYS, N_ROWS, N_NUMBERS = 3, 40, 3
 OPTIONS = {"n_neighbors": 5, "n_epochs": 3, "scheduler": "serial"}
@@ -148,6 +151,11 @@ def test_lists_that_are_missing_and_ids_that_are_nan(tmp_path):
     frame = pd.DataFrame({"day": rows["day"], "id": ids, "v": lists})
     store = run(frame, tmp_path / "memory", by="day", id="id", on_bad_rows="drop", **OPTIONS)
     assert sum(window.n_dropped for window in store.state()) == 4
+    (said,) = describe_rows("drop", "refuse", True, store.state())  # as `status` says it
+    assert said.startswith("dropped rows: 4 ")
+    page = html.unescape(write_report(store, tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert f"<span>{said}</span>" in page
+    assert "repeated rows" not in page
     pq.write_table(pa.Table.from_pandas(frame), tmp_path / "rows.parquet")
     filed = run(tmp_path / "rows.parquet", tmp_path / "filed", by="day", id="id", on_bad_rows="drop", **OPTIONS)
     assert read_windows(filed) == read_windows(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -53,7 +54,7 @@ def share_rows() -> Iterator[RowShare]:
     BLAS has one thread meanwhile: its own would go on spinning after a product, for longer than the next step takes.
     """
     n_threads = numba.get_num_threads()
-    with _find_blas().limit(limits=1, user_api="blas"), ExitStack() as stack:
+    with _blas.hold(), ExitStack() as stack:
         if n_threads == 1:
             yield lambda function, n_rows: function(slice(0, n_rows))
             return
@@ -66,6 +67,35 @@ def share_rows() -> Iterator[RowShare]:
             return function(own) + sum(future.result() for future in waiting)
 
         yield share
+
+
+class _OneThread:
+    """BLAS on one thread as long as anything in this process holds it so; the last to let go puts it back.
+
+    Each by itself would put back what it found, which is one thread where another held it then.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_holding = 0
+        self._limit = ExitStack()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with self._lock:
+            if not self._n_holding:
+                self._limit.enter_context(_find_blas().limit(limits=1, user_api="blas"))
+            self._n_holding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_holding -= 1
+                if not self._n_holding:
+                    self._limit.close()
+
+
+_blas = _OneThread()
 
 
 @cache

@@ -59,6 +59,10 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         together with the others for nearly twice as many; see `schedule.Pace`.
     learning_rate : float or sequence, default 1.0
         * Step of the carry pass at its start; the joint pass starts at .3 of it.
+    init : str or list of arrays, default "previous"
+        Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
+        spectrum); "spectral", "pca", "random", or one (n_t, n_components) array per window, each registered to the
+        windows before it. Windows that come by `update` start from those before them.
     alignment_regularisation : "auto", float or sequence, default "auto"
         * Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
         row by row: .01 where a row's neighbourhood turns over, up to .06 where it stays; `strengths_` shows it.
@@ -66,33 +70,29 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         Alignment reach: how many windows before and after are related.
     min_dist, spread : float or sequence, default 0.1 and 1.0
         * How tightly rows are packed; together they give the curve's a and b.
-    a, b : float, default None
-        The curve 1 / (1 + a d^2b) itself, instead of min_dist and spread.
     set_op_mix_ratio : float or sequence, default 1.0
         * From fuzzy union (1) to fuzzy intersection (0).
     local_connectivity : float or sequence, default 1.0
         * Nearest neighbours that count as fully connected.
-    knn_recall : float or sequence, default 0.98
-        * Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
-        find; 1 finds them all. The search of smaller windows is exact.
     repulsion_strength : float or sequence, default 1.0
         * Weight of repulsion.
     negative_sample_rate : int or sequence, default 5
         * Weight of repulsion in negative samples per attraction.
-    init : str or list of arrays, default "previous"
-        Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
-        spectrum); "spectral", "pca", "random", or one (n_t, n_components) array per window, each registered to the
-        windows before it. Windows that come by `update` start from those before them.
+    a, b : float, default None
+        The curve 1 / (1 + a d^2b) itself, instead of min_dist and spread.
+    random_state : int, numpy generator or None, default None
+        Same seed, same bytes, on any number of threads.
+    target_n_neighbors : int or sequence, default -1
+        * Neighbours of a row in a target of values, itself included; -1 is n_neighbors.
     target_metric : str or sequence, default "categorical"
         * What `y` holds: "categorical" labels, or values between which this metric measures.
     target_weight : float or sequence, default 0.5
         * From the rows alone, nearly (0), to the target alone (1).
-    target_n_neighbors : int or sequence, default -1
-        * Neighbours of a row in a target of values, itself included; -1 is n_neighbors.
-    random_state : int, numpy generator or None, default None
-        Same seed, same bytes, on any number of threads.
     verbose : bool, default False
         Whether to show a progress bar on standard error.
+    knn_recall : float or sequence, default 0.98
+        * Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
+        find; 1 finds them all. The search of smaller windows is exact.
     low_memory, transform_queue_size, angular_rp_forest, transform_seed : any, default None
         Accepted for code written for umap-learn; they do nothing, and a warning says why.
     force_approximation_algorithm, unique, target_metric_kwds : any, default None
@@ -126,7 +126,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     [(200, 2), (200, 2)]
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn reads parameters from the signature, and the names are umap-learn's
+    def __init__(  # noqa: PLR0913, PLR0917 - scikit-learn reads parameters from the signature; names and order are umap-learn's
         self,
         n_neighbors: Any = DEFAULTS["n_neighbors"],
         n_components: int = DEFAULTS["n_components"],
@@ -134,30 +134,30 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         metric_kwds: Any = DEFAULTS["metric_kwds"],
         n_epochs: Any = DEFAULTS["n_epochs"],
         learning_rate: Any = DEFAULTS["learning_rate"],
+        init: Any = "previous",
         alignment_regularisation: Any = DEFAULTS["alignment_regularisation"],
         alignment_window_size: int = DEFAULTS["alignment_window_size"],
         min_dist: Any = DEFAULTS["min_dist"],
         spread: Any = DEFAULTS["spread"],
+        low_memory: Any = None,
         set_op_mix_ratio: Any = DEFAULTS["set_op_mix_ratio"],
         local_connectivity: Any = DEFAULTS["local_connectivity"],
         repulsion_strength: Any = DEFAULTS["repulsion_strength"],
         negative_sample_rate: Any = DEFAULTS["negative_sample_rate"],
+        transform_queue_size: Any = None,
         a: float | None = DEFAULTS["a"],
         b: float | None = DEFAULTS["b"],
-        init: Any = "previous",
-        target_metric: Any = DEFAULTS["target_metric"],
-        target_weight: Any = DEFAULTS["target_weight"],
-        target_n_neighbors: Any = DEFAULTS["target_n_neighbors"],
         random_state: Any = DEFAULTS["random_state"],
-        knn_recall: Any = DEFAULTS["knn_recall"],
-        verbose: bool = False,  # noqa: FBT001, FBT002
-        low_memory: Any = None,
-        transform_queue_size: Any = None,
         angular_rp_forest: Any = None,
+        target_n_neighbors: Any = DEFAULTS["target_n_neighbors"],
+        target_metric: Any = DEFAULTS["target_metric"],
+        target_metric_kwds: Any = None,
+        target_weight: Any = DEFAULTS["target_weight"],
         transform_seed: Any = None,
         force_approximation_algorithm: Any = None,
+        verbose: bool = False,  # noqa: FBT001, FBT002
         unique: Any = None,
-        target_metric_kwds: Any = None,
+        knn_recall: Any = DEFAULTS["knn_recall"],
     ) -> None:
         self.n_neighbors = n_neighbors
         self.n_components = n_components
@@ -165,30 +165,30 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         self.metric_kwds = metric_kwds
         self.n_epochs = n_epochs
         self.learning_rate = learning_rate
+        self.init = init
         self.alignment_regularisation = alignment_regularisation
         self.alignment_window_size = alignment_window_size
         self.min_dist = min_dist
         self.spread = spread
+        self.low_memory = low_memory
         self.set_op_mix_ratio = set_op_mix_ratio
         self.local_connectivity = local_connectivity
         self.repulsion_strength = repulsion_strength
         self.negative_sample_rate = negative_sample_rate
+        self.transform_queue_size = transform_queue_size
         self.a = a
         self.b = b
-        self.init = init
-        self.target_metric = target_metric
-        self.target_weight = target_weight
-        self.target_n_neighbors = target_n_neighbors
         self.random_state = random_state
-        self.knn_recall = knn_recall
-        self.verbose = verbose
-        self.low_memory = low_memory
-        self.transform_queue_size = transform_queue_size
         self.angular_rp_forest = angular_rp_forest
+        self.target_n_neighbors = target_n_neighbors
+        self.target_metric = target_metric
+        self.target_metric_kwds = target_metric_kwds
+        self.target_weight = target_weight
         self.transform_seed = transform_seed
         self.force_approximation_algorithm = force_approximation_algorithm
+        self.verbose = verbose
         self.unique = unique
-        self.target_metric_kwds = target_metric_kwds
+        self.knn_recall = knn_recall
 
     def fit(
         self,

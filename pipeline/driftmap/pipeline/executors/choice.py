@@ -10,6 +10,7 @@ from driftmap.pipeline.executors.base import WorkerLimit, share_memory
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores, read_size
+from driftmap.pipeline.executors.sight import see_source, see_store
 from driftmap.pipeline.executors.tls import settle_scheduler
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.executors.base import Executor
+    from driftmap.pipeline.executors.sight import Sight
     from driftmap.pipeline.executors.tls import SecureAddress
+    from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.lock import StoreLock
 
 
 class WorkerKeywords(TypedDict, total=False):
@@ -112,6 +117,41 @@ class Workplace:
         from driftmap.pipeline.executors import find_worker_limit  # late: loads Dask
 
         return find_worker_limit(self.scheduler, self.placement)
+
+    def show_source(self, spec: SourceSpec, *, may_grow: bool = False) -> Self:
+        """Have a cluster's workers look at a source, and those that join later.
+
+        Parameters
+        ----------
+        spec
+            Of the source.
+        may_grow
+            Files may come meanwhile: workers need not see just these.
+
+        Returns
+        -------
+        This place, whose tasks need the source.
+
+        Raises
+        ------
+        WorkerError
+            Naming the workers that do not see it, and what to do.
+        """
+        return self._show(lambda: see_source(spec, may_grow=may_grow))
+
+    def show_store(self, location: Location, lock: StoreLock) -> Self:
+        """Have a cluster's workers look at a store that this process holds; as `show_source`."""
+        return self._show(lambda: see_store(location, lock))
+
+    def _show(self, look: Callable[[], Sight]) -> Self:
+        if self.scheduler in (None, "serial"):  # processes of this machine
+            return self
+        from driftmap.pipeline.executors import refuse_blind_workers  # late: loads Dask
+
+        seen = look()
+        if seen:
+            refuse_blind_workers(self.scheduler, self.placement._replace(sight=seen))
+        return replace(self, placement=self.placement._replace(sight=(*self.placement.sight, *seen)))
 
     def prepare(self) -> None:
         """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""

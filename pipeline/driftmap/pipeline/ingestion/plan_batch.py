@@ -245,7 +245,7 @@ class Planner:
         what = "it shares no id with" if outside.with_ids else "no relation is given (relations_only) with"
         apart = f"{what} the {len(near)} windows before it, so nothing would relate its map to theirs"
         if not self._follows_gap(planned.slot):
-            raise _UnfitError(apart)
+            raise _UnfitError(f"{apart} (a table of related rows can: relations)")
         # Nothing is to be mended there, and to wait would keep out every later window too.
         warnings.warn(
             f"window {planned.label!r} follows windows that were left out: {apart}", PlanWarning, stacklevel=2

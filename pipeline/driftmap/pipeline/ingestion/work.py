@@ -305,8 +305,12 @@ class IngestWork:
         return windows, None
 
     def _find_limit(self) -> WorkerLimit | None:
-        """Find what workers have, once: a cluster is asked over the network."""
+        """Find what workers have and see, once: a cluster is asked over the network."""
         if not self._has_limit:
+            if self._store.lock is not None:
+                self._place = self._place.show_store(self._store.location, self._store.lock)
+            if self._given is None:
+                self._place = self._place.show_source(self._config.source, may_grow=True)
             self._limit, self._has_limit = self._place.find_limit(), True
         return self._limit
 

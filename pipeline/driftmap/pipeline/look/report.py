@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
+from driftmap.pipeline.planning.row_lines import describe_rows
+from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
@@ -56,7 +58,12 @@ def write_report(
     """
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)
-    facts = [f"{data.n_windows:,} windows", f"{data.n_rows:,} rows", *_describe(store.config)]
+    facts = [
+        f"{data.n_windows:,} windows",
+        f"{data.n_rows:,} rows",
+        *_describe(store.config),
+        *_describe_left_out(store),
+    ]
     if data.is_sample:
         facts.append(f"{data.n_drawn:,} rows drawn")
     if data.n_components > 2:
@@ -96,3 +103,12 @@ def _describe(config: dict[str, Any]) -> list[str]:
         facts.append(f"{graph['n_neighbors']} neighbours")
     pin = config.get("source", {}).get("pin")
     return facts if pin is None else [*facts, str(VectorPin.model_validate(pin))]
+
+
+def _describe_left_out(store: Store) -> list[str]:
+    """Say what of the source is on no map, as `status` does."""
+    source = store.config.get("source", {})
+    rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
+    facts = describe_rows(*rules, store.state())
+    skipped = [f"{one.label!r} ({one.n_rows:,} rows: {one.reason})" for one in store.growth.skipped.values()]
+    return [*facts, f"windows left out: {name_some(skipped)}"] if skipped else facts

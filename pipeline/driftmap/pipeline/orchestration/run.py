@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -25,7 +26,7 @@ from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source, needs_workers
 from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.create import SOURCE_FOLDER, prepare_location
+from driftmap.pipeline.store.create import SOURCE_FOLDER, leave_no_empty_store, prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
@@ -33,13 +34,14 @@ from driftmap.pipeline.store.shared_rows import read_bad_rows, write_bad_rows
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.readers.dask_collections import LazySource
+    from driftmap.pipeline.store.log.lock import StoreLock
     from driftmap.pipeline.store.relation_book import RelationBook
 
 
@@ -101,6 +103,7 @@ def plan(
         with place.compute_collections():
             opened.prepare()
         settled = settled.model_copy(update={"source": opened.spec})
+    place = place.show_source(opened.spec)
     planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
     if not timed:
         return planned
@@ -133,7 +136,7 @@ def run(
     scheduler
         Where graphs are built. None: worker processes on this machine. "serial": this process. An address such as
         `tls://host:8786`, or a `distributed.Client`: the workers there, which must see source and store by the same
-        paths, and run the same versions.
+        paths (else they are named before any work), and run the same versions.
     progress
         Called as windows come along.
 
@@ -176,17 +179,19 @@ def run(
     open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
     found = open_again() if has_commits(location) else None
     if found is None:
+        place = place.show_source(opened.spec)
         planned, book = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
         for note in planned.notes:
             warnings.warn(note, PlanWarning, stacklevel=2)
         place.prepare()
-        scaling = fit_scaling(opened, planned, place)
-        prepare_location(location)
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
-    with hold_lock(location) as lock:
+    else:
+        place = place.show_source(opened.spec)
+    with leave_no_empty_store(location), _hold(location, is_new=found is None) as lock:
+        place = place.show_store(location, lock)
         if found is None and not has_commits(location):
-            create_store(location, opened, planned, book, scaling)
+            create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
@@ -195,6 +200,14 @@ def run(
         work.repair()
         work.finish()
     return Store.open(location)
+
+
+@contextmanager
+def _hold(location: Location, *, is_new: bool) -> Iterator[StoreLock]:
+    if is_new:
+        prepare_location(location)
+    with hold_lock(location) as lock:
+        yield lock
 
 
 def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
@@ -370,14 +383,15 @@ def _advise_on_change(store: Store, config: RunConfig, source: Source) -> str:
 
 def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:
     """Have a Dask collection's partitions written to the store's folder, once its windows are known to be possible."""
-    with place.compute_collections():
+    with leave_no_empty_store(location), place.compute_collections():
         if not has_commits(location):
             source.prepare()
             config = config.model_copy(update={"source": source.spec})
             if source.spec.on_bad_rows == "refuse":  # else rows that do not count are known once they are written
                 _make_fitting_plan(source, config, None, replace(place, scheduler="serial"))
             prepare_location(location)
-        with hold_lock(location):
+        with hold_lock(location) as lock:
+            place.show_store(location, lock)
             return source.spill(location.folder / SOURCE_FOLDER)
 
 

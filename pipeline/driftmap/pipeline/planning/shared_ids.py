@@ -114,7 +114,8 @@ def count_shared_ids(
         near = "" if reach >= n_windows else f" within {reach} of each other"
         raise PlanError(
             f"no two windows{near} share an id, so nothing relates their maps; name the column (id) whose values come "
-            "again in later windows, or allow_unrelated to have maps that cannot be compared"
+            "again in later windows, or give a table of related rows (relations), such as pairs of matched cells; or "
+            "allow_unrelated, to have maps that cannot be compared"
         )
     return shared
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 """Files that make a folder a Zarr array or group."""
 
+MARKS = (MANIFEST, *ZARR_FILES)
+"""Files that make a folder one of arrays."""
+
 _ID_NAMES = ("id", "ids")
 _TIME_NAMES = ("time", "times")
 _LABEL_NAMES = ("label", "labels")
@@ -137,7 +140,7 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     kind = place.find_kind()
     if kind is None:
         raise SourceError(f"no such file or folder: {place}")
-    is_arrays = kind == "folder" and any(place.has(name) for name in (MANIFEST, *ZARR_FILES))
+    is_arrays = kind == "folder" and any(place.has(name) for name in MARKS)
     if is_arrays and "vectors_file" in named:
         raise ConfigError(f"vectors_file goes with a file, or folder, of a table, and {place} holds arrays")
     if kind == "folder" and place.is_local and place.has(MANIFEST):

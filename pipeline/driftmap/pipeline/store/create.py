@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import StoreError
@@ -12,6 +13,7 @@ from driftmap.pipeline.store.relation_book import FOLDER as RELATIONS_FOLDER
 from driftmap.pipeline.store.shared_rows import BAD_ROWS, SCALING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SOURCE_FOLDER = "source"
@@ -50,3 +52,20 @@ def prepare_location(path: str | Path | Location) -> Location:
         except OSError as error:
             raise StoreError(f"the store {location} cannot be made: {error}") from error
     return location
+
+
+@contextmanager
+def leave_no_empty_store(location: Location) -> Iterator[None]:
+    """Where a store could not even be begun, take its empty folders away again; what holds anything stays."""
+    was_there = location.exists()
+    try:
+        yield
+    except Exception:
+        if location.is_local and not was_there and lock.read_holder(location) is None:
+            with suppress(OSError):
+                folders = [location.folder / name for name in (commits.FOLDER, lock.FOLDER)]
+                if location.list_top() == {folder.name for folder in folders} and not any(folders[0].iterdir()):
+                    location.delete(location.list(lock.FOLDER))
+                    for folder in (*folders, location.folder):
+                        folder.rmdir()
+        raise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dask.base import annotate, get_annotations
 
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
+from driftmap.pipeline.executors.sight import find_faults, refuse_blind
 from driftmap.pipeline.executors.versions import MISSING, describe_versions, refuse_other_versions
 from driftmap.pipeline.executors.worker_process import WorkerError
 from driftmap.pipeline.sources.row_ranges import name_some
@@ -61,6 +62,7 @@ class ClusterWorkers:
         self.placement = Placement(
             given.names or Placement.of(annotated.pop("workers", None)).names,
             given.resources or Placement.of(None, annotated.pop("resources", None)).resources,
+            given.sight,
         )
         self._priority = float(annotated.pop("priority", 0))
         self._others = annotated
@@ -144,6 +146,18 @@ class ClusterWorkers:
                 stacklevel=2,
             )
         return refuse_other_versions(self._client, described)
+
+    def look(self) -> None:
+        """Have the workers look at what they must see.
+
+        Raises
+        ------
+        WorkerError
+            Naming the workers that do not see it as this process does.
+        """
+        workers, sight = self.find(), self.placement.sight
+        found = self._client.run(find_faults, sight, workers=sorted(workers), on_error="return") if workers else {}
+        refuse_blind(sight, found, {address: str(worker["name"]) for address, worker in workers.items()})
 
     def submit(
         self,

@@ -53,6 +53,21 @@ def find_worker_limit(
     return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), remedy)
 
 
+def refuse_blind_workers(scheduler: Client | SecureAddress | str, placement: Placement) -> None:
+    """Have the workers of a cluster look at what they must see, after their versions are known to be the caller's.
+
+    Raises
+    ------
+    WorkerError
+        Naming the workers that do not see it.
+    """
+    with reach(scheduler) as client:
+        used = ClusterWorkers(client, placement)
+        used.wait()
+        used.check()
+        used.look()
+
+
 @contextmanager
 def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
     """Give the client of a scheduler; a client created here is closed, and its log output silenced."""

@@ -27,6 +27,7 @@ from driftmap.pipeline.executors.worker_process import WorkerError, name_process
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+
 N_LINKED = 1000
 """Linked tasks that are with the scheduler at a time; most of them wait for others."""
 
@@ -72,7 +73,8 @@ class DaskExecutor(Executor):
         self.client = client
         self.workers = workers or ClusterWorkers(client, is_own=True)
         pairs = tuple((versions or {}).items())
-        self._setup = Setup(name_process(), threads_per_task, dumps(warm_up), pairs, workers is not None)
+        sight = self.workers.placement.sight
+        self._setup = Setup(name_process(), threads_per_task, dumps(warm_up), pairs, workers is not None, sight)
 
     @property
     def n_free_threads(self) -> int:

@@ -14,6 +14,7 @@ from distributed import get_worker
 from distributed.protocol.pickle import loads
 
 from driftmap.pipeline.executors.process_settings import hold_settings
+from driftmap.pipeline.executors.sight import Sight, refuse_blind_here
 from driftmap.pipeline.executors.versions import refuse_to_work
 from driftmap.pipeline.executors.worker_process import (
     load_kernels,
@@ -39,6 +40,8 @@ class Setup(NamedTuple):
     """The client's; workers that come later are compared with them at their first task."""
     is_guest: bool
     """Whether workers are the user's, and are left as they were."""
+    sight: Sight = ()
+    """What the user's workers must see; those that come later look at their first task."""
     is_wide: bool = False
     """Whether the task may use the threads of all slots of its worker."""
 
@@ -61,6 +64,7 @@ def make_carrier() -> Callable[..., object]:
 def call_on_worker(setup: Setup, pickled: bytes, *arguments: object) -> object:
     """Call a pickled function in this process, prepared as `setup` says."""
     refuse_to_work(setup.versions)
+    refuse_blind_here(setup.sight)
     if name_process() == setup.home:
         return _call(setup, pickled, *arguments)
     if not setup.is_guest:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from driftmap.pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.executors.sight import Sight
 
 
 class Placement(NamedTuple):
@@ -16,6 +19,8 @@ class Placement(NamedTuple):
     """Names, addresses or hosts; any worker when empty."""
     resources: tuple[tuple[str, float], ...] = ()
     """What a task takes of the abstract resources that a worker was started with."""
+    sight: Sight = ()
+    """What they must see."""
 
     @classmethod
     def of(cls, workers_on: object = None, resource: object = None) -> Self:

@@ -74,6 +74,11 @@ class StoreLock:
         self._thread = threading.Thread(target=self._beat, name="driftmap-lock", daemon=True)
         self._thread.start()
 
+    @property
+    def sign(self) -> tuple[str, str]:
+        """The file that shows that this process holds the store, and the token in it."""
+        return _name_file(self._number), str(self._facts["token"])
+
     def refuse_if_lost(self, *, look: bool = True) -> None:
         """Refuse to go on when another process took the store over.
 
