@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.sight import Sight
     from driftmap.pipeline.executors.tls import SecureAddress
+    from driftmap.pipeline.sources.calls import Compute
     from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.log.lock import StoreLock
 
@@ -158,7 +159,7 @@ class Workplace:
         if self.scheduler is None:
             start_fork_server()
 
-    def compute_collections(self) -> AbstractContextManager[None]:
+    def compute_collections(self) -> AbstractContextManager[Compute]:
         """Have Dask's own collections computed where tasks are done, meanwhile."""
         from driftmap.pipeline.executors import compute_on  # late: loads Dask
 

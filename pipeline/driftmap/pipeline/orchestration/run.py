@@ -100,7 +100,7 @@ def plan(
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given)
     if needs_workers(opened):
-        with place.compute_collections():
+        with place.compute_collections() as opened.compute:
             opened.prepare()
         settled = settled.model_copy(update={"source": opened.spec})
     place = place.show_source(opened.spec)
@@ -383,7 +383,7 @@ def _advise_on_change(store: Store, config: RunConfig, source: Source) -> str:
 
 def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:
     """Have a Dask collection's partitions written to the store's folder, once its windows are known to be possible."""
-    with leave_no_empty_store(location), place.compute_collections():
+    with leave_no_empty_store(location), place.compute_collections() as source.compute:
         if not has_commits(location):
             source.prepare()
             config = config.model_copy(update={"source": source.spec})

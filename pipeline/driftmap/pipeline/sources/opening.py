@@ -178,7 +178,7 @@ def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
     frames = [given, *(given.values() if isinstance(given, Mapping) else given if isinstance(given, tuple) else ())]
     if not any(hasattr(one, "__dask_graph__") for one in frames):
         return None
-    from driftmap.pipeline.sources.readers import dask_collections  # late: a source alone imports Dask
+    from driftmap.pipeline.sources.readers import dask_collections  # late: Arrow is slow to import
 
     if _has_parts(given) or hasattr(given, "chunks"):
         parts = _name_parts(given if _has_parts(given) else (given,))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed
+from dask.base import compute
+from dask.delayed import delayed
 from distributed import Client
 
 from driftmap.pipeline.executors.base import Executor, SerialExecutor
@@ -17,13 +19,15 @@ from driftmap.pipeline.executors.cluster.dask_client import reach
 from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.cluster.local_cluster import start_workers
 from driftmap.pipeline.executors.worker_process import WorkerError
+from driftmap.pipeline.sources.calls import Call
 from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from driftmap.pipeline.executors.cluster.placement import Placement
     from driftmap.pipeline.executors.tls import SecureAddress
+    from driftmap.pipeline.sources.calls import Compute
 
 _INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
 
@@ -82,25 +86,38 @@ def make_executor(
 @contextmanager
 def compute_on(
     scheduler: str | Client | SecureAddress | None, workers: int | None, worker_bytes: int | None
-) -> Iterator[None]:
+) -> Iterator[Compute]:
     """Have Dask's own collections computed where tasks are done, meanwhile.
 
     Parameters
     ----------
     scheduler, workers, worker_bytes
         As for `make_executor`. Where none is named, a client that the caller has is used: what was persisted is there.
+
+    Yields
+    ------
+    What makes calls there, and gives what they return.
     """
     if scheduler == "serial":
         with dask.config.set(scheduler="synchronous"):
-            yield
+            yield _compute
         return
     if scheduler is None and _has_client():
-        yield
+        yield _compute
         return
     with make_executor(scheduler, workers, worker_bytes=worker_bytes) as executor:
         if isinstance(executor, DaskExecutor):
             with executor.client.as_current():
-                yield
+                yield _compute
+
+
+def _compute(calls: Sequence[Call]) -> list[Any]:
+    return list(compute(*map(_delay, calls)))
+
+
+def _delay(call: Call) -> Any:
+    arguments = (_delay(one) if isinstance(one, Call) else one for one in call.arguments)
+    return delayed(call.function)(*arguments)
 
 
 def _has_client() -> bool:

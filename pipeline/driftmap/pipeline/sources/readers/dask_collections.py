@@ -6,6 +6,7 @@ write each partition once, as a Parquet file in the store's folder, and reads th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from itertools import pairwise
@@ -15,10 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dask.base import compute, tokenize
-from dask.delayed import delayed
 
 from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.sources.calls import Call
 from driftmap.pipeline.sources.choice import choose_vectors
 from driftmap.pipeline.sources.columns import describe_column, read_key
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.calls import Compute
     from driftmap.pipeline.sources.protocol import HeldRows
 
     Column = np.ndarray[Any, Any]
@@ -45,9 +46,9 @@ class Partitions(NamedTuple):
 
     name: str
     """Of the collection, as Dask has it."""
-    tables: list[Any]
-    """Delayed Arrow tables, in order."""
-    take: Callable[[Sequence[str]], list[Any]]
+    tables: list[Call]
+    """These give Arrow tables, in order."""
+    take: Callable[[Sequence[str]], list[Call]]
     """Gives the same with a few columns."""
     vectors: str | None = None
     """The column of vectors, where there is no choice."""
@@ -64,6 +65,8 @@ class LazySource:
         The collection.
     """
 
+    compute: Compute
+    """Makes calls where the collection is computed; set by who knows where that is, before anything is read."""
     needs_workers = True
     window_names: Sequence[str] | None = None
 
@@ -77,15 +80,15 @@ class LazySource:
     def prepare(self) -> None:
         """Have the columns that windows are planned by computed, and the first partition's types; nothing else."""
         wanted = [name for name in (self.spec.time, self.spec.id, self.spec.by) if name is not None]
-        first = delayed(_describe)(self._partitions.tables[0])
-        self._schema, self._longest = compute(first)[0]
+        first = Call(_describe, (self._partitions.tables[0],))
+        self._schema, self._longest = self.compute([first])[0]
         refuse_missing_columns(self._schema.names, self.spec.named_columns, "the collection")
         pin = choose_vectors(self._schema, self.spec)
         id_type = None if self.spec.id is None else name_id_type(self._schema.field(self.spec.id).type)
         self.spec = self.spec.model_copy(update={"pin": pin, "id_type": id_type})
         names = list(dict.fromkeys(wanted)) or self._schema.names[:1]
-        counted = [delayed(_take)(table, names) for table in self._partitions.take(names)]
-        tables = compute(*counted)
+        counted = [Call(_take, (table, names)) for table in self._partitions.take(names)]
+        tables = self.compute(counted)
         self._lengths = np.array([table.num_rows for table in tables], dtype=np.int64)
         for name in wanted:
             kind = self._schema.field(name).type
@@ -168,10 +171,10 @@ class LazySource:
             for left in place.glob("part-*"):  # of a run that was killed
                 left.unlink()
             written = [
-                delayed(_write)(table, place / f"part-{number:06d}.parquet", self._schema)
+                Call(_write, (table, place / f"part-{number:06d}.parquet", self._schema))
                 for number, table in enumerate(self._partitions.tables)
             ]
-            compute(*written)
+            self.compute(written)
             numbers = np.flatnonzero(self._lengths).tolist()
             if not all((place / f"part-{number:06d}.parquet").is_file() for number in numbers):
                 raise SourceError(
@@ -192,12 +195,12 @@ def is_collection(given: object) -> bool:
 def from_frame(frame: Any) -> Partitions:
     """Take a Dask data frame apart."""
 
-    def take(names: Sequence[str]) -> list[Any]:
+    def take(names: Sequence[str]) -> list[Call]:
         some = [name for name in names if name in frame.columns]
         # A name that is not among the columns is that of the index, which comes along.
-        return [delayed(_from_pandas)(part) for part in frame[some].to_delayed()]
+        return [Call(_from_pandas, (part,)) for part in frame[some].to_delayed()]
 
-    return Partitions(_name(frame), [delayed(_from_pandas)(part) for part in frame.to_delayed()], take)
+    return Partitions(_name(frame), [Call(_from_pandas, (part,)) for part in frame.to_delayed()], take)
 
 
 def from_arrays(vectors: Any, columns: Mapping[str, Any], vectors_name: str) -> Partitions:
@@ -226,19 +229,36 @@ def from_arrays(vectors: Any, columns: Mapping[str, Any], vectors_name: str) -> 
             pieces[name] = [values[low:high] for low, high in pairwise(bounds)]
     blocks = vectors.to_delayed().ravel()
 
-    def make(names: Sequence[str], *, with_vectors: bool) -> list[Any]:
+    def make(names: Sequence[str], *, with_vectors: bool) -> list[Call]:
         return [
-            delayed(_from_numpy)(
-                {name: pieces[name][number] for name in names}, vectors_name, block if with_vectors else None, int(size)
+            Call(
+                _from_numpy,
+                (
+                    {name: pieces[name][number] for name in names},
+                    vectors_name,
+                    block if with_vectors else None,
+                    int(size),
+                ),
             )
             for number, (block, size) in enumerate(zip(blocks, vectors.chunks[0], strict=True))
         ]
 
-    def take(names: Sequence[str]) -> list[Any]:
+    def take(names: Sequence[str]) -> list[Call]:
         return make([name for name in names if name in pieces], with_vectors=False)
 
-    token = tokenize(_name(vectors), {name: tokenize(given) for name, given in columns.items()})
+    token = _digest_columns(columns)
     return Partitions(f"{_name(vectors)}-{token}", make(list(pieces), with_vectors=True), take, vectors_name)
+
+
+def _digest_columns(columns: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name, given in columns.items():
+        values = None if is_collection(given) else np.asarray(given)
+        content = (
+            _name(given) if values is None else (values.tolist() if values.dtype.kind == "O" else values.tobytes())
+        )
+        digest.update(repr((name, getattr(values, "dtype", None), content)).encode())
+    return digest.hexdigest()[:32]
 
 
 def _is_frame(given: Any) -> bool:
