@@ -267,7 +267,7 @@ def test_tables_and_charts_of_change(path, visit):
     page.locator("#movers th button").first.click()
     assert page.locator("#followed-name").inner_text() == name
     wait_for_label(page, "<b>")
-    assert page.locator(".histogram .column").count() == 20
+    assert not page.locator(".histogram").is_visible()
     assert "80 rows in both" in page.locator("#histogram-note").inner_text()
     assert page.locator(".heat-names span").all_inner_texts() == [EVIL, "calm", "rising"]
     page.locator(".heat rect:not(.here)").last.dispatch_event("click")
@@ -309,7 +309,7 @@ def test_without_webgl_the_page_says_so_and_shows_still_maps(path, visit, run):
       return data.some((value) => value > 0);
     })"""
     assert page.evaluate(painted) == [True] * 3
-    assert page.locator(".histogram").count() == 1
+    assert page.locator("#quarters").is_visible()
 
 
 def test_reduced_motion_changes_windows_at_once(path, visit):

@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from driftmap.engine import (
     compose_relations,
@@ -38,7 +39,11 @@ MAX_GROUPS = 200
 MAX_PAIR_ROWS = 1_500_000
 """Rows of all pairs of windows, up to which every two windows are compared."""
 
+TURNOVER_STEPS = 100
+"""Steps into which a row's turnover is rounded."""
+
 Windows = tuple[int, int]
+UInt8Array = npt.NDArray[np.uint8]
 
 
 class Answers(NamedTuple):
@@ -50,6 +55,8 @@ class Answers(NamedTuple):
     """The newest final window and the one before it."""
     noise_floors: list[float | None]
     """Of each window against the one before, over the spread; None where it is not known."""
+    turnovers: list[UInt8Array | None]
+    """Of the rows of each window against the one before: 0 not known, else 1 + TURNOVER_STEPS times the turnover."""
 
     @property
     def is_complete(self) -> bool:
@@ -96,6 +103,7 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
     finals = [t for t, fact in enumerate(run.facts) if fact.status == "final"]
     newest = finals[-1] if finals else n_windows - 1
     floors: list[float | None] = [None] * n_windows
+    turnovers: list[UInt8Array | None] = [None] * n_windows
     pairs = {}
     for a, b in _choose_pairs(run, newest):
         moves = comparison.measure(a, b)
@@ -103,7 +111,8 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
         if b == a + 1 and moves is not None:
             floor = noise_floor(moves.change, moves.moved)
             floors[b] = round(floor, 4) if np.isfinite(floor) else None
-    return Answers(pairs, (newest - 1, newest), floors)
+            turnovers[b] = comparison.round_turnover(a, b, moves)
+    return Answers(pairs, (newest - 1, newest), floors, turnovers)
 
 
 def compare_windows(store: Store, run: Run, spread: float, windows: Windows) -> list[Answer]:
@@ -158,6 +167,13 @@ class _Comparison:
             passages = join_passages(old, new, relation, [self._clusters[t].passages for t in range(a + 1, b + 1)])
         pair = Pair(self._run, (a, b), relation, (old, new), self._column)
         return sorted(pair.say(passages, moves), key=lambda one: -one.unusual)[:N_ANSWERS]
+
+    def round_turnover(self, a: int, b: int, moves: Moves) -> UInt8Array:
+        """Give the turnover of the newer window's rows in a byte each."""
+        relation, codes = self._relate(a, b), np.zeros(self._run.facts[b].n_rows, dtype=np.uint8)
+        rows = np.flatnonzero((relation >= 0) & np.isfinite(moves.change))
+        codes[relation[rows]] = 1 + np.rint(TURNOVER_STEPS * moves.change[rows])
+        return codes
 
     def _read(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         if t not in self._held:

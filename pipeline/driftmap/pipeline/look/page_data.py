@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.look.answers import find_answers
+from driftmap.pipeline.look.answers import TURNOVER_STEPS, find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.clusters import list_clusters, make_column
 from driftmap.pipeline.look.page_codec import StreamWriter
@@ -194,9 +194,13 @@ def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dic
         x, y, *columns = [writer.add(row) for row in now - last[:, entities]]
         last[:, entities] = now
         described.update(entities=gaps, x=x, y=y, columns=columns)
+        turnovers = header["answers"].turnovers[t]
+        if turnovers is not None:
+            described["turnover"] = writer.add(turnovers[rows].astype(np.int64))
         n_drawn += len(rows)
     header["answers"] = _encode_answers(header["answers"], run, header["n_given"], numbers, writer)
     header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
+    header["turnover_steps"] = TURNOVER_STEPS
     return writer.close(header), n_drawn
 
 

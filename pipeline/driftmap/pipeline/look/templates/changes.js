@@ -16,7 +16,8 @@ function drawMovers() {
     bar.style.setProperty("--part", `${100 * move.own / top[0].own}%`);
     const name = make("button", { type: "button", text: shorten(names[move.entity], 60), title: names[move.entity] });
     name.addEventListener("click", () => { setPlaying(false); goTo(move.t); follow(move.entity); $("map").scrollIntoView({ block: "nearest" }); });
-    return make("tr", {}, make("th", { scope: "row" }, name), make("td", { text: c >= 0 && row >= 0 ? shorten(textOf(into, row, c), 30) : "" }),
+    const isStill = into.noise_floor !== null && move.distance <= into.noise_floor;
+    return make("tr", isStill ? { className: "still", title: "no farther than rows whose neighbours stayed" } : {}, make("th", { scope: "row" }, name), make("td", { text: c >= 0 && row >= 0 ? shorten(textOf(into, row, c), 30) : "" }),
       make("td", { text: shorten(into.label, 30), title: into.label }), make("td", { textContent: figure(move.distance) }), bar);
   }));
 }

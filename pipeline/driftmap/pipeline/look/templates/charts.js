@@ -59,7 +59,7 @@ function drawHeat() {
 
 function drawStepCharts() {
   if (last === 0) return;
-  drawHistogram();
+  drawQuarters();
   for (const mark of document.querySelectorAll(".heat .here")) mark.setAttribute("x", (stepNow() - 1) * 10);
   drawMovers();
   markEvents();

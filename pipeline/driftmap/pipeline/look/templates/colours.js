@@ -14,9 +14,13 @@ let colourKey = 0;
 function makeColourings() {
   data.columns.forEach((column, c) => colourings.push({ ...column, c }));
   if (last > 0) colourings.push({ name: "how far it moved", kind: "moved", top: findTopMove() });
+  if (windows.some((map) => map.turnover)) colourings.push({ name: "neighbours changed", kind: "moved", top: 1, of: turnoverInto });
   if (!data.columns.length) colourings.unshift({ name: "nothing", kind: "plain" });
   view.colouring = colourings[0];
 }
+
+// Share of each row's nearest rows in the data that changed; NaN where it is not known.
+const turnoverInto = (t) => windows[t].turnover || new Float32Array(windows[t].entities.length).fill(NaN);
 
 // Nearly all moves lie below it, so a few jumps do not wash out the scale.
 function findTopMove() {
@@ -70,7 +74,7 @@ function coloursOf(t) {
     const table = Int32Array.from(colouring.values, (_, code) => (isVisible(code) ? paletteOf(code) : HIDDEN));
     for (let row = 0; row < out.length; row++) out[row] = table[map.values[colouring.c][row]];
   } else if (isRamp()) {
-    const [low, high] = rangeOf(colouring), moves = colouring.kind === "moved" ? movesInto(t) : null;
+    const [low, high] = rangeOf(colouring), moves = colouring.kind === "moved" ? (colouring.of || movesInto)(t) : null;
     for (let row = 0; row < out.length; row++) {
       const code = moves ? moves[row] : map.values[colouring.c][row];
       const value = moves ? code : colouring.low + code * colouring.step;

@@ -59,9 +59,11 @@ function decodeRun(header, read) {
       values.forEach((value, c) => { value[row] = steps[c + 2][i]; });
       row++;
     }
+    const changed = given.turnover === undefined ? null : read(given.turnover);
+    const turnover = changed && Float32Array.from(entities, (e) => (changed[slot[e]] ? (changed[slot[e]] - 1) / header.turnover_steps : NaN));
     const density = given.density === undefined ? null : read(given.density);
     const movers = given.movers.map(([e, distance, own]) => ({ t, entity: number[e], distance, own }));
-    return { ...given, t, entities, places, values, density, movers };
+    return { ...given, t, entities, places, values, density, movers, turnover };
   });
   const listed = header.answers.all.map(([a, b, kind, text, c, code, t, stream]) => {
     const gaps = stream === null ? [] : read(stream), entities = new Int32Array(gaps.length);

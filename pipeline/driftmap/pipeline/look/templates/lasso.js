@@ -20,6 +20,7 @@ function select(chosen) {
   drawSelected();
   relight();
   inSight.forEach(drawSmall);
+  if (last > 0) drawQuarters();
 }
 
 function isInside(way, x, y) {

@@ -84,6 +84,6 @@ function makeRampBar() {
     canvas.getContext("2d").fillStyle = paint(k);
     canvas.getContext("2d").fillRect(k, 0, 1, 1);
   }
-  const isMoved = view.colouring.kind === "moved", show = (v) => String(Number(v.toPrecision(4)));
+  const isMoved = view.colouring.kind === "moved" && !view.colouring.of, show = (v) => String(Number(v.toPrecision(4)));
   return make("div", { className: "ramp" }, make("span", { text: show(low) }), canvas, make("span", { text: isMoved ? `${show(high)} spreads` : show(high) }));
 }

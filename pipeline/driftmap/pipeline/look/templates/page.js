@@ -111,6 +111,7 @@ async function start() {
   startTools();
   for (const pane of Object.values(PANES)) startPointer(pane);
   startCompare();
+  startQuarters();
   startSearch();
   startKeys();
   drawChanges();
