@@ -51,7 +51,9 @@ def test_baseball(examples, tmp_path):
     printed = run_example(examples / "baseball.py", tmp_path)
     assert "Sammy Sosa in 1998" in printed
     store = open_store(examples / "out" / "baseball.zarr")
-    assert store.labels == [str(season) for season in range(1955, 2025)]
+    last = int(store.labels[-1])  # newer packages of the data have newer seasons
+    assert last >= 2024
+    assert store.labels == [str(season) for season in range(1955, last + 1)]
     assert store.is_complete
     assert "first base" in read_page_header(examples / "out" / "baseball.html")["columns"][0]["values"]
 

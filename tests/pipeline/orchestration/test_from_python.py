@@ -243,6 +243,7 @@ def test_anndata(tmp_path, expected, cells, kind):
         assert run(given, tmp_path / "cells", **alone).labels == store.labels
 
 
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")  # asked for by anndata, as it writes
 def test_sparse_matrices_are_refused_with_what_to_do(tmp_path, cells):
     import scipy.sparse
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftmap.engine import cluster_bytes
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.blocks import (
     MAX_CORE_WINDOWS,
     Block,
     choose_block_windows,
+    held_bytes,
     is_final,
     plan_blocks,
     row_bytes,
@@ -93,10 +95,9 @@ def test_no_block_is_larger_than_the_limit(rows, lookahead, reach, limit):
     try:
         chosen = choose_block_windows(rows, limit, **needs)
     except PlanError:
-        smallest = max(
-            per_row * sum(rows[block.windows.start : block.windows.stop])
-            for block in plan_blocks(len(rows), 1, lookahead, reach)
-        )
+        clusters = cluster_bytes(max(rows), 15)
+        totals = [sum(rows[b.windows.start : b.windows.stop]) for b in plan_blocks(len(rows), 1, lookahead, reach)]
+        smallest = max(max(per_row * total, held_bytes(15) * total + clusters) for total in totals)
         assert smallest > limit or len(rows) < 1 + lookahead + reach
         return
     assert 1 <= chosen <= min(MAX_CORE_WINDOWS, len(rows))

@@ -29,6 +29,9 @@ EXIT_USER_ERROR = 2
 EXIT_SIGNAL = 128
 """Added to the number of the signal that ended a command."""
 
+_NO_THREAD = "can't start new thread"
+"""What Python says where the system starts no more."""
+
 _MORE_COMMANDS: dict[str, str] = {
     "certs": "certs",
     "ingest": "ingest",
@@ -78,7 +81,9 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         return EXIT_SIGNAL + getattr(signal, "SIGPIPE", 13)
-    except (DriftmapError, OSError, MemoryError, RecursionError) as error:
+    except (DriftmapError, OSError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and _NO_THREAD not in str(error):
+            raise
         from driftmap.pipeline.cli.terminal import show_error
 
         show_error(_describe_error(error))
@@ -110,6 +115,11 @@ def _describe_error(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "the memory that this process may take is used up; give it more, or make blocks or windows smaller"
+    if _NO_THREAD in str(error):
+        return (
+            "the system lets this process start no more threads, for want of memory or by a limit; give it more "
+            "(`ulimit -v`, `ulimit -u`)"
+        )
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; look at the TOML or JSON files that were given"
     if "libllvmlite" in str(error) and _is_memory_limited():  # its own advice is about an installation

@@ -114,7 +114,7 @@ def _place_windows(ordered: Times, order: Int64Array | None, spans: Spans) -> tu
     (window, stride, zone), (local_first, local_last) = spans, to_local(np.array([first, last]), spans.zone)
     origin = floor_to_border(local_first, stride.unit)
     # Where the clock was put back, the last row's local time may be earlier than that of rows before it.
-    n_starts = count_steps(origin, local_last + (LONGEST_SHIFT if zone not in UTC_NAMES else 0), stride) + 1
+    n_starts = count_steps(origin, local_last if zone in UTC_NAMES else local_last + LONGEST_SHIFT, stride) + 1
     if n_starts > MAX_WINDOWS:
         raise PlanError(
             f"stride is {stride}: the rows from {first} to {last} would give {n_starts:,} windows, more than "
