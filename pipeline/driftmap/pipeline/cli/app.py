@@ -82,7 +82,8 @@ def run_command(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         return EXIT_SIGNAL + getattr(signal, "SIGPIPE", 13)
     except (DriftmapError, OSError, MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and _NO_THREAD not in str(error):
+        is_known = not isinstance(error, RuntimeError) or isinstance(error, (DriftmapError, RecursionError))
+        if not is_known and _NO_THREAD not in str(error):
             raise
         from driftmap.pipeline.cli.terminal import show_error
 
