@@ -101,3 +101,23 @@ def test_on_a_phone_a_swipe_uncovers_window_a(path, visit):
 
     assert swipe(20) != swipe(70)
     assert not visit(path, viewport=WIDE).locator("#swipe").is_visible()
+
+
+def test_two_fingers_zoom_both_windows(path, visit):
+    page = visit(path, viewport=NARROW, first=False)
+    page.locator("#map").evaluate(
+        """(map) => {
+          const box = map.getBoundingClientRect();
+          const touch = (kind, pointerId, x) => map.dispatchEvent(new PointerEvent(kind, {
+            pointerId, pointerType: "touch", clientX: box.left + x, clientY: box.top + 100, bubbles: true }));
+          touch("pointerdown", 7, 100);
+          touch("pointerdown", 8, 140);
+          touch("pointermove", 8, 220);
+          touch("pointerup", 7, 100);
+          touch("pointerup", 8, 220);
+        }"""
+    )
+    settle(page)
+    assert page.locator("#unzoom").is_visible()
+    press(page, "0")
+    assert not page.locator("#unzoom").is_visible()

@@ -136,14 +136,19 @@ def drop_repeats(
     kept, left = [], list(moved)
     for change, rows in forks:
         about = [one for one in left if _share(groups == one.group, rows) >= SAME_FACT]
-        counts = np.bincount(groups[rows & (groups >= 0)], minlength=1)
-        is_one_label = change.kind == "merge" and counts.max() >= ONE_GROUP * counts.sum()
+        is_one_label = change.kind == "merge" and find_main_group(groups, rows) >= 0
         goers = [one for one in about if one.kind == "moved" and are_labels and not is_one_label]
         stays = max(goers, key=lambda one: one.unusual, default=None)
         if stays is None:
             kept.append(change)
         left = [one for one in left if one not in about or one is stays]
     return kept, left
+
+
+def find_main_group(groups: Int32Array, rows: BoolArray) -> int:
+    """Give the group that ONE_GROUP of some rows have; -1 where there is none."""
+    counts = np.bincount(groups[rows & (groups >= 0)], minlength=1)
+    return int(counts.argmax()) if counts.max() >= ONE_GROUP * max(1, counts.sum()) else -1
 
 
 def _share(rows: BoolArray, of: BoolArray) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftmap.engine import GroupChange, compare_clusters, compare_groups
-from driftmap.pipeline.look.moves import drop_repeats, find_moves, find_strays, take_part
+from driftmap.pipeline.look.moves import drop_repeats, find_main_group, find_moves, find_strays, take_part
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class Pair:
             sizes = [one for one in changes if one.kind not in _FORKS]
         else:
             sizes = compare_groups(*groups, self._relation)
+        # clusters of a label that grew or shrank are cut elsewhere: no second fact
+        resized = {one.group for one in sizes}
+        forks = [(one, rows) for one, rows in forks if find_main_group(groups[0], rows) not in resized]
         moved = [] if moves is None else find_moves(groups[0], moves)
         kept, moved = drop_repeats(groups[0], forks, moved, are_labels=column is not None)
         found = [self._say(one, is_cluster=True) for one in kept]

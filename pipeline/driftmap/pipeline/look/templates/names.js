@@ -59,9 +59,12 @@ function drawNamesAt(place, from, to, part, ease) {
     const a = from.get(code) || to.get(code), b = to.get(code) || from.get(code);
     const strength = from.has(code) ? (to.has(code) ? 1 : 1 - part) : part;
     context.globalAlpha = view.focus === null || view.focus === code ? strength : strength * 0.15;
-    const x = place.x(a[0] + (b[0] - a[0]) * ease), y = place.y(a[1] + (b[1] - a[1]) * ease);
+    let x = place.x(a[0] + (b[0] - a[0]) * ease);
+    const y = place.y(a[1] + (b[1] - a[1]) * ease);
     const text = shorten(view.colouring.values[code], 24);
     const half = context.measureText(text).width / 2 + 2;
+    // inside the edge, as long as the spot itself is
+    if (x >= 0 && x <= place.w) x = Math.max(half, Math.min(place.w - half, x));
     if (taken.some((other) => Math.abs(other.x - x) < other.half + half && Math.abs(other.y - y) < 15)) continue;
     taken.push({ x, y, half });
     context.strokeText(text, x, y);

@@ -3,7 +3,7 @@ function setMode(mode) {
   view.mode = mode;
   for (const button of $("modes").children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   $("ramp-change").hidden = mode !== "change";
-  $("trails-box").hidden = mode !== "points";
+  $("trails-box").classList.toggle("is-idle", mode !== "points");
   hideTip();
   redraw();
 }

@@ -50,15 +50,27 @@ function hideTip() {
 
 function startPointer(pane) {
   const canvas = $(pane.id);
+  const fingers = new Map();
   let start = null, isDragged = false;
+  // Two fingers: closer or farther, around the middle between them.
+  const pinch = (event) => {
+    const [first, second] = [...fingers.values()], before = Math.hypot(first[0] - second[0], first[1] - second[1]);
+    fingers.set(event.pointerId, placeOf(event, pane));
+    const [p, q] = [...fingers.values()], after = Math.hypot(p[0] - q[0], p[1] - q[1]);
+    if (before > 0 && after > 0) zoomBy(after / before, (p[0] + q[0]) / 2, (p[1] + q[1]) / 2);
+  };
+  for (const kind of ["pointerup", "pointercancel", "pointerleave"]) canvas.addEventListener(kind, (event) => fingers.delete(event.pointerId));
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button > 0) return;
+    if (event.pointerType === "touch") fingers.set(event.pointerId, placeOf(event, pane));
+    if (fingers.size === 2) { start = null; view.lasso = null; hideTip(); return; }
     start = placeOf(event, pane);
     isDragged = false;
     if (view.isLassoing || event.shiftKey) { view.lasso = [start]; view.lassoPane = pane; }
     if (view.lasso || view.zoom > 1) canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
+    if (fingers.size === 2 && fingers.has(event.pointerId)) { pinch(event); return; }
     const at = placeOf(event, pane);
     if (start && (isDragged || Math.hypot(at[0] - start[0], at[1] - start[1]) > 4)) {
       isDragged = true;
