@@ -9,7 +9,7 @@ import numpy as np
 
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_rows, read_relation_table
-from driftmap.pipeline.sources.row_ranges import runs_to_rows
+from driftmap.pipeline.sources.row_ranges import name_some, runs_to_rows
 from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def settle_relations(planned: Plan, source: Source, given: object) -> tuple[Plan
     if not n_used:
         raise PlanError(
             f"relations: none of {n_pairs:,} pairs relates rows of two windows at most "
-            f"{planned.config.layout.alignment_window_size} apart (alignment_window_size); their windows are such as "
-            f"{book.labels[0]!r}, those of the run such as {labels[0]!r}"
+            f"{planned.config.layout.alignment_window_size} apart (alignment_window_size); "
+            f"{_name_windows(book, labels)}"
         )
     note = f"relations: {n_pairs:,} pairs of rows, {'in place of' if is_alone else 'beside'} equal ids"
     if n_used < n_pairs:
@@ -128,3 +128,14 @@ def _check(outside: OutsideRelations, planned: Plan, ids: _Ids) -> tuple[int, li
         related = relate_windows(keys, reach, range(last, last + 1), labels, outside)
         n_related[newer] = count_related(related[last - 1, last]) if last else 0
     return n_used, n_related
+
+
+def _name_windows(book: RelationBook, labels: list[str]) -> str:
+    """Say which windows relations name, beside those of the run."""
+    unknown = [repr(label) for label in book.labels if label not in labels]
+    of_run = f"those of the run are {name_some(list(map(repr, labels)))}"
+    if unknown:
+        return f"they name windows that the run has not: {name_some(unknown)}; {of_run}"
+    return (
+        f"their windows are {name_some(list(map(repr, book.labels)))}; look at their ids, and at how far apart they are"
+    )
