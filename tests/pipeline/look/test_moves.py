@@ -10,6 +10,8 @@ from driftmap.pipeline.look.moves import Moves, drop_repeats, find_moves, find_s
 GROUPS = np.repeat(np.arange(5), 20).astype(np.int32)
 NOBODY = np.zeros(100, dtype=bool)
 
+MOVED = (("moved", 1, 4.0), ("company", 2, 2.2), ("moved", 4, 4.0))
+
 
 def make_moves(rows=(), change=0.9, moved=2.0):
     moves = Moves(np.full(100, 0.1, dtype=np.float32), np.full(100, 0.02, dtype=np.float32))
@@ -43,7 +45,7 @@ def test_rows_that_come_together_have_other_neighbours_which_is_no_second_fact()
     merge = GroupChange("merge", 1, 20, 40, 40, 6.0, 2)
     rows = take_part(merge, GROUPS, together, relation)
     assert np.flatnonzero(rows).tolist() == list(range(20, 60))
-    moved = [GroupChange(kind, group, 20, 20, 20, 4.0) for kind, group in (("moved", 1), ("company", 2), ("moved", 4))]
+    moved = [GroupChange(kind, group, 20, 20, 20, unusual) for kind, group, unusual in MOVED]
     kept, left = drop_repeats(GROUPS, [(merge, rows)], moved, are_labels=False)
     assert (kept, left) == ([merge], moved[2:])
     # of two labels, one went to the other
@@ -53,3 +55,14 @@ def test_rows_that_come_together_have_other_neighbours_which_is_no_second_fact()
     labels = np.where(GROUPS == 2, 1, GROUPS).astype(np.int32)
     kept, left = drop_repeats(labels, [(merge, rows)], moved[:1], are_labels=True)
     assert (kept, left) == ([merge], [])
+
+
+def test_a_group_whose_rows_were_all_mixed_did_not_come_together():
+    relation = np.arange(100, dtype=np.int32)
+    labels = np.where(GROUPS == 2, 1, GROUPS).astype(np.int32)
+    merge = GroupChange("merge", 1, 20, 40, 40, 6.0, 2)
+    rows = take_part(merge, GROUPS, labels, relation)
+    for turnover, has_merge in ((0.5, True), (0.8, False)):
+        company = GroupChange("company", 1, 40, 40, 40, turnover * 40**0.5)
+        kept, left = drop_repeats(labels, [(merge, rows)], [company], are_labels=True)
+        assert (kept, left) == (([merge], []) if has_merge else ([], [company]))

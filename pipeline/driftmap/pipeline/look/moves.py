@@ -22,6 +22,8 @@ SAME_FACT = 0.5
 """Share of a group's rows that another change is about from which both are one fact."""
 ONE_GROUP = 0.8
 """Share of the rows of one group in clusters that come together, from which no group moved to another."""
+MIXED = 0.6
+"""Mean turnover from which a group on the same spot was mixed, rather than split or put together."""
 MAX_STRAYS = 0.05
 """Share of the rows that may move each for itself; where more do, none is unusual."""
 
@@ -138,6 +140,9 @@ def drop_repeats(
         about = [one for one in left if _share(groups == one.group, rows) >= SAME_FACT]
         is_one_label = change.kind == "merge" and find_main_group(groups, rows) >= 0
         goers = [one for one in about if one.kind == "moved" and are_labels and not is_one_label]
+        if change.kind != "move":
+            # two parts that come together keep half of their neighbours: where far more changed, all rows were mixed
+            goers += [one for one in about if one.kind == "company" and one.unusual / one.n_rows**0.5 >= MIXED]
         stays = max(goers, key=lambda one: one.unusual, default=None)
         if stays is None:
             kept.append(change)
