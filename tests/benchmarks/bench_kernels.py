@@ -15,8 +15,9 @@ import numpy as np
 from tests.benchmarks.tables import format_table
 
 from driftmap.engine.core.jit import fast
-from driftmap.engine.layout import kernels
 from driftmap.engine.layout.curve import fit_curve
+from driftmap.engine.layout.kernels import arrays
+from driftmap.engine.layout.kernels import epoch_kernels as kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,10 +50,10 @@ def time_kernels(say: Callable[[str], None] = print) -> dict[str, float]:
     return found
 
 
-def make_block() -> kernels.BlockArrays:
+def make_block() -> arrays.BlockArrays:
     """One window whose rows have edges to random rows."""
     n_edges = N_ROWS * N_EDGES
-    return kernels.BlockArrays(
+    return arrays.BlockArrays(
         offsets=np.array([0, N_ROWS]),
         n_active=np.array([N_ROWS]),
         indptr=np.arange(N_ROWS + 1) * N_EDGES,
@@ -98,7 +99,7 @@ def repel_all(positions, block, n_passes):
 
 @fast
 def make_window():
-    return kernels.WindowEpoch(0, N_ROWS, A, B, kernels.N_NEGATIVES, np.float32(1), np.uint64(5))
+    return arrays.WindowEpoch(0, N_ROWS, A, B, kernels.N_NEGATIVES, np.float32(1), np.uint64(5))
 
 
 @fast
@@ -122,7 +123,7 @@ def repel_all_with_powf(positions, block, n_passes):
             kernels.measure_run(positions, row, 0, squared[n_head:])
             weigh_repulsion_with_powf(squared, A, B)
             for d in range(2):
-                axis = kernels.Axis(positions[d, first : first + n_head], positions[d, row])
+                axis = arrays.Axis(positions[d, first : first + n_head], positions[d, row])
                 total += kernels.sum_deltas(axis, squared[:n_head])
     return total
 

@@ -32,7 +32,7 @@ from tests.benchmarks.schedule import Costs, forecast, play
 from tests.benchmarks.timed_fit import read_windows, save_windows
 
 from driftmap.engine import AlignedUMAP
-from driftmap.engine.layout import initialise
+from driftmap.engine.layout.start import initialise
 from driftmap.engine.neighbours import search as knn
 
 

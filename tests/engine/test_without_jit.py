@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNEL_TESTS = ["layout/test_kernels.py"]
+KERNEL_TESTS = ["layout/kernels/test_epoch_kernels.py"]
 
 
 @pytest.mark.parametrize("name", KERNEL_TESTS)

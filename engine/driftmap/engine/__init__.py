@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     )
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
-    from driftmap.engine.layout.initialise import start_from_previous
     from driftmap.engine.layout.optimiser import has_compiled_kernels
     from driftmap.engine.layout.procrustes import fit_similarity
     from driftmap.engine.layout.schedule import PACE
+    from driftmap.engine.layout.start.initialise import start_from_previous
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
     from driftmap.engine.neighbours.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
@@ -206,7 +206,7 @@ _ROOMS = {
         "lay_out_in_exchange",
         "plan_rounds",
     ),
-    "layout.initialise": ("start_from_previous",),
+    "layout.start.initialise": ("start_from_previous",),
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
     "layout.schedule": ("PACE",),

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="GNU OpenMP is n
 CODE = """
 import os
 before = dict(os.environ)
-import driftmap.engine.layout.kernels
+import driftmap.engine.layout.kernels.epoch_kernels
 assert dict(os.environ) == before
 import numba
 numba.get_num_threads()

@@ -124,7 +124,7 @@ def find_starts(
     InvalidInputError
         When `init` is none of the names and no list of one (n_t, c) array per window.
     """
-    from driftmap.engine.layout.initialise import pca_start, random_start, spectral_start
+    from driftmap.engine.layout.start.initialise import pca_start, random_start, spectral_start
 
     seeds = [make_seed(random_state, index, START_STREAM) for index in range(len(windows))]
     if isinstance(init, str):

@@ -11,12 +11,12 @@ from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREA
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
-from driftmap.engine.layout.initialise import DENSE_ROWS, geodesic_start, spectral_start, start_from_previous
-from driftmap.engine.layout.kernels import WindowForces
+from driftmap.engine.layout.kernels.arrays import WindowForces
 from driftmap.engine.layout.loss import measure_loss
 from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.schedule import PACE, Pace, Schedule
+from driftmap.engine.layout.start.initialise import DENSE_ROWS, geodesic_start, spectral_start, start_from_previous
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation

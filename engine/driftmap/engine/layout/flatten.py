@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.layout.kernels import BlockArrays
+from driftmap.engine.layout.kernels.arrays import BlockArrays
 from driftmap.engine.layout.strength import decay, strengthen
 from driftmap.engine.relations.couplings import Pulls, weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights

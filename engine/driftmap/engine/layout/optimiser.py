@@ -10,7 +10,8 @@ import numpy as np
 
 from driftmap.engine.core.jit import is_compiled
 from driftmap.engine.core.threads import limit_threads
-from driftmap.engine.layout.kernels import CHUNK_ROWS, BlockArrays, EpochPlan, WindowForces, run_epochs
+from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, WindowForces
+from driftmap.engine.layout.kernels.epoch_kernels import CHUNK_ROWS, run_epochs
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array

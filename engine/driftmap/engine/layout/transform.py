@@ -9,7 +9,7 @@ import numpy as np
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import smooth_knn_distances
 from driftmap.engine.layout.block import join_forces
-from driftmap.engine.layout.kernels import BlockArrays
+from driftmap.engine.layout.kernels.arrays import BlockArrays
 from driftmap.engine.layout.optimiser import Optimiser, Stage
 from driftmap.engine.neighbours.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances

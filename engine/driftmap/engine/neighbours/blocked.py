@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.core.threads import RowShare
+    from driftmap.engine.neighbours.kernels.topk_kernels import Lists
     from driftmap.engine.neighbours.normalise import Centred
-    from driftmap.engine.neighbours.topk_kernels import Lists
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Int32Array, KnnGraph
 
@@ -257,7 +257,7 @@ class _Search:
 
     def _select_within(self, tile: _Loaded) -> None:
         """Find the neighbours of a tile's rows within it."""
-        from driftmap.engine.neighbours.topk_merge_kernels import select_among
+        from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
         centred = self._centre(tile)
         bounds, data = (centred.least, centred.most), (self._rows, self._scales, self._tiny)
@@ -286,7 +286,7 @@ class _Search:
                 self._set_aim()
 
     def _add_tile(self, tile: _Loaded, centred: Centred, rows: _Loaded) -> None:
-        from driftmap.engine.neighbours.topk_merge_kernels import add_columns
+        from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_columns
 
         least, bars = self._aim
         columns, data = (centred.least, tile.first), (self._rows, self._scales, self._tiny)
@@ -300,7 +300,7 @@ class _Search:
 
     def _set_aim(self) -> None:
         """Set the own rows' bounds and bars by the unit and the type of now."""
-        from driftmap.engine.neighbours.topk_merge_kernels import set_bars
+        from driftmap.engine.neighbours.kernels.topk_merge_kernels import set_bars
 
         n = self._own.n_rows
         least, bars = np.empty(n, dtype=self._dtype), np.empty(n, dtype=self._dtype)

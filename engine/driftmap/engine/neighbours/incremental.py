@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
     from driftmap.engine.neighbours.normalise import Centred
     from driftmap.engine.neighbours.rows import Rows
-    from driftmap.engine.neighbours.topk_kernels import Data, Lists
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph, Relation
 
@@ -131,7 +131,7 @@ def _begin(window: _Prepared, width: int) -> _Kept | None:
 
 def _follow(kept: _Kept, unchanged: Relation, window: _Prepared, k: int, width: int) -> _Kept | None:
     """Neighbours in a window from those in the window before."""
-    from driftmap.engine.neighbours.topk_merge_kernels import set_bars
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import set_bars
 
     n = len(window.centred.rows)
     old_rows = np.flatnonzero(unchanged >= 0)
@@ -187,7 +187,7 @@ def _compare_with_all(window: _Prepared, own: Int32Array, lists: Lists, bars: Fl
     Returns False, with the lists unfinished, where float32 products say too little, as in `knn.find_exact`.
     """
     from driftmap.engine.core.threads import share_rows
-    from driftmap.engine.neighbours.topk_merge_kernels import add_rows, select_among
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_rows, select_among
 
     centred, data = window.centred, window.data
     n, width = lists[0].shape

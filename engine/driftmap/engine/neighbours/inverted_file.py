@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.core.threads import RowShare
-    from driftmap.engine.neighbours.join_kernels import NearLists, ReverseLists
-    from driftmap.engine.neighbours.topk_kernels import Data, Lists
+    from driftmap.engine.neighbours.kernels.join_kernels import NearLists, ReverseLists
+    from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph
 
 START_RECALL = 0.9
@@ -98,7 +98,7 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
     of the round before.
     """
     from driftmap.engine.core.threads import share_rows
-    from driftmap.engine.neighbours.topk_kernels import measure_neighbours
+    from driftmap.engine.neighbours.kernels.topk_kernels import measure_neighbours
 
     rows, scales = scale_rows(rows, metric)
     tiny = 0.0 if metric == "euclidean" else COSINE_TINY
@@ -148,7 +148,7 @@ def improve_lists(
     numpy.ndarray of int32 or None
         (n, k - 1) neighbours of every row, itself not among them.
     """
-    from driftmap.engine.neighbours import join_kernels as kernels
+    from driftmap.engine.neighbours.kernels import join_kernels as kernels
 
     n, k = len(rows), found[0].shape[1] - 1
     share_found = sample.measure_recall(found[0][:, 1:])
@@ -271,7 +271,7 @@ def _count_probes(parts: _Parts, ordered: _Ordered, sample: Sample) -> int:
 
 def _search_everywhere(ordered: _Ordered, some: Int32Array, found: Lists) -> None:
     """Compare some rows with all."""
-    from driftmap.engine.neighbours.topk_merge_kernels import select_among
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
     centred = ordered.centred
     bounds = centred.least, centred.most
@@ -282,7 +282,7 @@ def _search_everywhere(ordered: _Ordered, some: Int32Array, found: Lists) -> Non
 
 def _search_own_parts(parts: _Parts, ordered: _Ordered, found: Lists, own_rows: slice) -> int:
     """Compare every row of a run with those of its own part; return how many distances were summed."""
-    from driftmap.engine.neighbours.topk_merge_kernels import select_among
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
     centred = ordered.centred
     n_summed = 0
@@ -306,7 +306,7 @@ def _list_parts(parts: _Parts, own_rows: slice) -> Iterator[tuple[int, int]]:
 
 def _search_other_parts(parts: _Parts, ordered: _Ordered, n_probes: int, found: Lists, own_rows: slice) -> int:
     """Compare every row of a run with those of the nearest parts that are not its own."""
-    from driftmap.engine.neighbours.topk_merge_kernels import add_columns, set_bars
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_columns, set_bars
 
     centred = ordered.centred
     bars = np.empty(len(ordered.numbers), dtype=np.float32)

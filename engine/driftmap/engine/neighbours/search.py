@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
     from driftmap.engine.neighbours.normalise import Centred
     from driftmap.engine.neighbours.rows import Rows
-    from driftmap.engine.neighbours.topk_kernels import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array
 
     Float64Array = npt.NDArray[np.float64]
@@ -252,7 +252,7 @@ def _compare_with_all(
     products: npt.NDArray[Any], centred: Centred, data: Data, lists: Lists, start: int, part: slice
 ) -> int:
     """Compare a part of a block of rows, which begins at row `start`, with all; returns how many distances it took."""
-    from driftmap.engine.neighbours.topk_kernels import select_by_bounds
+    from driftmap.engine.neighbours.kernels.topk_kernels import select_by_bounds
 
     first = start + part.start
     found = products[part]
@@ -280,7 +280,7 @@ def find_by_descent(rows: Rows, k: int, metric: Any, kwds: Mapping[str, Any], se
 
 def measure_again(rows: Float32Array, found: Int32Array, metric: str) -> KnnGraph:
     """Neighbours that were found approximately, with exact distances and in the order of the exact search."""
-    from driftmap.engine.neighbours.topk_kernels import measure_neighbours
+    from driftmap.engine.neighbours.kernels.topk_kernels import measure_neighbours
 
     rows, scales = scale_rows(rows, metric)
     indices, distances = new_graph(*found.shape)
@@ -305,7 +305,7 @@ def put_first(indices: Int32Array, distances: Float32Array) -> KnnGraph:
 
 def _select(blocks: Iterator[npt.NDArray[np.float64]], n: int, k: int, metric: str | None) -> KnnGraph:
     """Pick the nearest from blocks of rows of a matrix of all distances."""
-    from driftmap.engine.neighbours.topk_kernels import select_smallest
+    from driftmap.engine.neighbours.kernels.topk_kernels import select_smallest
 
     indices, distances = new_graph(n, k)
     start = 0

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from driftmap.engine.types import KnnGraph
 
 if TYPE_CHECKING:
+    from driftmap.engine.neighbours.kernels.topk_sparse_kernels import Compressed
     from driftmap.engine.neighbours.rows import Rows
-    from driftmap.engine.neighbours.topk_sparse_kernels import Compressed
     from driftmap.engine.types import Int32Array
 
 SPARSE_METRICS = ("euclidean", "cosine")
@@ -33,8 +33,8 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     `tiny` is the squared distance of the scaled rows that counts as 0. The same neighbours and distances as the dense
     search finds, ties included: products only bound which rows can be near, see `sparse_selection`.
     """
-    from driftmap.engine.neighbours.topk_kernels import make_scratch
-    from driftmap.engine.neighbours.topk_sparse_kernels import select_sparse
+    from driftmap.engine.neighbours.kernels.topk_kernels import make_scratch
+    from driftmap.engine.neighbours.kernels.topk_sparse_kernels import select_sparse
 
     scaled = scale_sparse_rows(rows, metric)
     n = scaled.shape[0]
@@ -52,7 +52,7 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
 
 def measure_sparse_again(rows: Rows, found: Int32Array, metric: str, tiny: float) -> KnnGraph:
     """Neighbours that were found approximately, with exact distances and in the order of the exact search."""
-    from driftmap.engine.neighbours.topk_sparse_kernels import measure_sparse_neighbours
+    from driftmap.engine.neighbours.kernels.topk_sparse_kernels import measure_sparse_neighbours
 
     scaled = scale_sparse_rows(rows, metric)
     indices, distances = np.full(found.shape, -1, dtype=np.int32), np.full(found.shape, np.inf, dtype=np.float32)

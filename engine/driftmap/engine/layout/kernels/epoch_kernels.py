@@ -2,22 +2,21 @@
 
 Every row moves on its own: it reads all positions as of the epoch's start and writes its own new one. So rows can be
 worked through in any order and on any number of threads, and the bytes are the same.
-
-Dimensions: T windows, N rows of the block (windows one after another), e edges, r related pairs, c components.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from driftmap.engine.core.jit import fast, fast_parallel, fast_uncounted
-from driftmap.engine.layout.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, power
+from driftmap.engine.layout.kernels.arrays import Axis, Scratch, WindowEpoch
+from driftmap.engine.layout.kernels.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, power
 
 if TYPE_CHECKING:
+    from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, WindowForces
     from driftmap.engine.types import Float32Array, Int32Array, Int64Array
 
 N_NEGATIVES = 64
@@ -36,91 +35,6 @@ _INVERSE_CLIP = np.float32(0.25)
 
 RowBlock = tuple[int, int]
 """First row, and last + 1, of BLOCK_ROWS rows or fewer of one window."""
-
-
-class BlockArrays(NamedTuple):
-    """A block of windows as flat arrays; a window's rows are shuffled: neighbouring rows are a random sample."""
-
-    offsets: Int64Array
-    """(T + 1,) first row of every window."""
-    n_active: Int64Array
-    """(T,) rows of a window that have an edge; they come first, the others take no part."""
-    indptr: Int64Array
-    """(N + 1,)"""
-    indices: Int32Array
-    """(e,) rows of the block."""
-    rates: Float32Array
-    """(e,) how often an edge attracts: membership strength over the window's largest."""
-    row_rates: Float32Array
-    """(N,) sum of a row's rates."""
-    related_indptr: Int64Array
-    """(N + 1,)"""
-    related: Int32Array
-    """(r,) rows of the block that stand for the same entity in another window."""
-    related_weights: Float32Array
-    """(r,) alignment weights: decay with the offset times Jaccard overlap."""
-
-
-class WindowForces(NamedTuple):
-    """Layout parameters of each window, float32 (T,) each."""
-
-    a: Float32Array
-    b: Float32Array
-    repulsion_strength: Float32Array
-    negative_sample_rate: Float32Array
-    alignment_regularisation: Float32Array
-    moves_freely: Float32Array
-    """1 where rows are pulled from where they stood before their step, 0 from where it took them: see `pull`."""
-
-
-class EpochPlan(NamedTuple):
-    """Who moves, by how much, in a run of epochs."""
-
-    chunks: Int64Array
-    """(chunks, 3) window, first row, last row + 1; only windows that move."""
-    learning_rates: Float32Array
-    """(epochs, T); 0 where a window rests."""
-    first_epoch: int
-    """Number of the first epoch, for the random numbers."""
-    n_placed: int
-    """Rows of the block from here on have no position yet and pull nothing."""
-    seeds: npt.NDArray[np.uint64]
-    """(T,) random seed of each window."""
-
-
-class WindowEpoch(NamedTuple):
-    """One window in one epoch."""
-
-    start: int
-    """First row."""
-    n: int
-    """Rows that have an edge."""
-    a: np.float32
-    b: np.float32
-    n_negatives: int
-    """Negative samples a row looks at."""
-    repulsion: np.float32
-    """Weight of one of them, times the row's rate."""
-    random: np.uint64
-    """State of the random numbers."""
-
-
-class Axis(NamedTuple):
-    """Places of rows along one axis, and that of the row that looks at them."""
-
-    places: Float32Array
-    here: np.float32
-
-
-class Scratch(NamedTuple):
-    """Scratch buffers for one block of rows."""
-
-    deltas: Float32Array
-    """(c, w) deltas along each axis from the rows to their neighbours."""
-    weights: Float32Array
-    """(w,) of the rows' edges or negative samples: first the squared distance, then the force's coefficient."""
-    force: Float32Array
-    """(c, BLOCK_ROWS)"""
 
 
 @fast_uncounted

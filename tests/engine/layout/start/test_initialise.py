@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import pdist
 
-from driftmap.engine.layout.initialise import (
+from driftmap.engine.layout.start.initialise import (
     N_LANDMARKS,
     geodesic_start,
     jitter,

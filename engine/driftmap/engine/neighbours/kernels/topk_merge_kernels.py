@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.core.jit import exact_uncounted
-from driftmap.engine.neighbours.topk_kernels import CHUNK, gather_candidates, has_near, make_scratch, measure_distance
+from driftmap.engine.neighbours.kernels.topk_kernels import (
+    CHUNK,
+    gather_candidates,
+    has_near,
+    make_scratch,
+    measure_distance,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.neighbours.topk_kernels import Data, Lists, Scratch
+    from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists, Scratch
     from driftmap.engine.types import Int32Array
 
 _RELATIVE = 1.0 + 2.0**-20  # two distances that are one float32 number have squares much nearer than this

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tests import naive_layout
 
-from driftmap.engine.layout import kernels
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.flatten import Shuffle, flatten_block
+from driftmap.engine.layout.kernels import arrays
+from driftmap.engine.layout.kernels import epoch_kernels as kernels
 from driftmap.engine.relations.relations import relate_ids
 from driftmap.engine.types import FuzzyGraph
 
@@ -45,15 +46,13 @@ def make_forces(n_windows, **changes):
         "moves_freely": 0.0,
         **changes,
     }
-    return kernels.WindowForces(
-        *(np.full(n_windows, values[name], np.float32) for name in kernels.WindowForces._fields)
-    )
+    return arrays.WindowForces(*(np.full(n_windows, values[name], np.float32) for name in arrays.WindowForces._fields))
 
 
 def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None):
     windows = range(len(block.n_active)) if windows is None else windows
     chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + block.n_active[t])) for t in windows]
-    plan = kernels.EpochPlan(
+    plan = arrays.EpochPlan(
         chunks=np.array(chunks, np.int64),
         learning_rates=np.array(learning_rates, np.float32),
         first_epoch=first_epoch,
@@ -73,7 +72,7 @@ def make_pair(n_components, distance):
     block = flatten_block([graph], {}, [shuffle], [200])
     places = np.stack([np.zeros(n_components), np.full(n_components, distance / np.sqrt(n_components))])
     positions = places.T.astype(np.float32).copy()
-    window = kernels.WindowEpoch(0, 2, A, B, n_negatives=2, repulsion=np.float32(1), random=np.uint64(7))
+    window = arrays.WindowEpoch(0, 2, A, B, n_negatives=2, repulsion=np.float32(1), random=np.uint64(7))
     scratch = kernels.make_scratch(np.array([0, 0, 2]), block, n_components)
     scratch.force[:] = 0
     return block, positions, window, scratch

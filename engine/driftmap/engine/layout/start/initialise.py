@@ -282,7 +282,7 @@ def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
     """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
     from scipy.sparse import csr_array
 
-    from driftmap.engine.layout.multilevel import find_eigenvectors
+    from driftmap.engine.layout.start.multilevel import find_eigenvectors
 
     graph = csr_array(matrix)
     n = graph.shape[0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftmap.engine.layout.float32_kernels import below, mix, power
+from driftmap.engine.layout.kernels.float32_kernels import below, mix, power
 
 
 @numba.njit

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
 
-from driftmap.engine.layout import initialise, multilevel
+from driftmap.engine.layout.start import initialise, multilevel
 from driftmap.engine.types import FuzzyGraph
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.engine.core.jit import exact_uncounted
-from driftmap.engine.neighbours.topk_kernels import gather_candidates, insert_neighbour
+from driftmap.engine.neighbours.kernels.topk_kernels import gather_candidates, insert_neighbour
 
 if TYPE_CHECKING:
-    from driftmap.engine.neighbours.topk_kernels import Lists, Scratch
+    from driftmap.engine.neighbours.kernels.topk_kernels import Lists, Scratch
     from driftmap.engine.types import Float32Array, Int32Array
 
 Float64Array = npt.NDArray[np.float64]
