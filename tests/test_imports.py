@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tests.pipeline.growing import make_store
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE, PIPELINE = ROOT / "engine/driftmap/engine", ROOT / "pipeline/driftmap/pipeline"
@@ -49,6 +50,13 @@ def test_imports_are_cheap(statement, unwanted):
     runs = [probe(statement) for _ in range(3)]
     assert not set(unwanted) & set(runs[0]["modules"])
     assert min(run["seconds"] for run in runs) < MAX_SECONDS
+
+
+def test_an_ingest_with_nothing_new_loads_little(tmp_path):
+    make_store(tmp_path / "days", tmp_path / "store")
+    words = ["ingest", str(tmp_path / "store"), "--scheduler", "serial"]
+    found = probe(f"from driftmap.pipeline.cli.app import run_command; assert run_command({words}) == 0")
+    assert not {*SLOW, "distributed", "rich"} & set(found["modules"])
 
 
 def imported(path: Path) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,56 +13,21 @@ from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
-from driftmap.pipeline.graphs.scale import UNSCALED, Scale
+from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
 from driftmap.pipeline.planning.task_size import size_task
 from driftmap.pipeline.sources.opening import fingerprint_again
-from driftmap.pipeline.sources.pieces import estimate_merged, estimate_pieces, read_pieces
+from driftmap.pipeline.sources.pieces import read_pieces
 from driftmap.pipeline.sources.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from driftmap.engine.types import Float32Array, WindowGraph
     from driftmap.pipeline.graphs.scale import Scaler
-    from driftmap.pipeline.sources.pieces import Piece
-    from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.store.disk.location import Location
-
-
-@dataclass(frozen=True, eq=False)
-class GraphOrder:
-    """A window whose graph is to be built, of a run or of an ingest."""
-
-    index: int
-    label: str
-    pieces: tuple[Piece, ...]
-    """Where its rows are; a window of a run is one piece."""
-    n_rows: int
-    by_id: bool = False
-    """Whether rows are put in the order of their ids: those of an ingest come in any order."""
-    fingerprint: Mapping[str, Any] | None = None
-    """Of the source when it was planned with, in short (`summarise`): rows are refused when it changed since."""
-    scale: Scale = UNSCALED
-    """How vectors are scaled; what columns are scaled by lies in the store."""
-
-    def estimate_read(self, n_rows: int) -> ReadEstimate:
-        """Estimate what reading so many of its rows takes; no rows are read."""
-
-        def estimate(n_read: int) -> ReadEstimate:
-            return estimate_pieces(self.pieces, n_read, by_id=self.by_id)
-
-        return estimate_merged(estimate, n_rows, self.n_rows, sum(piece.n_rows for piece in self.pieces))
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why the rows of a window cannot be used: returned, not raised, so that the windows before it are kept."""
-
-    index: int
-    reason: str
 
 
 def build_graph_task(

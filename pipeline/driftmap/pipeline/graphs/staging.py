@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.executors.base import Executor
-    from driftmap.pipeline.graphs.build_graph import GraphOrder
+    from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.store.disk.location import Location
 
 STAGE = "sort"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
-from driftmap.pipeline.graphs.build_graph import GraphOrder
+from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.pieces import read_pieces

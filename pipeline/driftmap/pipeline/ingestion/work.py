@@ -6,16 +6,15 @@ import os
 import warnings
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError, StoreError
-from driftmap.pipeline.graphs.build_graph import Refusal, try_graph_task, warm_up
+from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.graphs.scale import Scale
-from driftmap.pipeline.graphs.stage import STAGE, make_tasks
-from driftmap.pipeline.graphs.staging import remove_staged, stage_rows
 from driftmap.pipeline.ingestion.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
@@ -24,7 +23,6 @@ from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.layout.extend import Stepper
 from driftmap.pipeline.planning.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.log.layouts import BuiltWindow
@@ -35,11 +33,12 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors.base import Executor, WorkerLimit
     from driftmap.pipeline.executors.choice import Workplace
-    from driftmap.pipeline.graphs.build_graph import GraphOrder
+    from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.ingestion.options import IngestOptions
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.ingestion.source_parts import PartRef
     from driftmap.pipeline.ingestion.watch.outcome import StageClock
+    from driftmap.pipeline.layout.extend import Stepper
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt
 
@@ -109,9 +108,6 @@ class IngestWork:
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
         self._parts: dict[str, PartRef] = {}
         self._now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
-        self._stepper = Stepper(
-            store, self._config.layout_settings(), self._config.lookahead, self._config.random_state
-        )
         self._report = IngestReport(store)
         self._limit: WorkerLimit | None = None
         self._has_limit = False
@@ -264,6 +260,9 @@ class IngestWork:
 
     def _build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
         """Have graphs built, and give them in the order of the windows while later ones are still at work."""
+        from driftmap.pipeline.graphs.build_graph import try_graph_task, warm_up  # late: loads the kernels
+        from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+
         max_bytes = share_task_bytes(self._find_limit())
         windows, too_large = self._fit(windows)
         if too_large is not None and not windows:
@@ -283,6 +282,8 @@ class IngestWork:
     @contextmanager
     def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
         """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
+        from driftmap.pipeline.graphs.staging import remove_staged, stage_rows  # late: loads Arrow's readers
+
         orders = [rows.order(Scale.of(self._config)) for rows in windows]
         location, max_bytes = self._store.location, share_task_bytes(self._find_limit())
         try:
@@ -313,6 +314,13 @@ class IngestWork:
                 self._place = self._place.show_source(self._config.source, may_grow=True)
             self._limit, self._has_limit = self._place.find_limit(), True
         return self._limit
+
+    @cached_property
+    def _stepper(self) -> Stepper:
+        from driftmap.pipeline.layout.extend import Stepper  # late: loads the kernels
+
+        config = self._config
+        return Stepper(self._store, config.layout_settings(), config.lookahead, config.random_state)
 
     def _advance(self, built: list[BuiltWindow]) -> None:
         with self._clock.at("layout"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
-    from driftmap.pipeline.graphs.build_graph import GraphOrder
+    from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.layout.job import LayOut, LayoutJob
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.planning.windows import WindowPlan

@@ -198,17 +198,19 @@ def encode_keys(values: Keys) -> tuple[Keys, Int64Array]:
 
     Notes
     -----
-    Arrow's hash table; sorting, as `np.unique` does, takes several times as long for 10^7 ids.
+    Arrow's hash table; sorting, as `np.unique` does, takes several times as long for 10^7 ids. Arrays are handed over
+    as buffers: Arrow's own conversions import pandas where it is installed, which takes longer than a small ingest.
     """
     import pyarrow as pa
 
-    if values.dtype.kind == "S":
-        buffers = [None, pa.py_buffer(np.ascontiguousarray(values))]
-        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(values.dtype.itemsize), len(values), buffers)
-    else:
+    if values.dtype.kind == "b":
         column = pa.array(values)
+    else:
+        is_text = values.dtype.kind == "S"
+        kind = pa.binary(values.dtype.itemsize) if is_text else pa.from_numpy_dtype(values.dtype)
+        column = pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
     encoded = column.dictionary_encode()
-    codes = np.asarray(encoded.indices.to_numpy()).astype(np.int64)
+    codes = np.array(np.from_dlpack(encoded.indices)).astype(np.int64)
     firsts = np.empty(len(encoded.dictionary), dtype=np.int64)
     firsts[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return values[firsts], codes

@@ -13,7 +13,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.moments import describe_moments, read_moments
+from driftmap.pipeline.sources.moments import describe_moments, read_moments, to_numbers
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
 from driftmap.pipeline.store.id_types import (
@@ -203,7 +203,7 @@ def _read_ids(array: pa.Array, name: str, *, spec: SourceSpec) -> Column:
                 f"id column {name!r} holds whole numbers of 2**63 and more, and the run's ids are int64; give them as "
                 "text, or make a new store"
             )
-        return np.array(array.cast(pa.int64()).to_numpy())
+        return to_numbers(array.cast(pa.int64()))
     is_text = pt.is_string(array.type) or pt.is_large_string(array.type)
     if is_text or (spec.pin is None and _is_text(array.type)):  # bytes: a store of before 0.2
         _refuse_trailing_zeros(array, name)
@@ -220,14 +220,14 @@ def _read_typed_ids(array: pa.Array, name: str, id_type: str) -> Column:
     if not (pt.is_integer(kind) if id_type == UINT64 else is_fitting):
         raise SourceError(f"id column {name!r} holds {kind}, and {id_type} was expected, as in the run; convert it")
     if id_type == UINT64:
-        return np.array(array.cast(pa.uint64()).to_numpy())
+        return to_numbers(array.cast(pa.uint64()))
     if is_bytes(id_type):
         return _read_bytes(array, name, id_type)
     kept = array.cast(expected)
     if pt.is_decimal(expected):
         return to_fixed_bytes(kept.cast(pa.string()), name, MAX_ID_BYTES)
     width = {32: pa.int32(), 64: pa.int64()}[expected.bit_width]
-    return np.array(kept.cast(width).cast(pa.int64()).to_numpy())
+    return to_numbers(kept.cast(width).cast(pa.int64()))
 
 
 def _read_bytes(array: pa.Array, name: str, id_type: str) -> Column:
@@ -250,11 +250,11 @@ def _name_family(id_type: str | None) -> str:
 
 def _read_values(array: pa.Array, name: str) -> Column:
     if pt.is_uint64(array.type):
-        return np.array(array.to_numpy())
+        return to_numbers(array)
     if pt.is_integer(array.type):
-        return np.array(array.cast(pa.int64()).to_numpy())
+        return to_numbers(array.cast(pa.int64()))
     if pt.is_floating(array.type) or pt.is_decimal(array.type):
-        return np.array(array.cast(pa.float64()).to_numpy())
+        return to_numbers(array.cast(pa.float64()))
     if pt.is_boolean(array.type):
         return np.array(array.to_numpy(zero_copy_only=False), dtype=np.bool_)
     if pt.is_timestamp(array.type) or pt.is_date(array.type):
@@ -270,7 +270,7 @@ def _read_labels(array: pa.Array, name: str) -> Column:
     if pt.is_decimal(array.type):
         array = array.cast(pa.float64())
     if pt.is_integer(array.type) or pt.is_floating(array.type):
-        return np.array(array.to_numpy(zero_copy_only=False))
+        return np.array(array.to_numpy(zero_copy_only=False)) if array.null_count else to_numbers(array)
     if pt.is_timestamp(array.type) or pt.is_date(array.type):
         return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
     if pt.is_boolean(array.type) and not array.null_count:
@@ -279,7 +279,9 @@ def _read_labels(array: pa.Array, name: str) -> Column:
         if pt.is_nested(array.type):
             raise SourceError(f"label column {name!r} holds {array.type}; numbers, text or dates were expected")
         array = array.cast(pa.string())
-    return to_fixed_bytes(_as_readable(array.cast(pa.large_binary()).fill_null(b"")), name, MAX_LABEL_BYTES)
+    return to_fixed_bytes(
+        _as_readable(array.cast(pa.large_binary()).fill_null(_make_scalar(b""))), name, MAX_LABEL_BYTES
+    )
 
 
 def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:
@@ -295,12 +297,22 @@ def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:
     if width == 0:
         return np.zeros(len(array), dtype="S1")
     as_bytes = array.cast(pa.large_binary())
-    zeros, nothing = pa.scalar(b"\0" * width, pa.large_binary()), pa.scalar(b"", pa.large_binary())
+    zeros, nothing = _make_scalar(b"\0" * width), _make_scalar(b"")
     padded = pc.binary_slice(pc.binary_join_element_wise(as_bytes, zeros, nothing), 0, width)
     _, offsets, data = padded.buffers()
     first = int(np.frombuffer(offsets, dtype=np.int64)[padded.offset])
     flat = np.frombuffer(data, dtype=np.uint8)[first : first + len(array) * width]
     return flat.view(f"S{width}").copy()
+
+
+def _make_texts(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    # Of buffers: pa.array() and pa.scalar() import pandas where it is installed.
+    offsets = np.cumsum([0, *map(len, values)], dtype=np.int64)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))])
+
+
+def _make_scalar(value: bytes) -> pa.Scalar:
+    return _make_texts([value], pa.large_binary())[0]
 
 
 def _refuse_long(width: int, name: str, limit: int) -> None:
@@ -324,8 +336,8 @@ def _as_readable(array: pa.Array) -> pa.Array:
     if pt.is_string(array.type) or pt.is_large_string(array.type):
         return array
     encoded = array.cast(pa.large_binary()).dictionary_encode()
-    texts = pa.array([_read_text(value) for value in encoded.dictionary.to_pylist()], pa.large_string())
-    return texts.take(encoded.indices)
+    texts = [_read_text(value).encode() for value in encoded.dictionary.to_pylist()]
+    return _make_texts(texts, pa.large_string()).take(encoded.indices)
 
 
 def _read_text(value: bytes) -> str:

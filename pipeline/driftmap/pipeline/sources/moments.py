@@ -33,7 +33,13 @@ def read_moments(array: pa.Array, name: str) -> Column:
     """
     kind = array.type
     if pt.is_timestamp(kind) or pt.is_date(kind):
-        return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
+        unit = kind.unit if pt.is_timestamp(kind) else "D" if pt.is_date32(kind) else "ms"
+        return (
+            to_numbers(array.view(pa.int32() if pt.is_date32(kind) else pa.int64()))
+            .astype(np.int64)
+            .view(f"datetime64[{unit}]")
+            .astype(MICROSECONDS)
+        )
     if pt.is_string(kind) or pt.is_large_string(kind):
         return _read_texts(array, name)
     if pt.is_integer(kind) and not _find_odd_years(array):
@@ -45,6 +51,11 @@ def read_moments(array: pa.Array, name: str) -> Column:
         f"{LAST_YEAR}) were expected: convert it, such as with {remedy}, or make windows by its values (by) or by rows "
         "(rows)"
     )
+
+
+def to_numbers(array: pa.Array) -> Column:
+    """Copy numbers, none missing, to numpy; `to_numpy` would import pandas where it is installed, for a second."""
+    return np.array(np.from_dlpack(array))
 
 
 def describe_moments(kind: pa.DataType, name: str) -> str | None:

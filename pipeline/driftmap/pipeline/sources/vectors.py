@@ -266,7 +266,15 @@ def _name_bad_columns(is_bad: np.ndarray[Any, Any], pin: VectorPin | None) -> st
 
 def _read_numbers(column: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
     # Missing numbers become NaN, which is refused with the row's number.
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    numbers = column.cast(pa.float64(), safe=False)
+    if isinstance(numbers, pa.ChunkedArray):
+        return np.asarray(numbers.to_numpy())
+    return _view_floats(numbers)
+
+
+def _view_floats(array: pa.Array) -> np.ndarray[Any, Any]:
+    # Not by to_numpy() where nothing is missing: it imports pandas where it is installed.
+    return np.asarray(array.to_numpy(zero_copy_only=False)) if array.null_count else np.from_dlpack(array)
 
 
 def _read_lists(array: pa.Array, name: str) -> RaggedRows:
@@ -279,11 +287,11 @@ def _read_lists(array: pa.Array, name: str) -> RaggedRows:
     if pt.is_fixed_size_list(array.type):
         lengths = np.full(len(array), array.type.list_size, dtype=np.int64)
     else:
-        lengths = np.asarray(pc.list_value_length(array).to_numpy(zero_copy_only=False)).astype(np.int64)
+        lengths = np.array(np.from_dlpack(pc.list_value_length(array))).astype(np.int64)
     flat = array.flatten()
     if not pt.is_float32(flat.type) or flat.null_count:
         flat = flat.cast(pa.float64(), safe=False)
-    return RaggedRows(np.asarray(flat.to_numpy(zero_copy_only=False)).astype(np.float32), lengths)
+    return RaggedRows(_view_floats(flat).astype(np.float32), lengths)
 
 
 def _is_number_list(kind: pa.DataType) -> bool:

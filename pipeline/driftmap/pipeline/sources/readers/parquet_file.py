@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from driftmap.pipeline.sources.readers.footers import (
@@ -63,9 +62,11 @@ class ParquetFile:
         self.name = base.name(path)
         self._files = files
         self._buffer_bytes = BUFFER_BYTES if base.is_local else REMOTE_BUFFER_BYTES
-        self._fragment = ds.ParquetFileFormat().make_fragment(path, filesystem=files)
-        self.schema = self._fragment.physical_schema
-        self.lengths = np.array([group.num_rows for group in self._fragment.row_groups], dtype=np.int64)
+        self._path = path
+        with pq.ParquetFile(path, filesystem=files, pre_buffer=False) as file:
+            self._metadata, self.schema = file.metadata, file.schema_arrow
+        groups = range(self._metadata.num_row_groups)
+        self.lengths = np.array([self._metadata.row_group(number).num_rows for number in groups], dtype=np.int64)
         self._sizes: dict[tuple[str, ...], GroupSizes] = {}
 
     def read_blocks(self, blocks: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -73,8 +74,8 @@ class ParquetFile:
         sizes = self._measure(columns)
         # One thread and nothing ahead: workers read in parallel.
         with pq.ParquetFile(
-            self._fragment.path,
-            metadata=self._fragment.metadata,
+            self._path,
+            metadata=self._metadata,
             pre_buffer=False,
             buffer_size=max(MIN_BUFFER_BYTES, self._buffer_bytes // max(1, sizes.n_leaves)),
             filesystem=self._files,
@@ -89,9 +90,7 @@ class ParquetFile:
     def read_columns(self, columns: Sequence[str]) -> pa.Table:
         """Read some columns of all rows; see `TableFile`."""
         # Without threads: where memory is too little for one of Arrow's, it waits for it without end.
-        with pq.ParquetFile(
-            self._fragment.path, metadata=self._fragment.metadata, pre_buffer=False, filesystem=self._files
-        ) as file:
+        with pq.ParquetFile(self._path, metadata=self._metadata, pre_buffer=False, filesystem=self._files) as file:
             return file.read(columns=list(columns), use_threads=False)
 
     def measure(self, columns: Sequence[str]) -> ColumnSizes:
@@ -102,22 +101,22 @@ class ParquetFile:
 
     def count_nulls(self, columns: Sequence[str]) -> dict[str, int]:
         """Count missing values, where the footer tells; see `TableFile`."""
-        return count_nulls(self._fragment.metadata, columns)
+        return count_nulls(self._metadata, columns)
 
     def find_ranges(self, columns: Sequence[str]) -> dict[str, tuple[float, float]]:
         """Find least and largest values, where the footer tells; see `TableFile`."""
-        return find_ranges(self._fragment.metadata, columns)
+        return find_ranges(self._metadata, columns)
 
     def find_list_length(self, column: str) -> int | None:
         """Tell the length of a column's lists, by the footer's counts and the first rows; see `TableFile`."""
-        return measure_length(self._fragment.metadata, column)
+        return measure_length(self._metadata, column)
 
     def measure_blocks(self, columns: Sequence[str]) -> Int64Array:
         """Measure row groups by the footer, as they are compressed; see `TableFile`."""
-        return measure_groups(self._fragment.metadata, columns)
+        return measure_groups(self._metadata, columns)
 
     def _measure(self, columns: Sequence[str]) -> GroupSizes:
         wanted = tuple(columns)
         if wanted not in self._sizes:
-            self._sizes[wanted] = measure_columns(self._fragment.metadata, wanted)
+            self._sizes[wanted] = measure_columns(self._metadata, wanted)
         return self._sizes[wanted]
