@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.orchestration.run import plan, run
     from driftmap.pipeline.orchestration.stages import Progress
     from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.sources import WindowArrays
     from driftmap.pipeline.store import Store, open_store
     from driftmap.pipeline.store.pruning import prune
 
@@ -27,6 +28,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Store",
+    "WindowArrays",
     "ingest",
     "open_store",
     "place",
@@ -46,6 +48,7 @@ _HOMES = {
     "prune": "driftmap.pipeline.store.pruning",
     "ingest": "driftmap.pipeline.ingestion.ingest",
     "Store": "driftmap.pipeline.store",
+    "WindowArrays": "driftmap.pipeline.sources",
     "open_store": "driftmap.pipeline.store",
 }
 
