@@ -138,7 +138,7 @@ def drop_repeats(
     kept, left = [], list(moved)
     for change, rows in forks:
         about = [one for one in left if _share(groups == one.group, rows) >= SAME_FACT]
-        is_one_label = change.kind == "merge" and find_main_group(groups, rows) >= 0
+        is_one_label = change.kind in ("merge", "split") and find_main_group(groups, rows) >= 0
         goers = [one for one in about if one.kind == "moved" and are_labels and not is_one_label]
         if change.kind != "move":
             # two parts that come together keep half of their neighbours: where far more changed, all rows were mixed
