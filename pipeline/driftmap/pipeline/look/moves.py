@@ -22,6 +22,8 @@ SAME_FACT = 0.5
 """Share of a group's rows that another change is about from which both are one fact."""
 ONE_GROUP = 0.8
 """Share of the rows of one group in clusters that come together, from which no group moved to another."""
+MIN_PART = 0.1
+"""Share of the rows of a cluster that splits, from which another one is a part of it."""
 MIXED = 0.6
 """Mean turnover from which a group on the same spot was mixed, rather than split or put together."""
 MAX_STRAYS = 0.05
@@ -107,9 +109,46 @@ def take_part(change: GroupChange, old: Int32Array, new: Int32Array, relation: I
     return np.asarray(old == change.group)
 
 
+class Fork(NamedTuple):
+    """A split, merge or move of clusters."""
+
+    change: GroupChange
+    rows: BoolArray
+    """(n,) rows of the older window that it is about."""
+    is_of_one_label: bool
+    """Whether it is a split or merge within one label, which no other label has to do with."""
+
+
+def describe_fork(
+    change: GroupChange,
+    groups: tuple[Int32Array, Int32Array],
+    clusters: tuple[Int32Array, Int32Array],
+    relation: Int32Array,
+) -> Fork:
+    """Find the rows that a split, merge or move of clusters is about, and whether it is within one label.
+
+    Parameters
+    ----------
+    change
+        Of the clusters.
+    groups, clusters
+        Of the rows of both windows.
+    relation
+        Old row -> new row, -1 for none.
+    """
+    rows = take_part(change, *clusters, relation)
+    label = find_main_group(groups[0], rows)
+    if change.kind == "split" and label >= 0:
+        parts = clusters[1][relation[rows & (relation >= 0)]]
+        counts = np.bincount(parts[parts >= 0], minlength=1)
+        among = np.isin(clusters[1], np.flatnonzero(counts >= MIN_PART * max(1, counts.sum())))
+        return Fork(change, rows, find_main_group(groups[1], among) == label)
+    return Fork(change, rows, change.kind == "merge" and label >= 0)
+
+
 def drop_repeats(
     groups: Int32Array,
-    forks: list[tuple[GroupChange, BoolArray]],
+    forks: list[Fork],
     moved: list[GroupChange],
     *,
     are_labels: bool,
@@ -124,7 +163,7 @@ def drop_repeats(
     groups
         Group of each row of the older window: labels, or clusters.
     forks
-        Splits, merges and moves of clusters, each with the rows that it is about.
+        Splits, merges and moves of clusters.
     moved
         What `find_moves` gave for the groups.
     are_labels
@@ -136,10 +175,9 @@ def drop_repeats(
         The forks and the moves that are left.
     """
     kept, left = [], list(moved)
-    for change, rows in forks:
+    for change, rows, is_of_one_label in forks:
         about = [one for one in left if _share(groups == one.group, rows) >= SAME_FACT]
-        is_one_label = change.kind in ("merge", "split") and find_main_group(groups, rows) >= 0
-        goers = [one for one in about if one.kind == "moved" and are_labels and not is_one_label]
+        goers = [one for one in about if one.kind == "moved" and are_labels and not is_of_one_label]
         if change.kind != "move":
             # two parts that come together keep half of their neighbours: where far more changed, all rows were mixed
             goers += [one for one in about if one.kind == "company" and one.unusual / one.n_rows**0.5 >= MIXED]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftmap.engine import GroupChange, compare_clusters, compare_groups
-from driftmap.pipeline.look.moves import drop_repeats, find_main_group, find_moves, find_strays, take_part
+from driftmap.pipeline.look.moves import describe_fork, drop_repeats, find_main_group, find_moves, find_strays
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
@@ -91,22 +91,22 @@ class Pair:
         clusters, column = self._clusters, self._column
         groups = clusters if column is None else (column.codes[self._since], column.codes[self._t])
         changes = compare_clusters(*clusters, self._relation, passages)
-        forks = [(one, take_part(one, *clusters, self._relation)) for one in changes if one.kind in _FORKS]
+        forks = [describe_fork(one, groups, clusters, self._relation) for one in changes if one.kind in _FORKS]
         if column is None:
             sizes = [one for one in changes if one.kind not in _FORKS]
         else:
             sizes = compare_groups(*groups, self._relation)
         # clusters of a label that grew or shrank are cut elsewhere: no second fact
         resized = {one.group for one in sizes}
-        forks = [(one, rows) for one, rows in forks if find_main_group(groups[0], rows) not in resized]
+        forks = [one for one in forks if find_main_group(groups[0], one.rows) not in resized]
         moved = [] if moves is None else find_moves(groups[0], moves)
         kept, moved = drop_repeats(groups[0], forks, moved, are_labels=column is not None)
         found = [self._say(one, is_cluster=True) for one in kept]
         found += [self._say(one, is_cluster=column is None) for one in (*sizes, *moved)]
         if moves is not None:
             is_said = np.isin(groups[0], [one.group for one in moved])
-            for _, rows in forks:
-                is_said |= rows
+            for one in forks:
+                is_said |= one.rows
             found += self._say_strays(moves, is_said)
         return found
 
