@@ -26,7 +26,7 @@ from driftmap.engine import EXACT_WORK, build_window_graph, graph_bytes, limit_t
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
 from driftmap.pipeline.planning.blocks import row_bytes
-from driftmap.pipeline.planning.memory import COORDINATOR_BYTES, WORKER_BYTES
+from driftmap.pipeline.planning.estimates.memory import COORDINATOR_BYTES, WORKER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

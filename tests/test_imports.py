@@ -78,7 +78,7 @@ def importers(folder: Path, *packages: str) -> set[str]:
 
 
 def test_only_one_file_imports_zarr_and_only_one_folder_imports_dask():
-    assert importers(PIPELINE, "zarr") == {"sources/readers/zarr_arrays.py"}
+    assert importers(PIPELINE, "zarr") == {"sources/readers/zarr/zarr_arrays.py"}
     runtime = {path for path in importers(PIPELINE, "dask", "distributed") if not is_only_typed(PIPELINE / path)}
     assert {Path(path).parts[0] for path in runtime} == {"executors"}
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.store.disk import arrays
 from driftmap.pipeline.store.disk.location import Location
-from driftmap.pipeline.store.table_files import write_table
+from driftmap.pipeline.store.tables.table_files import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,11 +16,11 @@ from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.graphs import build_graph as tasks_module
 from driftmap.pipeline.graphs.block_reader import BlockReader
-from driftmap.pipeline.planning.memory import LIMIT_SHARE, WORKER_BYTES
-from driftmap.pipeline.planning.task_size import size_task
+from driftmap.pipeline.planning.estimates.memory import LIMIT_SHARE, WORKER_BYTES
+from driftmap.pipeline.planning.estimates.task_size import size_task
 from driftmap.pipeline.planning.windows import WindowPlan
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.pieces import Piece
+from driftmap.pipeline.sources.rows.pieces import Piece
 
 N_ROWS, N_FEATURES = 5_000, 1_200
 OPTIONS = {"id": "id", "rows": N_ROWS, "n_neighbors": 5, "n_epochs": 10}

@@ -7,9 +7,9 @@ import pytest
 
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.pieces import Piece, estimate_merged, read_pieces
 from driftmap.pipeline.sources.protocol import ReadEstimate
-from driftmap.pipeline.sources.repeated_ids import RowAverage, choose_rows, group_rows
+from driftmap.pipeline.sources.rows.pieces import Piece, estimate_merged, read_pieces
+from driftmap.pipeline.sources.rows.repeated_ids import RowAverage, choose_rows, group_rows
 
 N_ROWS, N_NUMBERS = 400, 7
 

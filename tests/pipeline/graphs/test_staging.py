@@ -21,7 +21,7 @@ from driftmap.pipeline.executors.base import SerialExecutor
 from driftmap.pipeline.graphs import staging
 from driftmap.pipeline.graphs.build_graph import build_graph_task
 from driftmap.pipeline.graphs.stage import make_orders
-from driftmap.pipeline.planning import reading
+from driftmap.pipeline.planning.estimates import reading
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.verify import find_orphans

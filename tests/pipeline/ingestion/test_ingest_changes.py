@@ -13,7 +13,7 @@ from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
 from driftmap.pipeline.ingestion.watch.prometheus import to_prometheus
-from driftmap.pipeline.sources.row_digest import digest_rows
+from driftmap.pipeline.sources.rows.row_digest import digest_rows
 
 SERIAL = {"scheduler": "serial"}
 

@@ -15,7 +15,7 @@ from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.executors import make_executor
 from driftmap.pipeline.executors.base import Task, WorkerLimit
 from driftmap.pipeline.layout import block_layout
-from driftmap.pipeline.planning.memory import LAYOUT_WORKER_BYTES, share_block_bytes
+from driftmap.pipeline.planning.estimates.memory import LAYOUT_WORKER_BYTES, share_block_bytes
 from driftmap.pipeline.planning.plan import make_plan
 from driftmap.pipeline.sources import as_source
 

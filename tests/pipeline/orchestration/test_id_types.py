@@ -22,9 +22,9 @@ from driftmap.pipeline.look.page_codec import decode_page
 from driftmap.pipeline.look.page_data import read_page
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.readers.from_python import WindowArrays
+from driftmap.pipeline.sources.readers.python.from_python import WindowArrays
 from driftmap.pipeline.store.id_types import as_arrow_type, as_id_column, name_id_type
-from driftmap.pipeline.store.table_files import write_table
+from driftmap.pipeline.store.tables.table_files import write_table
 
 N_IDS = 8
 FAST = {"scheduler": "serial", "n_epochs": 2, "n_neighbors": 4, "lookahead": 1}

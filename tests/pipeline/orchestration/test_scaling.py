@@ -15,9 +15,10 @@ from driftmap.pipeline.graphs import build_graph
 from driftmap.pipeline.graphs.build_graph import GraphOrder
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.orchestration import scaling as fitting
-from driftmap.pipeline.sources import as_source, bad_rows
-from driftmap.pipeline.sources.pieces import Piece
+from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.row_ranges import join_runs, runs_to_rows, split_runs
+from driftmap.pipeline.sources.rows import bad_rows
+from driftmap.pipeline.sources.rows.pieces import Piece
 from driftmap.pipeline.store.shared_rows import read_scaling
 
 SCALERS = {"standard": StandardScaler, "robust": RobustScaler, "unit": Normalizer}

@@ -10,7 +10,7 @@ from distributed import Client, LocalCluster
 
 from driftmap.pipeline import run
 from driftmap.pipeline.graphs import staging
-from driftmap.pipeline.planning import reading
+from driftmap.pipeline.planning.estimates import reading
 
 pytestmark = pytest.mark.slow
 

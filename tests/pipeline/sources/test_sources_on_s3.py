@@ -18,7 +18,7 @@ from driftmap.pipeline.ingestion.placing import place
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.disk.location import Location
-from driftmap.pipeline.store.table_files import write_table
+from driftmap.pipeline.store.tables.table_files import write_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.errors import SourceError, StoreError
-from driftmap.pipeline.sources.readers.zarr_arrays import is_array, list_arrays, open_array
+from driftmap.pipeline.sources.readers.zarr.zarr_arrays import is_array, list_arrays, open_array
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import write_graph, write_positions
 from driftmap.pipeline.store.disk.arrays import read_array, write_arrays

@@ -1,6 +1,6 @@
 """Memory that building a window's graph takes at its peak, known before it is built.
 
-Bounds from above of what was measured (tests/pipeline/planning/test_memory.py), at most twice as much.
+Bounds from above of what was measured (tests/pipeline/planning/estimates/test_memory.py), at most twice as much.
 Dimensions: n rows; d features; k neighbours, the row itself included.
 """
 

@@ -226,7 +226,7 @@ def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bo
 def export(store: str, output: str) -> None:
     """Write all maps of STORE to one table: window, id, x, y, status and label columns."""
     from driftmap.pipeline import open_store
-    from driftmap.pipeline.store.table_files import find_table_writer, write_table
+    from driftmap.pipeline.store.tables.table_files import find_table_writer, write_table
 
     find_table_writer(output)
     table = open_store(store).to_table()

@@ -143,7 +143,7 @@ def refuse_blind_here(sight: Sight) -> None:
 def digest_files(spec: SourceSpec) -> str:
     """Digest what is seen of a source's files, without reading them: which they are, and how long."""
     if spec.is_files:
-        from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
+        from driftmap.pipeline.sources.readers.tables.listing import list_files  # late: Arrow is slow to import
 
         stamps = list_files(SourcePlace(spec.path), spec.files, spec.format)[1]
         seen: Sequence[object] = [(stamp.path, stamp.size) for stamp in stamps]

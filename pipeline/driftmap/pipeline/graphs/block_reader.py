@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.pieces import read_piece_columns
-from driftmap.pipeline.sources.repeated_ids import RowAverage
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
+from driftmap.pipeline.sources.rows.pieces import read_piece_columns
+from driftmap.pipeline.sources.rows.repeated_ids import RowAverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array
-    from driftmap.pipeline.sources.pieces import Piece, PieceColumns
-    from driftmap.pipeline.sources.repeated_ids import Groups
+    from driftmap.pipeline.sources.rows.pieces import Piece, PieceColumns
+    from driftmap.pipeline.sources.rows.repeated_ids import Groups
 
 _COPIED_ROWS = 4096
 """Rows that are put in another order at a time."""

@@ -14,10 +14,10 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
-from driftmap.pipeline.planning.task_size import size_task
+from driftmap.pipeline.planning.estimates.task_size import size_task
 from driftmap.pipeline.sources.opening import fingerprint_again
-from driftmap.pipeline.sources.pieces import read_pieces
-from driftmap.pipeline.sources.row_digest import digest_parts, digest_rows
+from driftmap.pipeline.sources.rows.pieces import read_pieces
+from driftmap.pipeline.sources.rows.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph

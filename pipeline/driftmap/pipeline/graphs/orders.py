@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.graphs.scale import UNSCALED, Scale
-from driftmap.pipeline.sources.pieces import estimate_merged, estimate_pieces
+from driftmap.pipeline.sources.rows.pieces import estimate_merged, estimate_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from driftmap.pipeline.sources.pieces import Piece
     from driftmap.pipeline.sources.protocol import ReadEstimate
+    from driftmap.pipeline.sources.rows.pieces import Piece
 
 
 @dataclass(frozen=True, eq=False)

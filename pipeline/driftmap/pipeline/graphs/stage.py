@@ -10,7 +10,7 @@ from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.graphs.build_graph import build_graph_task, check_rows_task
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.graphs.scale import Scale
-from driftmap.pipeline.sources.pieces import Piece
+from driftmap.pipeline.sources.rows.pieces import Piece
 from driftmap.pipeline.sources.stamps import summarise
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.planning.reading import plan_reading
+from driftmap.pipeline.planning.estimates.reading import plan_reading
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.protocol import Source
-from driftmap.pipeline.sources.readers.formats import TEXT_FORMATS
+from driftmap.pipeline.sources.readers.tables.formats import TEXT_FORMATS
 from driftmap.pipeline.sources.row_ranges import clip_runs, join_runs, runs_to_rows
-from driftmap.pipeline.sources.staged_rows import StagedBlock, StagedRows, pack_rows
+from driftmap.pipeline.sources.rows.staged_rows import StagedBlock, StagedRows, pack_rows
 from driftmap.pipeline.sources.stamps import summarise
 from driftmap.pipeline.store.attempts import STAGED
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.late import windows_by_slot
-from driftmap.pipeline.sources.pieces import read_pieces
-from driftmap.pipeline.sources.row_digest import digest_rows
+from driftmap.pipeline.sources.rows.pieces import read_pieces
+from driftmap.pipeline.sources.rows.row_digest import digest_rows
 from driftmap.pipeline.sources.stamps import STAMPS, FileStamp
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.ingestion.source_parts import Feed, PartRef
-    from driftmap.pipeline.sources.pieces import Piece
+    from driftmap.pipeline.sources.rows.pieces import Piece
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.growth import SourcePart
     from driftmap.pipeline.store.log.windows import WindowState

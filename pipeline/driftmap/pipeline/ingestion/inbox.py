@@ -10,7 +10,7 @@ from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.readers.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,16 +20,16 @@ from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, needs_workers, open_source
-from driftmap.pipeline.sources.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import list_columns
-from driftmap.pipeline.sources.pieces import Piece, PieceRows, read_pieces
-from driftmap.pipeline.sources.repeated_ids import average_rows, choose_rows, group_rows
 from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
+from driftmap.pipeline.sources.rows.bad_rows import drop_bad_rows
+from driftmap.pipeline.sources.rows.pieces import Piece, PieceRows, read_pieces
+from driftmap.pipeline.sources.rows.repeated_ids import average_rows, choose_rows, group_rows
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.id_types import as_id_column, as_value_column
 from driftmap.pipeline.store.shared_rows import read_bad_rows
-from driftmap.pipeline.store.tables import as_coordinates
+from driftmap.pipeline.store.tables.map_tables import as_coordinates
 
 if TYPE_CHECKING:
     import pyarrow as pa

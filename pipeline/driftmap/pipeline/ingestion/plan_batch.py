@@ -18,9 +18,9 @@ from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
-from driftmap.pipeline.sources.pieces import read_pieces
-from driftmap.pipeline.sources.row_digest import digest_rows
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.sources.rows.pieces import read_pieces
+from driftmap.pipeline.sources.rows.row_digest import digest_rows
 from driftmap.pipeline.store.log.windows import count_left_out
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.graphs.scale import Scale
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Selection
-    from driftmap.pipeline.sources.pieces import Piece
+    from driftmap.pipeline.sources.rows.pieces import Piece
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.windows import WindowState
 

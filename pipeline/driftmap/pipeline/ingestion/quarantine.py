@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
-from driftmap.pipeline.sources.pieces import read_pieces
+from driftmap.pipeline.sources.rows.pieces import read_pieces
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec

@@ -14,13 +14,13 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.sources import open_source
-from driftmap.pipeline.sources.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.pieces import Piece, join_ids
-from driftmap.pipeline.sources.readers.array_files import MANIFEST
-from driftmap.pipeline.sources.readers.listing import list_files
-from driftmap.pipeline.sources.repeated_ids import choose_rows
+from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.tables.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
+from driftmap.pipeline.sources.rows.bad_rows import drop_bad_rows
+from driftmap.pipeline.sources.rows.pieces import Piece, join_ids
+from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import SourcePart
 

@@ -23,7 +23,7 @@ from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.planning.memory import refuse_large_task, share_task_bytes
+from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.log.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.sources.bad_rows import find_bad_rows_task, list_ranges
+from driftmap.pipeline.sources.rows.bad_rows import find_bad_rows_task, list_ranges
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array

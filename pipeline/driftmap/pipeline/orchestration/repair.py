@@ -20,7 +20,7 @@ from driftmap.pipeline.graphs.stage import STAGE, make_orders, make_tasks
 from driftmap.pipeline.layout.block_layout import lay_out_one, load_window
 from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.exchange import lay_out_again
-from driftmap.pipeline.planning.memory import share_task_bytes
+from driftmap.pipeline.planning.estimates.memory import share_task_bytes
 from driftmap.pipeline.store.attempts import Attempt, name_group, new_attempt, write_positions
 from driftmap.pipeline.store.disk.arrays import digest_values
 from driftmap.pipeline.store.disk.checks import read_values_digests

@@ -20,7 +20,7 @@ from driftmap.pipeline.orchestration.creation import create_store, list_facts, l
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.scaling import fit_scaling
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
-from driftmap.pipeline.planning.memory import fit_tasks
+from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source, needs_workers
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.sources import Source
-    from driftmap.pipeline.sources.readers.dask_collections import LazySource
+    from driftmap.pipeline.sources.readers.python.dask_collections import LazySource
     from driftmap.pipeline.store.log.lock import StoreLock
     from driftmap.pipeline.store.relation_book import RelationBook
 
@@ -108,7 +108,7 @@ def plan(
     if not timed:
         return planned
     limit = place.find_limit()
-    from driftmap.pipeline.planning.run_time import estimate_duration  # late: loads the kernels
+    from driftmap.pipeline.planning.estimates.run_time import estimate_duration  # late: loads the kernels
 
     n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
     duration = estimate_duration(opened, planned.config, planned.windows, planned.blocks, n_at_once)

@@ -10,9 +10,9 @@ import numpy as np
 from driftmap.engine import ColumnMoments, ColumnScaling
 from driftmap.pipeline.config.run_config import ScalingPin
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.sources.bad_rows import RANGE_BYTES
-from driftmap.pipeline.sources.column_reads import measure_columns, measure_columns_task, pick_rows, pick_rows_task
 from driftmap.pipeline.sources.row_ranges import join_runs, runs_to_rows, split_runs
+from driftmap.pipeline.sources.rows.bad_rows import RANGE_BYTES
+from driftmap.pipeline.sources.rows.column_reads import measure_columns, measure_columns_task, pick_rows, pick_rows_task
 from driftmap.pipeline.store.shared_rows import digest_scaling
 
 if TYPE_CHECKING:

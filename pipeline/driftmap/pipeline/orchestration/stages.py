@@ -9,7 +9,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from driftmap.pipeline.errors import PlanWarning
-from driftmap.pipeline.planning.memory import explain_layout_here, fit_tasks, share_block_bytes, share_task_bytes
+from driftmap.pipeline.planning.estimates.memory import (
+    explain_layout_here,
+    fit_tasks,
+    share_block_bytes,
+    share_task_bytes,
+)
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:

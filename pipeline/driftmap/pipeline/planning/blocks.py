@@ -21,7 +21,8 @@ MAX_EXCHANGE_CORE_WINDOWS = 8
 
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
 # a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
-# Measured (tests/pipeline/planning/test_memory.py): 30 to 33 bytes an edge; a row of 15 neighbours has 20 to 28.
+# Measured (tests/pipeline/planning/estimates/test_memory.py): 30 to 33 bytes an edge; a row of 15 neighbours has 20
+# to 28.
 _EDGE_BYTES = 36
 _ROW_BYTES = 64
 _RELATION_BYTES = 16

@@ -20,13 +20,13 @@ from driftmap.pipeline.planning.blocks import (
 )
 from driftmap.pipeline.planning.column_checks import check_columns, describe_times
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
-from driftmap.pipeline.planning.memory import (
+from driftmap.pipeline.planning.estimates.memory import (
     estimate_plan,
     explain_layout_here,
     share_block_bytes,
     size_largest_block,
 )
-from driftmap.pipeline.planning.reading import plan_reading
+from driftmap.pipeline.planning.estimates.reading import plan_reading
 from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
-    from driftmap.pipeline.planning.memory import Estimate
-    from driftmap.pipeline.planning.reading import Reading
-    from driftmap.pipeline.planning.run_time import Duration
+    from driftmap.pipeline.planning.estimates.memory import Estimate
+    from driftmap.pipeline.planning.estimates.reading import Reading
+    from driftmap.pipeline.planning.estimates.run_time import Duration
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import encode_keys, show_values
-from driftmap.pipeline.sources.repeated_ids import choose_rows
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

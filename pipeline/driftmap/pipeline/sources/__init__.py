@@ -2,6 +2,6 @@
 
 from driftmap.pipeline.sources.opening import as_source, needs_workers, open_source
 from driftmap.pipeline.sources.protocol import Source, WindowRows
-from driftmap.pipeline.sources.readers.from_python import WindowArrays
+from driftmap.pipeline.sources.readers.python.from_python import WindowArrays
 
 __all__ = ["Source", "WindowArrays", "WindowRows", "as_source", "needs_workers", "open_source"]

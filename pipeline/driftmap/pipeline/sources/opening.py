@@ -13,17 +13,17 @@ from driftmap.pipeline.config.models import validate
 from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals, refuse_sparse
+from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
-from driftmap.pipeline.sources.readers import arrays, from_python
-from driftmap.pipeline.sources.readers.array_files import MANIFEST
-from driftmap.pipeline.sources.readers.from_python import WindowArrays
+from driftmap.pipeline.sources.readers.python import arrays, from_python
+from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.python.from_python import WindowArrays
 from driftmap.pipeline.sources.stamps import describe_stamps
-from driftmap.pipeline.sources.vectors import refuse_missing_columns
 
 if TYPE_CHECKING:
-    from driftmap.pipeline.sources.readers.dask_collections import LazySource
-    from driftmap.pipeline.sources.readers.table_source import TableSource
+    from driftmap.pipeline.sources.readers.python.dask_collections import LazySource
+    from driftmap.pipeline.sources.readers.tables.table_source import TableSource
     from driftmap.pipeline.sources.stamps import FileStamp
 
 ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
@@ -103,11 +103,11 @@ def open_source(spec: SourceSpec) -> Source:
     if spec.is_files:
         return _open_table(spec, tuple(_stamp_files(spec)))
     if spec.format == "anndata":
-        from driftmap.pipeline.sources.readers.anndata_file import AnnDataSource  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr.anndata_file import AnnDataSource  # late: zarr is slow to import
 
         return AnnDataSource(spec)
     if spec.format == "zarr":
-        from driftmap.pipeline.sources.readers.zarr_group import ZarrSource  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr.zarr_group import ZarrSource  # late: zarr is slow to import
 
         return ZarrSource(spec)
     return arrays.open_arrays(spec)
@@ -121,7 +121,7 @@ def fingerprint_again(spec: SourceSpec, known: Mapping[str, Any]) -> dict[str, A
 
 
 def _stamp_files(spec: SourceSpec) -> list[FileStamp]:
-    from driftmap.pipeline.sources.readers.listing import list_files  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.tables.listing import list_files  # late: Arrow is slow to import
 
     stamps = list_files(SourcePlace(spec.path), spec.files, spec.format)[1]
     outside = [] if spec.vectors_file is None else SourcePlace(spec.vectors_file).stamp_all()
@@ -131,7 +131,7 @@ def _stamp_files(spec: SourceSpec) -> list[FileStamp]:
 @lru_cache(maxsize=2)
 def _open_table(spec: SourceSpec, stamps: tuple[FileStamp, ...]) -> TableSource:  # noqa: ARG001 - opens changed files again
     # A worker builds many windows of one source: what its files tell of themselves is read once.
-    from driftmap.pipeline.sources.readers.table_source import TableSource
+    from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 
     return TableSource(spec)
 
@@ -146,21 +146,21 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
     if kind == "folder" and place.is_local and place.has(MANIFEST):
         return arrays.open_arrays(_make_spec(str(place), "arrays", named))
     if str(place).endswith(".h5ad") or (kind == "folder" and _has_anndata(place)):
-        from driftmap.pipeline.sources.readers.anndata_file import (  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr.anndata_file import (  # late: zarr is slow to import
             AnnDataSource,
             resolve_anndata,
         )
 
         return AnnDataSource(resolve_anndata(_make_spec(str(place), "anndata", named)), must_pin=must_pin)
     if kind == "folder" and any(place.has(name) for name in ZARR_FILES):
-        from driftmap.pipeline.sources.readers.zarr_group import (  # late: zarr is slow to import
+        from driftmap.pipeline.sources.readers.zarr.zarr_group import (  # late: zarr is slow to import
             ZarrSource,
             resolve_names,
         )
 
         return ZarrSource(resolve_names(_make_spec(str(place), "zarr", named)), must_pin=must_pin)
-    from driftmap.pipeline.sources.readers.listing import find_format  # late: Arrow is slow to import
-    from driftmap.pipeline.sources.readers.table_source import TableSource
+    from driftmap.pipeline.sources.readers.tables.listing import find_format  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 
     return TableSource(_make_spec(str(place), find_format(place), named), must_pin=must_pin)
 
@@ -168,7 +168,7 @@ def _open_place(place: SourcePlace, named: dict[str, Any], *, must_pin: bool) ->
 def _has_anndata(place: SourcePlace) -> bool:
     if not any(place.has(name) for name in ("zarr.json", ".zgroup")) or "obs" not in place.list_folders():
         return False
-    from driftmap.pipeline.sources.readers.anndata_file import is_anndata  # late: zarr is slow to import
+    from driftmap.pipeline.sources.readers.zarr.anndata_file import is_anndata  # late: zarr is slow to import
 
     return is_anndata(place)
 
@@ -178,7 +178,7 @@ def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
     frames = [given, *(given.values() if isinstance(given, Mapping) else given if isinstance(given, tuple) else ())]
     if not any(hasattr(one, "__dask_graph__") for one in frames):
         return None
-    from driftmap.pipeline.sources.readers import dask_collections  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.python import dask_collections  # late: Arrow is slow to import
 
     if _has_parts(given) or hasattr(given, "chunks"):
         parts = _name_parts(given if _has_parts(given) else (given,))
@@ -197,7 +197,7 @@ def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
 
 def list_columns(place: SourcePlace) -> list[str] | None:
     """List the columns of files of rows, without opening all of them; None where that is not known so."""
-    from driftmap.pipeline.sources.readers import listing, table_source  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.tables import listing, table_source  # late: Arrow is slow to import
 
     try:
         return table_source.list_columns(_make_spec(str(place), listing.find_format(place), {}))

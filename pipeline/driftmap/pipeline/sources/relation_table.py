@@ -14,7 +14,7 @@ import pyarrow.types as pt
 from driftmap.engine import Coupling, read_relation
 from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns import read_key
+from driftmap.pipeline.sources.columns.key_columns import read_key
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.id_types import UUID, as_arrow_type, is_bytes

@@ -204,7 +204,7 @@ class Store(LogView):
         were in the one and are in the other: `same`, `split` (the newer cluster began with them), `merge` (the older
         one ended with them) or `other`. Passages of fewer than 5 rows are left out.
         """
-        from driftmap.pipeline.store.tables import tabulate_lineage  # late: opening a store needs none of it
+        from driftmap.pipeline.store.tables.map_tables import tabulate_lineage  # late: opening a store needs none of it
 
         return tabulate_lineage(self.state())
 
@@ -220,7 +220,7 @@ class Store(LogView):
         """
         import pyarrow as pa  # late: opening a store needs none of it
 
-        from driftmap.pipeline.store.tables import tabulate_window
+        from driftmap.pipeline.store.tables.map_tables import tabulate_window
 
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
         chosen = there if windows is None else windows

@@ -8,7 +8,7 @@ import pytest
 
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.store.disk.output_files import whole_file
-from driftmap.pipeline.store.table_files import find_table_writer
+from driftmap.pipeline.store.tables.table_files import find_table_writer
 
 
 def test_a_file_is_replaced_when_all_is_written(tmp_path):

@@ -34,7 +34,7 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
     The rows of that window are read from the source again, since the store keeps no vectors.
     """
     from driftmap.pipeline.ingestion.placing import Placer
-    from driftmap.pipeline.store.table_files import find_table_writer, write_table
+    from driftmap.pipeline.store.tables.table_files import find_table_writer, write_table
 
     find_table_writer(output)
     placer = Placer(store, source=source, window=window)

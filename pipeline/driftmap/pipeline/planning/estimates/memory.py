@@ -1,0 +1,241 @@
+"""What a plan will take: memory of a graph task and of the coordinator, bytes in the store. Known before anything runs.
+
+Bounds from above, at most twice what is measured (tests/pipeline/planning/estimates/test_memory.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks, cluster_bytes
+from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.executors.base import KEPT_SHARE
+from driftmap.pipeline.executors.machine import format_size
+from driftmap.pipeline.planning.blocks import held_bytes, row_bytes
+from driftmap.pipeline.planning.estimates.task_size import WindowReads, size_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.engine.settings import GraphSettings
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.estimates.task_size import Readable, TaskSize
+    from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import ReadEstimate
+
+WORKER_BYTES = 430 * 2**20
+"""A worker process that has built small graphs: Python, Dask, Arrow and the kernels. 298 MiB, 335 where it compiled
+them; and up to 90 more of libraries, by how their files came into the system's page cache, which Dask counts too."""
+COORDINATOR_BYTES = 570 * 2**20
+"""The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
+what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
+LAYOUT_WORKER_BYTES = COORDINATOR_BYTES
+"""A worker process that lays blocks out, beside its blocks."""
+AFAR_BYTES = 350 * 2**20
+"""A coordinator whose workers, elsewhere, do all the work."""
+LIMIT_SHARE = 0.9
+"""Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
+
+_KEY_BYTES = 64
+"""Per row of the source, while windows are planned: keys as read, joined and numbered, and the order of rows."""
+_EDGES_PER_NEIGHBOUR = 1.7
+"""Stored edges of a symmetric graph; 1.3 where neighbours are mutual, 1.9 with many features."""
+_STORED_SHARE = 0.8
+"""What compression leaves of graphs."""
+_WINDOW_BYTES = 16 * 2**10
+"""Metadata of a window's arrays, and its commits."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan takes, in bytes."""
+
+    task_bytes: int
+    """Of the largest graph task at its peak, its process not counted."""
+    task_window: str
+    """Its window."""
+    worker_bytes: int
+    """Of a worker process that builds that graph, and lays out that block."""
+    coordinator_bytes: int
+    """Of the coordinator's process at its peak."""
+    store_bytes: int
+    block_bytes: int = 0
+    """Of the largest block, where workers lay blocks out; else the coordinator has it."""
+    windows_in_blocks: int = 0
+    """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
+    row_blocks: int = 0
+    """Blocks of all these windows."""
+
+
+def estimate_plan(
+    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], *, on_workers: bool
+) -> Estimate:
+    """Estimate what a run takes; no vectors are read.
+
+    Parameters
+    ----------
+    source, config, windows, blocks
+        Of the plan.
+    on_workers
+        Whether blocks are laid out on workers.
+    """
+    settings = config.graph_settings()
+    most_rows, most_read = (max(windows, key=key) for key in (lambda w: w.n_rows, lambda w: w.n_read))
+    sizes = [_size(source, window, settings).n_bytes for window in (most_rows, most_read)]
+    task_bytes, largest = (sizes[0], most_rows) if sizes[0] >= sizes[1] else (sizes[1], most_read)
+    read = source.estimate_read(largest.n_rows)
+    block_bytes = size_largest_block(read, config, windows, blocks)
+    there, here = (block_bytes, 0) if on_workers else (0, block_bytes)
+    coordinator_bytes = AFAR_BYTES if on_workers and not config.is_exchanged else COORDINATOR_BYTES
+    return Estimate(
+        task_bytes=task_bytes,
+        task_window=largest.label,
+        worker_bytes=_worker_bytes(task_bytes, there),
+        coordinator_bytes=coordinator_bytes + max(_KEY_BYTES * source.n_rows, here),
+        store_bytes=_store_bytes(read, config, windows),
+        block_bytes=there,
+    )
+
+
+def share_block_bytes(limit: WorkerLimit | None, *, is_exchanged: bool = False) -> float:
+    """Return what a block that a worker lays out may take; infinite where workers have no limit.
+
+    In an exchange the worker keeps others beside it (`KEPT_SHARE`).
+    """
+    if limit is None:
+        return inf
+    share = LIMIT_SHARE - (KEPT_SHARE if is_exchanged else 0)
+    return max(0, int((share * limit.n_bytes - LAYOUT_WORKER_BYTES) / limit.n_threads))
+
+
+def explain_layout_here(block_bytes: int, limit: WorkerLimit | None) -> str:
+    """Say why blocks are laid out in the calling process, not on workers elsewhere."""
+    room = "" if limit is None else f", which has room for {format_size(int(share_block_bytes(limit)))}; {limit.remedy}"
+    return f"blocks are laid out in this process: the largest takes {format_size(block_bytes)} in a worker{room}"
+
+
+def share_task_bytes(limit: WorkerLimit | None) -> int | None:
+    """Return what a task may take of a worker's memory; None: anything."""
+    return None if limit is None else int((LIMIT_SHARE * limit.n_bytes - WORKER_BYTES) / limit.n_threads)
+
+
+def fit_tasks(
+    estimate: Estimate, source: Source, config: RunConfig, windows: Sequence[WindowPlan], limit: WorkerLimit | None
+) -> Estimate:
+    """Apply the workers' memory limit: what does not fit is searched in blocks of rows, or refused.
+
+    Parameters
+    ----------
+    estimate, source, config, windows
+        Of the plan, or of those of its windows (if any) whose graphs are to be built; `estimate` as `estimate_plan`
+        made it.
+    limit
+        What workers have; None: no task is too large.
+
+    Raises
+    ------
+    PlanError
+        Saying what a task, or a block that a worker lays out, takes, what a worker has, and what to change.
+    """
+    max_bytes = share_task_bytes(limit)
+    if limit is not None:
+        _refuse_large_block(estimate, config, limit)
+    if limit is None or max_bytes is None or not windows or estimate.task_bytes <= max_bytes:
+        return estimate
+    settings = config.graph_settings()
+    by_shape = {(window.n_rows, window.n_read): window for window in windows}
+    sizes = {shape: _size(source, window, settings, max_bytes) for shape, window in sorted(by_shape.items())}
+    shapes = [(window.n_rows, window.n_read) for window in windows]
+    longest = max(windows, key=lambda window: window.n_rows)
+    if (n_bytes := sizes[longest.n_rows, longest.n_read].n_bytes) > max_bytes:
+        raise PlanError(_explain_large_task(longest.label, longest.n_rows, n_bytes, limit, config))
+    largest = max(windows, key=lambda window: sizes[window.n_rows, window.n_read].n_bytes)
+    task_bytes = sizes[largest.n_rows, largest.n_read].n_bytes
+    if task_bytes > max_bytes:
+        raise PlanError(_explain_large_task(largest.label, largest.n_rows, task_bytes, limit, config))
+    blocked = [(shape[0], size) for shape in shapes if (size := sizes[shape].block_rows) is not None]
+    return replace(
+        estimate,
+        task_bytes=task_bytes,
+        task_window=largest.label,
+        worker_bytes=_worker_bytes(task_bytes, estimate.block_bytes),
+        windows_in_blocks=len(blocked),
+        row_blocks=sum(ceil(n_rows / block_rows) for n_rows, block_rows in blocked),
+    )
+
+
+def _size(source: Source, window: WindowPlan, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
+    return size_task(WindowReads(source, window.n_rows, window.n_read), window.n_rows, settings, max_bytes)
+
+
+def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConfig, limit: WorkerLimit | None) -> None:
+    """Refuse a window whose graph fits no worker, whole or in blocks of rows, as `fit_tasks` does for a run.
+
+    Raises
+    ------
+    PlanError
+        Saying what the task takes, what a worker has, and what to change.
+    """
+    max_bytes = share_task_bytes(limit)
+    if limit is None or max_bytes is None:
+        return
+    n_bytes = size_task(source, n_rows, config.graph_settings().for_rows(n_rows), max_bytes).n_bytes
+    if n_bytes > max_bytes:
+        raise PlanError(_explain_large_task(label, n_rows, n_bytes, limit, config))
+
+
+def _worker_bytes(task_bytes: int, block_bytes: int) -> int:
+    return max(WORKER_BYTES + task_bytes, LAYOUT_WORKER_BYTES + block_bytes if block_bytes else 0)
+
+
+def _refuse_large_block(estimate: Estimate, config: RunConfig, limit: WorkerLimit) -> None:
+    if not config.is_exchanged or estimate.block_bytes <= share_block_bytes(limit, is_exchanged=True):
+        return
+    need = LAYOUT_WORKER_BYTES + limit.n_threads * estimate.block_bytes
+    several = f" ({limit.n_threads} at once)" if limit.n_threads > 1 else ""
+    fewer = f"block_windows, {config.block_windows} now" if (config.block_windows or 1) > 1 else "the windows' rows"
+    raise PlanError(
+        f"the largest block takes {format_size(need)} in a worker{several}, which has {format_size(limit.n_bytes)} and "
+        f"may fill {LIMIT_SHARE - KEPT_SHARE:.0%} of it with what it works on; lower {fewer}, or {limit.remedy}"
+    )
+
+
+def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimit, config: RunConfig) -> str:
+    need = WORKER_BYTES + limit.n_threads * n_bytes
+    several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
+    known = ", ".join(BLAS_METRICS)
+    if not can_search_blocks(config.graph_settings()):
+        why = f"; metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
+    elif n_rows > LEAST_BLOCK_ROWS:
+        why = f"; nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"
+    else:
+        why = ""
+    return (
+        f"the graph of window {label!r} takes {format_size(need)} in a worker{several}, which has "
+        f"{format_size(limit.n_bytes)} and may fill {LIMIT_SHARE:.0%} of it{why}; {limit.remedy}, or make windows "
+        "smaller"
+    )
+
+
+def size_largest_block(
+    read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
+) -> int:
+    """Estimate what the largest block takes while it is laid out, whatever process does it."""
+    reach = config.layout.alignment_window_size
+    width = row_bytes(config.graph.n_neighbors, config.layout.n_components, reach) + 4 * read.row_bytes
+    n_rows = max(sum(windows[index].n_rows for index in block.windows) for block in blocks)
+    clusters = cluster_bytes(max(window.n_rows for window in windows), config.graph.n_neighbors)
+    held = held_bytes(config.graph.n_neighbors) + 4 * read.row_bytes
+    return max(n_rows * width, n_rows * held + clusters)
+
+
+def _store_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan]) -> int:
+    k = config.graph.n_neighbors
+    graph = 8 * k + 8 * int(_EDGES_PER_NEIGHBOUR * (k - 1)) + 8
+    width = _STORED_SHARE * (graph + 8 + read.row_bytes) + 4 * config.layout.n_components
+    return int(sum(window.n_rows for window in windows) * width) + len(windows) * _WINDOW_BYTES

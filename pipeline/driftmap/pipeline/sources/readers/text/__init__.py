@@ -1,0 +1,1 @@
+"""Tables in files of text: CSV and JSON lines, compressed or not."""

@@ -1,0 +1,1 @@
+"""Arrays of a user's Zarr data, cubes, and AnnData."""

@@ -1,0 +1,144 @@
+"""AnnData on disk, `.h5ad` or Zarr: vectors in `obsm` or `X`, columns in `obs`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.adapters import choose_obsm
+from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.readers.zarr.zarr_arrays import open_group
+from driftmap.pipeline.sources.readers.zarr.zarr_group import ZarrSource
+from driftmap.pipeline.sources.stamps import describe_stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.sources.readers.zarr.zarr_arrays import ArrayLike
+
+H5AD = ".h5ad"
+
+
+class AnnDataSource(ZarrSource):
+    """Rows of an AnnData on disk. `obs` is held in memory; vectors are read as they are asked for.
+
+    Parameters
+    ----------
+    spec
+        Path, the name of the vectors (`X`, or that of an array of `obsm`), and columns of `obs`.
+    must_pin
+        Pin the array of vectors.
+    """
+
+    def _open_root(self, place: SourcePlace) -> tuple[SourcePlace, str]:
+        self._group = _open(place)
+        self._obs = self._group["obs"]
+        name = self.spec.vectors
+        if not isinstance(name, str):
+            raise SourceError(f"vectors is {name!r}, and {place} is an AnnData; name X or one array of obsm")
+        return place, name
+
+    def _list_names(self) -> Sequence[str]:
+        return [str(self.spec.vectors), *self._obs]
+
+    def _open(self, name: str) -> ArrayLike:
+        if name != self.spec.vectors:
+            with _explain(self.spec.path):
+                values: ArrayLike = _read_column(self._obs[name])
+            return values
+        path = name if name == "X" else f"obsm/{name}"
+        if path not in self._group:
+            known = ", ".join(["X", *self._group.get("obsm", ())])
+            raise SourceError(f"vectors is {name!r}, and {self.spec.path} has the arrays {known}; name one of them")
+        found = self._group[path]
+        if not hasattr(found, "shape"):
+            raise SourceError(
+                f"{path} of {self.spec.path} is a sparse matrix or a table, and vectors are dense; name an array of "
+                "obsm (vectors), such as the principal components of scanpy.pp.pca"
+            )
+        opened: ArrayLike = found
+        return opened
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Tell when a file of it was written again."""
+        return {"format": "anndata", "rows": self.n_rows, **describe_stamps(SourcePlace(self.spec.path).stamp_all())}
+
+
+def is_anndata(place: SourcePlace) -> bool:
+    """Whether a Zarr group is an AnnData."""
+    with _explain(str(place)):
+        return bool(open_group(place).attrs.get("encoding-type") == "anndata")
+
+
+def resolve_anndata(spec: SourceSpec) -> SourceSpec:
+    """Choose the vectors where none were named, and the names of observations for ids.
+
+    Raises
+    ------
+    SourceError
+        When it is not clear which array holds the vectors.
+    """
+    group = _open(SourcePlace(spec.path))
+    found: dict[str, Any] = {}
+    if spec.vectors is None:
+        found["vectors"] = choose_obsm(group.get("obsm", ()), spec.path)
+    if spec.id is None:
+        found["id"] = str(group["obs"].attrs["_index"])
+    return spec.model_copy(update=found)
+
+
+def _open(place: SourcePlace) -> Any:
+    if not str(place).endswith(H5AD):
+        return open_group(place)
+    try:
+        import h5py
+    except ImportError as error:
+        raise SourceError(f"{place} is read by h5py, which is not installed: pip install h5py") from error
+    if not place.is_local:
+        raise SourceError(f"{place}: .h5ad files are read on this machine; copy it, or write it with write_zarr()")
+    with _explain(str(place)):
+        opened = h5py.File(place.folder, "r")
+        if "obs" not in opened:
+            raise SourceError(f"{place} is no AnnData: it has no obs")
+        return opened
+
+
+@contextmanager
+def _explain(path: str) -> Iterator[None]:
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # h5py, zarr and their codecs raise whatever they like
+        raise SourceError(f"the AnnData {path} cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _read_column(stored: Any) -> np.ndarray[Any, Any]:
+    """Read a column of `obs`: an array, categories and codes, or values and a mask."""
+    kind = stored.attrs.get("encoding-type", "")
+    if kind == "categorical" or ("categories" in stored and "codes" in stored):
+        categories, codes = _read_array(stored["categories"]), np.asarray(stored["codes"][:])
+        return _mask(categories[codes], codes < 0)  # a missing one has the code -1
+    if "values" in stored and "mask" in stored:
+        return _mask(_read_array(stored["values"]), np.asarray(stored["mask"][:]))
+    return _read_array(stored)
+
+
+def _mask(values: np.ndarray[Any, Any], is_missing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if is_missing.any():
+        values = values.astype(object)
+        values[is_missing] = None
+    return values
+
+
+def _read_array(stored: Any) -> np.ndarray[Any, Any]:
+    values = np.asarray(stored[:])
+    if values.dtype.kind in "OS":
+        decoded = np.empty(len(values), dtype=object)
+        decoded[:] = [value.decode("utf-8") if isinstance(value, bytes) else value for value in values.tolist()]
+        return decoded
+    return values.astype(object) if values.dtype.kind in "UT" else values

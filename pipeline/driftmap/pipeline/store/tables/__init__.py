@@ -1,0 +1,1 @@
+"""Maps as tables, and tables as files."""
