@@ -8,7 +8,7 @@ import pytest
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanWarning
-from driftmap.pipeline.layout import sequential
+from driftmap.pipeline.layout import block_layout
 
 N_WINDOWS, N_ROWS = 3, 40
 SOURCE = {
@@ -28,7 +28,7 @@ def without_layout(tmp_path, monkeypatch):
 
     path = tmp_path / "maps.zarr"
     with monkeypatch.context() as patched:
-        patched.setattr(sequential, "lay_out_block", fail)
+        patched.setattr(block_layout, "lay_out_block", fail)
         with pytest.raises(KeyboardInterrupt):
             run(SOURCE, path, **OPTIONS, min_dist=0.9)
     return path
