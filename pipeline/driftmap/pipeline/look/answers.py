@@ -184,7 +184,7 @@ class _Comparison:
         return self._held[t]
 
     def _relate(self, a: int, b: int) -> Int32Array:
-        """Relate the rows of two windows one to one, as their layout did; by way of those between where ids do not."""
+        """Relate the rows of two windows one to one, as their layout did; where ids do not, through those between."""
         if not self._has_books:
             return relate_ids(self._run.entities[a], self._run.entities[b])
         relation = self._relate_step(a + 1)
