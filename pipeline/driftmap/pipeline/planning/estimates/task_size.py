@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.sources.protocol import ReadEstimate
 
-_LEFT_SHARE = 0.4
+_LEFT_SHARE = 0.5
 """What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows
-13 to 16 of 46 MB (tests/pipeline/planning/estimates/test_memory.py)."""
+13 to 16 of 42 MB (tests/pipeline/planning/estimates/test_memory.py)."""
 _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 

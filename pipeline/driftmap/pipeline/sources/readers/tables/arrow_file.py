@@ -25,8 +25,8 @@ _MAGIC = b"ARROW1"
 _N_MEASURED = 64
 """Batches that are measured, the first and others spread over the file."""
 
-_BUFFER_BYTES = 128
-"""To multiples of half of that Arrow rounds a buffer up, and allocators align it; it counts in batches of few rows."""
+_BUFFER_BYTES = 64
+"""To such a number Arrow rounds a buffer up; it counts in batches of few rows."""
 
 _COLUMN_BYTES = 8192
 """Of each column of a batch: its objects in Arrow and Python, and the page that it shares with the next."""
