@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,35 +12,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, PlanError, PlanWarning, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.graphs.orders import Refusal
-from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.ingestion.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
+from driftmap.pipeline.ingestion.new_graphs import NewGraphs
 from driftmap.pipeline.ingestion.options import IngestReport
 from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
-from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share_task_bytes
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.log.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from driftmap.pipeline.executors.base import Executor, WorkerLimit
     from driftmap.pipeline.executors.choice import Workplace
-    from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.ingestion.options import IngestOptions
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.ingestion.source_parts import PartRef
     from driftmap.pipeline.ingestion.watch.outcome import StageClock
     from driftmap.pipeline.layout.extend import Stepper
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.attempts import GraphReceipt
 
     OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -97,7 +93,6 @@ class IngestWork:
     ) -> None:
         self._clock = clock
         self._store = store
-        self._place = place
         self._options = options
         self._on_event = on_event
         found = SourcePlace(source) if isinstance(source, str | os.PathLike) else None
@@ -109,8 +104,7 @@ class IngestWork:
         self._parts: dict[str, PartRef] = {}
         self._now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
         self._report = IngestReport(store)
-        self._limit: WorkerLimit | None = None
-        self._has_limit = False
+        self._graphs = NewGraphs(store, self._config, place, is_given=found is None)
 
     def run(self) -> IngestReport:
         """Do all there is to do."""
@@ -229,7 +223,7 @@ class IngestWork:
 
     def _rebuild(self, windows: list[WindowRows]) -> None:
         built = []
-        with self._clock.at("graphs"), closing(self._build(windows)) as results:
+        with self._clock.at("graphs"), closing(self._graphs.build(windows)) as results:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     self._keep_out(_find_bad(rows, result))
@@ -244,7 +238,7 @@ class IngestWork:
         """Add windows in order, as their graphs come; returns the first that cannot be used."""
         if not windows:
             return None
-        with self._clock.at("graphs"), closing(self._build(windows)) as results:
+        with self._clock.at("graphs"), closing(self._graphs.build(windows)) as results:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     return _find_bad(rows, result)
@@ -257,63 +251,6 @@ class IngestWork:
                 self._report.new.append(rows.label)
                 self._on_event("window", {"window": rows.label, "rows": len(rows.ids), "index": rows.index})
         return None
-
-    def _build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
-        """Have graphs built, and give them in the order of the windows while later ones are still at work."""
-        from driftmap.pipeline.graphs.build_graph import try_graph_task, warm_up  # late: loads the kernels
-        from driftmap.pipeline.graphs.stage import STAGE, make_tasks
-
-        max_bytes = share_task_bytes(self._find_limit())
-        windows, too_large = self._fit(windows)
-        if too_large is not None and not windows:
-            raise too_large
-        done: dict[int, GraphReceipt | Refusal] = {}
-        waiting = list(windows)
-        with self._place.start_for_few(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
-            tasks = make_tasks(self._store, self._config, orders, max_bytes)
-            for result in executor.map_unordered(try_graph_task, tasks, STAGE):
-                done[result.index if isinstance(result, Refusal) else result["index"]] = result
-                while waiting and waiting[0].index in done:
-                    rows = waiting.pop(0)
-                    yield rows, done.pop(rows.index)
-        if too_large is not None:
-            raise too_large
-
-    @contextmanager
-    def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
-        """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
-        from driftmap.pipeline.graphs.staging import remove_staged, stage_rows  # late: loads Arrow's readers
-
-        orders = [rows.order(Scale.of(self._config)) for rows in windows]
-        location, max_bytes = self._store.location, share_task_bytes(self._find_limit())
-        try:
-            with suppress(SourceError):  # of rows that cannot be used: their graph's task says so
-                orders = stage_rows(location, orders, executor, max_bytes)
-            yield orders
-        finally:
-            remove_staged(location)
-
-    def _fit(self, windows: list[WindowRows]) -> tuple[list[WindowRows], PlanError | None]:
-        """Give the windows before the first whose graph fits no worker, and the error that says so."""
-        limit = self._find_limit()
-        for number, rows in enumerate(windows):
-            try:
-                refuse_large_task(rows.order(Scale()), rows.label, len(rows.ids), self._config, limit)
-            except PlanError as error:
-                return windows[:number], error
-            except SourceError:  # of its rows; its task says so
-                continue
-        return windows, None
-
-    def _find_limit(self) -> WorkerLimit | None:
-        """Find what workers have and see, once: a cluster is asked over the network."""
-        if not self._has_limit:
-            if self._store.lock is not None:
-                self._place = self._place.show_store(self._store.location, self._store.lock)
-            if self._given is None:
-                self._place = self._place.show_source(self._config.source, may_grow=True)
-            self._limit, self._has_limit = self._place.find_limit(), True
-        return self._limit
 
     @cached_property
     def _stepper(self) -> Stepper:

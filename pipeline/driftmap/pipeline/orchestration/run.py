@@ -16,6 +16,7 @@ from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, Stor
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.orchestration.bad_rows import find_dropped
+from driftmap.pipeline.orchestration.changed_source import explain_changed_source, refuse_changed_source
 from driftmap.pipeline.orchestration.creation import create_store, list_facts, list_stored_facts, spill_source
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.scaling import fit_scaling
@@ -24,7 +25,6 @@ from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
 from driftmap.pipeline.sources import as_source, needs_workers
-from driftmap.pipeline.sources.stamps import explain_change, has_only_grown
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.create import SOURCE_FOLDER, leave_no_empty_store, prepare_location
 from driftmap.pipeline.store.disk.location import Location
@@ -321,7 +321,7 @@ def _plan_other_rows(
     store: Store, source: Source, config: RunConfig, place: Workplace, changes: dict[str, str]
 ) -> Plan:
     """Plan again by other rules for rows: windows that have a graph must have the same rows as before."""
-    _refuse_changed_source(store, source, config)
+    refuse_changed_source(store, source, config)
     spilled = spill_source(source, store.location)
     config = config.model_copy(update={"source": spilled.spec})
     dropped = find_dropped(spilled, place)
@@ -344,41 +344,14 @@ def _plan_again(
     memory_limit: int | str | None = None,
     limit: WorkerLimit | None = None,
 ) -> Plan:
-    _refuse_changed_source(store, source, config)
+    refuse_changed_source(store, source, config)
     spilled = spill_source(source, store.location)
     dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
     config = config.model_copy(update={"source": spilled.spec})
     planned = make_plan(spilled, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     if [list_facts(window) for window in planned.windows] != list_stored_facts(store):
-        raise StoreError(_explain_changed_source(store, source, config, "its rows fall into other windows"))
+        raise StoreError(explain_changed_source(store, source, config, "its rows fall into other windows"))
     return planned
-
-
-def _refuse_changed_source(store: Store, source: Source, config: RunConfig) -> None:
-    changed = explain_change(store.fingerprint, source.fingerprint())
-    if changed:
-        raise StoreError(_explain_changed_source(store, source, config, changed))
-
-
-def _explain_changed_source(store: Store, source: Source, config: RunConfig, changed: str) -> str:
-    return (
-        f"the source {config.source.path or 'given'} changed since the store {store.path} was made ({changed}); "
-        f"{_advise_on_change(store, config, source)}"
-    )
-
-
-def _advise_on_change(store: Store, config: RunConfig, source: Source) -> str:
-    """Say what to do about a source that is not what the store was made of."""
-    other = "name another store for maps of everything"
-    if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
-        return f"{other} (`driftmap ingest` needs an id column, and windows by time or by a column)"
-    if not store.is_complete:
-        return (
-            f"put it back as it was to finish this run, and `driftmap ingest {store.path}` then adds what came; "
-            f"or {other}"
-        )
-    adds = "adds what came" if has_only_grown(store.fingerprint, source.fingerprint()) else "takes in what is new"
-    return f"`driftmap ingest {store.path}` {adds}; or {other}"
 
 
 def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:

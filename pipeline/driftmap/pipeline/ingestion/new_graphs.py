@@ -1,0 +1,103 @@
+"""Graphs of windows that an ingest takes in: built where a run would build them, by the same tasks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from driftmap.pipeline.errors import PlanError, SourceError
+from driftmap.pipeline.graphs.orders import Refusal
+from driftmap.pipeline.graphs.scale import Scale
+from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share_task_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import Executor, WorkerLimit
+    from driftmap.pipeline.executors.choice import Workplace
+    from driftmap.pipeline.graphs.orders import GraphOrder
+    from driftmap.pipeline.ingestion.plan_batch import WindowRows
+    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.attempts import GraphReceipt
+
+
+class NewGraphs:
+    """Graphs of new or changed windows.
+
+    Parameters
+    ----------
+    store
+        Opened for writing.
+    config
+        Of the store.
+    place
+        Where graphs are built.
+    is_given
+        Whether the rows were given from Python: no source has to be seen by workers then.
+    """
+
+    def __init__(self, store: Store, config: RunConfig, place: Workplace, *, is_given: bool) -> None:
+        self._store = store
+        self._config = config
+        self._place = place
+        self._is_given = is_given
+        self._limit: WorkerLimit | None = None
+        self._has_limit = False
+
+    def build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
+        """Have graphs built, and give them in the order of the windows while later ones are still at work."""
+        from driftmap.pipeline.graphs.build_graph import try_graph_task, warm_up  # late: loads the kernels
+        from driftmap.pipeline.graphs.stage import STAGE, make_tasks
+
+        max_bytes = share_task_bytes(self._find_limit())
+        windows, too_large = self._fit(windows)
+        if too_large is not None and not windows:
+            raise too_large
+        done: dict[int, GraphReceipt | Refusal] = {}
+        waiting = list(windows)
+        with self._place.start_for_few(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
+            tasks = make_tasks(self._store, self._config, orders, max_bytes)
+            for result in executor.map_unordered(try_graph_task, tasks, STAGE):
+                done[result.index if isinstance(result, Refusal) else result["index"]] = result
+                while waiting and waiting[0].index in done:
+                    rows = waiting.pop(0)
+                    yield rows, done.pop(rows.index)
+        if too_large is not None:
+            raise too_large
+
+    @contextmanager
+    def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
+        """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
+        from driftmap.pipeline.graphs.staging import remove_staged, stage_rows  # late: loads Arrow's readers
+
+        orders = [rows.order(Scale.of(self._config)) for rows in windows]
+        location, max_bytes = self._store.location, share_task_bytes(self._find_limit())
+        try:
+            with suppress(SourceError):  # of rows that cannot be used: their graph's task says so
+                orders = stage_rows(location, orders, executor, max_bytes)
+            yield orders
+        finally:
+            remove_staged(location)
+
+    def _fit(self, windows: list[WindowRows]) -> tuple[list[WindowRows], PlanError | None]:
+        """Give the windows before the first whose graph fits no worker, and the error that says so."""
+        limit = self._find_limit()
+        for number, rows in enumerate(windows):
+            try:
+                refuse_large_task(rows.order(Scale()), rows.label, len(rows.ids), self._config, limit)
+            except PlanError as error:
+                return windows[:number], error
+            except SourceError:  # of its rows; its task says so
+                continue
+        return windows, None
+
+    def _find_limit(self) -> WorkerLimit | None:
+        """Find what workers have and see, once: a cluster is asked over the network."""
+        if not self._has_limit:
+            if self._store.lock is not None:
+                self._place = self._place.show_store(self._store.location, self._store.lock)
+            if not self._is_given:
+                self._place = self._place.show_source(self._config.source, may_grow=True)
+            self._limit, self._has_limit = self._place.find_limit(), True
+        return self._limit
