@@ -55,8 +55,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     metric_kwds : dict or sequence, default None
         * Arguments of the metric.
     n_epochs : int or sequence, default None
-        * Length of the optimisation; None is 200. A tenth of it carries a window, nearly twice as much optimises it
-        together with the others; see `schedule.Pace`.
+        * Length of the optimisation; None is 200. A tenth carries a window, nearly twice as much is joint: `Pace`.
     learning_rate : float or sequence, default 1.0
         * Step of the carry pass at its start; the joint pass starts at .3 of it.
     init : str or list of arrays, default "previous"
