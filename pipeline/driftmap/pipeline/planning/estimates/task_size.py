@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.sources.protocol import ReadEstimate
 
-_LEFT_SHARE = 0.5
+_LEFT_SHARE = 0.4
 """What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows
 13 to 16 of 42 MB (tests/pipeline/planning/estimates/test_memory.py)."""
 _ORDER_BYTES = 32
