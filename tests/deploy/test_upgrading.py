@@ -60,7 +60,7 @@ def test_it_goes_on_and_what_was_final_stays(place):
 
 def test_migrate_chains_its_log_and_then_there_is_nothing_to_do(place, capsys):
     assert run_command(["migrate", str(place / "maps")]) == 0
-    assert "in format 1, the newest; its log is chained by checksums from now on" in capsys.readouterr().out
+    assert "brought to format 2; its log is chained by checksums from now on" in capsys.readouterr().out
     assert run_command(["migrate", str(place / "maps")]) == 0
     assert "nothing to do" in capsys.readouterr().out
 

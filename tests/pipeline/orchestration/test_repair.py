@@ -11,7 +11,7 @@ import pytest
 from tests.pipeline.damage import cut_log, find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
 
-from driftmap.pipeline import open_store, run
+from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import Store
@@ -35,7 +35,14 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(source, tmp_path_factory):
-    return run(source, tmp_path_factory.mktemp("runs") / "whole", scheduler="serial", **OPTIONS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("driftmap.pipeline.store.attempts.PACKED_BYTES", 0)  # as graphs of large windows lie
+        return run(source, tmp_path_factory.mktemp("runs") / "whole", scheduler="serial", **OPTIONS)
+
+
+@pytest.fixture
+def packed(source, tmp_path):
+    return run(source, tmp_path / "packed", scheduler="serial", **OPTIONS)
 
 
 @pytest.fixture
@@ -108,6 +115,34 @@ def test_a_damaged_graph_is_built_again_and_nothing_else_is(copy, whole, source,
     assert read_everything(store) == read_everything(whole)
     assert [w.status for w in store.state()] == [w.status for w in whole.state()]
     assert find_damage(store) == []
+
+
+@pytest.mark.parametrize("how", ["flip", "short", "missing"])
+def test_a_damaged_pack_is_named_and_built_again(packed, whole, source, how):
+    pack = find_group(packed, 3, "data")
+    assert pack.suffix == ".zip"
+    if how == "flip":
+        flip_a_bit(pack)
+    elif how == "short":
+        pack.write_bytes(pack.read_bytes()[:-3])
+    else:
+        pack.unlink()
+    found = find_damage(packed)
+    assert {(damage.number, damage.part) for damage in found} == {(3, "graph")}
+    assert all(pack.name in damage.reason or how == "flip" for damage in found)
+    store = go_on(source, packed.path)
+    (commit,) = new_commits(store, whole)
+    assert (commit.kind, commit.payload["receipt"]["index"]) == ("rebuilt", 3)
+    assert read_everything(store) == read_everything(whole)
+    assert run_command(["verify", str(packed.path), "--clean"]) == 0
+    assert not pack.exists()
+    assert find_damage(store) == []
+
+
+def test_a_window_takes_at_most_eight_files(packed):
+    prune(packed.path)  # maps that were provisional
+    folders = [packed.path / f"windows/{window:08d}" for window in range(N_WINDOWS)]
+    assert [sum(path.is_file() for path in folder.rglob("*")) for folder in folders] == [6] * N_WINDOWS
 
 
 @pytest.mark.parametrize("window", [0, 3, 4, 7])
@@ -259,10 +294,10 @@ def test_a_damaged_commit_is_told_even_where_a_checkpoint_hides_it(copy, capsys,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.02, 0.21, 0.4, 0.63, 0.81, 0.99])
+@pytest.mark.parametrize("share", [0.06, 0.21, 0.4, 0.63, 0.81, 0.99])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_run_that_stops_at_any_file_it_writes_is_made_good_by_the_next(whole, source, tmp_path, share, when):
-    written = sum(path.is_file() for path in whole.path.rglob("*"))
+def test_a_run_that_stops_at_any_file_it_writes_is_made_good_by_the_next(packed, whole, source, tmp_path, share, when):
+    written = sum(path.is_file() for path in packed.path.rglob("*"))
     put, n_calls = obstore.put, 0
 
     def put_or_stop(files, name, content, **options):

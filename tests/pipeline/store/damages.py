@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.errors import StoreWarning
+from driftmap.pipeline.store.disk.packed import SUFFIX
 from driftmap.pipeline.store.verify import check_log, find_damage
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _write(file: Path, content: bytes | None) -> None:
 
 def _list_alike(file: Path, files: list[Path]) -> list[Path]:
     """List files that could stand for this one: of the same array, or of the same folder."""
+    if file.suffix == SUFFIX:
+        return [other for other in files if other != file and other.suffix == SUFFIX]
     parts = file.parts[-3:] if file.name != "zarr.json" else file.parts[-2:]
     alike = [other for other in files if other != file and other.parts[-len(parts) :] == parts]
     return alike or [other for other in files if other != file and other.name == file.name]

@@ -56,15 +56,15 @@ def test_the_log_of_an_old_store_is_chained_and_then_left_as_it_is(old, capsys):
     assert not open_store(old).is_chained
     assert run_command(["migrate", str(old)]) == 0
     chained = "its log is chained by checksums from now on"
-    assert capsys.readouterr().out == f"{old}: in format 1, the newest; {chained}\n"
+    assert capsys.readouterr().out == f"{old}: brought to format 2; {chained}\n"
     after = list_contents(old)
     assert {name: after[name] for name in before if not name.startswith("lock/")} == {
         name: content for name, content in before.items() if not name.startswith("lock/")
     }
     assert open_store(old).is_chained
-    assert open_store(old).version == 1
+    assert open_store(old).version == 2
     assert run_command(["migrate", str(old)]) == 0
-    assert capsys.readouterr().out == f"{old}: in format 1, the newest; nothing to do\n"
+    assert capsys.readouterr().out == f"{old}: in format 2, the newest; nothing to do\n"
     assert list_contents(old) == after
     first = old / "commits/00000001.json"
     first.write_bytes(first.read_bytes().replace(b"graph", b"Graph", 1))
@@ -76,6 +76,7 @@ def test_the_log_of_an_old_store_is_chained_and_then_left_as_it_is(old, capsys):
 def made_up(monkeypatch):
     """Versions 2 and 3: each map has its spread beside it; a name for the whole."""
     monkeypatch.setattr(state, "FORMAT_VERSION", 3)
+    monkeypatch.setattr(state, "OLDEST_WRITTEN", 3)
     calls = []
 
     def add_spreads(store):

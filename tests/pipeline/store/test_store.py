@@ -255,7 +255,7 @@ def test_a_store_of_a_newer_version_is_refused(store):
     for later in sorted(path.parent.iterdir())[1:]:
         later.unlink()
     path.write_text(json.dumps({**content, "version": FORMAT_VERSION + 1, "driftmap": "9.1"}))
-    with pytest.raises(StoreError, match=r"made by driftmap 9.1, is in store format 2; .*upgrade"):
+    with pytest.raises(StoreError, match=r"made by driftmap 9.1, is in store format 3; .*upgrade"):
         Store.open(store.path)
 
 

@@ -20,7 +20,7 @@ from driftmap.pipeline.sources.rows.pieces import read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, new_attempt, write_graph
+from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, name_small_attempt, write_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,8 @@ def _build_and_write(
         built = _build_whole(order, settings, seed, scaler, refuse_change)
     else:
         built = _build_in_blocks(order, settings, block_rows, scaler, refuse_change)
-    attempt = Attempt(store, order.index, new_attempt(), order.label)
+    name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
+    attempt = Attempt(store, order.index, name, order.label)
     n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
     return GraphReceipt(
         index=order.index,

@@ -30,6 +30,8 @@ class GraphOrder:
     """Of the source when it was planned with, in short (`summarise`): rows are refused when it changed since."""
     scale: Scale = UNSCALED
     """How vectors are scaled; what columns are scaled by lies in the store."""
+    may_pack: bool = False
+    """Whether the store's format knows graphs that are one file."""
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading so many of its rows takes; no rows are read."""

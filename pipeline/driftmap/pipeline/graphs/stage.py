@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from driftmap.engine import make_graph_seed
@@ -172,4 +173,5 @@ def make_tasks(
     settings = config.graph_settings()
     for order in orders:
         seed = make_graph_seed(config.random_state, order.index)
-        yield Task(f"window {order.label!r}", (store.location, order, settings, seed, max_bytes), priority=-order.index)
+        sent = replace(order, may_pack=store.may_pack)
+        yield Task(f"window {order.label!r}", (store.location, sent, settings, seed, max_bytes), priority=-order.index)

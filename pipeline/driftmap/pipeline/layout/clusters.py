@@ -15,7 +15,7 @@ from driftmap.engine import (
     make_seed,
 )
 from driftmap.pipeline.layout.relate import relate_windows
-from driftmap.pipeline.store.attempts import new_attempt, write_clusters
+from driftmap.pipeline.store.attempts import name_small_attempt, write_clusters
 from driftmap.pipeline.store.log.layouts import ClusterRecord
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def find_missing(
 
 def write_found(store: Store, index: int, found: Clustered) -> ClusterRecord:
     """Write a window's clusters, and give what the log is to say of them."""
-    attempt = new_attempt()
+    attempt = name_small_attempt([found.of_row], may_pack=store.may_pack)
     write_clusters(store.make_attempt(index, attempt), found.of_row)
     return ClusterRecord(
         attempt=attempt,

@@ -1,6 +1,6 @@
 """The store of a run: plain Zarr arrays, and the log of commits that alone says what is there.
 
-A store is a folder, or `s3://bucket/prefix`, of format version 1. Files are created whole and once, unless the table
+A store is a folder, or `s3://bucket/prefix`, of format version 2. Files are created whole and once, unless the table
 says otherwise; what no commit names is not there for anybody, and `driftmap verify --clean` removes it.
 
 | path | what |
@@ -14,6 +14,8 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `.../ids`, `label_0`, ... | (n,) entity ids and label columns; text and bytes as rows of bytes, times as integers (`driftmap_kind`). |
 | `.../knn_indices`, `knn_distances` | (n, k) int32, float32: the kNN graph. |
 | `.../indptr`, `indices`, `data` | (n + 1,) int64, (e,) int32, (e,) float32: the fuzzy graph, CSR. |
+| `windows/00000003/<attempt>.zip` | The same group as one file, a Zarr store of its own: graphs and clusters of up to 16 MiB. Since format 2; `prune` cuts graphs out of it. |
+| `.../clusters` | (n,) int32: the cluster of each row; in a group of its own. |
 | `.../positions` | (n, c) float32: the map; in the groups of a layout, which hold nothing else. |
 | `windows/00000003/zarr.json` | Zarr's marks of the groups above; they say nothing. |
 | `checkpoints/00001024.json` | What the first 1,024 commits amount to. Made of the log, and left out without harm; the newest two stay. |

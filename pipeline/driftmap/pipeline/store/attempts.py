@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
-from driftmap.pipeline.store.disk.arrays import read_checked, write_arrays
+from driftmap.pipeline.store.disk.arrays import read_of_group, write_arrays
+from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, keep_members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from driftmap.engine.types import Float32Array, Int32Array, WindowGraph
     from driftmap.pipeline.store.disk.location import Location
@@ -34,6 +36,9 @@ _EDGE_ARRAYS = ("indices", "data")
 """Arrays of one entry per edge; of the others each has one per row (`indptr` one more)."""
 
 _N_DIGITS = 8
+
+PACKED_BYTES = 16 * 2**20
+"""Groups up to this size are packed, such as graphs of 45,000 rows with 15 neighbours: who reads a part reads all."""
 
 
 class GraphReceipt(TypedDict):
@@ -65,12 +70,22 @@ class Attempt:
     def read(self, array: str) -> np.ndarray[Any, Any]:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
         n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array == "indptr")
-        return read_checked(self.root, name_group(self.index, self.name), array, f"window {self.label!r}", n_rows)
+        return read_of_group(self._files, array, f"window {self.label!r}", n_rows)
+
+    @cached_property
+    def _files(self) -> GroupFiles:
+        return GroupFiles(self.root, name_group(self.index, self.name))
 
 
 def new_attempt() -> str:
     """Name a new attempt; no two writers ever share one."""
     return uuid.uuid4().hex[:16]
+
+
+def name_small_attempt(arrays: Iterable[np.ndarray[Any, Any]], *, may_pack: bool) -> str:
+    """Name an attempt that is one file where its arrays are small and the store's format knows such files."""
+    is_small = sum(array.nbytes for array in arrays) <= PACKED_BYTES
+    return new_attempt() + (SUFFIX if may_pack and is_small else "")
 
 
 def name_group(index: int, attempt: str) -> str:
@@ -113,6 +128,18 @@ def write_positions(attempt: Attempt, positions: Float32Array) -> int:
 def write_clusters(attempt: Attempt, clusters: Int32Array) -> int:
     """Write the cluster of each row of a window as a new group; returns its bytes in the store."""
     return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"clusters": clusters})
+
+
+def pack_without_graph(root: Location, group: str) -> tuple[bytes, int] | None:
+    """Pack a packed group again without the arrays of its graph.
+
+    Returns
+    -------
+    The pack, and the bytes that it is smaller by; None where it holds none of these arrays, or is damaged.
+    """
+    content = root.read(group)
+    kept = None if content is None else keep_members(content, lambda name: name.partition("/")[0] not in GRAPH_ARRAYS)
+    return None if content is None or kept is None else (kept, len(content) - len(kept))
 
 
 def read_knn_graph(attempt: Attempt) -> KnnGraph:

@@ -10,7 +10,7 @@ from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store.log import checkpoints
 from driftmap.pipeline.store.log.commits import CommitLog
 from driftmap.pipeline.store.log.lock import read_log_end
-from driftmap.pipeline.store.log.state import read_first_commit, refuse_older
+from driftmap.pipeline.store.log.state import PACKED_SINCE, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +88,11 @@ class LogView:
     def driftmap_version(self) -> str:
         """Version of driftmap that made the store."""
         return self._state.driftmap_version
+
+    @property
+    def may_pack(self) -> bool:
+        """Whether graphs and clusters of small windows may be one file each."""
+        return self.version >= PACKED_SINCE
 
     @property
     def version(self) -> int:

@@ -1,8 +1,9 @@
 """Bring a store of an older format to the newest one.
 
 A step from one version to the next writes what the next one needs beside what is there, and is recorded in the log by a
-commit `migrated`, from which on older versions of driftmap refuse the store. Nothing needs one yet: version 1 is the
-only format there is, since whatever was added to it so far can be left out.
+commit `migrated`, from which on older versions of driftmap refuse the store. A store that is not brought on is written
+in the format that it has. Format 2 packs graphs and clusters of small windows into one file each; nothing that is there
+already changes.
 
 So it is with the checksums of the log. They are two more fields of a commit: driftmap 0.1 passes them over and reads a
 chained store correctly, which a higher version would forbid, and a store without them is read here as it is. Only a
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.store.disk.location import Location
 
-STEPS: Mapping[int, Callable[[Store], None]] = {}
+
+def _pack_from_now_on(store: Store) -> None:
+    """Do nothing: what is there stays as it is, and new groups are packed once the log names format 2."""
+
+
+STEPS: Mapping[int, Callable[[Store], None]] = {1: _pack_from_now_on}
 """By version, what brings a store from it to the next. A step may have been killed half-way and is then done again."""
 
 

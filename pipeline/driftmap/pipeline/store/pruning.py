@@ -11,7 +11,8 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.config.time_spans import read_duration, step_back
 from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group
+from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group, pack_without_graph
+from driftmap.pipeline.store.disk.packed import is_packed
 from driftmap.pipeline.store.log.lock import hold_lock
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class PruneReport:
     """Windows of which all but the facts in the log was removed."""
     generations: tuple[int, ...]
     n_files: int
+    """Files that were deleted, and graphs that were cut out of the file that they shared with their ids."""
     n_bytes: int
     is_dry: bool = False
     """Whether nothing was removed, and this is what would be."""
@@ -87,7 +89,9 @@ def prune(
     found = Store.open(store)
     if dry_run:
         graphs, maps = _choose_windows(found, keep, embeddings=embeddings)
-        doomed = _list_doomed(found, graphs={window.index for window in graphs}, maps={window.index for window in maps})
+        doomed, _ = _list_doomed(
+            found, graphs={window.index for window in graphs}, maps={window.index for window in maps}
+        )
         return replace(_report(graphs, maps, tuple(found.growth.older), doomed), is_dry=True)
     with hold_lock(found.location, wait_seconds=wait_seconds) as lock:
         opened = Store.open(found.location, read_only=False)
@@ -96,8 +100,10 @@ def prune(
         generations = tuple(opened.growth.older)
         if graphs or maps or generations:
             commit_pruned(opened, graphs, maps, generations)
-        doomed = _list_doomed(opened)
-        opened.location.delete(doomed)
+        doomed, packs = _list_doomed(opened)
+        opened.location.delete(doomed.keys() - packs.keys())
+        for file, content in packs.items():
+            opened.location.replace(file, content)
     return _report(graphs, maps, generations, doomed)
 
 
@@ -166,10 +172,16 @@ def commit_pruned(
     )
 
 
-def _list_doomed(store: Store, *, graphs: Collection[int] = (), maps: Collection[int] = ()) -> dict[str, int]:
-    """List the files of windows that the log does not name, or names as gone, with their sizes.
+def _list_doomed(
+    store: Store, *, graphs: Collection[int] = (), maps: Collection[int] = ()
+) -> tuple[dict[str, int], dict[str, bytes]]:
+    """List the files of windows that the log does not name, or names as gone.
 
     `graphs` and `maps` are windows that are still to lose theirs.
+
+    Returns
+    -------
+    The files with the bytes that go, and what stays of those that hold something else too.
     """
     named: dict[str, WindowState] = {}
     for window in store.state():
@@ -178,20 +190,29 @@ def _list_doomed(store: Store, *, graphs: Collection[int] = (), maps: Collection
         for attempt in (window.graph_attempt, window.layout_attempt, (window.clusters or {}).get("attempt")):
             if attempt is not None:
                 named[name_group(window.index, attempt)] = window
-    doomed = {}
+    doomed: dict[str, int] = {}
+    packs: dict[str, bytes] = {}
     for file, size in store.location.list("windows").items():
         parts = file.split("/")  # windows/<number>/<attempt>/<array>/...
         owner = named.get("/".join(parts[:3]))
         has_graph = owner is not None and owner.pruned != "graph" and owner.index not in graphs
-        if len(parts) > 3 and (owner is None or (not has_graph and parts[3] in GRAPH_ARRAYS)):
+        is_in_group = len(parts) > 3 or is_packed(file)
+        if is_in_group and (owner is None or (not has_graph and parts[3:] and parts[3] in GRAPH_ARRAYS)):
             doomed[file] = size
-    return doomed
+        elif is_packed(file) and not has_graph and (found := pack_without_graph(store.location, file)) is not None:
+            packs[file], doomed[file] = found
+    return doomed, packs
 
 
 def _delete_graph(location: Location, window: WindowState) -> None:
     if window.graph_attempt is None:
         return
     group = name_group(window.index, window.graph_attempt)
+    if is_packed(group):
+        found = pack_without_graph(location, group)
+        if found is not None:
+            location.replace(group, found[0])
+        return
     for array in GRAPH_ARRAYS:
         location.delete(location.list(f"{group}/{array}"))
 

@@ -22,6 +22,7 @@ from driftmap.pipeline.store.attempts import (
     name_ids,
 )
 from driftmap.pipeline.store.disk.checks import Flaw, check_group
+from driftmap.pipeline.store.disk.packed import SUFFIX
 from driftmap.pipeline.store.log import checkpoints, commits, lock
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.store import Store
 
 _N_THREADS = 16
-_ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/([^/]+)/")
+_ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/(?:([^/]+{re.escape(SUFFIX)})$|([^/]+)/)")
 _UNFINISHED = re.compile(r"#\d+$")
 """How obstore names a file that it is still writing."""
 
@@ -140,7 +141,7 @@ def find_orphans(store: Store) -> dict[str, int]:
             if name not in newest[folder]:
                 orphans[name] = size
         elif (match := _ATTEMPT.match(name)) is not None:
-            index, attempt = int(match[1]), match[2]
+            index, attempt = int(match[1]), match[2] or match[3]
             is_named = attempt in named and (index, attempt) not in given_up
             if not is_named or _is_pruned(states.get(index), attempt, name[match.end() :]):
                 orphans[name] = size

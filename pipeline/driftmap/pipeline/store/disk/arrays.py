@@ -1,7 +1,8 @@
 """Arrays of a store.
 
-Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Text and bytes are
-stored as rows of bytes, dates as integers, each with an attribute that says what it was, so nothing needs pickle.
+Every array is plain Zarr v3: one chunk until it is large, blosc-lz4 with shuffle, a crc32c last. Small groups
+are one file, see `packed.py`. Text and bytes are stored as rows of bytes, dates as integers, each with an attribute
+that says what it was, so nothing needs pickle.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.disk.checks import METADATA, VALUES, describe_files, digest_bytes, read_digests
 from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
 from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, pack_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,8 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     root
         Where the store lies.
     group
-        Path of the group below it; it must be new, since chunks of two writers would mix.
+        Path of the group below it; it must be new, since chunks of two writers would mix. Where it ends with ".zip",
+        the group is packed into one file of this name.
     arrays
         The arrays by name: numbers, booleans, bytes, text or dates, of any length.
 
@@ -54,6 +57,9 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     """
     location = Location(root)
     parents, files = _encode_group(group, arrays)
+    if is_packed(group):  # a store of its own to Zarr, not a part of the groups above it
+        files = {group: pack_files({name.removeprefix(f"{group}/"): content for name, content in files.items()})}
+        parents = {}
     marks = {name: content for name, content in parents.items() if not _is_whole(location.read(name))}
     if not location.create_all(files, marks=marks):  # the group's own file, which tells of all others, is the last
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
@@ -103,15 +109,19 @@ def read_checked(
     StoreError
         When the array is missing, damaged, or is not the one that was written there.
     """
-    location, name = Location(root), f"{group}/{array}"
-    what = f"{where}: array {array!r} of {group} in {location}"
-    form = _read_form(location, name, what)
+    return read_of_group(GroupFiles(Location(root), group), array, where, n_rows)
+
+
+def read_of_group(there: GroupFiles, array: str, where: str, n_rows: int | None = None) -> np.ndarray[Any, Any]:
+    """Read one whole array as `read_checked` does, of a group whose files are at hand."""
+    what = f"{where}: array {array!r} of {there.group} in {there.location}"
+    form = _read_form(there, array, what)
     expected = form.attributes.get(VALUES)
     if expected is None:
-        expected = _find_older_digest(location, group, array, form, what)
-    elif form.attributes.get(_ARRAY) != name:
+        expected = _find_older_digest(there, array, form, what)
+    elif form.attributes.get(_ARRAY) != f"{there.group}/{array}":
         raise StoreError(f"{what} is of another place: files were exchanged; {_ADVICE}")
-    values, kind = _read_values(location, name, form, what, n_rows)
+    values, kind = _read_values(there, array, form, what, n_rows)
     if expected is not None and _digest_encoded(values, kind) != expected:
         raise StoreError(f"{what} holds other values than were written there; {_ADVICE}")
     return _decode(values, kind)
@@ -134,25 +144,27 @@ def read_array(root: Location | Path, name: str, where: str, n_rows: int | None 
     StoreError
         When the array or one of its chunks is missing, or its checksum does not agree.
     """
-    location = Location(root)
+    location, (group, _, array) = Location(root), name.rpartition("/")
     what = f"{where}: array {name!r} in {location}"
-    form = _read_form(location, name, what)
-    return _decode(*_read_values(location, name, form, what, n_rows))
+    there = GroupFiles(location, group)
+    form = _read_form(there, array, what)
+    return _decode(*_read_values(there, array, form, what, n_rows))
 
 
-def _read_form(location: Location, name: str, what: str) -> Form:
-    metadata = location.read(f"{name}/{METADATA}")
+def _read_form(there: GroupFiles, array: str, what: str) -> Form:
+    metadata = there.read(f"{array}/{METADATA}")
     if metadata is None:
-        raise StoreError(f"{what} is missing; the store was damaged after it was written; {_ADVICE}")
+        missing = f" ({there.explain(METADATA)})" if is_packed(there.group) else ""
+        raise StoreError(f"{what} is missing{missing}; the store was damaged after it was written; {_ADVICE}")
     try:
         return Form.of(metadata)
     except DamagedArrayError as error:
         raise StoreError(f"{what}: its {METADATA} is damaged ({error}); {_ADVICE}") from error
 
 
-def _find_older_digest(location: Location, group: str, array: str, form: Form, what: str) -> str | None:
+def _find_older_digest(there: GroupFiles, array: str, form: Form, what: str) -> str | None:
     """Find the digest of an array whose own metadata has none in that of its group; None where it has none either."""
-    known = read_digests(location, group)
+    known = read_digests(there)
     if isinstance(known, str):
         raise StoreError(f"{what} cannot be checked: {known}; {_ADVICE}")
     if known is None:
@@ -166,25 +178,24 @@ def _find_older_digest(location: Location, group: str, array: str, form: Form, w
 
 
 def _read_values(
-    location: Location, name: str, form: Form, what: str, n_rows: int | None
+    there: GroupFiles, array: str, form: Form, what: str, n_rows: int | None
 ) -> tuple[np.ndarray[Any, Any], str | None]:
     """Read an array as it is stored, and the kind of what its values stand for."""
     try:
         if n_rows is not None and form.shape[0] != n_rows:
             raise DamagedArrayError(f"its metadata say {form.shape[0]:,} rows, the log says {n_rows:,}")
-        if form.n_chunks > 1 and not location.has(last := f"{name}/{form.name_chunk(form.n_chunks - 1)}"):
+        if form.n_chunks > 1 and not there.has(last := f"{array}/{form.name_chunk(form.n_chunks - 1)}"):
             raise DamagedArrayError(f"its metadata say {form.n_chunks:,} chunks, and {last} is missing")
-        values = form.decode(_read_chunk(location, f"{name}/{key}", what) for key in form.list_keys())
+        values = form.decode(_read_chunk(there, array, key, what) for key in form.list_keys())
     except DamagedArrayError as error:
         raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
     kind = form.attributes.get(_KIND)
     return values, kind if isinstance(kind, str) else None
 
 
-def _read_chunk(location: Location, name: str, what: str) -> bytes:
-    chunk = location.read(name)
+def _read_chunk(there: GroupFiles, array: str, key: str, what: str) -> bytes:
+    chunk = there.read(f"{array}/{key}")
     if chunk is None:
-        key = name[name.rindex("/c/") + 1 :]
         raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
     return chunk
 

@@ -10,6 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, shorten
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -49,14 +51,15 @@ def check_group(location: Location, group: str, arrays: Sequence[str]) -> list[F
     -------
     The flaws; None where the group was written before groups described their files.
     """
-    facts, reason = _read_facts(location, group)
+    there = GroupFiles(location, group)
+    facts, reason = _read_facts(there)
     if facts is None:
         return None if reason is None else [Flaw(array, reason) for array in arrays]
     files: dict[str, list[Any]] = facts[_FILES]
     flaws = []
     for array in arrays:
         names = [name for name in files if name.startswith(f"{array}/")]
-        reasons = (_check_file(location, f"{group}/{name}", *files[name]) for name in names)
+        reasons = (_check_file(there, name, *files[name]) for name in names)
         found = next((reason for reason in reasons if reason), "" if names else "it was never written")
         if found:
             flaws.append(Flaw(array, found))
@@ -70,14 +73,14 @@ class ArrayDigests(NamedTuple):
     values: str
 
 
-def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | str | None:
+def read_digests(there: GroupFiles) -> dict[str, ArrayDigests] | str | None:
     """Read the digests of a group's arrays.
 
     Returns
     -------
     By array; the reason where they cannot be read; None where the group was written before groups held digests.
     """
-    facts, reason = _read_facts(location, group)
+    facts, reason = _read_facts(there)
     if facts is None:
         return reason
     files, values = facts[_FILES], facts[VALUES]
@@ -90,20 +93,21 @@ def read_digests(location: Location, group: str) -> dict[str, ArrayDigests] | st
 
 def read_values_digests(location: Location, group: str) -> dict[str, str]:
     """Read the digests of the values of a group's arrays; empty where they are not known any more."""
-    facts, _ = _read_facts(location, group)
+    facts, _ = _read_facts(GroupFiles(location, group))
     return {} if facts is None else dict(facts[VALUES])
 
 
-def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, str | None]:
+def _read_facts(there: GroupFiles) -> tuple[dict[str, Any] | None, str | None]:
     """Read what a group says of its files, or the reason why it says nothing."""
-    text = location.read(f"{group}/{METADATA}")
+    text = there.read(METADATA)
     if text is None:
-        return None, f"{METADATA} of its group is missing"
+        reason = there.explain(METADATA)
+        return None, reason if is_packed(there.group) else f"{METADATA} of its group is missing"
     try:
         attributes = json.loads(text)["attributes"]
         if not {_FILES, VALUES, _CHECK} & attributes.keys():
             return None, None
-        if attributes.get(_GROUP, group) != group:
+        if attributes.get(_GROUP, there.group) != there.group:
             return None, f"{METADATA} of its group is of another group: files were exchanged"
         if attributes[_CHECK] == _check(attributes):
             return attributes, None
@@ -112,14 +116,13 @@ def _read_facts(location: Location, group: str) -> tuple[dict[str, Any] | None, 
     return None, f"{METADATA} of its group is damaged"
 
 
-def _check_file(location: Location, name: str, size: int, digest: str) -> str:
-    content = location.read(name)
-    short = "/".join(name.split("/")[4:])
+def _check_file(there: GroupFiles, name: str, size: int, digest: str) -> str:
+    content = there.read(name)
     if content is None:
-        return f"its file {short} is missing"
+        return there.explain(name)
     if len(content) != size:
-        return f"its file {short} has {len(content):,} bytes of {size:,}"
-    return "" if digest_bytes(content) == digest else f"its file {short} is damaged"
+        return f"its file {shorten(name)} has {len(content):,} bytes of {size:,}"
+    return "" if digest_bytes(content) == digest else f"its file {shorten(name)} is damaged"
 
 
 def _check(facts: Mapping[str, Any]) -> str:

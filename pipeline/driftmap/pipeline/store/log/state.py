@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.log.commits import Commit
 
 FORMAT = "driftmap store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDEST_WRITTEN = 1
+"""Older formats from this on are written as they are, so that the driftmap that made a store can go on reading it."""
+PACKED_SINCE = 2
+"""Graphs and clusters of small windows are one file each from this format on."""
 PLANNED = "planned"
 """Kind of commits that change which rows windows without graphs have, and the settings that say so."""
 CONFIG = "config"
@@ -184,7 +188,7 @@ def refuse_older(number: int, where: str) -> None:
     StoreError
         Saying how to bring it to the newest.
     """
-    if number < FORMAT_VERSION:
+    if number < OLDEST_WRITTEN:
         raise StoreError(
             f"{where} is in store format {number}, and this driftmap writes format {FORMAT_VERSION}; bring it there: "
             f"driftmap migrate {where}"
