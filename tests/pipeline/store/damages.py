@@ -111,19 +111,19 @@ def flip_every_bit(path: Path, judge: Callable[[], Outcome], step: int = 1) -> d
 def damage_files(
     path: Path, judge: Callable[[], Outcome], seed: int = 0, share: float = 1.0
 ) -> dict[str, Counter[Outcome]]:
-    """Damage every file of a store, or a share of them, in each of several ways, one at a time; counts by kind."""
+    """Damage every file of a store in each of several ways, or in a share of them, one at a time; counts by kind."""
     found: dict[str, Counter[Outcome]] = {}
     files = sorted(file for file in path.rglob("*") if file.is_file())
     chance = random.Random(seed)
     for file in files:
-        if chance.random() >= share:
-            continue
         content = file.read_bytes()
-        for kind, changed in _list_changes(content, chance, n_flips=max(1, int(16 * share))):
-            _write(file, changed)
-            found.setdefault(kind, Counter())[judge()] += 1
+        for kind, changed in _list_changes(content, chance, n_flips=16):
+            if chance.random() < share:
+                _write(file, changed)
+                found.setdefault(kind, Counter())[judge()] += 1
         _write(file, content)
-        _swap(file, chance.choice(_list_alike(file, files) or files), found, judge)
+        if chance.random() < share:
+            _swap(file, chance.choice(_list_alike(file, files) or files), found, judge)
     _swap_groups(path, found, judge)
     return found
 
