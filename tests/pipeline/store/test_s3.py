@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
+import obstore
 import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.conftest import SECRET
@@ -162,3 +164,35 @@ def test_damage_is_made_good_and_orphans_go(in_a_folder, source, s3, capsys):
     assert "nothing damaged\n" in capsys.readouterr().out
     assert not location.has("windows/00000003/killed/ids/c/0")
     assert run_command(["migrate", url]) == 0
+
+
+REQUESTS = ("put", "get", "get_range", "head", "list", "list_with_delimiter", "delete")
+
+
+def count_requests(source, url, monkeypatch):
+    counts = Counter()
+
+    def count(name, call):
+        def counted(*args, **kwargs):
+            counts[name] += 1
+            return call(*args, **kwargs)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        for name in REQUESTS:
+            patch.setattr(obstore, name, count(name, getattr(obstore, name)))
+        run(source, url, scheduler="serial", **{**OPTIONS, "block_windows": None, "lookahead": 3})
+    return counts
+
+
+def test_a_window_takes_at_most_twelve_requests(s3, tmp_path, monkeypatch):
+    few, many = (
+        count_requests(
+            write_years(tmp_path / f"{n}.parquet", n, [f"e{row}" for row in range(60)], np.arange(60) % 3),
+            f"{s3()}/maps{n}",
+            monkeypatch,
+        )
+        for n in (16, 32)
+    )
+    assert (many.total() - few.total()) / 16 <= 12

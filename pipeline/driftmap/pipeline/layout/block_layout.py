@@ -77,7 +77,7 @@ class BlockLayout:
 
 def load_window(store: Store, index: int) -> Loaded:
     """Read a window's graph and ids."""
-    return Loaded(store.fuzzy_graph(index), store.window_keys(index), store.labels[index])
+    return Loaded(*store.read_layout_input(index), store.labels[index])
 
 
 def lay_out_one(

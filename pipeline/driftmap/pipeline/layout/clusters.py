@@ -137,4 +137,4 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
-    return Rows(store.fuzzy_graph(index), store.window_keys(index), store.labels[index])
+    return Rows(*store.read_layout_input(index), store.labels[index])

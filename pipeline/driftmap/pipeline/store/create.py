@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.disk.arrays import forget_marks
 from driftmap.pipeline.store.disk.checks import METADATA
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log import commits, lock
@@ -32,6 +33,7 @@ def prepare_location(path: str | Path | Location) -> Location:
         When something other than an unfinished store is there.
     """
     location = Location(path)
+    forget_marks(location)
     if location.is_local and location.exists() and not location.folder.is_dir():
         raise StoreError(f"{location} is a file; the store is a folder: name another path")
     found = location.list_top()

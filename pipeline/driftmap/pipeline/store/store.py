@@ -167,6 +167,12 @@ class Store(LogView):
         _refuse_pruned(self._find(window), {"graph", "map"})
         return attempts.read_fuzzy_graph(self._graph_attempt(window))
 
+    def read_layout_input(self, window: str | int) -> tuple[FuzzyGraph, np.ndarray[Any, Any]]:
+        """Read the fuzzy graph and the kept ids (`window_keys`) of a window at once."""
+        _refuse_pruned(self._find(window), {"graph", "map"})
+        attempt = self._graph_attempt(window)
+        return attempts.read_fuzzy_graph(attempt), attempts.read_texts(attempt, "ids")
+
     def embedding(self, window: str | int) -> tuple[np.ndarray[Any, Any], Float32Array]:
         """Ids and positions of a window's rows, (n,) and (n, c); row i of both is the same entity."""
         return self.window_ids(window), self.positions(window)

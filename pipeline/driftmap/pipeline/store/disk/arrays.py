@@ -30,6 +30,9 @@ _KIND = "driftmap_kind"
 _ARRAY = "driftmap_array"
 """Attribute that says the array's path below the store; beside it stands the digest of its values (`VALUES`)."""
 
+_MARKED: set[tuple[str, str]] = set()
+"""Metadata of groups above others that this process wrote to buckets."""
+
 _ADVICE = "find all damage with `driftmap verify`, and run the command that made the store again"
 
 
@@ -60,9 +63,10 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     if is_packed(group):  # a store of its own to Zarr, not a part of the groups above it
         files = {group: pack_files({name.removeprefix(f"{group}/"): content for name, content in files.items()})}
         parents = {}
-    marks = {name: content for name, content in parents.items() if not _is_whole(location.read(name))}
+    marks = _find_missing_marks(location, parents)
     if not location.create_all(files, marks=marks):  # the group's own file, which tells of all others, is the last
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
+    _MARKED.update((str(location), name) for name in marks)
     return sum(map(len, files.values()))
 
 
@@ -79,6 +83,18 @@ def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndar
     for name, content in (marks | files).items():
         if root.read(name) != content:  # none, or one that a power failure has torn
             root.replace(name, content)
+
+
+def forget_marks(location: Location) -> None:
+    """Look for the metadata of all groups above others again; the store there may be another now."""
+    _MARKED.difference_update([mark for mark in _MARKED if mark[0] == str(location)])
+
+
+def _find_missing_marks(location: Location, marks: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Choose what is to be written; in a bucket, where nothing is torn, that is all that this process did not write."""
+    if location.is_local:
+        return {name: content for name, content in marks.items() if not _is_whole(location.read(name))}
+    return {name: content for name, content in marks.items() if (str(location), name) not in _MARKED}
 
 
 def _is_whole(mark: bytes | None) -> bool:
