@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from driftmap.engine.estimator.aligned_umap import AlignedUMAP
     from driftmap.engine.estimator.repr_html import choose_maps, draw_thumbnails
     from driftmap.engine.graph.fuzzy import build_fuzzy_graph, smooth_knn_distances
-    from driftmap.engine.graph.memory import LEAST_BLOCK_ROWS, blocked_graph_bytes, choose_block_rows, graph_bytes
+    from driftmap.engine.graph.memory import (
+        LEAST_BLOCK_ROWS,
+        blocked_graph_bytes,
+        choose_block_rows,
+        graph_bytes,
+        sparse_graph_bytes,
+    )
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
     from driftmap.engine.layout.block import (
         BlockWindow,
@@ -34,7 +40,14 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
     from driftmap.engine.neighbours.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
-    from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph
+    from driftmap.engine.neighbours.rows import is_sparse
+    from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph, refuse_sparse_metric
+    from driftmap.engine.neighbours.sparse_rows import (
+        average_sparse_rows,
+        join_sparse_rows,
+        make_sparse_rows,
+        tidy_sparse_rows,
+    )
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
     from driftmap.engine.quality.communities import find_clusters
@@ -103,6 +116,7 @@ __all__ = [
     "alignment_weights",
     "as_halo",
     "as_relation",
+    "average_sparse_rows",
     "blocked_graph_bytes",
     "build_fuzzy_graph",
     "build_knn_graph",
@@ -133,26 +147,32 @@ __all__ = [
     "graph_bytes",
     "has_compiled_kernels",
     "invert_relation",
+    "is_sparse",
     "join_passages",
+    "join_sparse_rows",
     "lay_out_block",
     "lay_out_in_exchange",
     "limit_threads",
     "load_compiler",
     "make_graph_seed",
     "make_seed",
+    "make_sparse_rows",
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
     "noise_floor",
     "place_rows",
     "plan_rounds",
     "read_relation",
+    "refuse_sparse_metric",
     "relate_ids",
     "relate_windows",
     "scale_to_unit",
     "smooth_knn_distances",
     "smooth_paths",
     "sort_ids",
+    "sparse_graph_bytes",
     "start_from_previous",
+    "tidy_sparse_rows",
     "trustworthiness",
     "turnover",
     "window_values",
@@ -187,6 +207,7 @@ _ROOMS = {
         "blocked_graph_bytes",
         "choose_block_rows",
         "graph_bytes",
+        "sparse_graph_bytes",
     ),
     "graph.window_graph": (
         "build_window_graph",
@@ -216,9 +237,17 @@ _ROOMS = {
     ),
     "neighbours.blocked": ("can_search_blocks",),
     "neighbours.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
+    "neighbours.rows": ("is_sparse",),
     "neighbours.search": (
         "EXACT_WORK",
         "build_knn_graph",
+        "refuse_sparse_metric",
+    ),
+    "neighbours.sparse_rows": (
+        "average_sparse_rows",
+        "join_sparse_rows",
+        "make_sparse_rows",
+        "tidy_sparse_rows",
     ),
     "quality.change": (
         "displacement",

@@ -243,23 +243,6 @@ def test_anndata(tmp_path, expected, cells, kind):
         assert run(given, tmp_path / "cells", **alone).labels == store.labels
 
 
-@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option")  # asked for by anndata, as it writes
-def test_sparse_matrices_are_refused_with_what_to_do(tmp_path, cells):
-    import scipy.sparse
-
-    sparse = scipy.sparse.csr_matrix(MATRIX)
-    for given in (sparse, {"vectors": sparse}):
-        with pytest.raises(SourceError, match=r"is a sparse matrix of 4 columns.*TruncatedSVD"):
-            plan(given, rows=30, **SETTINGS)
-    held = cells.copy()
-    held.X = sparse
-    with pytest.raises(SourceError, match="X of the AnnData is a sparse matrix"):
-        plan(held, vectors="X", by="day", **SETTINGS)
-    held.write_h5ad(tmp_path / "a.h5ad")
-    with pytest.raises(SourceError, match=r"X of .*h5ad is a sparse matrix or a table"):
-        plan(tmp_path / "a.h5ad", vectors="X", by="day", **SETTINGS)
-
-
 def test_what_is_no_source_is_named(tmp_path):
     with pytest.raises(SourceError, match="a source cannot be made of object; give a path, a table"):
         as_source(object())

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
 from driftmap.engine.neighbours.inverted_file import PART_BLOCK_BYTES
 from driftmap.engine.neighbours.normalise import CENTRING_BYTES
-from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_FUNCTION_WORK, EXACT_WORK, EXHAUSTIVE_WORK
+from driftmap.engine.neighbours.search import (
+    BLOCK_BYTES,
+    EXACT_FUNCTION_WORK,
+    EXACT_SPARSE_WORK,
+    EXACT_WORK,
+    EXHAUSTIVE_WORK,
+)
+from driftmap.engine.neighbours.sparse import SPARSE_METRICS
 from driftmap.engine.settings import BLAS_METRICS
 
 if TYPE_CHECKING:
@@ -33,6 +40,12 @@ _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
 """What the allocators keep."""
+
+_STORED_BYTES = 8
+"""Of a number of a sparse row: itself, and its feature."""
+_SPARSE_COPIES = 7
+"""Of sparse rows while they are searched: as given, checked, in float64 (one and a half each) as they are and with
+rows and features exchanged, and features once more for each."""
 
 LEAST_BLOCK_ROWS = 1_000
 """Smaller blocks are not chosen: a window of 100,000 rows would be read a hundred times."""
@@ -60,6 +73,39 @@ def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
     fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
     peak = rows + n_rows * _ROW_BYTES + max(search, fuzzy)
     return int(_SLACK_SHARE * peak) + _SLACK_BYTES
+
+
+def sparse_graph_bytes(n_rows: int, n_stored: int, n_features: int, settings: GraphSettings) -> int:
+    """Bound the memory that `build_window_graph` takes for sparse rows, the rows themselves included.
+
+    Parameters
+    ----------
+    n_rows, n_features
+        Shape of the window.
+    n_stored
+        Numbers that are stored in it.
+    settings
+        Of its graph.
+
+    Returns
+    -------
+    int
+        Bytes at the peak, the rows included.
+    """
+    rows = _STORED_BYTES * n_stored
+    neighbours = n_rows * settings.n_neighbors
+    descent = neighbours * _DESCENT_BYTES + _COMPILING_BYTES
+    if isinstance(settings.metric, str) and BLAS_METRICS.get(settings.metric, settings.metric) in SPARSE_METRICS:
+        search = (_SPARSE_COPIES - 1) * rows + 16 * n_features + neighbours * _LIST_BYTES
+        # As much work at most as if every feature that is stored at all were in all rows.
+        is_exact = (n_stored + n_rows) * n_rows <= EXACT_SPARSE_WORK
+        search += 0 if is_exact else descent
+    elif n_rows * n_rows * (n_stored / max(1, n_rows) + 20.0) > EXACT_FUNCTION_WORK:
+        search = rows + descent
+    else:
+        search = 4 * BLOCK_BYTES + 2 * rows + _COMPILING_BYTES
+    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
+    return int(_SLACK_SHARE * (rows + n_rows * _ROW_BYTES + max(search, fuzzy))) + _SLACK_BYTES
 
 
 def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.neighbours.rows import is_sparse
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.types import Float32Array
 
 Float64Array = npt.NDArray[np.float64]
@@ -81,14 +84,20 @@ class ColumnScaling(NamedTuple):
                 block[:] = (block - self.centres) / self.spreads
 
 
-def scale_to_unit(rows: Float32Array) -> None:
+def scale_to_unit(rows: Rows) -> None:
     """Scale rows to length 1 where they stand, as scikit-learn's Normalizer; rows of zeros stay.
 
     Parameters
     ----------
-    rows : numpy.ndarray of float32
+    rows : numpy.ndarray of float32, or scipy's csr_array of it
         Shape (n, d), changed in place.
     """
+    if is_sparse(rows):
+        wide = rows.astype(np.float64)
+        squares = np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
+        lengths = np.sqrt(np.where(squares == 0, 1.0, squares))
+        rows.data[:] = wide.data / np.repeat(lengths, np.diff(rows.indptr))
+        return
     for block in _list_blocks(rows):
         lengths = np.sqrt(np.square(block, dtype=np.float64).sum(axis=1))
         block[:] = block / np.where(lengths == 0, 1.0, lengths)[:, None]

@@ -25,7 +25,18 @@ Rows = Any
 
 
 def is_sparse(rows: object) -> bool:
-    """Tell a scipy sparse matrix or array of any format; does not import scipy for what cannot be one."""
+    """Tell a scipy sparse matrix or array of any format; does not import scipy for what cannot be one.
+
+    Parameters
+    ----------
+    rows : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        Whether it is one.
+    """
     return hasattr(rows, "tocsr") and hasattr(rows, "nnz")
 
 

@@ -193,6 +193,29 @@ def find_named_function(rows: Rows, metric: str, kwds: Mapping[str, Any]) -> tup
     return known[metric], kwds
 
 
+def refuse_sparse_metric(metric: str) -> None:
+    """Refuse a metric by which sparse rows cannot be compared.
+
+    Parameters
+    ----------
+    metric : str
+        Name of the metric.
+
+    Raises
+    ------
+    InvalidInputError
+        Saying which metrics can.
+    """
+    from driftmap.engine.neighbours.sparse import SPARSE_METRICS
+
+    known = BLAS_METRICS.get(metric, metric)
+    if known in SPARSE_METRICS:
+        return
+    from scipy.sparse import csr_array
+
+    find_named_function(csr_array((1, 1), dtype=np.float32), known, {})
+
+
 def _search_by_function(
     rows: Rows, k: int, function: Any, kwds: Mapping[str, Any], seed: int, name: str | None = None
 ) -> KnnGraph:

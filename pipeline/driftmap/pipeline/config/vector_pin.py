@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+SPARSE = "sparse rows of "
+"""Begins the type of a sparse matrix."""
+
 N_SHOWN = 8
 """Columns that a line names; of more, the first ones and the last."""
 
@@ -16,7 +19,8 @@ class VectorPin(BaseModel):
     names: tuple[str, ...]
     """One column of lists, or each column one number of the vector, in this order."""
     types: tuple[str, ...]
-    """Of each: `float`, `integer`, `bool`, or `number` where files differ; `list of float` and so on for lists."""
+    """Of each: `float`, `integer`, `bool`, or `number` where files differ; `list of float` and so on for lists, `sparse
+    rows of float` for a sparse matrix."""
     dimension: int | None = None
     """Numbers in a vector; None where vectors differ in length, or where it is not known without reading them."""
     left_out: tuple[str, ...] = ()
@@ -24,20 +28,28 @@ class VectorPin(BaseModel):
 
     @property
     def is_list(self) -> bool:
-        """Whether it is one column of lists."""
-        return self.types[0].startswith("list of ")
+        """Whether it is one column of lists, or one matrix."""
+        return self.is_sparse or self.types[0].startswith("list of ")
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it is a sparse matrix."""
+        return self.types[0].startswith(SPARSE)
 
     def __str__(self) -> str:
         if self.is_list:
             size = ", of no one length" if self.dimension is None else f" of {self.dimension:,} numbers"
-            return f"vectors: 1 column, {self.names[0]} (lists{size})"
+            return f"vectors: 1 column, {self.names[0]} ({'sparse rows' if self.is_sparse else 'lists'}{size})"
         shown = self.names if len(self.names) <= N_SHOWN else (*self.names[: N_SHOWN - 1], "...", self.names[-1])
         columns = "1 column" if len(self.names) == 1 else f"{len(self.names):,} columns"
         return f"vectors: {columns}, {', '.join(shown)}"
 
     def relax(self) -> VectorPin:
-        """Take any type of number where one is pinned, and lists of any length: the engine compares the widths."""
-        types = tuple(kind.replace("integer", "number").replace("float", "number") for kind in self.types)
+        """Take any type of number where one is pinned, dense or sparse, of any length: the engine compares widths."""
+        types = tuple(
+            kind.replace(SPARSE, "list of ").replace("integer", "number").replace("float", "number")
+            for kind in self.types
+        )
         return self.model_copy(update={"types": types, "dimension": None})
 
     def describe(self) -> list[str]:

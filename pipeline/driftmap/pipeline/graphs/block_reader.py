@@ -114,9 +114,10 @@ class BlockReader:
     def _read_piece(self, owner: int, numbers: npt.NDArray[np.int64]) -> Float32Array:
         piece = self._pieces[owner]
         try:
-            vectors = self._sources[owner].read_rows(rows_to_runs(numbers)).vectors
+            read = self._sources[owner].read_rows(rows_to_runs(numbers))
         except SourceError as error:
             raise SourceError(piece.explain(str(error))) from error
+        vectors: Float32Array | None = read.vectors
         if vectors is None:
             raise SourceError(
                 piece.explain(f"the source {piece.spec.path} gave no vectors; name their column (vectors)")

@@ -178,7 +178,8 @@ def _build_in_blocks(
     digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, rows.labels)
 
     def read_scaled(first: int, last: int) -> Float32Array:
-        return scaler.apply(reader.read_vectors(first, last))
+        scaled: Float32Array = scaler.apply(reader.read_vectors(first, last))
+        return scaled
 
     graph = build_window_graph_from_blocks(read_scaled, order.n_rows, settings, block_rows)
     refuse_change()

@@ -10,8 +10,8 @@ from driftmap.pipeline.store.shared_rows import read_scaling
 
 if TYPE_CHECKING:
     from driftmap.engine import ColumnScaling
-    from driftmap.engine.types import Float32Array
     from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.sources.protocol import Rows
     from driftmap.pipeline.store.disk.location import Location
 
 
@@ -42,8 +42,8 @@ class Scaler(NamedTuple):
     kind: str
     columns: ColumnScaling | None
 
-    def apply(self, vectors: Float32Array) -> Float32Array:
-        """Scale vectors (n, d) where they stand, and give them.
+    def apply(self, vectors: Rows) -> Rows:
+        """Scale vectors (n, d), dense or (`unit` alone) sparse, where they stand, and give them.
 
         Raises
         ------

@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from driftmap.engine import is_sparse
 from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
@@ -84,7 +85,11 @@ def _tidy(inbox: Path) -> list[str]:
 def _is_empty(given: Any) -> bool:
     n_rows = getattr(given, "num_rows", None)
     if n_rows is None and isinstance(given, dict):
-        n_rows = min((len(values) for values in given.values()), default=0)
+        n_rows = min((_count(values) for values in given.values()), default=0)
     if n_rows is None and hasattr(given, "shape"):
         n_rows = given.shape[0]
     return n_rows == 0
+
+
+def _count(values: Any) -> int:
+    return int(values.shape[0]) if is_sparse(values) else len(values)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
-from driftmap.engine import TRANSFORM_STREAM, find_nearest_rows, make_seed, place_rows, relate_ids, window_values
+from driftmap.engine import (
+    TRANSFORM_STREAM,
+    find_nearest_rows,
+    is_sparse,
+    make_seed,
+    place_rows,
+    relate_ids,
+    tidy_sparse_rows,
+    window_values,
+)
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.graphs.scale import Scale
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import Rows
     from driftmap.pipeline.store.log.windows import WindowState
 
 
@@ -87,10 +97,10 @@ class Placer:
         """Label of the window whose map it is."""
         return self._window.label
 
-    def place_vectors(self, vectors: Float32Array) -> Float32Array:
+    def place_vectors(self, vectors: Rows) -> Float32Array:
         """Place vectors (m, d) as the source has them; float32 (m, c), NaN where a row's neighbours have no place."""
         graph, index = self._config.graph_settings(), self._window.index
-        scaled = vectors if self._scaler.kind == "none" else self._scaler.apply(np.array(vectors, dtype=np.float32))
+        scaled = vectors if self._scaler.kind == "none" else self._scaler.apply(_copy_rows(vectors))
         near = find_nearest_rows(scaled, self._rows, graph)
         seed = make_seed(self._config.random_state, index, TRANSFORM_STREAM)
         connectivity = graph.local_connectivity
@@ -138,7 +148,7 @@ class Placer:
         if given.spec.duplicates != "refuse" and given.spec.id is None:
             raise ConfigError(f"duplicates is {given.spec.duplicates!r}, but the rows have no id column; leave it out")
         read = _read_given(given)
-        self.n_left_out = given.n_rows - len(read.vectors)
+        self.n_left_out = given.n_rows - read.vectors.shape[0]
         placed = self.place_vectors(read.vectors)
         columns: dict[str, Any] = {"window": pa.array([self.label] * len(placed), pa.string())}
         if given.spec.id is not None:
@@ -147,6 +157,11 @@ class Placer:
         for name, values in read.labels.items():
             columns[f"label_{name}" if name in columns else name] = as_value_column(values)
         return pa.table(columns)
+
+
+def _copy_rows(vectors: Rows) -> Rows:
+    """Copy rows as float32."""
+    return tidy_sparse_rows(vectors) if is_sparse(vectors) else np.array(vectors, dtype=np.float32)
 
 
 def _read_given(given: Source) -> PieceRows:
@@ -224,7 +239,7 @@ def _find_window(store: Store, label: str | None) -> WindowState:
     return placed[-1]
 
 
-def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float32Array:
+def _read_window(store: Store, config: RunConfig, window: WindowState) -> Rows:
     """Read the vectors of a window's rows from the source, in the order of the store's."""
     if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
         return _read_as_planned(store, config, window)
@@ -250,7 +265,7 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Float3
     return vectors[rows]
 
 
-def _read_as_planned(store: Store, config: RunConfig, window: WindowState) -> Float32Array:
+def _read_as_planned(store: Store, config: RunConfig, window: WindowState) -> Rows:
     source = open_source(config.source)
     bad_rows = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
     planned = plan_windows(source, config.window_rule, config.graph.n_neighbors, bad_rows=bad_rows).windows

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.errors import SourceError
+from driftmap.engine import refuse_sparse_metric
+from driftmap.engine.errors import InvalidInputError
+from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
 
 if TYPE_CHECKING:
@@ -58,6 +60,29 @@ def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none"
                 "standard), or leave some out (exclude)"
             )
     return tuple(lines)
+
+
+def refuse_sparse_settings(source: Source, metric: object, scale: str) -> None:
+    """Refuse settings that sparse rows cannot have.
+
+    Raises
+    ------
+    ConfigError
+        When columns are to be scaled about their centres, or the metric cannot compare sparse rows.
+    """
+    pin = source.spec.pin
+    if pin is None or not pin.is_sparse:
+        return
+    if scale in ("standard", "robust"):
+        raise ConfigError(
+            f"scale is {scale!r}, which takes its centre from each column, and would fill the sparse rows of "
+            f"{pin.names[0]}; give scale unit, or scale them before, such as with sklearn.preprocessing.MaxAbsScaler "
+            "or StandardScaler(with_mean=False)"
+        )
+    try:
+        refuse_sparse_metric(str(metric))
+    except InvalidInputError as error:
+        raise ConfigError(str(error)) from error
 
 
 def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from driftmap.pipeline.planning.blocks import (
     plan_blocks,
     plan_exchange_blocks,
 )
-from driftmap.pipeline.planning.column_checks import check_columns, describe_times
+from driftmap.pipeline.planning.column_checks import check_columns, describe_times, refuse_sparse_settings
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.estimates.memory import (
     estimate_plan,
@@ -146,6 +146,7 @@ def make_plan(
     is_cluster
         Whether workers are elsewhere: they lay blocks out, where they have room for them.
     """
+    refuse_sparse_settings(source, config.graph.metric, config.scale)
     reach = config.layout.alignment_window_size
     windows, skipped = plan_windows(
         source, config.window_rule, config.graph.n_neighbors, reach=reach, bad_rows=bad_rows

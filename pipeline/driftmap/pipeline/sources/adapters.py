@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftmap.engine import is_sparse
 from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -54,22 +55,6 @@ def adapt_by_narwhals(given: Any) -> Any:
     return frame.lazy().collect("pyarrow").to_arrow()
 
 
-def refuse_sparse(values: Any, what: str) -> None:
-    """Refuse a sparse matrix by name: rows of the pipeline are dense.
-
-    Raises
-    ------
-    SourceError
-        Saying what to do.
-    """
-    if type(values).__module__.startswith("scipy.sparse") or type(values).__name__ in ("CSRDataset", "CSCDataset"):
-        raise SourceError(
-            f"{what} is a sparse matrix of {values.shape[1]:,} columns, and the vectors of a run are dense; reduce it "
-            "first, such as with sklearn.decomposition.TruncatedSVD, or give toarray(); the engine's AlignedUMAP takes "
-            "sparse matrices as they are"
-        )
-
-
 def choose_obsm(there: Iterable[str], where: str) -> str:
     """Choose the array of `obsm` with the vectors of an AnnData where none was named: `X_pca`, or the only one.
 
@@ -87,17 +72,18 @@ def choose_obsm(there: Iterable[str], where: str) -> str:
 
 def _from_anndata(given: Any, named: dict[str, Any]) -> dict[str, Any]:
     name = named.pop("vectors", None) or choose_obsm(given.obsm.keys(), "the AnnData")
-    if not isinstance(name, str) or (name != "X" and name not in given.obsm):
-        known = ", ".join(["X", *given.obsm.keys()])
+    if not isinstance(name, str) or (name != "X" and name not in given.obsm and name not in given.layers):
+        known = ", ".join(["X", *given.obsm.keys(), *given.layers.keys()])
         raise SourceError(f"vectors is {name!r}, and the AnnData has the arrays {known}; name one of them")
-    matrix = given.X if name == "X" else given.obsm[name]
-    refuse_sparse(matrix, f"{name} of the AnnData")
+    matrix = given.X if name == "X" else given.obsm[name] if name in given.obsm else given.layers[name]
+    if hasattr(matrix, "to_memory"):
+        raise SourceError(f"{name} of the AnnData lies on disk; give the path of its file, or call to_memory()")
     index = str(given.obs.index.name or "obs_names")
     columns = {str(column): given.obs[column] for column in given.obs.columns}
     columns.setdefault(index, np.asarray(given.obs_names, dtype=object))
     named.setdefault("id", index)
     named["vectors"] = name
-    return {**columns, name: np.asarray(matrix)}
+    return {**columns, name: matrix if is_sparse(matrix) else np.asarray(matrix)}
 
 
 def _from_xarray(given: Any, named: dict[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from driftmap.engine import is_sparse
 from driftmap.pipeline.config.models import validate
 from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
-from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals, refuse_sparse
+from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import Source
@@ -46,7 +47,8 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         Path, or `s3://` URL, of a file or folder of Parquet, CSV, JSON lines or Arrow IPC, or of a Zarr array or group;
         an AnnData, on disk or in memory; an Arrow table, or a data frame that Arrow or narwhals reads; a dict of arrays
         (`vectors` (n, d), and columns such as `id`, `time`, `label`); a tuple (vectors, ids) or (vectors, ids, times);
-        a matrix; a collection of Dask; an xarray; `WindowArrays`; or an opened source.
+        a matrix; a collection of Dask; an xarray; `WindowArrays`; or an opened source. Vectors of an AnnData, and those
+        of a dict, a tuple or windows may be scipy sparse matrices.
     must_pin
         Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
         for stores of that time.
@@ -183,6 +185,8 @@ def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
     if _has_parts(given) or hasattr(given, "chunks"):
         parts = _name_parts(given if _has_parts(given) else (given,))
         name, columns = _name_columns(parts, named)
+        if is_sparse(getattr(parts[name], "_meta", None)):
+            raise SourceError(f"{name} is a Dask array of sparse blocks; compute() it, and give the sparse matrix")
         if not dask_collections.is_collection(parts[name]):
             raise SourceError("columns of Dask go with vectors of Dask; call compute() of the columns")
         used = _make_spec("", "parquet", named).named_columns
@@ -222,7 +226,6 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool)
 
 def _hold_mapping(given: Mapping[str, object], named: dict[str, Any], *, must_pin: bool) -> Source:
     vectors_name, columns = _name_columns(given, named)
-    refuse_sparse(given[vectors_name], vectors_name)
     spec = _make_spec("", "arrays", named)
     return from_python.from_columns(columns, given[vectors_name], spec, must_pin=must_pin)  # type: ignore[arg-type]
 
@@ -249,7 +252,8 @@ def _name_columns(given: Mapping[str, object], named: dict[str, Any]) -> tuple[s
 
 
 def _has_parts(given: object) -> TypeGuard[Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]]:
-    return isinstance(given, Mapping | np.ndarray) or (isinstance(given, tuple) and 1 <= len(given) <= 3)
+    is_matrix = isinstance(given, np.ndarray) or is_sparse(given)
+    return is_matrix or isinstance(given, Mapping) or (isinstance(given, tuple) and 1 <= len(given) <= 3)
 
 
 def _name_parts(given: Mapping[str, object] | np.ndarray[Any, Any] | tuple[object, ...]) -> Mapping[str, object]:
@@ -267,7 +271,6 @@ def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Sour
     adapted = adapt_by_narwhals(given)
     if adapted is not None:
         return from_python.from_arrow(adapted, _make_spec("", "arrays", named), must_pin=must_pin)
-    refuse_sparse(given, "what was given")
     raise SourceError(
         f"a source cannot be made of {type(given).__name__}; give a path, a table, a dict of arrays, a tuple "
         "(vectors, ids), or WindowArrays for a list of windows"

@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+
+Rows = Any
+"""Vectors of n rows: float32 (n, d), or scipy's csr_array of float32 (`sparse_rows`)."""
 
 
 class WindowRows(NamedTuple):
     """The rows of one window."""
 
-    vectors: Float32Array | None
+    vectors: Rows | None
     """(n, d), finite; None where they were not asked for."""
     ids: np.ndarray[Any, Any] | None
     """(n,) int64 or fixed-width bytes; None where the source has no ids."""
@@ -46,6 +49,12 @@ class ReadEstimate(NamedTuple):
     """Of a row's id and labels, decoded."""
     peak_bytes: int
     """Memory at most, what is read included."""
+    n_stored: int | None = None
+    """Of sparse rows: numbers that are stored at most in as many as were asked for; None for others."""
+
+    def count_vector_bytes(self, n_rows: int) -> int:
+        """Count what the vectors of as many rows as were asked for take, as they are passed on."""
+        return 4 * n_rows * self.n_features if self.n_stored is None else 8 * (self.n_stored + n_rows)
 
 
 class HeldRows(Protocol):

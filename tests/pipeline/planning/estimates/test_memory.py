@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,9 +68,11 @@ print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows]))
 
 
 def write_source(folder: Path, kind: str, n_rows: int, n_features: int) -> tuple[Path, str]:
+    path = folder / f"rows.{kind}"
+    if kind == "h5ad":
+        return write_sparse(path, n_rows + n_rows // 2, n_features), "X"
     rows = np.random.default_rng(0).normal(size=(n_rows + n_rows // 2, n_features)).astype(np.float32)
     ids = np.arange(len(rows))
-    path = folder / f"rows.{kind}"
     if kind == "zarr":
         group = zarr.open_group(path, mode="w", zarr_format=3)
         chunk = max(1, 2**22 // rows[0].nbytes)
@@ -84,10 +87,29 @@ def write_source(folder: Path, kind: str, n_rows: int, n_features: int) -> tuple
     return path, "v"
 
 
+def write_sparse(path: Path, n_rows: int, n_features: int) -> Path:
+    """Write rows of which each has N_STORED numbers, as AnnData does."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        matrix = file.create_group("X")
+        matrix.attrs.update({"encoding-type": "csr_matrix", "shape": (n_rows, n_features)})
+        matrix["data"] = rng.normal(size=n_rows * N_STORED).astype(np.float32)
+        firsts = rng.integers(n_features - N_STORED, size=n_rows)
+        matrix["indices"] = (firsts[:, None] + np.arange(N_STORED)).ravel().astype(np.int32)
+        matrix["indptr"] = np.arange(n_rows + 1) * N_STORED
+        file.create_group("obs").attrs["_index"] = "id"
+        file["obs/id"] = np.arange(n_rows)
+    return path
+
+
+N_STORED = 100
+"""Numbers of a sparse row."""
+
 CASES = [
     ("parquet", 2_000, 16, 15),
     ("zarr", 10_000, 64, 15),
     ("columns", 4_000, 200, 15),
+    ("h5ad", 6_000, 5_000, 15),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in (
@@ -97,6 +119,8 @@ CASES = [
             ("parquet", 20_000, 64, 15),
             ("parquet", 16_000, 256, 15),
             ("zarr", 30_000, 32, 15),
+            ("h5ad", 2_000, 30_000, 60),
+            ("h5ad", 9_000, 1_000, 5),
         )
     ),
 ]

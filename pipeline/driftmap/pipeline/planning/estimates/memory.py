@@ -209,7 +209,9 @@ def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimi
     need = WORKER_BYTES + limit.n_threads * n_bytes
     several = f" ({limit.n_threads} tasks at once)" if limit.n_threads > 1 else ""
     known = ", ".join(BLAS_METRICS)
-    if not can_search_blocks(config.graph_settings()):
+    if config.source.pin is not None and config.source.pin.is_sparse:
+        why = "; sparse rows are searched as a whole"
+    elif not can_search_blocks(config.graph_settings()):
         why = f"; metric {config.graph.metric!r} cannot be searched in blocks of rows, as {known} can"
     elif n_rows > LEAST_BLOCK_ROWS:
         why = f"; nor does it fit in blocks of {LEAST_BLOCK_ROWS:,} rows read from the source"

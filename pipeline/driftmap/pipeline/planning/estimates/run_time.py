@@ -15,11 +15,11 @@ from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from driftmap.engine.types import Float32Array
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.sources.protocol import Rows
 
 _Result = TypeVar("_Result")
 
@@ -60,7 +60,7 @@ def estimate_duration(
         raise SourceError(f"{config.source.path} has no vectors to measure with")
     settings = config.graph_settings()
     build_window_graph(rows[: 2 * settings.n_neighbors], settings, 0)  # compiles
-    n = len(rows)
+    n = rows.shape[0]
     whole, _ = _clock(lambda: build_window_graph(rows, settings, 0))
     half, _ = _clock(lambda: build_window_graph(rows[: n // 2 + settings.n_neighbors], settings, 0))
     # Of the seconds, a share goes with the square of the rows, and the rest with their number.
@@ -71,9 +71,9 @@ def estimate_duration(
     return Duration(START_SECONDS + graphs, layout)
 
 
-def _measure_layout(rows: Float32Array, config: RunConfig) -> float:
+def _measure_layout(rows: Rows, config: RunConfig) -> float:
     """Lay out two small windows, and give the seconds for a row in an epoch."""
-    n = min(len(rows), LAYOUT_ROWS)
+    n = min(int(rows.shape[0]), LAYOUT_ROWS)
     graph = build_window_graph(rows[:n], config.graph_settings(), 0).fuzzy
     settings = config.layout_settings()
     relations = {(0, 1): np.arange(n, dtype=np.int32)}

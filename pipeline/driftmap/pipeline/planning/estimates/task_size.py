@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes
+from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes, sparse_graph_bytes
 from driftmap.pipeline.sources.rows.pieces import estimate_merged
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes:
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
     left = int(_LEFT_SHARE * read.peak_bytes)
+    if read.n_stored is not None:  # sparse rows are searched as a whole
+        search = sparse_graph_bytes(n_rows, read.n_stored, read.n_features, settings)
+        return TaskSize(max(read.peak_bytes, search + beside + left), None)
     whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside + left)
     if max_bytes is None or whole <= max_bytes:
         return TaskSize(whole, None)

@@ -20,7 +20,7 @@ RANGE_BYTES = 256 * 2**20
 
 def list_ranges(source: Source) -> list[tuple[int, int]]:
     """Cut the rows of a source into ranges [first, last) of about `RANGE_BYTES`."""
-    step = max(1, RANGE_BYTES // max(1, 4 * source.estimate_read(1).n_features))
+    step = max(1, RANGE_BYTES // max(1, source.estimate_read(1).count_vector_bytes(1)))
     return [(first, min(first + step, source.n_rows)) for first in range(0, source.n_rows, step)]
 
 

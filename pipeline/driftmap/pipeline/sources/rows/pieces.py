@@ -12,13 +12,14 @@ from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.protocol import ReadEstimate
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.sources.rows.repeated_ids import Groups, average_rows, group_rows
+from driftmap.pipeline.sources.sparse_rows import STORED_BYTES, join_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.sources.protocol import ReadableRows
+    from driftmap.pipeline.sources.protocol import ReadableRows, Rows
     from driftmap.pipeline.sources.rows.staged_rows import StagedRows
 
 
@@ -50,8 +51,8 @@ class Piece(NamedTuple):
 class PieceRows(NamedTuple):
     """Rows of all pieces of a window."""
 
-    vectors: Float32Array
-    """float32 (n, d)."""
+    vectors: Rows
+    """(n, d), dense or sparse."""
     ids: np.ndarray[Any, Any]
     """(n,); numbers of rows where the source has no ids."""
     labels: dict[str, np.ndarray[Any, Any]]
@@ -92,18 +93,18 @@ def read_pieces(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceRows:
     SourceError
         When rows cannot be read or used; the part is named.
     """
-    vectors: list[Float32Array] = []
+    vectors: list[Rows] = []
     ids, labels = [], []
     for piece in pieces:
         found, own_ids, own_labels = _read_piece(piece)
-        if found is None or len(found) != piece.n_rows:
-            raise SourceError(_explain_change(piece, None if found is None else len(found)))
+        if found is None or found.shape[0] != piece.n_rows:
+            raise SourceError(_explain_change(piece, None if found is None else found.shape[0]))
         vectors.append(found)
         ids.append(own_ids)
         labels.append(own_labels)
-    refuse_other_widths(pieces, [(matrix.shape[1], len(matrix)) for matrix in vectors])
+    refuse_other_widths(pieces, [(matrix.shape[1], matrix.shape[0]) for matrix in vectors])
     columns = _join_columns(pieces, ids, labels, by_id=by_id)
-    joined = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+    joined = join_rows(vectors)
     if columns.groups is not None:
         return PieceRows(average_rows(joined, columns.groups), columns.ids, columns.labels)
     return PieceRows(joined if columns.order is None else joined[columns.order], columns.ids, columns.labels)
@@ -124,8 +125,10 @@ def estimate_pieces(pieces: Sequence[Piece], n_rows: int, *, by_id: bool) -> Rea
     each = [_estimate_piece(piece, n_rows) for piece in pieces]
     n_features, row_bytes = max(one.n_features for one in each), max(one.row_bytes for one in each)
     # What was read is copied: joined, and put in order.
-    copied = n_rows * (4 * n_features + 2 * row_bytes) if by_id or len(each) > 1 else 0
-    return ReadEstimate(n_features, row_bytes, max(one.peak_bytes for one in each) + copied)
+    largest = max(each, key=lambda one: one.n_stored or 0)._replace(n_features=n_features)
+    copied = largest.count_vector_bytes(n_rows) + 2 * n_rows * row_bytes if by_id or len(each) > 1 else 0
+    peak_bytes = max(one.peak_bytes for one in each) + copied
+    return ReadEstimate(n_features, row_bytes, peak_bytes, largest.n_stored)
 
 
 def estimate_merged(estimate: Callable[[int], ReadEstimate], n_rows: int, n_window: int, n_read: int) -> ReadEstimate:
@@ -143,8 +146,9 @@ def estimate_merged(estimate: Callable[[int], ReadEstimate], n_rows: int, n_wind
     if n_window == n_read:
         return estimate(n_rows)
     read = estimate(n_read if n_rows >= n_window else n_rows)
-    # The means, and their sums in float64.
-    return read._replace(peak_bytes=read.peak_bytes + n_rows * (12 * read.n_features + read.row_bytes + 32))
+    # The means, and their sums in float64; of sparse rows these, the rows in float64, and the means twice.
+    means = n_rows * 12 * read.n_features if read.n_stored is None else read.n_stored * (24 + 2 * STORED_BYTES)
+    return read._replace(peak_bytes=read.peak_bytes + means + n_rows * (read.row_bytes + 32))
 
 
 def refuse_other_widths(pieces: Sequence[Piece], widths: Sequence[tuple[int, int]]) -> None:
@@ -179,7 +183,7 @@ def join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray[
 
 def _read_piece(
     piece: Piece, *, with_vectors: bool = True
-) -> tuple[Float32Array | None, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+) -> tuple[Rows | None, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
     spec = piece.spec
     if not with_vectors and spec.id is None and not spec.label:
         return None, runs_to_rows(piece.runs), {}

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from driftmap.engine import average_sparse_rows, is_sparse
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.sources.protocol import Rows
 
     Keys = np.ndarray[Any, Any]
 
@@ -122,8 +125,10 @@ class RowAverage:
         return self._means
 
 
-def average_rows(vectors: Float32Array, groups: Groups) -> Float32Array:
-    """Average the vectors (m, d) of each group; float32 (n, d)."""
+def average_rows(vectors: Rows, groups: Groups) -> Rows:
+    """Average the vectors (m, d) of each group; (n, d), dense or sparse as they are."""
+    if is_sparse(vectors):
+        return average_sparse_rows(vectors, groups.order, groups.starts)
     average = RowAverage(np.diff(groups.starts))
     average.add(groups.find_rows(), vectors)
     return average.finish()

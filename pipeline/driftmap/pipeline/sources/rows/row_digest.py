@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftmap.engine import is_sparse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array
+    from driftmap.pipeline.sources.protocol import Rows
+
+    Numbers = np.ndarray[Any, Any]
 
 _ROWS_AT_ONCE = 4096
 
 
-def digest_rows(vectors: Float32Array, ids: np.ndarray[Any, Any], labels: Mapping[str, np.ndarray[Any, Any]]) -> str:
+def digest_rows(vectors: Rows, ids: np.ndarray[Any, Any], labels: Mapping[str, np.ndarray[Any, Any]]) -> str:
     """Digest a window's rows, the same in whatever order they come.
 
     Parameters
     ----------
     vectors
-        float32 (n, d).
+        float32 (n, d), dense or sparse.
     ids
         (n,) numbers or fixed-width bytes, each once.
     labels
@@ -38,7 +42,7 @@ def digest_rows(vectors: Float32Array, ids: np.ndarray[Any, Any], labels: Mappin
 
 
 def digest_parts(
-    read_in_order: Callable[[npt.NDArray[np.intp]], Iterable[Float32Array]],
+    read_in_order: Callable[[npt.NDArray[np.intp]], Iterable[Numbers]],
     n_features: int,
     ids: np.ndarray[Any, Any],
     labels: Mapping[str, np.ndarray[Any, Any]],
@@ -53,9 +57,13 @@ def digest_parts(
     return digest.hexdigest()[:16]
 
 
-def _take_parts(vectors: Float32Array, order: npt.NDArray[np.intp]) -> Iterator[Float32Array]:
+def _take_parts(vectors: Rows, order: npt.NDArray[np.intp]) -> Iterator[Numbers]:
     for start in range(0, len(order), _ROWS_AT_ONCE):
-        yield vectors[order[start : start + _ROWS_AT_ONCE]]
+        part = vectors[order[start : start + _ROWS_AT_ONCE]]
+        if is_sparse(part):
+            yield np.diff(part.indptr).astype("<i8")
+            yield part.indices.astype("<i4")
+        yield part.data if is_sparse(part) else part
 
 
 def _to_bytes(column: np.ndarray[Any, Any]) -> bytes:

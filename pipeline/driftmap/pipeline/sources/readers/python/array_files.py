@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MANIFEST = "arrays.json"
 """File of a spilled source that says which files hold what; written last."""
 
-VERSION = 1
+VERSION, SPARSE_VERSION = 1, 2
+"""Of the files: of dense vectors, and of sparse ones."""
 
 MISSING_IDS = ""
 """Among the keys: which rows have no id, where some have none. No column has this name."""
@@ -35,12 +36,24 @@ class Table(NamedTuple):
     """Columns of time, id and by."""
     labels: dict[str, Column]
     window_names: list[str] | None = None
+    features: np.ndarray[Any, np.dtype[np.int32]] | None = None
+    """Of sparse rows, which feature each of `values` is."""
+    widths: Int64Array | None = None
+    """Of sparse rows (n,): how many features they have, stored or not."""
+
+    @property
+    def sparse_files(self) -> dict[str, Column]:
+        """Columns that only sparse rows have, by the names of their files."""
+        if self.features is None or self.widths is None:
+            return {}
+        return {"features.npy": self.features, "widths.npy": self.widths}
 
 
 def digest_table(table: Table) -> str:
     """Tell arrays apart: the same for the same columns."""
     digest = hashlib.sha256(json.dumps([list(table.keys), list(table.labels), table.window_names]).encode())
-    everything: tuple[Column, ...] = (table.values, table.offsets, *table.keys.values(), *table.labels.values())
+    beside = (*table.keys.values(), *table.labels.values(), *table.sparse_files.values())
+    everything: tuple[Column, ...] = (table.values, table.offsets, *beside)
     for array in everything:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
@@ -51,8 +64,9 @@ def write_table(folder: Path, table: Table, digest: str) -> None:
     """Write arrays to a folder; the manifest comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)  # of other arrays: none of its files counts any more
-    manifest: dict[str, Any] = {"version": VERSION, "digest": digest, "window_names": table.window_names}
-    files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets}
+    version = SPARSE_VERSION if table.sparse_files else VERSION
+    manifest: dict[str, Any] = {"version": version, "digest": digest, "window_names": table.window_names}
+    files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets, **table.sparse_files}
     for kind, columns in (("keys", table.keys), ("labels", table.labels)):
         manifest[kind] = {name: f"{kind}-{number}.npy" for number, name in enumerate(columns)}
         files |= {manifest[kind][name]: column for name, column in columns.items()}

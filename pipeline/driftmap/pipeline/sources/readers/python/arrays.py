@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftmap.engine import make_sparse_rows
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.vectors import (
     RaggedRows,
@@ -18,6 +19,7 @@ from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstima
 from driftmap.pipeline.sources.readers.held_rows import HeldArrays
 from driftmap.pipeline.sources.readers.python.array_files import (
     MISSING_IDS,
+    SPARSE_VERSION,
     VERSION,
     Table,
     digest_table,
@@ -25,13 +27,14 @@ from driftmap.pipeline.sources.readers.python.array_files import (
     write_table,
 )
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows, split_runs
+from driftmap.pipeline.sources.sparse_rows import STORED_BYTES, MostStored, read_width, refuse_bad_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.sources.protocol import HeldRows
+    from driftmap.pipeline.sources.protocol import HeldRows, Rows
 
     Column = np.ndarray[Any, Any]
 
@@ -62,6 +65,7 @@ class ArraySource:
         self._digest = digest or digest_table(table)
         if self.n_rows == 0:
             raise SourceError("the arrays have no rows")
+        self._most_stored = MostStored(table.offsets)
 
     @property
     def n_rows(self) -> int:
@@ -100,7 +104,7 @@ class ArraySource:
         for first, last in runs.tolist():
             for begin in range(first, last, _ROWS_AT_ONCE):
                 end = min(begin + _ROWS_AT_ONCE, last)
-                lengths = np.diff(offsets[begin : end + 1])
+                lengths = np.diff(offsets[begin : end + 1])  # of sparse rows, what is stored
                 is_bad = flag_bad_rows(RaggedRows(np.asarray(values[offsets[begin] : offsets[end]]), lengths))
                 if missing is not None:
                     is_bad = is_bad | missing[begin:end]
@@ -110,10 +114,14 @@ class ArraySource:
 
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes; see `Source`."""
-        offsets = self._table.offsets
-        n_features = int(np.diff(offsets).max())
+        offsets, widths = self._table.offsets, self._table.widths
+        n_features = int(np.diff(offsets).max() if widths is None else widths.max())
         beside = [*([self._table.keys[self.spec.id]] if self.spec.id else []), *self._table.labels.values()]
         row_bytes = sum(column.dtype.itemsize for column in beside)
+        if widths is not None:
+            n_stored = self._most_stored.count(n_rows)
+            peak_bytes = n_stored * (2 * STORED_BYTES + 1) + n_rows * (2 * row_bytes + 48)
+            return ReadEstimate(n_features, row_bytes, peak_bytes, n_stored)
         # What is mapped counts as well as what is picked, and a flag for each number.
         return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 2 * row_bytes + 24))
 
@@ -156,7 +164,11 @@ class ArraySource:
             raise SourceError(f"the arrays cannot be written to {place}: {error}") from error
         return open_arrays(spec)
 
-    def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
+    def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Rows:
+        features, widths = self._table.features, self._table.widths
+        if features is not None and widths is not None:
+            width = read_width(widths[rows], rows, self.spec.pin)
+            return self._read_sparse(runs, rows, features, width)
         values, offsets = self._table.values, self._table.offsets
         starts = offsets[rows]
         lengths = offsets[rows + 1] - starts
@@ -168,6 +180,20 @@ class ArraySource:
             picked = np.concatenate([values[offsets[start] : offsets[stop]] for start, stop in runs.tolist()])
         _let_go(values)
         return to_matrix(RaggedRows(np.asarray(picked), lengths), rows, self.spec.pin)
+
+    def _read_sparse(self, runs: Int64Array, rows: Int64Array, features: Column, width: int) -> Rows:
+        values, offsets = self._table.values, self._table.offsets
+        ranges = offsets[runs].tolist()
+        read = make_sparse_rows(
+            np.concatenate([values[first:last] for first, last in ranges]),
+            np.concatenate([features[first:last] for first, last in ranges]),
+            np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows])]),
+            width,
+        )
+        _let_go(values)
+        _let_go(features)
+        refuse_bad_sparse(read, rows, self.spec.pin)
+        return read
 
 
 def _let_go(array: Column) -> None:
@@ -189,7 +215,7 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
         raise SourceError("the arrays are in the memory of another process; spill them to a folder first")
     folder = Path(spec.path)
     manifest = read_manifest(folder)
-    if manifest.get("version") != VERSION:
+    if manifest.get("version") not in (VERSION, SPARSE_VERSION):
         raise SourceError(f"{folder} holds no arrays of this version of driftmap; give them again from Python")
 
     def load(file: str) -> Column:
@@ -202,4 +228,6 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
     keys = {name: load(file) for name, file in manifest["keys"].items()}
     labels = {name: load(file) for name, file in manifest["labels"].items()}
     table = Table(load("values.npy"), load("offsets.npy"), keys, labels, manifest["window_names"])
+    if manifest["version"] == SPARSE_VERSION:
+        table = table._replace(features=load("features.npy"), widths=load("widths.npy"))
     return ArraySource(spec, table, manifest["digest"])

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from driftmap.pipeline.config.vector_pin import VectorPin
+from driftmap.engine import is_sparse
+from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import choose_vectors
 from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
@@ -25,6 +26,7 @@ from driftmap.pipeline.sources.readers.python.array_files import (
     Table,
 )
 from driftmap.pipeline.sources.readers.python.arrays import ArraySource
+from driftmap.pipeline.sources.sparse_rows import SparseParts, read_sparse_parts
 from driftmap.pipeline.store.id_types import name_id_type
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class WindowArrays:
     """Data that are cut into windows already; vectors may be of another length in each."""
 
     vectors: Sequence[npt.ArrayLike]
-    """Per window (n, d)."""
+    """Per window (n, d); dense, or scipy sparse in all."""
     ids: Sequence[npt.ArrayLike] | None = None
     """Per window (n,); the same id in two windows relates these rows."""
     labels: Sequence[npt.ArrayLike] | None = None
@@ -95,7 +97,7 @@ def from_columns(
     columns
         One-dimensional, each as long as `vectors`.
     vectors
-        (n, d), or n sequences of numbers that may differ in length.
+        (n, d), dense or scipy sparse, or n sequences of numbers that may differ in length.
     spec
         Which columns mean what.
     must_pin
@@ -107,7 +109,7 @@ def from_columns(
         When a column is missing, or of another length.
     """
     refuse_missing_columns(list(columns), spec.named_columns, "")
-    read = as_vectors(vectors)
+    read = read_sparse_parts([vectors], "vectors") if is_sparse(vectors) else as_vectors(vectors)
     named = {name: as_column(columns[name], name) for name in spec.named_columns}
     if must_pin and spec.pin is None:
         spec = _pin_ids(_pin_matrix(spec, vectors), named)
@@ -133,8 +135,17 @@ def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = Tr
     SourceError
         When the windows' arrays do not fit together.
     """
-    parts = [as_vectors(vectors) for vectors in windows.vectors]
-    n_windows, sizes = len(parts), [len(part.lengths) for part in parts]
+    kinds = {is_sparse(vectors) for vectors in windows.vectors}
+    if len(kinds) > 1:
+        raise SourceError("vectors: some windows are sparse matrices and others are not; give all as one or the other")
+    read: RaggedRows | SparseParts
+    if kinds == {True}:
+        read = read_sparse_parts(windows.vectors, "vectors")
+        sizes = [int(vectors.shape[0]) for vectors in windows.vectors]  # type: ignore[union-attr]
+    else:
+        parts = [as_vectors(vectors) for vectors in windows.vectors]
+        read, sizes = join_vectors(parts), [len(part.lengths) for part in parts]
+    n_windows = len(sizes)
     names = [str(number) for number in range(n_windows)] if windows.names is None else [str(n) for n in windows.names]
     if len(names) != n_windows or len(set(names)) != n_windows:
         raise SourceError(f"names: {len(set(names))} different ones for {n_windows} windows; one for each was expected")
@@ -142,7 +153,6 @@ def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = Tr
     for name, given in (("id", windows.ids), ("label", windows.labels)):
         if given is not None:
             columns[name] = _join_windows(given, sizes, name, names)
-    read = join_vectors(parts)
     if must_pin and spec.pin is None:
         spec = _pin_ids(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), columns)
     spec = _pin_length(spec, read)
@@ -183,12 +193,18 @@ def _pin_matrix(spec: SourceSpec, vectors: npt.ArrayLike) -> SourceSpec:
     kind = getattr(getattr(vectors, "dtype", None), "kind", "f")
     inner = {"b": "bool", "i": "integer", "u": "integer"}.get(kind, "float")
     name = spec.vectors if isinstance(spec.vectors, str) else "vectors"
-    return spec.model_copy(update={"pin": VectorPin(names=(name,), types=(f"list of {inner}",))})
+    kind = f"{SPARSE if is_sparse(vectors) else 'list of '}{inner}"
+    return spec.model_copy(update={"pin": VectorPin(names=(name,), types=(kind,))})
 
 
-def _pin_length(spec: SourceSpec, vectors: RaggedRows) -> SourceSpec:
+def _pin_length(spec: SourceSpec, vectors: RaggedRows | SparseParts) -> SourceSpec:
     """Pin the length of the vectors where it is one; refuse another one than is pinned."""
-    lengths = np.unique(vectors.lengths)
+    is_dense = isinstance(vectors, RaggedRows)
+    lengths = np.unique(vectors.lengths if isinstance(vectors, RaggedRows) else vectors.widths)
+    if spec.pin is not None and spec.pin.is_sparse == is_dense and spec.pin.types[0] != "list of number":
+        found, remedy = ("dense", "scipy.sparse.csr_array(vectors)") if is_dense else ("sparse", "vectors.toarray()")
+        expected = "dense" if found == "sparse" else "sparse"
+        raise SourceError(f"vectors are {found}, and {expected} ones were expected, as in the run; give {remedy}")
     if spec.pin is None or not len(lengths):
         return spec
     length = int(lengths[0]) if len(lengths) == 1 else None
@@ -232,7 +248,7 @@ def _join_windows(given: Sequence[npt.ArrayLike], sizes: list[int], name: str, n
         ) from error
 
 
-def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spec: SourceSpec) -> Table:
+def _make_table(vectors: RaggedRows | SparseParts, columns: Mapping[str, pa.ChunkedArray], spec: SourceSpec) -> Table:
     for name, column in columns.items():
         if len(column) != len(vectors.lengths):
             raise SourceError(f"column {name!r} has {len(column)} values for {len(vectors.lengths)} vectors")
@@ -241,4 +257,7 @@ def _make_table(vectors: RaggedRows, columns: Mapping[str, pa.ChunkedArray], spe
         is_missing = flag_missing(columns[spec.id])
         keys |= {MISSING_IDS: is_missing} if is_missing.any() else {}
     labels = {name: read_label(columns[name], name) for name in spec.label}
-    return Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
+    table = Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
+    if isinstance(vectors, RaggedRows):
+        return table
+    return table._replace(features=vectors.features, widths=vectors.widths)

@@ -1,4 +1,4 @@
-"""AnnData on disk, `.h5ad` or Zarr: vectors in `obsm` or `X`, columns in `obs`."""
+"""AnnData on disk, `.h5ad` or Zarr: vectors in `X`, `obsm` or `layers`, dense or sparse; columns in `obs`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.adapters import choose_obsm
 from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.readers.zarr.sparse_matrix import open_sparse
 from driftmap.pipeline.sources.readers.zarr.zarr_arrays import open_group
 from driftmap.pipeline.sources.readers.zarr.zarr_group import ZarrSource
 from driftmap.pipeline.sources.stamps import describe_stamps
@@ -29,7 +30,7 @@ class AnnDataSource(ZarrSource):
     Parameters
     ----------
     spec
-        Path, the name of the vectors (`X`, or that of an array of `obsm`), and columns of `obs`.
+        Path, the name of the vectors (`X`, or that of an array of `obsm` or `layers`), and columns of `obs`.
     must_pin
         Pin the array of vectors.
     """
@@ -39,7 +40,7 @@ class AnnDataSource(ZarrSource):
         self._obs = self._group["obs"]
         name = self.spec.vectors
         if not isinstance(name, str):
-            raise SourceError(f"vectors is {name!r}, and {place} is an AnnData; name X or one array of obsm")
+            raise SourceError(f"vectors is {name!r}, and {place} is an AnnData; name X, or an array of obsm or layers")
         return place, name
 
     def _list_names(self) -> Sequence[str]:
@@ -50,17 +51,14 @@ class AnnDataSource(ZarrSource):
             with _explain(self.spec.path):
                 values: ArrayLike = _read_column(self._obs[name])
             return values
-        path = name if name == "X" else f"obsm/{name}"
-        if path not in self._group:
-            known = ", ".join(["X", *self._group.get("obsm", ())])
+        paths = ["X"] if name == "X" else [f"obsm/{name}", f"layers/{name}"]
+        path = next((path for path in paths if path in self._group), None)
+        if path is None:
+            known = ", ".join(["X", *self._group.get("obsm", ()), *self._group.get("layers", ())])
             raise SourceError(f"vectors is {name!r}, and {self.spec.path} has the arrays {known}; name one of them")
         found = self._group[path]
-        if not hasattr(found, "shape"):
-            raise SourceError(
-                f"{path} of {self.spec.path} is a sparse matrix or a table, and vectors are dense; name an array of "
-                "obsm (vectors), such as the principal components of scanpy.pp.pca"
-            )
-        opened: ArrayLike = found
+        with _explain(self.spec.path):
+            opened: ArrayLike = found if hasattr(found, "shape") else open_sparse(found, f"{path} of {self.spec.path}")
         return opened
 
     def fingerprint(self) -> dict[str, Any]:

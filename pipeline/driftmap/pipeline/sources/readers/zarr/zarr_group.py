@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from driftmap.pipeline.config.vector_pin import VectorPin
+from driftmap.engine import is_sparse, tidy_sparse_rows
+from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import fits
 from driftmap.pipeline.sources.columns.key_columns import as_column, flag_missing, read_key, read_label
@@ -15,9 +16,16 @@ from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns, re
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.held_rows import HeldArrays
+from driftmap.pipeline.sources.readers.zarr.sparse_matrix import SparseMatrix
 from driftmap.pipeline.sources.readers.zarr.zarr_arrays import is_array, list_arrays, list_dimensions, open_array
 from driftmap.pipeline.sources.readers.zarr.zarr_cube import CubeRows, spread_column
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows, split_runs
+from driftmap.pipeline.sources.sparse_rows import (
+    STORED_BYTES,
+    flag_bad_sparse,
+    join_rows,
+    refuse_bad_sparse,
+)
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.store.id_types import name_id_type
 
@@ -25,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.sources.protocol import HeldRows
+    from driftmap.pipeline.sources.protocol import HeldRows, Rows
     from driftmap.pipeline.sources.readers.zarr.zarr_arrays import ArrayLike
     from driftmap.pipeline.sources.stamps import FileStamp
 
@@ -122,13 +130,13 @@ class ZarrSource:
     def find_bad_rows(self, runs: Int64Array) -> Int64Array:
         """Find rows that cannot be used, some chunks at a time; see `Source`."""
         found = [np.empty(0, dtype=np.int64)]
-        step = max(count_chunk_rows(self._vectors), _LOOK_BYTES // max(1, 4 * int(self._vectors.shape[1])))
+        row_bytes = self.estimate_read(1).count_vector_bytes(1)
+        step = max(count_chunk_rows(self._vectors), _LOOK_BYTES // max(1, row_bytes))
         for first, last in runs.tolist():
             for begin in range(first, last, step):
                 here = np.array([[begin, min(begin + step, last)]], dtype=np.int64)
-                with np.errstate(over="ignore"):
-                    matrix = self._read(self._vectors, self._vectors_name, here).astype(np.float32, copy=False)
-                is_bad = ~np.isfinite(matrix).all(axis=1)
+                matrix = self._read_matrix(here)
+                is_bad = flag_bad_sparse(matrix) if is_sparse(matrix) else ~np.isfinite(matrix).all(axis=1)
                 if self.spec.id is not None:
                     is_bad |= flag_missing(as_column(self._read_column(self.spec.id, here), self.spec.id))
                 found.append(begin + np.flatnonzero(is_bad))
@@ -140,6 +148,8 @@ class ZarrSource:
         beside = [*([self.spec.id] if self.spec.id else []), *self.spec.label]
         row_bytes = sum(self._columns[name].dtype.itemsize for name in beside)
         chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
+        if isinstance(self._vectors, SparseMatrix):
+            return self._estimate_sparse(self._vectors, n_rows, row_bytes)
         n_chunks = min(N_CHUNKS_AT_ONCE, n_rows // chunk_rows + 2)
         # As stored and decoded, several chunks at a time; what is read, and as float32 where it is another type.
         numbers = width + (0 if self._vectors.dtype == np.float32 else 4) + 1
@@ -150,8 +160,18 @@ class ZarrSource:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
         return ColumnFacts()
 
-    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
+    def _estimate_sparse(self, matrix: SparseMatrix, n_rows: int, row_bytes: int) -> ReadEstimate:
+        """Estimate what reading sparse rows takes: spans of rows, of which some are picked, then tidied."""
+        n_stored = matrix.most_stored.count(n_rows)
+        n_span = matrix.most_stored.count(min(self.n_rows, max(count_chunk_rows(matrix), SPAN_ROWS)))
+        stored = matrix.dtype.itemsize + 8  # the features' numbers may be int64
+        peak_bytes = stored * (n_span + 2 * n_stored) + 2 * STORED_BYTES * n_stored + n_rows * (2 * row_bytes + 32)
+        return ReadEstimate(int(matrix.shape[1]), row_bytes, peak_bytes + 8 * self.n_rows, n_stored)
+
+    def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost | None:
         """Count the chunks that reading some windows passes over, as they are decoded; see `Source`."""
+        if isinstance(self._vectors, SparseMatrix):  # sparse rows are not sorted into the store
+            return None
         chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
         n_chunks = sum(len(np.unique(runs_to_rows(runs) // chunk_rows)) for runs in windows)
         row_bytes = int(self._vectors.shape[1]) * self._vectors.dtype.itemsize
@@ -194,20 +214,26 @@ class ZarrSource:
     def _open(self, name: str) -> ArrayLike:
         return open_array(self._root.below(name))
 
-    def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Float32Array:
-        with np.errstate(over="ignore"):  # becomes inf, and is refused as such
-            matrix = self._read(self._vectors, self._vectors_name, runs).astype(np.float32, copy=False)
-        refuse_not_finite(matrix, rows, self.spec.pin)
+    def _read_vectors(self, runs: Int64Array, rows: Int64Array) -> Rows:
+        matrix = self._read_matrix(runs)
+        (refuse_bad_sparse if is_sparse(matrix) else refuse_not_finite)(matrix, rows, self.spec.pin)
         return matrix
+
+    def _read_matrix(self, runs: Int64Array) -> Rows:
+        matrix = self._read(self._vectors, self._vectors_name, runs)
+        if is_sparse(matrix):
+            return tidy_sparse_rows(matrix)
+        with np.errstate(over="ignore"):  # becomes inf, and is refused as such
+            return matrix.astype(np.float32, copy=False)
 
     def _read_column(self, name: str, runs: Int64Array) -> np.ndarray[Any, Any]:
         array = self._columns[name]
-        values = self._read(array, name, runs)
+        values: np.ndarray[Any, Any] = self._read(array, name, runs)
         if name != self.spec.time or values.dtype.kind not in "iu":
             return values
         return _count_since(values, getattr(array, "attrs", {}).get("units"), name)
 
-    def _read(self, array: ArrayLike, name: str, runs: Int64Array) -> np.ndarray[Any, Any]:
+    def _read(self, array: ArrayLike, name: str, runs: Int64Array) -> Rows:
         try:
             return read_runs(array, runs)
         except Exception as error:  # zarr and its codecs raise whatever they like
@@ -236,16 +262,22 @@ def _check_pin(spec: SourceSpec, name: str, array: ArrayLike) -> None:
     if pin is None:
         return
     found = int(array.shape[1])
-    expected = pin.types[0].removeprefix("list of ")
-    if not fits(_name_type(array).removeprefix("list of "), expected) or pin.dimension not in (None, found):
+    expected, kind = pin.types[0].removeprefix("list of "), _name_type(array).removeprefix("list of ")
+    kind = kind.removeprefix(SPARSE) if expected == "number" else kind
+    if not fits(kind, expected) or pin.dimension not in (None, found):
         raise SourceError(
-            f"the array {name!r} of {spec.path} holds {array.dtype} (n, {found}), and {expected} "
+            f"the array {name!r} of {spec.path} holds {_show_kind(kind, array)} (n, {found}), and {expected} "
             f"(n, {pin.dimension}) was expected, as in the run"
         )
 
 
 def _name_type(array: ArrayLike) -> str:
-    return "list of " + {"b": "bool", "f": "float"}.get(array.dtype.kind, "integer")
+    kind = {"b": "bool", "f": "float"}.get(array.dtype.kind, "integer")
+    return f"{SPARSE if isinstance(array, SparseMatrix) else 'list of '}{kind}"
+
+
+def _show_kind(kind: str, array: ArrayLike) -> str:
+    return f"{SPARSE if kind.startswith(SPARSE) else ''}{array.dtype}"
 
 
 def resolve_names(spec: SourceSpec) -> SourceSpec:
@@ -297,7 +329,7 @@ def _name_samples(place: SourcePlace, spec: SourceSpec, there: Sequence[str]) ->
     return spec.model_copy(update={"id": name})
 
 
-def read_runs(array: ArrayLike, runs: Int64Array) -> np.ndarray[Any, Any]:
+def read_runs(array: ArrayLike, runs: Int64Array) -> Rows:
     """Read runs of rows, those of a chunk together so that no chunk is read once for each run.
 
     Parameters
@@ -316,10 +348,11 @@ def read_runs(array: ArrayLike, runs: Int64Array) -> np.ndarray[Any, Any]:
         if shares_chunk and runs[place, 1] - runs[begin, 0] <= longest:
             continue
         first, last = int(runs[begin, 0]), int(runs[place - 1, 1])
-        span = np.asarray(array[first:last])
+        span = array[first:last]
+        span = span if is_sparse(span) else np.asarray(span)
         parts.append(span if place - begin == 1 else span[runs_to_rows(runs[begin:place]) - first])
         begin = place
-    return np.concatenate(parts) if len(parts) != 1 else parts[0]
+    return join_rows(parts)
 
 
 def count_chunk_rows(array: ArrayLike) -> int:
