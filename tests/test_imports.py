@@ -12,7 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tests.pipeline.growing import make_store
+from tests.pipeline.growing import make_store, write_days
+
+from driftmap.pipeline import open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE, PIPELINE = ROOT / "engine/driftmap/engine", ROOT / "pipeline/driftmap/pipeline"
@@ -57,6 +59,18 @@ def test_an_ingest_with_nothing_new_loads_little(tmp_path):
     words = ["ingest", str(tmp_path / "store"), "--scheduler", "serial"]
     found = probe(f"from driftmap.pipeline.cli.app import run_command; assert run_command({words}) == 0")
     assert not {*SLOW, "distributed", "rich"} & set(found["modules"])
+    again = probe(f"from driftmap.pipeline.cli.app import run_command; assert run_command({words}) == 0")
+    assert not {*SLOW, *OUTSIDE, "numpy", "scipy", "psutil", "asyncio"} - {"obstore"} & set(again["modules"])
+
+
+def test_an_ingest_of_one_window_needs_no_dask(tmp_path):
+    make_store(tmp_path / "days", tmp_path / "store")
+    write_days(tmp_path / "days", range(6, 8))
+    words = ["ingest", str(tmp_path / "store")]
+    found = probe(f"from driftmap.pipeline.cli.app import run_command; assert run_command({words}) == 0")
+    assert len(open_store(tmp_path / "store").labels) == 6
+    assert "numba" in found["modules"]
+    assert not {"dask", "distributed", "zarr", "sklearn", "pynndescent", "pandas", "rich"} & set(found["modules"])
 
 
 def imported(path: Path) -> set[str]:

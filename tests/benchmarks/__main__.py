@@ -18,6 +18,7 @@ from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
+from tests.benchmarks.bench_start import measure_starts
 from tests.benchmarks.bench_strength import compare_rules
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
@@ -96,6 +97,14 @@ def quality(data, n_epochs, peer_seeds, kept_peer, seeds, no_peer, fresh_peer, o
 def speed(only, no_peer, out) -> None:
     """Wall times of fit and update beside umap-learn, threads, imports, the pipeline, and where the time goes."""
     write(out, speed=measure_speed(only or available_pieces(), has_peer=not no_peer))
+
+
+@main.command()
+@click.option("--repeats", type=int, default=5, show_default=True, help="Starts of each kind.")
+@out_option
+def start_up(repeats, out) -> None:
+    """CPU seconds of a start of `driftmap ingest` with nothing new, and with one small window."""
+    write(out, start_up=measure_starts(repeats, say=click.echo))
 
 
 @main.command(name="lambda")

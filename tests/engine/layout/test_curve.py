@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.layout.curve import fit_curve
+from driftmap.engine.layout.curve import _FITTED, _fit, fit_curve
+from driftmap.engine.settings import SETTINGS as ENGINE
 
 SETTINGS = [(0.1, 1.0), (0.0, 1.0), (0.001, 1.0), (0.5, 1.0), (0.99, 1.0), (1.0, 1.0), (0.25, 2.5), (0.01, 0.3)]
 
@@ -21,6 +22,12 @@ def test_equals_umap_learn(min_dist, spread):
 
         expected = find_ab_params(spread, min_dist)
     np.testing.assert_allclose(fit_curve(min_dist, spread), expected, atol=1e-4)
+
+
+def test_what_is_kept_of_the_defaults_is_the_fit():
+    assert list(_FITTED) == [(ENGINE["min_dist"].default, ENGINE["spread"].default)]
+    for asked, kept in _FITTED.items():
+        np.testing.assert_allclose(kept, _fit(*asked), rtol=1e-9)
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.1, 10.0, 100.0])

@@ -11,7 +11,8 @@ from tests.pipeline.growing import make_day, make_store, read_maps, write_days
 from driftmap.pipeline import ingest, open_store
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.ingestion.ingest import BadRowsError
-from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
+from driftmap.pipeline.ingestion.watch.alarms import find_alarms
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 from driftmap.pipeline.ingestion.watch.prometheus import to_prometheus
 from driftmap.pipeline.sources.rows.row_digest import digest_rows
 

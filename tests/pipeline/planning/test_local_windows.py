@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from driftmap.pipeline import ingest, plan, run
-from driftmap.pipeline.config.time_spans import parse_duration
+from driftmap.pipeline.config.durations import parse_duration
 from driftmap.pipeline.config.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.ingestion.slots import TimeSlots

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.executors.base import WorkerLimit, share_memory
+from driftmap.pipeline.executors.base import SerialExecutor, WorkerLimit, share_memory
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores, read_size
@@ -188,6 +189,8 @@ class Workplace:
         warm_up
             Called in every worker process before its first task.
         """
+        if self.scheduler == "serial":
+            return nullcontext(SerialExecutor())
         from driftmap.pipeline.executors import make_executor  # late: loads Dask
 
         return make_executor(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.growth import SourcePart
     from driftmap.pipeline.store.log.windows import WindowState
+    from driftmap.pipeline.store.log_view import LogView
 
 
 class Altered(NamedTuple):
@@ -67,7 +68,7 @@ def find_altered(
     return Altered(sorted(slots_altered), sorted(restored))
 
 
-def list_altered(store: Store, slots: Slots) -> list[str]:
+def list_altered(store: LogView, slots: Slots) -> list[str]:
     """List the labels of windows whose rows are others now, in order."""
     numbers = windows_by_slot(store, slots)
     labels = store.labels

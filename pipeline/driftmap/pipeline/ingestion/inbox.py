@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from driftmap.engine import is_sparse
 from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
+from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,8 @@ from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.ingestion.options import IngestOptions
+from driftmap.pipeline.ingestion.unchanged import begin_look, name_call
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 from driftmap.pipeline.ingestion.watch.outcome import StageClock, record_outcome
 from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
@@ -75,6 +77,7 @@ def ingest(
         When the source or the store cannot be used, or a new window cannot be and `on_bad` is "stop"; what was taken
         in before stays.
     """
+    call = name_call(source, scheduler, {"relations": relations, **options})
     given: dict[str, Any] = dict(options)
     place = Workplace.of(scheduler, **{name: given.pop(name) for name in WORKER_OPTIONS if name in given})
     settled = _read_options(given)
@@ -93,11 +96,13 @@ def ingest(
             opened.lock = lock
             _take_rules(opened, settled, tell)
             _take_relations(opened, relations)
+            look = begin_look(opened, source, call)
             report = IngestWork(opened, source, settled, place, tell, clock).run()
+            memo = None if look is None else look.describe(report, describe_growth(opened))
     except BaseException as error:
         tell("ended", {"outcome": record_outcome(location, error, clock)})
         raise
-    tell("ended", {"outcome": record_outcome(location, clock=clock)})
+    tell("ended", {"outcome": record_outcome(location, clock=clock, memo=memo)})
     return report
 
 

@@ -10,7 +10,7 @@ from driftmap.pipeline.planning.cuts import LEAST_ROWS
 
 if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.slots import Slots
-    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.log_view import LogView
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Late:
     """Of the first window that would have to be laid out again to take them in."""
 
 
-def list_late(store: Store, slots: Slots) -> list[Late]:
+def list_late(store: LogView, slots: Slots) -> list[Late]:
     """List slots with rows that come too late for them, in order of time."""
     counts = store.growth.count_rows()
     windows = store.state()
@@ -45,23 +45,23 @@ def list_late(store: Store, slots: Slots) -> list[Late]:
     return sorted(late, key=lambda found: found.index)
 
 
-def count_pending(store: Store, slots: Slots) -> int:
+def count_pending(store: LogView, slots: Slots) -> int:
     """Count rows that are there and wait for their windows to be whole; a row counts in every window it waits for."""
     counts, taken = store.growth.count_rows(), set(list_taken(store, slots))
     passed = set(slots.list_passed(taken, counts))
     return sum(count for slot, count in counts.items() if slot not in taken and slot not in passed)
 
 
-def windows_by_slot(store: Store, slots: Slots) -> dict[str, int]:
+def windows_by_slot(store: LogView, slots: Slots) -> dict[str, int]:
     """Give the number of the window that a slot became."""
     return {slots.find(window.label, window.start): window.index for window in store.state()}
 
 
-def list_taken(store: Store, slots: Slots) -> list[str]:
+def list_taken(store: LogView, slots: Slots) -> list[str]:
     """List the slots that became windows, and those that were skipped."""
     return [*windows_by_slot(store, slots), *store.growth.skipped]
 
 
-def find_place(store: Store, slots: Slots, slot: str) -> int:
+def find_place(store: LogView, slots: Slots, slot: str) -> int:
     """Find the number of the first window after a slot."""
     return slots.sort([slot, *windows_by_slot(store, slots)]).index(slot)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import parse_duration, read_duration, shift_times, step_back
+from driftmap.pipeline.config.durations import measure_seconds, parse_duration, read_duration
+from driftmap.pipeline.config.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WorkerKeywords
 
@@ -86,9 +87,7 @@ class IngestOptions:
         """How long to wait for the store, in seconds."""
         if self.wait is None:
             return 0.0
-        start = np.datetime64("2000-01-01", "us")
-        waited = shift_times(np.array([start]), parse_duration(self.wait))[0] - start
-        return float(waited / np.timedelta64(1, "s"))
+        return measure_seconds(parse_duration(self.wait))
 
     def find_until(self, newest: str | None, now: np.datetime64) -> np.datetime64 | None:
         """Find the moment up to which every row is taken to have come; None: nothing more comes at all."""
@@ -127,6 +126,8 @@ class IngestReport:
     """Parts that were set aside."""
     reopened: str | None = None
     """Label of the window that the store went back to."""
+    left_out: list[str] = field(default_factory=list)
+    """Parts that cannot be read, and stay where they are: the next start tries them again."""
     n_pending: int = 0
     """Rows that wait for their windows to be whole."""
     n_pruned: int = 0
@@ -137,6 +138,10 @@ class IngestReport:
         """Whether there was nothing new."""
         changed = self.new or self.rebuilt or self.empty or self.skipped or self.quarantined
         return not (changed or self.n_pruned or self.reopened)
+
+    def without_work(self) -> IngestReport:
+        """Give what a start that finds everything like this reports."""
+        return IngestReport(self.store, late=self.late, altered=self.altered, n_pending=self.n_pending)
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON holds it."""
@@ -156,6 +161,10 @@ class IngestReport:
         }
 
     def __str__(self) -> str:
+        return f"{self.store.path}: {self.describe()}"
+
+    def describe(self) -> str:
+        """Say in a few words what was done, and what was left out or waits."""
         parts = [
             _count(self.new, "new window"),
             _count(self.rebuilt, "window rebuilt", "windows rebuilt"),
@@ -179,7 +188,7 @@ class IngestReport:
             shown.append(f"{self.n_pending:,} rows wait for their windows to be whole")
         if self.waiting:
             shown.append(f"{_count(self.waiting, 'file')} still being written")
-        return f"{self.store.path}: {', '.join(shown)}"
+        return ", ".join(shown)
 
 
 def _count(things: list[Any], one: str, many: str | None = None) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError, SourceError
-from driftmap.pipeline.ingestion.source_parts import INBOX_FOLDER
 from driftmap.pipeline.sources.rows.pieces import read_pieces
+from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import (
-    CALENDAR_UNITS,
-    FIXED_UNITS,
-    MICROSECONDS,
-    MONTHS,
-    Duration,
-    parse_duration,
-    shift_times,
-)
+from driftmap.pipeline.config.durations import CALENDAR_UNITS, FIXED_UNITS, Duration, parse_duration
+from driftmap.pipeline.config.time_spans import MICROSECONDS, MONTHS, shift_times
 from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import MAX_WINDOWS, encode_keys, label_times, show_times, show_values

@@ -22,7 +22,7 @@ from driftmap.pipeline.sources.rows.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.rows.pieces import Piece, join_ids
 from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.create import SOURCE_FOLDER
-from driftmap.pipeline.store.log.growth import SourcePart
+from driftmap.pipeline.store.log.growth import INBOX_FOLDER, SourcePart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store.disk.location import Location
-
-INBOX_FOLDER = "inbox"
-"""Folder of a store that holds the rows that were given from Python after its run."""
 
 MAX_REMEMBERED_ROWS = 5_000_000
 """Rows whose times and ids are held from one window to the next."""

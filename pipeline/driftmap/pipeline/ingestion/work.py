@@ -328,6 +328,7 @@ class IngestWork:
                 reason,
             )
         else:
+            self._report.left_out.append(ref.name)
             self._on_event("left_out", {"part": ref.name, "reason": reason})
 
     def _move(self, ref: PartRef, reason: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import Duration, count_steps, floor_to_border, shift_times
+from driftmap.pipeline.config.time_spans import count_steps, floor_to_border, shift_times
 from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.value_order import sort_texts
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Int64Array
+    from driftmap.pipeline.config.durations import Duration
     from driftmap.pipeline.config.window_rule import WindowRule
 
     Keys = np.ndarray[Any, Any]

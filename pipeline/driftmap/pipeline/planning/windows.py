@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import parse_duration
+from driftmap.pipeline.config.durations import parse_duration
 from driftmap.pipeline.config.time_zones import read_zone
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, Cuts, Spans, cut_rows, cut_times, cut_values

@@ -35,6 +35,20 @@ before. And what driftmap needs of a log are facts of its own, such as final, pr
 tried.
 """  # noqa: E501 - a table's rows are lines
 
-from driftmap.pipeline.store.store import Store, open_store
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftmap.pipeline.store.store import Store, open_store
 
 __all__ = ["Store", "open_store"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the store itself only now: who reads its log alone needs no Zarr."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from driftmap.pipeline.store import store
+
+    return getattr(store, name)

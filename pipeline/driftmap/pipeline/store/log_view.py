@@ -115,6 +115,11 @@ class LogView:
         return self._log.link.is_chained
 
     @property
+    def log_digest(self) -> str:
+        """Digest of all commits that were read."""
+        return self._log.link.chain
+
+    @property
     def n_blocks_done(self) -> int:
         """Number of blocks that are laid out."""
         return self._state.n_blocks_done

@@ -15,7 +15,8 @@ from tests.pipeline.growing import make_day, make_store, write_days
 from driftmap.pipeline import ingest, open_store
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.ingestion.watch.monitoring import compare_newest, describe_growth, find_alarms
+from driftmap.pipeline.ingestion.watch.alarms import find_alarms
+from driftmap.pipeline.ingestion.watch.monitoring import compare_newest, describe_growth
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome
 from driftmap.pipeline.ingestion.watch.prometheus import outcome_to_prometheus, to_prometheus
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,12 @@ from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_ala
 from driftmap.pipeline.cli.groups import GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import collect_place, place_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from driftmap.pipeline.ingestion.options import IngestReport
+    from driftmap.pipeline.ingestion.unchanged import Unchanged
 
 _EVENTS = {
     "window": "new window {window!r}: {rows:,} rows",
@@ -73,6 +79,30 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     read and compared, and changes are reported. Empty windows are left out, and reported.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
+    check_alarms(alarms)
+    call = {**collect_place(options), **options}
+    if unchanged := _find_unchanged(store, call):
+        ended: dict[str, Any] = {"outcome": unchanged.outcome, "run": unchanged.outcome.run}
+        _show_report(unchanged.report, unchanged.said, ended, log_json=log_json)
+        watch(unchanged.store, alarms, prometheus, _find_log(ended, log_json=log_json), unchanged.facts)
+        return
+    report, ended = _take_in(store, call, prometheus, log_json=log_json)
+    _show_report(report.to_json(), str(report), ended, log_json=log_json)
+    watch(report.store, alarms, prometheus, _find_log(ended, log_json=log_json))
+
+
+def _find_unchanged(store: str, call: dict[str, Any]) -> Unchanged | None:
+    from driftmap.pipeline.ingestion.unchanged import find_unchanged, name_call
+
+    options = dict(call)
+    named = name_call(options.pop("source", None), options.pop("scheduler", None), options)
+    return find_unchanged(store, named)
+
+
+def _take_in(
+    store: str, call: dict[str, Any], prometheus: str | None, *, log_json: bool
+) -> tuple[IngestReport, dict[str, Any]]:
+    """Do all there is to do, telling what happens; returns the report, and how the ingest ended."""
     from driftmap.pipeline import ingest as take_in
     from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -87,9 +117,8 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
             shown = {**facts, "windows": name_some([repr(label) for label in facts.get("windows", ())])}
             say(_EVENTS[name].format(**shown))
 
-    check_alarms(alarms)
     try:
-        report = take_in(store, on_event=show, **collect_place(options), **options)
+        return take_in(store, on_event=show, **call), ended
     except BaseException as error:
         if log_json:
             kind = type(error).__name__
@@ -97,19 +126,24 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
         if prometheus is not None:
             write_failure(store, error, prometheus, ended.get("outcome"))
         raise
+
+
+def _show_report(report: dict[str, Any], said: str, ended: dict[str, Any], *, log_json: bool) -> None:
     if log_json:
-        write_log("done", **_describe_end(ended), **report.to_json())
+        write_log("done", **_describe_end(ended), **report)
     else:
-        for late in report.late:
-            say_on_stderr(f"window {late.label!r}: {late.n_rows:,} rows came too late and are kept out")
-        for label in report.altered:
+        for label, n_rows in report["late"].items():
+            say_on_stderr(f"window {label!r}: {n_rows:,} rows came too late and are kept out")
+        for label in report["altered"]:
             say_on_stderr(
                 f"window {label!r}: its rows are others in the source now, and its map is of the former ones; "
                 "--reopen lays out again from there"
             )
-        say(str(report))
-    log = partial(write_log, run=ended["run"], stage="watch") if log_json else None
-    watch(report.store, alarms, prometheus, log)
+        say(said)
+
+
+def _find_log(ended: dict[str, Any], *, log_json: bool) -> Callable[..., None] | None:
+    return partial(write_log, run=ended["run"], stage="watch") if log_json else None
 
 
 def _describe_end(ended: dict[str, Any]) -> dict[str, Any]:

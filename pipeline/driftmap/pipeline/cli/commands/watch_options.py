@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from driftmap.pipeline.ingestion.watch.outcome import IngestOutcome
-    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.log_view import LogView
 
 EXIT_ALARM = 3
 
@@ -58,7 +58,7 @@ def write_prometheus(text: str, file: str) -> None:
 def check_alarms(alarms: tuple[str, ...]) -> None:
     """Refuse thresholds that cannot be read, before any work."""
     if alarms:
-        from driftmap.pipeline.ingestion.watch.monitoring import find_alarms
+        from driftmap.pipeline.ingestion.watch.alarms import find_alarms
 
         find_alarms({"quality": {}, **dict.fromkeys(FACTS)}, alarms)
 
@@ -84,13 +84,19 @@ def write_failure(path: str, error: BaseException, file: str, known: IngestOutco
         say_on_stderr(f"warning: {failed.format_message()}")
 
 
-def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Callable[..., None] | None) -> None:
-    """Write what is to be watched, and leave with exit code 3 when a threshold is passed."""
+def watch(
+    store: LogView,
+    alarms: tuple[str, ...],
+    prometheus: str | None,
+    log: Callable[..., None] | None,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write what is to be watched, and leave with exit code 3 when a threshold is passed; `facts` where known."""
     if not alarms and prometheus is None:
         return
-    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
+    from driftmap.pipeline.ingestion.watch.alarms import find_alarms
 
-    facts = describe_growth(store)
+    facts = facts or _describe_growth(store)
     found = find_alarms(facts, alarms)
     if prometheus is not None:
         write_prometheus(_describe(store, facts, is_alarmed=bool(found)), prometheus)
@@ -103,7 +109,13 @@ def watch(store: Store, alarms: tuple[str, ...], prometheus: str | None, log: Ca
         raise click.exceptions.Exit(EXIT_ALARM)
 
 
-def _describe(store: Store, facts: dict[str, Any], *, is_alarmed: bool) -> str:
+def _describe_growth(store: LogView) -> dict[str, Any]:
+    from driftmap.pipeline.ingestion.watch.monitoring import describe_growth  # late: loads numpy
+
+    return describe_growth(store)
+
+
+def _describe(store: LogView, facts: dict[str, Any], *, is_alarmed: bool) -> str:
     from dataclasses import replace
 
     from driftmap.pipeline.ingestion.watch.outcome import read_outcome

@@ -1,42 +1,35 @@
-"""Watching a store that grows: what its last ingest left, how its newest window compares, and what is alarming."""
+"""Watching a store that grows: what its last ingest left, and how its newest window compares."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.time_spans import MICROSECONDS, parse_duration, read_duration, shift_times
+from driftmap.pipeline.config.time_spans import MICROSECONDS
 from driftmap.pipeline.config.time_zones import to_utc
-from driftmap.pipeline.errors import ConfigError, PlanError
+from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.ingestion.altered import list_altered
 from driftmap.pipeline.ingestion.late import count_pending, list_late
 from driftmap.pipeline.ingestion.slots import make_slots
+from driftmap.pipeline.ingestion.watch.alarms import MEASURES
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from driftmap.pipeline.store.log_view import LogView
 
-    from driftmap.pipeline.store import Store
-
-MEASURES = ("neighbours", "related", "drift")
 N_HISTORY = 64
 """Windows before the newest that it is compared with."""
 
 MIN_HISTORY = 8
 """With fewer, no z-score is given: their spread says little."""
 
-_ALARM = re.compile(r"\s*(\w+)\s*([<>])\s*([^\s<>]+)\s*")
-_DURATIONS = {"lag": "lag_seconds", "age": "seconds_since_ingest"}
-_COUNTS = {"late": "rows_late", "pending": "rows_pending", "skipped": "windows_skipped", "altered": "windows_altered"}
 
-
-def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]:
+def describe_growth(store: LogView, now: datetime | None = None) -> dict[str, Any]:
     """Say how a store grows: facts of its log, and how the newest window compares with those before it.
 
     Parameters
@@ -85,7 +78,7 @@ def describe_growth(store: Store, now: datetime | None = None) -> dict[str, Any]
     }
 
 
-def compare_newest(store: Store) -> dict[str, Any]:
+def compare_newest(store: LogView) -> dict[str, Any]:
     """Compare the newest ingested window with those before it, each as it was measured when it was the newest.
 
     Returns
@@ -106,43 +99,7 @@ def compare_newest(store: Store) -> dict[str, Any]:
     return figures
 
 
-class Alarm(NamedTuple):
-    """A threshold, and what passed it."""
-
-    spec: str
-    value: float
-
-    def __str__(self) -> str:
-        return f"alarm {self.spec}: it is {self.value:g}"
-
-
-def find_alarms(facts: Mapping[str, Any], specs: Iterable[str]) -> list[Alarm]:
-    """Find the thresholds that are passed.
-
-    Parameters
-    ----------
-    facts
-        Of `describe_growth`.
-    specs
-        Such as `drift>0.5`, `neighbours<0.3`, `drift_z>4`, `z>4` (any of them, in either direction), `late>100`,
-        `pending>100000`, `skipped>0`, `altered>0` (counts), `lag>2D`, `age>1D` (times). What is not known passes no
-        threshold.
-
-    Raises
-    ------
-    ConfigError
-        When one is not of that form.
-    """
-    found = []
-    for spec in specs:
-        name, sign, limit = _read_alarm(spec)
-        value = _read_value(facts, name)
-        if value is not None and (value > limit if sign == ">" else value < limit):
-            found.append(Alarm(spec.strip(), value))
-    return found
-
-
-def _count_rows(store: Store) -> tuple[dict[str, int], int, list[str]]:
+def _count_rows(store: LogView) -> tuple[dict[str, int], int, list[str]]:
     try:
         slots = make_slots(RunConfig.from_json(store.config), store.growth.origin)
     except PlanError:  # windows of so many rows each: they are not ingested
@@ -163,33 +120,3 @@ def _score(value: float | None, before: list[float]) -> float | None:
         return None
     spread = float(np.std(before, ddof=1))
     return round((value - float(np.mean(before))) / max(spread, 1e-6), 3)
-
-
-def _read_alarm(spec: str) -> tuple[str, str, float]:
-    match = _ALARM.fullmatch(spec)
-    names = [*MEASURES, *(f"{name}_z" for name in MEASURES), "z", *_COUNTS, *_DURATIONS]
-    if match is None or match[1] not in names:
-        raise ConfigError(
-            f"alarm is {spec!r}; a name, < or > and a number were expected, such as drift>0.5, z>4 or lag>2D. "
-            f"Names are: {', '.join(names)}"
-        )
-    name, sign, text = match.groups()
-    if name in _DURATIONS:
-        length = parse_duration(str(read_duration(text, f"alarm {name}")))
-        start = np.datetime64("2000-01-01", "us")
-        span = shift_times(np.array([start]), length)[0] - start
-        return name, sign, float(span / np.timedelta64(1, "s"))
-    try:
-        return name, sign, float(text)
-    except ValueError:
-        raise ConfigError(f"alarm is {spec!r}; {text!r} is no number") from None
-
-
-def _read_value(facts: Mapping[str, Any], name: str) -> float | None:
-    quality = facts["quality"]
-    if name == "z":
-        scores = [abs(score) for measure in MEASURES if (score := quality.get(f"{measure}_z")) is not None]
-        return max(scores, default=None)
-    known = _COUNTS | _DURATIONS
-    value = facts[known[name]] if name in known else quality.get(name)
-    return None if value is None else float(value)

@@ -8,7 +8,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import StoreError, hide_credentials
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 OUTCOME_FILE = "last-ingest.json"
 """Not part of the log: nothing is decided by it, and a store without it is whole."""
+
+_MEMO = "memo"
+"""Its entry that the next start may answer from."""
 
 EXIT_OTHER_ERROR = 1
 EXIT_USER_ERROR = 2
@@ -77,7 +80,10 @@ class StageClock:
 
 
 def record_outcome(
-    location: Location, error: BaseException | None = None, clock: StageClock | None = None
+    location: Location,
+    error: BaseException | None = None,
+    clock: StageClock | None = None,
+    memo: Mapping[str, Any] | None = None,
 ) -> IngestOutcome:
     """Keep how an ingest ended; a store that cannot be written to keeps what it had.
 
@@ -89,6 +95,8 @@ def record_outcome(
         What ended it; None: it did all there was to do.
     clock
         Of the ingest.
+    memo
+        What the next start may answer from (`unchanged`).
 
     Returns
     -------
@@ -99,7 +107,8 @@ def record_outcome(
     if clock is not None:
         outcome = replace(outcome, run=clock.run, seconds=clock.read())
     with suppress(StoreError, OSError):  # a full disk, for one: what ended the ingest is what is to be raised
-        location.replace(OUTCOME_FILE, json.dumps(asdict(outcome), indent=1).encode())
+        kept = asdict(outcome) if memo is None else {**asdict(outcome), _MEMO: memo}
+        location.replace(OUTCOME_FILE, json.dumps(kept, indent=1).encode())
     return outcome
 
 
@@ -127,8 +136,22 @@ def find_exit_code(error: BaseException) -> int:
 
 def read_outcome(location: Location) -> IngestOutcome | None:
     """Read how the last ingest of a store ended; None where none was kept, or what was kept cannot be read."""
+    kept = _read_kept(location)
     try:
-        content = location.read(OUTCOME_FILE)
-        return None if content is None else IngestOutcome(**json.loads(content))
-    except (StoreError, OSError, ValueError, TypeError):
+        return None if kept is None else IngestOutcome(**{name: kept[name] for name in kept if name != _MEMO})
+    except TypeError:
         return None
+
+
+def read_memo(location: Location) -> dict[str, Any] | None:
+    """Read what the last good ingest left for the next start to answer from; None where there is nothing."""
+    memo = (_read_kept(location) or {}).get(_MEMO)
+    return memo if isinstance(memo, dict) else None
+
+
+def _read_kept(location: Location) -> dict[str, Any] | None:
+    try:
+        kept = json.loads(location.read(OUTCOME_FILE) or b"null")
+    except (StoreError, OSError, ValueError, RecursionError):
+        return None
+    return kept if isinstance(kept, dict) else None

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.ingestion.watch.monitoring import MEASURES
+from driftmap.pipeline.ingestion.watch.alarms import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftmap.pipeline.ingestion.watch.outcome import IngestOutcome
-    from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.log_view import LogView
 
     Samples = Mapping[str, float | None]
 
 
-def to_prometheus(store: Store, facts: Mapping[str, Any]) -> str:
+def to_prometheus(store: LogView, facts: Mapping[str, Any]) -> str:
     """Give the facts of `describe_growth`, all but how the last attempt ended, as Prometheus reads them."""
     counts = dict.fromkeys(("final", "provisional", "graph", "planned"), 0)
     for window in store.state():
@@ -46,7 +46,7 @@ def to_prometheus(store: Store, facts: Mapping[str, Any]) -> str:
     return "".join(_format_metric(*metric) for metric in metrics)
 
 
-def _describe_final(store: Store) -> list[tuple[str, str, str, Samples]]:
+def _describe_final(store: LogView) -> list[tuple[str, str, str, Samples]]:
     """Describe the newest window that moves no more."""
     final = [window for window in store.state() if window.status == "final"]
     if not final:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GROWTH_KINDS = ("source", "set_aside", "ingest", "reopen", "pruned")
 """Kinds of commits that are applied here."""
 
+INBOX_FOLDER = "inbox"
+"""Folder of a store that holds the rows that were given from Python after its run."""
+
 
 class SourcePart(NamedTuple):
     """What is known of one part of a source: a Parquet file, a batch of arrays, a range of a Zarr array's rows."""

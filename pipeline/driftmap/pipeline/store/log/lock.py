@@ -31,8 +31,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import psutil
-
 from driftmap.pipeline.errors import StoreBusyError, StoreError, hide_credentials
 
 if TYPE_CHECKING:
@@ -230,6 +228,8 @@ def _describe_self(command: str | None) -> dict[str, Any]:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    import psutil  # late: who only reads needs none of it
+
     return {
         **_machine(),
         "pid": os.getpid(),
@@ -271,6 +271,8 @@ def _is_this_machine(holder: dict[str, Any]) -> bool:
 
 
 def _is_running(holder: dict[str, Any]) -> bool:
+    import psutil  # late, as above
+
     try:
         process = psutil.Process(holder["pid"])
         ticks, known = _read_ticks(process.pid), holder.get(_TICKS)
