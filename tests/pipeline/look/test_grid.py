@@ -60,6 +60,28 @@ def test_colours_follow_the_labels(made):
             assert matplotlib.colors.to_hex(colour) == PALETTE[int(kind.split()[1])]
 
 
+def test_a_few_rows_far_away_do_not_make_the_others_small(made):
+    maps = [np.vstack([places] * 20) for places in made.maps]
+    near = plot_grid(maps).axes[0]
+    maps[1][0], maps[1][1] = (500, 0), (0, -900)
+    figure = plot_grid(maps)
+    assert figure.axes[0].get_xlim() == pytest.approx(near.get_xlim(), abs=0.15 * np.ptp(near.get_xlim()))
+    assert len(figure.axes[0].collections) == len(near.collections)
+    (left, right), (bottom, top) = figure.axes[1].get_xlim(), figure.axes[1].get_ylim()
+    marks = np.concatenate([marks.get_offsets() for marks in figure.axes[1].collections[1:]])
+    assert ((marks > [left, bottom]) & (marks < [right, top])).all()
+    assert marks[:, 0].max() > right - 0.05 * (right - left)
+    assert marks[:, 1].min() < bottom + 0.05 * (top - bottom)
+
+
+def test_a_marked_row_far_away_keeps_its_name(made):
+    maps, ids = [np.vstack([made.maps[0]] * 20)], [np.arange(1200)]
+    maps[0][3] = (500, 0)
+    axes = plot_grid(maps, ids=ids, highlight=[3]).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["3"]
+    assert axes.get_xlim()[0] < axes.texts[0].xy[0] < axes.get_xlim()[1] < 500
+
+
 def test_numbers_have_a_bar(made):
     figure = plot_grid(made.maps, label=[np.linspace(3, 7, 60)] * 4)
     bar = figure.axes[-1]
@@ -196,7 +218,7 @@ def test_density_of_very_many_points(tmp_path):
     assert shaded[..., 3].max() == 1
     figure = plot_grid([places], tmp_path / "many.png", label=[np.where(places[:, 0] > 0, "right", "left")])
     assert len(figure.axes[0].images) == 1
-    assert not figure.axes[0].collections
+    assert sum(len(marks.get_offsets()) for marks in figure.axes[0].collections) < 4 * 24  # of rows outside only
 
 
 def test_a_figure_shows_itself_in_notebooks(made):

@@ -285,37 +285,3 @@ def test_a_page_that_is_there_is_replaced_and_the_same_store_gives_the_same_page
     page_path.write_text("old", encoding="utf-8")
     assert write_report(store, page_path, title=f"Run {EVIL}") == page_path
     assert page_path.read_bytes() == before
-
-
-# How the three dichromacies see linear RGB: Machado, Oliveira, Fernandes 2009, severity 1.
-DICHROMACIES = {
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-
-
-def to_oklab(linear: np.ndarray) -> np.ndarray:
-    cones = [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-    lab = [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-    return np.cbrt(np.clip(linear, 0, 1) @ np.transpose(cones)) @ np.transpose(lab)
-
-
-@pytest.mark.parametrize("vision", ["full", *DICHROMACIES])
-def test_palette(page_path, vision):
-    script = page_path.read_text(encoding="utf-8")
-    colours = re.findall(r'"#(\w{6})"', re.search(r"const PALETTE = (\[.*?\]);", script)[1])
-    assert len(colours) == 10
-    rgb = np.array([[int(colour[i : i + 2], 16) for i in (0, 2, 4)] for colour in colours]) / 255
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = to_oklab(linear if vision == "full" else linear @ np.transpose(DICHROMACIES[vision]))
-    distances = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[~np.eye(10, dtype=bool)]
-    assert distances.min() > 0.1

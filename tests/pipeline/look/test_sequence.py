@@ -131,9 +131,8 @@ def test_of_many_categories_the_most_frequent_have_colours():
     np.testing.assert_array_equal(np.round(colouring.paint(0)[~shown], 4), np.tile(grey, ((~shown).sum(), 1)))
 
 
-def test_pictures_and_page_have_the_same_colours():
+def test_pictures_and_page_have_the_same_ramp():
     script = (Path(colours.__file__).parent / "templates" / "colours.js").read_text(encoding="utf-8")
-    assert json.loads(re.search(r"const PALETTE = (\[.*?\]);", script)[1]) == list(PALETTE)
     ramp = json.loads(re.search(r"light: \{ number: (\[\[.*?\]\])", script)[1])
     np.testing.assert_array_equal(np.rint(read_colours(RAMP) * 255), ramp)
 

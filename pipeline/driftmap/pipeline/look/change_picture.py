@@ -13,7 +13,7 @@ from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.answers import compare_windows
 from driftmap.pipeline.look.colours import INK, SOFT, colour_rows
 from driftmap.pipeline.look.grid import FORMATS, MAX_SHAPES, add_panel, draw_points, new_figure
-from driftmap.pipeline.look.grid_layout import EDGE, plan_grid
+from driftmap.pipeline.look.grid_layout import EDGE, keep_inside, plan_grid
 from driftmap.pipeline.look.group_column import choose_column
 from driftmap.pipeline.look.legend import add_legend, add_text
 from driftmap.pipeline.look.page_data import measure_frame
@@ -91,7 +91,13 @@ def plot_change(
     for cell, (t, plane) in enumerate(zip(windows, planes, strict=True)):
         axes = add_panel(figure, layout, cell, clean_text(names[cell], layout.most))
         draw_points(axes, plane, colouring.paint(t), colouring.codes[t] < 0, layout, is_picture=is_picture)
-        _mark_strays(axes, run, t, plane, [entity for one in said for entity in one.entities[:N_NAMED].tolist()])
+        _mark_strays(
+            axes,
+            run,
+            t,
+            keep_inside(plane, layout),
+            [entity for one in said for entity in one.entities[:N_NAMED].tolist()],
+        )
     add_legend(figure, layout, colouring)
     heading = f"What changed from {clean_text(names[0], 30)} to {clean_text(names[1], 30)}"
     for at, (text, style) in enumerate([(heading, {"fontweight": "bold"}), *((line, {}) for line in lines)]):

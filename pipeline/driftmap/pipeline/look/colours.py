@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PALETTE = (
-    "#2c8686", "#ffc862", "#8f14dc", "#5ad6f5", "#c64f22", "#b07cf0", "#e58a00", "#3f4f9c", "#6cb8a6", "#8c2f3f",
+    "#006590", "#fe4116", "#6a0009", "#c860e7", "#0000a8", "#4b166a", "#694f01", "#7f37d4", "#b00c66", "#099a4b",
 )  # fmt: skip
-"""The page's. Any two differ by at least 0.1 in OKLab, with full colour vision and with each of the dichromacies."""
+"""The page's, in light. Any two differ by at least 0.1 in OKLab, with full colour vision and with each of the
+dichromacies, and each stands out from white by 3:1."""
 
 RAMP = ("#440154", "#3b528b", "#21918c", "#7ad151", "#d6e028")
 """Of numbers, from low to high; the top is darkened so that it shows on white."""
 
-OTHER = "#c3c9d1"
+OTHER = "#858d98"
 """Rows whose category has no colour of its own, whose number is missing, or that stand back."""
 
 INK, SOFT, LINE = "#1b1f24", "#5d6673", "#dfe3e8"

@@ -13,6 +13,7 @@ from driftmap.pipeline.look.colours import INK, LINE, RAMP, SOFT, Colouring
 from driftmap.pipeline.look.curves_image import draw_curves_image
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.picture_files import check_format, save_figure
+from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks
@@ -115,7 +116,7 @@ def _draw_figure(sequence: MapSequence, colouring: Colouring, found: Tracks, hea
         tracks = [track for track in found.tracks if track.code == code]
         if tracks:
             line = {"width": 3, **_paint(tracks, code, colouring)}
-            style = {"name": _escape(names[code]) or "(empty)", "mode": "lines", "line": line, "opacity": 0.85}
+            style = {"name": _escape(names[code]) or EMPTY, "mode": "lines", "line": line, "opacity": 0.85}
             joined = _join_tracks(tracks, sequence.names, found.n_steps)
             figure.add_trace(graphs.Scatter3d(**joined, **style, hovertemplate="%{text}<extra></extra>"))
     figure.update_layout(

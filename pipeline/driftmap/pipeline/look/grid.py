@@ -10,7 +10,7 @@ import numpy.typing as npt
 from driftmap.pipeline.look.colours import INK, LINE, OTHER, Colouring, read_colours
 from driftmap.pipeline.look.density import shade_points
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.look.grid_layout import EDGE, plan_grid
+from driftmap.pipeline.look.grid_layout import EDGE, find_outside, keep_inside, plan_grid
 from driftmap.pipeline.look.highlight import Highlight, find_highlight
 from driftmap.pipeline.look.legend import add_legend, add_text
 from driftmap.pipeline.look.picture_files import DPI, check_format, save_figure
@@ -32,6 +32,9 @@ MAX_POINTS = 50_000
 
 MAX_SHAPES = 20_000
 """Points of an SVG or PDF that are drawn as shapes; of more, the panels are pictures inside it."""
+
+N_MARKS = 24
+"""Most marks of rows outside, along one side of a panel."""
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -148,12 +151,19 @@ def _dress(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[
 def draw_points(
     axes: Any, plane: Array, colours: Array, is_behind: Array, layout: GridLayout, *, is_picture: bool
 ) -> None:
-    """Draw the rows of a map; those behind lie below all others, in grey."""
+    """Draw the rows of a map; those behind lie below all others, in grey. Arrows point to rows outside the panel."""
     if len(plane) > MAX_POINTS:
         size = (round(layout.panel[0] * DPI), round(layout.panel[1] * DPI))
         shaded = shade_points(plane, colours, layout.low, layout.high, size)
         axes.imshow(shaded, extent=layout.extent, aspect="auto", interpolation="nearest")
-        return
+    else:
+        _scatter(axes, plane, colours, is_behind, layout, is_picture=is_picture)
+    _point_outside(axes, plane, colours, layout)
+
+
+def _scatter(
+    axes: Any, plane: Array, colours: Array, is_behind: Array, layout: GridLayout, *, is_picture: bool
+) -> None:
     # In a shuffled order no label lies on top of the others; what is grey lies below all.
     order = np.random.default_rng(0).permutation(len(plane))
     order = order[np.argsort(~is_behind[order], kind="stable")]
@@ -165,8 +175,23 @@ def draw_points(
     axes.scatter(*plane[order].T, s=(2 * radius) ** 2, c=painted, linewidths=0, rasterized=is_picture)
 
 
+def _point_outside(axes: Any, plane: Array, colours: Array, layout: GridLayout) -> None:
+    rows = find_outside(plane, layout)
+    # one for all rows that lie in the same direction
+    cells = (keep_inside(plane[rows], layout) - layout.low) / (layout.high - layout.low) * N_MARKS
+    rows = rows[np.unique(cells.astype(np.int64), axis=0, return_index=True)[1]]
+    marks = keep_inside(plane[rows], layout)
+    away = (plane[rows] - marks) / (layout.high - layout.low)
+    angles = np.rint(np.degrees(np.arctan2(away[:, 1], away[:, 0])) / 45) * 45
+    for angle in np.unique(angles).tolist():
+        # of three corners and a rotation; the first corner looks up
+        some, marker = angles == angle, (3, 0, angle - 90)
+        axes.scatter(*marks[some].T, s=22, marker=marker, c=colours[rows[some]], linewidths=0, zorder=3)
+
+
 def _ring(axes: Any, plane: Array, colours: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
     rows = np.flatnonzero(marked.is_shown[index] & np.isfinite(plane[:, 0]))
+    plane = keep_inside(plane, layout)
     axes.scatter(*plane[rows].T, s=26, c=colours[rows], edgecolors=INK, linewidths=0.9, zorder=5)
     size = 0.85 * layout.font_size
     points = (plane - layout.low) / (layout.high - layout.low) * np.array(layout.panel) * 72

@@ -21,6 +21,12 @@ MAX_PANELS = 240
 MAX_NAME = 26
 """Characters of a legend's entry."""
 
+OUTSIDE, MIN_GAIN = 0.005, 1.25
+"""Share of the rows that may lie outside panels, and how much smaller the frame has to be for it. As on the page."""
+
+EDGE_MARK = 0.02
+"""How far from the edge the marks of rows outside stand, as a share of the panel."""
+
 EDGE, GAP, LEGEND_LINE = 0.15, 0.1, 0.2
 _WIDTH, _PANEL, _HEADING = 15.0, 2.5, 0.36
 
@@ -88,7 +94,7 @@ def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) ->
     if n_windows > MAX_PANELS:
         windows = np.unique(np.linspace(0, n_windows - 1, MAX_PANELS).round().astype(int)).tolist()
         heading = f"{heading}  {len(windows)} of {n_windows} windows".strip()
-    low, high, aspect = frame_maps(sequence)
+    low, high, aspect = frame_maps(sequence, is_robust=True)
     legend, legend_height = measure_legend(colouring)
     n_columns = _choose_columns(len(windows), aspect)
     width = min(_PANEL * max(1.0, 2 / math.sqrt(n_columns)), (_WIDTH - legend) / n_columns - GAP)
@@ -100,14 +106,46 @@ def plan_grid(sequence: MapSequence, colouring: Colouring, title: str | None) ->
     return GridLayout(windows, n_columns, (width, width * aspect), top, legend, size, low, high, heading)
 
 
-def frame_maps(sequence: MapSequence) -> tuple[Array, Array, float]:
-    """Lower left and upper right corner of the picture of a map, with one scale for both axes; height over width."""
-    low, high = sequence.bounds()
+def frame_maps(sequence: MapSequence, *, is_robust: bool = False) -> tuple[Array, Array, float]:
+    """Lower left and upper right corner of the picture of a map, with one scale for both axes; height over width.
+
+    Parameters
+    ----------
+    sequence
+        The maps.
+    is_robust
+        Whether a few rows far away may lie outside, where the others would be small otherwise.
+    """
+    low, high = find_core(sequence) if is_robust else sequence.bounds()
     span = np.maximum((high - low).astype(np.float64), 1e-6 * max(1.0, float(np.abs(high).max())))
     aspect = float(np.clip(span[1] / span[0], 0.2 if sequence.n_components == 1 else 0.5, 1.6))
     half = 0.54 * max(float(span[0]), float(span[1]) / aspect) * np.array([1.0, aspect])
     middle = (low.astype(np.float64) + high) / 2
     return middle - half, middle + half, aspect
+
+
+def find_core(sequence: MapSequence) -> tuple[Array, Array]:
+    """Corners of all rows but the outermost ones of each axis, where that is much smaller; else of all rows."""
+    low, high = sequence.bounds()
+    rows = np.concatenate([plane[np.isfinite(plane[:, 0])] for plane in sequence.planes()])
+    if len(rows) * OUTSIDE < 2:
+        return low, high
+    core_low, core_high = np.quantile(rows, [OUTSIDE / 2, 1 - OUTSIDE / 2], axis=0)
+    is_smaller = float((core_high - core_low).max()) * MIN_GAIN <= float((high - low).max())
+    return (core_low, core_high) if is_smaller else (low, high)
+
+
+def find_outside(plane: Array, layout: GridLayout) -> npt.NDArray[np.intp]:
+    """Find the rows with a place that lie outside the panels."""
+    with np.errstate(invalid="ignore"):
+        is_outside = ((plane < layout.low) | (plane > layout.high)).any(axis=1)
+    return np.flatnonzero(is_outside)
+
+
+def keep_inside(plane: Array, layout: GridLayout) -> Array:
+    """Move the rows that lie outside the panels to the nearest point of the edge."""
+    margin = EDGE_MARK * (layout.high - layout.low)
+    return np.clip(plane, layout.low + margin, layout.high - margin)
 
 
 def _choose_columns(n: int, aspect: float) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from driftmap.pipeline.look.colours import INK, SOFT, Colouring, blend_ramp
 from driftmap.pipeline.look.grid_layout import LEGEND_LINE, MAX_NAME
+from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _add_names(figure: Any, layout: GridLayout, colouring: Colouring) -> None:
     lines = LEGEND_LINE * (np.arange(len(entries)) + 0.5)
     axes.scatter(np.full(len(entries), 0.06), lines, s=36, c=[colour for _, colour in entries], linewidths=0)
     for line, (name, _) in zip(lines, entries, strict=True):
-        text = clean_text(name, MAX_NAME) or "(empty)"
+        text = clean_text(name, MAX_NAME) or EMPTY
         style = {"fontsize": 8.5, "color": INK, "va": "center", "fontfamily": list_fonts(text)}
         axes.text(0.18, line, text, parse_math=False, **style)
 

@@ -15,6 +15,7 @@ from driftmap.engine import choose_maps, draw_thumbnails
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.look.colours import OTHER, Colouring, blend_ramp
 from driftmap.pipeline.look.report import write_report
+from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.sequence import read_sequence
 from driftmap.pipeline.look.text import shorten
 
@@ -91,7 +92,7 @@ def _list_labels(colouring: Colouring) -> str:
     if colouring.other:
         entries.append((colouring.other, OTHER))
     dots = (
-        f' <span style="color:{colour}">●</span>&nbsp;{html.escape(shorten(name, 24) or "(empty)")}'
+        f' <span style="color:{colour}">●</span>&nbsp;{html.escape(shorten(name, 24) or EMPTY)}'
         for name, colour in entries
     )
     return f"{column}{''.join(dots)}"

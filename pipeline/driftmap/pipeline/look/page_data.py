@@ -15,7 +15,7 @@ from driftmap.pipeline.look.answers import TURNOVER_STEPS, find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.clusters import list_clusters, make_column
 from driftmap.pipeline.look.page_codec import StreamWriter
-from driftmap.pipeline.look.run_codes import read_run
+from driftmap.pipeline.look.run_codes import name_label, read_run
 from driftmap.pipeline.look.sampling import choose_entities
 
 if TYPE_CHECKING:
@@ -161,14 +161,14 @@ def _describe(
         ],
         "bin_edges": BIN_EDGES.tolist(),
         "columns": [_describe_column(column) for column in run.columns],
-        "entities": [name for name, is_chosen in zip(run.names, chosen, strict=True) if is_chosen],
+        "entities": [name_label(name) for name, is_chosen in zip(run.names, chosen, strict=True) if is_chosen],
         "n_entities": len(run.names),
     }
 
 
 def _describe_column(column: Column) -> dict[str, Any]:
     if column.kind == "category":
-        return {"name": column.name, "kind": column.kind, "values": column.values}
+        return {"name": column.name, "kind": column.kind, "values": [name_label(value) for value in column.values]}
     return {"name": column.name, "kind": column.kind, "low": column.low, "step": column.step}
 
 

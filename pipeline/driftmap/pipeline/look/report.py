@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
-    *("names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
+    *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
     *("pointer.js", "lasso.js", "search.js", "follow.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
     "page.js",
 )

@@ -13,7 +13,7 @@ from driftmap.pipeline.look.colours import INK, LINE, OTHER, PALETTE, SOFT
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.group_column import choose_column
 from driftmap.pipeline.look.picture_files import check_format, save_figure
-from driftmap.pipeline.look.run_codes import read_run
+from driftmap.pipeline.look.run_codes import EMPTY, read_run
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _name_bands(figure: Any, column: Column, bands: Bands) -> None:
     """Name the groups that have a colour, in the order of their bands; the others by their number."""
     axes = figure.add_axes((0.835, 0.02, 0.16, 0.94), frame_on=False)
     coloured = [code for code in bands.codes if code < len(PALETTE)]
-    entries = [(clean_text(column.values[code], MAX_NAME) or "(empty)", PALETTE[code]) for code in coloured]
+    entries = [(clean_text(column.values[code], MAX_NAME) or EMPTY, PALETTE[code]) for code in coloured]
     n_others = len(column.values) - len(coloured)
     if n_others:
         entries.append((f"{n_others} others", OTHER))

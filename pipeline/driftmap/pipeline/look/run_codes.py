@@ -26,6 +26,9 @@ MAX_PALETTE = 10
 NUMBER_STEPS = 65_534
 """Steps into which a column of numbers is rounded, where whole numbers do not need fewer."""
 
+EMPTY = "(empty)"
+"""What an id or label without any visible character is called."""
+
 _LAID_OUT = ("final", "provisional")
 
 Array = npt.NDArray[Any]
@@ -78,6 +81,11 @@ def read_run(store: Store) -> Run:
 def as_text(value: object) -> str:
     """Show an id or a label as text, whatever its bytes."""
     return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def name_label(value: str) -> str:
+    """Give a text that can be seen for an id or a label."""
+    return value if value.strip() else EMPTY
 
 
 def number_values(windows: Sequence[Array]) -> tuple[Array, list[Int32Array]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from driftmap.engine import GroupChange, compare_clusters, compare_groups
 from driftmap.pipeline.look.moves import describe_fork, drop_repeats, find_main_group, find_moves, find_strays
+from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Pair:
 
 
 def _show(label: str) -> str:
-    return shorten(" ".join(label.split()), 40) or "(empty)"
+    return shorten(" ".join(label.split()), 40) or EMPTY
 
 
 def _rows(n: int) -> str:

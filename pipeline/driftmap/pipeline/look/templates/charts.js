@@ -53,8 +53,8 @@ function drawHeat() {
   }
   chart.append(draw("rect", { class: "here", y: 0, width: 10, height: n * HEAT_ROW }));
   const labels = make("div", { className: "heat-names" }, ...column.values.slice(0, n).map((text) => make("span", { text, title: text })));
-  const ends = make("div", { className: "heat-ends" }, ...[1, last].map((t) => make("span", { text: shorten(windows[t].label, 24), title: windows[t].label })));
-  $("heat").replaceChildren(labels, make("div", { className: "heat-side" }, chart, ends));
+  $("heat").replaceChildren(labels, make("div", { className: "heat-side" }, chart, makeAxis(1, (t) => (t - 0.5) / last)));
+  fitAxes();
   $("heat-note").textContent = `How far the rows of each ${shorten(column.name, 40)} moved into each window, on average: 1/64 of a spread and less to 1 and more (darkest; on black, brightest). Grey: no more than rows whose neighbours in the data stayed.${column.values.length > n ? ` The ${n} most frequent of ${count(column.values.length)}.` : ""}`;
 }
 

@@ -1,6 +1,12 @@
 // The colour of every row: a place in the palette, a step of a ramp, or none.
-// Any two differ by at least 0.1 in OKLab, for full colour vision and for each of the three dichromacies (test_palette).
-const PALETTE = ["#2c8686", "#ffc862", "#8f14dc", "#5ad6f5", "#c64f22", "#b07cf0", "#e58a00", "#3f4f9c", "#6cb8a6", "#8c2f3f"];
+// Of each theme any two differ by at least 0.1 in OKLab, for full colour vision and for each of the three dichromacies,
+// and each stands out from its page by 3:1 (test_palette). A label keeps roughly its hue from light to dark.
+const PALETTES = {
+  light: ["#006590", "#fe4116", "#6a0009", "#c860e7", "#0000a8", "#4b166a", "#694f01", "#7f37d4", "#b00c66", "#099a4b"],
+  dark: ["#70fffe", "#ad4b02", "#ffcb95", "#cc7ed1", "#0079ff", "#9843b9", "#e3ff1b", "#b4c3ff", "#ff5f27", "#7fb38d"],
+};
+const N_COLOURS = PALETTES.light.length;
+const paletteColour = (number) => PALETTES[theme()][number];
 // Lightness rises or falls throughout, so ramps read without colour; each ends well clear of its page.
 const RAMPS = {
   light: { number: [[68, 1, 84], [59, 82, 139], [33, 145, 140], [122, 209, 81], [214, 224, 40]], moved: [[205, 212, 221], [242, 170, 92], [206, 66, 58], [92, 10, 60]] },
@@ -39,13 +45,13 @@ const isVisible = (code) => !view.hidden.has(code);
 // Of more labels than colours, the most frequent have one; or the visible ones, when few are left.
 function paletteOf(code) {
   const { values } = view.colouring;
-  if (values.length <= PALETTE.length) return code;
-  if (values.length - view.hidden.size <= PALETTE.length) {
+  if (values.length <= N_COLOURS) return code;
+  if (values.length - view.hidden.size <= N_COLOURS) {
     let rank = 0;
     for (let other = 0; other < code; other++) if (isVisible(other)) rank++;
     return rank;
   }
-  return code < PALETTE.length - 1 ? code : OTHER;
+  return code < N_COLOURS - 1 ? code : OTHER;
 }
 
 function rangeOf(colouring) {
@@ -89,7 +95,7 @@ function coloursOf(t) {
 
 function paint(number) {
   if (number < 0) return themed("--other");
-  if (!isRamp()) return PALETTE[Math.round(number)];
+  if (!isRamp()) return paletteColour(Math.round(number));
   const ramp = RAMPS[theme()][view.colouring.kind];
   const at = Math.min(number / (RAMP_STEPS - 1), 1) * (ramp.length - 1), k = Math.min(Math.floor(at), ramp.length - 2);
   return `rgb(${ramp[k].map((c, i) => Math.round(c + (ramp[k + 1][i] - c) * (at - k))).join(" ")})`;

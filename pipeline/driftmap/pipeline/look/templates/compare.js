@@ -23,7 +23,7 @@ function drawSince() {
   const map = windows[sinceWindow()], place = fit($("since-map"), map.t, true);
   if (view.mode === "points") drawStill(place, map, radius(place.side, map.entities.length) * Math.min(2.5, view.zoom ** 0.35));
   else drawDensity(place, map.t);
-  drawNamesAt(place, findAnchors(map), findAnchors(map), 0, 0);
+  drawNamesAt(place, map, map, 0, 0, boxesOf($("since-now").parentElement, $("since-count")));
   place.context.strokeStyle = themed("--ink");
   for (const entity of new Set([view.followed, view.hover])) {
     const row = entity < 0 ? -1 : findRow(map, entity);

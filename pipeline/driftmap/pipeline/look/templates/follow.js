@@ -56,9 +56,10 @@ function drawFollowed() {
   const facts = row < 0 ? [make("div", { text: `not in ${shorten(map.label, 60)}` })] : describe(map, row);
   const { kept, gained, lost, isCompared } = findNeighbours(entity);
   $("followed").replaceChildren(
-    make("div", { className: "note" }, ...facts), ...(last > 0 ? [drawTimeline(entity)] : []),
+    make("div", { className: "note" }, ...facts), ...(last > 0 ? [drawTimeline(entity), makeAxis(0, (t) => (t + 0.5) / windows.length)] : []),
     ...listOthers(isCompared ? "Still near" : "Near on the map", "kept", kept), ...listOthers("New", "gained", gained), ...listOthers("Gone", "lost", lost),
   );
+  fitAxes();
 }
 
 function listOthers(title, kind, entities) {

@@ -60,7 +60,7 @@ function fitWindow() {
   view.zoom = Math.max(minZoom, Math.min(MAX_ZOOM, frame.half / half));
   view.panX = cx - frame.cx;
   view.panY = cy - frame.cy;
-  $("unzoom").hidden = false;
+  $("unzoom").classList.remove("is-idle");
   redraw();
 }
 
@@ -92,7 +92,7 @@ function zoomBy(factor, px, py) {
   view.panX += x - after.backX(px ?? before.w / 2);
   view.panY += y - after.backY(py ?? before.h / 2);
   if (view.zoom === 1) view.panX = view.panY = 0;
-  $("unzoom").hidden = view.zoom === 1;
+  $("unzoom").classList.toggle("is-idle", view.zoom === 1);
   redraw();
 }
 

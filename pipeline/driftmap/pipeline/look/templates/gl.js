@@ -78,7 +78,7 @@ function loadPalette() {
   const key = `${theme()}/${view.colouring.kind}`;
   if (key === paletteKey) return;
   paletteKey = key;
-  const size = 1 + (isRamp() ? RAMP_STEPS : PALETTE.length), texels = new Uint8Array(4 * size);
+  const size = 1 + (isRamp() ? RAMP_STEPS : N_COLOURS), texels = new Uint8Array(4 * size);
   for (let k = 0; k < size; k++) texels.set(rgbOf(paint(k - 1)), 4 * k);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, size, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
 }

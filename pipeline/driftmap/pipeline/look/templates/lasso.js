@@ -50,7 +50,7 @@ function countLabels(map, rows) {
   return make("ul", { className: "bars" }, ...top.map(([code, n]) => {
     const bar = make("span", { className: "bar" }), number = paletteOf(code);
     bar.style.width = `${100 * n / top[0][1]}%`;
-    bar.style.background = number < 0 ? "var(--other)" : PALETTE[number];
+    bar.style.background = number < 0 ? "var(--other)" : paletteColour(number);
     return make("li", {}, make("span", { className: "name", text: view.colouring.values[code], title: view.colouring.values[code] }), make("span", { className: "track" }, bar), make("b", { text: count(n) }));
   }));
 }

@@ -18,13 +18,13 @@ function makeColourSelect() {
 
 function drawLegend() {
   const { colouring } = view, isCategory = colouring.kind === "category";
-  $("names-box").hidden = !isCategory;
+  $("names-box").classList.toggle("is-idle", !isCategory);
   $("legend-filter").hidden = !isCategory || colouring.values.length <= MANY_LABELS;
   $("legend-filter").value = "";
   $("legend").replaceChildren(...(isCategory ? colouring.values.map(makeChip) : isRamp() ? [makeRampBar()] : []));
-  $("legend-note").hidden = !isCategory || colouring.values.length <= PALETTE.length;
+  $("legend-note").hidden = !isCategory || colouring.values.length <= N_COLOURS;
   if (isCategory) {
-    const shown = PALETTE.length - 1;
+    const shown = N_COLOURS - 1;
     $("legend-note").textContent = `Of ${count(colouring.values.length)} labels, the ${shown} most frequent have colours; hide some, and others get them.`;
   }
   markChips();
@@ -60,7 +60,7 @@ function markChips() {
   for (const chip of $("legend").querySelectorAll(".chip")) {
     const code = Number(chip.dataset.code), number = paletteOf(code);
     chip.querySelector(".toggle").setAttribute("aria-pressed", String(isVisible(code)));
-    chip.querySelector(".dot").style.background = number < 0 ? "var(--other)" : PALETTE[number];
+    chip.querySelector(".dot").style.background = number < 0 ? "var(--other)" : paletteColour(number);
   }
 }
 

@@ -24,7 +24,7 @@ function windowToOpen() {
 function unzoom() {
   view.zoom = 1;
   view.panX = view.panY = 0;
-  $("unzoom").hidden = true;
+  $("unzoom").classList.add("is-idle");
   redraw();
 }
 
@@ -70,10 +70,11 @@ function startTools() {
   $("movers-of").addEventListener("change", drawMovers);
   $("show-help").addEventListener("click", () => $("help").showModal());
   $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
-  const sizes = new ResizeObserver(() => { sizeThumbnails(); redraw(true); });
+  const sizes = new ResizeObserver(() => { sizeThumbnails(); fitAxes(); redraw(true); });
   sizes.observe($("map"));
   sizes.observe($("since-map"));
   sizes.observe($("grid"));
+  sizes.observe($("heat"));
 }
 
 function showNotices(hasGl) {

@@ -1,5 +1,5 @@
 // The pointer on the large map: what lies under it, a click to follow, a drag to move or to lasso.
-const REACH = 14;
+const REACH = 14, TIP_GAP = 16;
 
 const placeIn = (pane) => project($(pane.id).clientWidth, $(pane.id).clientHeight, pane.time(), true);
 
@@ -27,12 +27,19 @@ function showTip(event, pane) {
   $(pane.id).classList.toggle("is-over", found !== null);
   if (!found) return;
   tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row));
-  const { clientWidth: w, clientHeight: h } = $("panes"), box = $(pane.id).getBoundingClientRect(), whole = $("panes").getBoundingClientRect();
-  const px = found.px + box.left - whole.left, py = found.py + box.top - whole.top, isRight = px > w * 0.6, isLow = py > h * 0.7;
-  Object.assign(tip.style, {
-    left: isRight ? "auto" : `${px + 14}px`, right: isRight ? `${w - px + 14}px` : "auto",
-    top: isLow ? "auto" : `${py + 12}px`, bottom: isLow ? `${h - py + 12}px` : "auto",
-  });
+  const box = $(pane.id).getBoundingClientRect(), whole = $("panes").getBoundingClientRect();
+  placeTip(tip, found.px + box.left - whole.left, found.py + box.top - whole.top);
+}
+
+// Beside the spot, right or left, wherever there is room; else below or above it: never over it.
+function placeTip(tip, px, py) {
+  tip.style.left = tip.style.top = "0px";
+  const { clientWidth: w, clientHeight: h } = $("panes"), { offsetWidth: wide, offsetHeight: tall } = tip;
+  const within = (at, size, room) => Math.max(2, Math.min(room - size - 2, at));
+  const isBeside = px + TIP_GAP + wide <= w || px - TIP_GAP - wide >= 0;
+  const beside = px + TIP_GAP + wide <= w ? px + TIP_GAP : px - TIP_GAP - wide, above = py + TIP_GAP + tall <= h ? py + TIP_GAP : py - TIP_GAP - tall;
+  tip.style.left = `${isBeside ? beside : within(px - wide / 2, wide, w)}px`;
+  tip.style.top = `${isBeside ? within(py - tall / 2, tall, h) : Math.max(0, above)}px`;
 }
 
 function describe(map, row) {

@@ -23,7 +23,8 @@ function drawRiver() {
   chart.addEventListener("pointerdown", (event) => seek(chart, event));
   chart.addEventListener("pointermove", (event) => { if (event.buttons) seek(chart, event); lightRiver(event); });
   chart.addEventListener("pointerleave", () => { focusOn(null); $("river-note").textContent = ""; });
-  $("river").replaceChildren(chart);
+  $("river").replaceChildren(chart, makeAxis(0, (t) => t / last));
+  fitAxes();
   $("river-name").textContent = shorten(data.columns[c].name, 24);
   $("river-name").title = `Rows of each ${data.columns[c].name} in every window; bands lie as on the map, from top to bottom.`;
   moveCursors();
@@ -52,8 +53,8 @@ function stack(counts, shown, unit) {
 }
 
 function riverColour(code) {
-  const number = view.colouring.kind === "category" ? paletteOf(code) : code < PALETTE.length ? code : OTHER;
-  return number < 0 ? "var(--other)" : PALETTE[number];
+  const number = view.colouring.kind === "category" ? paletteOf(code) : code < N_COLOURS ? code : OTHER;
+  return number < 0 ? "var(--other)" : paletteColour(number);
 }
 const curve = (x1, y1, x2, y2) => `C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`;
 

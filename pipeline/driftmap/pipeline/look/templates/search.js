@@ -16,17 +16,18 @@ function findNames(text) {
 }
 
 function showFound() {
-  const found = findNames($("search").value), list = $("found");
+  const found = findNames($("search").value), list = $("found-list"), isSought = $("search").value.trim() !== "";
   marked = 0;
   list.replaceChildren(...found.slice(0, MOST_FOUND).map((entity, k) => {
     const option = make("li", { id: `found-${k}`, role: "option", text: names[entity], data: { entity } });
     option.addEventListener("pointerdown", (event) => { event.preventDefault(); choose(entity); });
     return option;
   }));
-  if (found.length > MOST_FOUND) list.append(make("li", { className: "note", text: `and ${count(found.length - MOST_FOUND)} more` }));
-  if (!found.length && $("search").value.trim()) list.append(make("li", { className: "note", text: data.entities.length < data.n_entities ? "not among the ids of the sample" : "no such id" }));
-  list.hidden = !list.children.length;
-  $("search").setAttribute("aria-expanded", String(!list.hidden));
+  const none = data.entities.length < data.n_entities ? "not among the ids of the sample" : "no such id";
+  $("found-note").textContent = found.length > MOST_FOUND ? `and ${count(found.length - MOST_FOUND)} more` : isSought && !found.length ? none : "";
+  list.hidden = !found.length;
+  $("found").hidden = !isSought;
+  $("search").setAttribute("aria-expanded", String(isSought));
   mark(0);
 }
 

@@ -21,8 +21,8 @@ function makeStrip() {
     const value = make("output", { data: { field: one.field, digits: one.digits } });
     $("strip").append(make("span", { className: "spark-name", textContent: one.name, title: one.about }), chart, value);
   }
-  const first = windows[0], end = windows[last], n = windows.filter((map) => map.status === "provisional").length;
-  if (last > 0) $("ends").append(make("span", { text: first.label, title: first.label }), make("span", { text: end.label, title: end.label }));
+  const n = windows.filter((map) => map.status === "provisional").length;
+  if (last > 0) $("ends").replaceChildren(makeAxis(0, (t) => t / last));
   $("provisional").hidden = n === 0;
   $("provisional").textContent = `shaded: ${n === 1 ? "1 window is" : `${n} windows are`} provisional and may still move`;
 }

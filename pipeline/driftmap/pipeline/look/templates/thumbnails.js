@@ -59,7 +59,7 @@ function sprite(number, r, scale) {
 
 function drawPixels(place, map, colours, dim) {
   const { canvas } = place.context, { width, height } = canvas, image = place.context.createImageData(width, height);
-  const table = Array.from({ length: isRamp() ? RAMP_STEPS : PALETTE.length }, (_, k) => rgbOf(paint(k)).slice(0, 3));
+  const table = Array.from({ length: isRamp() ? RAMP_STEPS : N_COLOURS }, (_, k) => rgbOf(paint(k)).slice(0, 3));
   const other = rgbOf(themed("--other")).slice(0, 3);
   for (let row = 0; row < colours.length; row++) {
     if (colours[row] === HIDDEN || (dim && !isLitEntity(map, row))) continue;
