@@ -30,9 +30,9 @@ def cut_log(store: Path, n_commits: int) -> None:
 def find_group(store: Store, window: int, array: str) -> Path:
     """Find the folder of a window's graph, map or clusters, whichever has the array."""
     state = store.state()[window]
-    attempt = {"positions": state.layout_attempt, "clusters": (state.clusters or {}).get("attempt")}.get(
-        array, state.graph_attempt
-    )
+    clusters = (state.clusters or {}).get("attempt")
+    known = {"positions": state.layout_attempt, "clusters": clusters, "turnover": clusters}
+    attempt = known.get(array, state.graph_attempt)
     return store.path / name_group(window, attempt)
 
 

@@ -24,7 +24,7 @@ from driftmap.pipeline.store.verify import find_damage, find_orphans, remove_orp
 N_WINDOWS, N_ROWS = 8, 40
 OPTIONS = {"by": "year", "id": "entity", "label": "party", "vectors": "v", "n_neighbors": 5, "n_epochs": 8,
            "lookahead": 2, "alignment_window_size": 2, "block_windows": 2}  # fmt: skip
-ARRAYS = ("ids", "label_0", *GRAPH_ARRAYS, "positions", "clusters")
+ARRAYS = ("ids", "label_0", *GRAPH_ARRAYS, "positions", "turnover", "clusters")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,8 @@ def read_everything(store: Store) -> dict[tuple[int, str], bytes]:
     found = {}
     for window in range(store.n_windows):
         for array in ARRAYS:
+            if (window, array) == (0, "turnover"):  # the first window has none before it
+                continue
             group = find_group(store, window, array).relative_to(store.path).as_posix()
             found[window, array] = read_array(store.path, f"{group}/{array}", "").tobytes()
     return found
@@ -83,7 +85,7 @@ def test_damage_to_any_array_is_named(copy, array, how):
         flip_a_bit(folder / "zarr.json")
     (damage,) = find_damage(copy)
     assert (damage.number, damage.window, damage.array) == (3, "2003", array)
-    assert damage.part == {"positions": "map", "clusters": "clusters"}.get(array, "graph")
+    assert damage.part == {"positions": "map", "clusters": "clusters", "turnover": "clusters"}.get(array, "graph")
     assert {"flip": "damaged", "short": "bytes of", "missing": "missing", "metadata": "zarr.json"}[how] in damage.reason
 
 
@@ -156,12 +158,14 @@ def test_a_damaged_map_is_laid_out_again_and_nothing_else_is(copy, whole, source
     assert go_on(source, copy.path).n_commits == store.n_commits
 
 
-@pytest.mark.parametrize("windows", [[0], [3], [4, 5, 7]])
-def test_damaged_clusters_are_found_again_with_their_numbers(copy, whole, source, windows):
+@pytest.mark.parametrize(
+    ("array", "windows"), [("clusters", [0]), ("clusters", [3]), ("clusters", [4, 5, 7]), ("turnover", [1, 6])]
+)
+def test_damaged_clusters_and_turnover_are_found_again_as_they_were(copy, whole, source, array, windows):
     for window in windows:
-        flip_a_bit(list_chunks(find_group(copy, window, "clusters") / "clusters")[0])
-    with pytest.raises(StoreError, match="array 'clusters'"):
-        copy.clusters(windows[0])
+        flip_a_bit(list_chunks(find_group(copy, window, array) / array)[0])
+    with pytest.raises(StoreError, match=f"array '{array}'"):
+        getattr(copy, array)(windows[0])
     store = go_on(source, copy.path)
     commits = new_commits(store, whole)
     assert [(commit.kind, [*commit.payload["clusters"]]) for commit in commits] == [
@@ -173,10 +177,12 @@ def test_damaged_clusters_are_found_again_with_their_numbers(copy, whole, source
 
 
 def test_damage_to_a_bit_of_each_kind_of_array_at_once_is_mended(copy, whole, source):
-    for window, array in [*enumerate(ARRAYS[:-1]), (0, "clusters")]:
+    for window, array in [*enumerate(ARRAYS[:-2]), (3, "turnover"), (0, "clusters")]:
         flip_a_bit(list_chunks(find_group(copy, window, array) / array)[0])
     store = go_on(source, copy.path)
-    assert sorted(commit.kind for commit in new_commits(store, whole)) == ["rebuilt"] * 7 + ["reclustered", "relaid"]
+    assert sorted(commit.kind for commit in new_commits(store, whole)) == ["rebuilt"] * 7 + ["reclustered"] * 2 + [
+        "relaid"
+    ]
     assert read_everything(store) == read_everything(whole)
 
 
@@ -263,7 +269,7 @@ def test_attempts_that_a_repair_replaced_are_removed_too(copy, whole, source):
 
 def test_the_command_tells_what_is_damaged(copy, capsys):
     assert run_command(["verify", str(copy.path)]) == 0
-    assert f"{copy.path}: 72 arrays, 12 commits, nothing damaged\n" == capsys.readouterr().out
+    assert f"{copy.path}: 79 arrays, 12 commits, nothing damaged\n" == capsys.readouterr().out
     flip_a_bit(list_chunks(find_group(copy, 3, "positions") / "positions")[0])
     (copy.path / "windows/00000000/stray").mkdir()
     (copy.path / "windows/00000000/stray/zarr.json").write_text("{}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
-from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
+from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows, read_neighbours
 from driftmap.pipeline.layout.job import WrittenBlock
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
@@ -124,7 +125,9 @@ def lay_out_one(
 
 def _as_rows(store: Store, index: int, loaded: Mapping[int, Loaded]) -> Rows:
     known = loaded.get(index)
-    return load_rows(store, index) if known is None else Rows(known.graph, known.ids, known.label)
+    if known is None:
+        return load_rows(store, index)
+    return Rows(known.graph, known.ids, known.label, partial(read_neighbours, store, index))
 
 
 def _read_positions(store: Store, index: int) -> Float32Array | None:

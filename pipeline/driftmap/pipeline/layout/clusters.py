@@ -1,7 +1,8 @@
-"""Clusters of windows, each following the window before; found once for each graph, whatever the layout does."""
+"""Clusters and turnover of windows, each against the one before: once for each graph, whatever the layout does."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,17 +14,20 @@ from driftmap.engine import (
     find_strongest,
     follow_clusters,
     make_seed,
+    turnover,
 )
 from driftmap.pipeline.layout.relate import relate_windows
 from driftmap.pipeline.store.attempts import name_small_attempt, write_clusters
 from driftmap.pipeline.store.log.layouts import ClusterRecord
+from driftmap.pipeline.store.turnover_codes import encode_turnover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from driftmap.engine.types import FuzzyGraph
+    from driftmap.engine.types import FuzzyGraph, Int32Array
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.relation_book import OutsideRelations
+    from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 
 class Rows(NamedTuple):
@@ -32,6 +36,16 @@ class Rows(NamedTuple):
     graph: FuzzyGraph
     ids: np.ndarray[Any, Any]
     label: str
+    read_neighbours: Callable[[], Int32Array]
+    """Reads the nearest rows of each row, (n, k)."""
+
+
+class _Pair(NamedTuple):
+    """Two consecutive windows."""
+
+    old: Callable[[], Int32Array]
+    new: Callable[[], Int32Array]
+    relation: Int32Array
 
 
 class Follower:
@@ -49,6 +63,7 @@ class Follower:
         self._random_state, self._outside = random_state, outside
         self._last: tuple[Rows, Clustered] | None = None
         self._last_index = -1
+        self._pair: _Pair | None = None
 
     def start_after(self, index: int, rows: Rows, clusters: Clustered) -> None:
         """Go on from a window whose clusters are known."""
@@ -62,13 +77,21 @@ class Follower:
         """Find the clusters of a window; without the one before, it is taken as the first."""
         seed = make_seed(self._random_state, index, CLUSTER_STREAM)
         if self._last is None or self._last_index != index - 1:
-            found = follow_clusters(rows.graph, seed)
+            found, self._pair = follow_clusters(rows.graph, seed), None
         else:
             old, clusters = self._last
             relation = relate_two(old, rows, self._outside)
             found = follow_clusters(rows.graph, seed, old.graph, clusters, relation)
+            self._pair = _Pair(old.read_neighbours, rows.read_neighbours, relation)
         self.start_after(index, rows, found)
         return found
+
+    def measure_turnover(self) -> UInt8Array | None:
+        """Measure the turnover of the rows of the window followed last; None where the one before is not known."""
+        if self._pair is None:
+            return None
+        old, new, relation = self._pair.old(), self._pair.new(), self._pair.relation
+        return encode_turnover(turnover(old, new, relation), relation, len(new))
 
 
 def relate_two(old: Rows, new: Rows, outside: OutsideRelations) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -113,19 +136,23 @@ def find_missing(
         before = index - 1
         if before >= 0 and not follower.is_at(before) and (record := states[before].clusters) is not None:
             follower.start_after(before, load(before), read_record(store, before, record))
-        records[str(index)] = write_found(store, index, follower.follow(index, load(index)))
+        records[str(index)] = follow_and_write(store, follower, index, load(index))
     return records
 
 
-def write_found(store: Store, index: int, found: Clustered) -> ClusterRecord:
-    """Write a window's clusters, and give what the log is to say of them."""
-    attempt = name_small_attempt([found.of_row], may_pack=store.may_pack)
-    write_clusters(store.make_attempt(index, attempt), found.of_row)
+def follow_and_write(store: Store, follower: Follower, index: int, rows: Rows) -> ClusterRecord:
+    """Find and write a window's clusters and its turnover, and give what the log is to say of them."""
+    found = follower.follow(index, rows)
+    codes = follower.measure_turnover()
+    arrays: list[np.ndarray[Any, Any]] = [found.of_row] if codes is None else [found.of_row, codes]
+    attempt = name_small_attempt(arrays, may_pack=store.may_pack)
+    write_clusters(store.make_attempt(index, attempt), found.of_row, codes)
     return ClusterRecord(
         attempt=attempt,
         n_clusters=len(np.unique(found.of_row[found.of_row >= 0])),
         n_known=found.n_known,
         passages=[list(passage) for passage in found.passages],
+        has_turnover=codes is not None,
     )
 
 
@@ -137,4 +164,9 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
-    return Rows(*store.read_layout_input(index), store.labels[index])
+    return Rows(*store.read_layout_input(index), store.labels[index], partial(read_neighbours, store, index))
+
+
+def read_neighbours(store: Store, index: int) -> Int32Array:
+    """Read the nearest rows of each row of a window."""
+    return store.knn_graph(index).indices

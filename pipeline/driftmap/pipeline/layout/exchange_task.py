@@ -14,7 +14,7 @@ from driftmap.engine.settings import LayoutSettings
 from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.graphs import build_graph as tasks
-from driftmap.pipeline.layout.clusters import Follower, load_rows, read_record, write_found
+from driftmap.pipeline.layout.clusters import Follower, follow_and_write, load_rows, read_record
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
 from driftmap.pipeline.planning.blocks import plan_exchange_blocks
@@ -130,7 +130,7 @@ def _find_clusters(run: _Run, step: Step, before: Found | None = None) -> Found:
     record = states[last].clusters if last >= 0 and before is None else before and before.records.get(str(last))
     if record:
         follower.start_after(last, load_rows(store, last), read_record(store, last, record))
-    records = {str(index): write_found(store, index, follower.follow(index, load_rows(store, index))) for index in core}
+    records = {str(index): follow_and_write(store, follower, index, load_rows(store, index)) for index in core}
     return Found(records, time.perf_counter() - started)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation
+    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Int32Array, Relation
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.layouts import BuiltWindow
 
@@ -72,6 +72,8 @@ class Stepper:
     def __post_init__(self) -> None:
         self._loaded: dict[int, _Loaded] = {}
         self._labels: dict[int, str] = {}
+        self._built: dict[int, BuiltWindow] = {}
+        self._neighbours: dict[int, Int32Array] = {}
 
     def advance(self, built: Sequence[BuiltWindow]) -> dict[int, float]:
         """Take in windows whose graphs are built: one new one, or provisional ones that changed; and commit it.
@@ -82,7 +84,8 @@ class Stepper:
         """
         started = time.perf_counter()
         store = self.store
-        by_index = {window["receipt"]["index"]: window for window in built}
+        self._neighbours.clear()
+        self._built = by_index = {window["receipt"]["index"]: window for window in built}
         self._labels = {index: window["receipt"]["label"] for index, window in by_index.items()}
         stop = max([store.n_windows, *(index + 1 for index in by_index)])
         first_free = self._find_first_free(stop)
@@ -101,7 +104,7 @@ class Stepper:
             for index in free
             if index in before
         }
-        quality = self._measure_quality(free, places, by_index)
+        quality = self._measure_quality(free, places)
         described = describe_layout(
             store.n_blocks_done,
             attempt,
@@ -118,7 +121,9 @@ class Stepper:
 
     def _load_rows(self, index: int) -> Rows:
         known = self._loaded.get(index)
-        return load_rows(self.store, index) if known is None else Rows(*known, self._name_window(index))
+        if known is None:
+            return load_rows(self.store, index)
+        return Rows(*known, self._name_window(index), lambda: self._read_neighbours(index, is_held=True))
 
     def _name_window(self, index: int) -> str:
         return self._labels[index] if index in self._labels else self.store.labels[index]
@@ -174,9 +179,7 @@ class Stepper:
         placed[np.diff(graph.indptr) == 0] = np.nan
         return placed
 
-    def _measure_quality(
-        self, free: range, places: Mapping[int, Float32Array], built: Mapping[int, BuiltWindow]
-    ) -> dict[str, dict[str, float]]:
+    def _measure_quality(self, free: range, places: Mapping[int, Float32Array]) -> dict[str, dict[str, float]]:
         maps = {index: (loaded.ids, places[index]) for index, loaded in self._loaded.items()}
         measured = {}
         for index in free:
@@ -184,14 +187,22 @@ class Stepper:
             if before is not None:
                 names = self._name_window(index - 1), self._name_window(index)
                 relation = relate_neighbours(self.store, (names[0], before[0]), (names[1], maps[index][0]))
-            knn = self._read_knn(index, built).indices
-            measured[str(index)] = measure_map(knn, maps[index], before, relation).to_json()
+            neighbours = self._read_neighbours(index)
+            measured[str(index)] = measure_map(neighbours, maps[index], before, relation).to_json()
         return measured
 
-    def _read_knn(self, index: int, built: Mapping[int, BuiltWindow]) -> KnnGraph:
-        if index in built:
-            return read_knn_graph(self.store.make_attempt(index, built[index]["receipt"]["attempt"]))
-        return self.store.knn_graph(index)
+    def _read_neighbours(self, index: int, *, is_held: bool = False) -> Int32Array:
+        """Read a window's nearest rows; those of the newest windows are held until its map is measured."""
+        if index in self._neighbours:
+            return self._neighbours[index]
+        if index in self._built:
+            attempt = self.store.make_attempt(index, self._built[index]["receipt"]["attempt"])
+            found = read_knn_graph(attempt).indices
+        else:
+            found = self.store.knn_graph(index).indices
+        if is_held:
+            self._neighbours[index] = found
+        return found
 
 
 def pin_to_halo(

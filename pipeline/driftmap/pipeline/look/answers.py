@@ -7,10 +7,9 @@ What is named is measured on all rows, also where the page draws a sample.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from driftmap.engine import (
     compose_relations,
@@ -25,13 +24,16 @@ from driftmap.pipeline.layout.figures import relate_neighbours
 from driftmap.pipeline.look.clusters import list_clusters
 from driftmap.pipeline.look.moves import Moves
 from driftmap.pipeline.look.sentences import Answer, Pair
+from driftmap.pipeline.store.turnover_codes import encode_turnover, relate_turnover
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from driftmap.engine import Clustered
+    from driftmap.engine.types import Float32Array
     from driftmap.pipeline.look.run_codes import Int32Array, Run
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 N_ANSWERS = 5
 MAX_GROUPS = 200
@@ -39,11 +41,8 @@ MAX_GROUPS = 200
 MAX_PAIR_ROWS = 1_500_000
 """Rows of all pairs of windows, up to which every two windows are compared."""
 
-TURNOVER_STEPS = 100
-"""Steps into which a row's turnover is rounded."""
-
 Windows = tuple[int, int]
-UInt8Array = npt.NDArray[np.uint8]
+Held = TypeVar("Held")
 
 
 class Answers(NamedTuple):
@@ -56,7 +55,7 @@ class Answers(NamedTuple):
     noise_floors: list[float | None]
     """Of each window against the one before, over the spread; None where it is not known."""
     turnovers: list[UInt8Array | None]
-    """Of the rows of each window against the one before: 0 not known, else 1 + TURNOVER_STEPS times the turnover."""
+    """Of the rows of each window against the one before, as `encode_turnover` gives them; None where not known."""
 
     @property
     def is_complete(self) -> bool:
@@ -111,7 +110,7 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
         if b == a + 1 and moves is not None:
             floor = noise_floor(moves.change, moves.moved)
             floors[b] = round(floor, 4) if np.isfinite(floor) else None
-            turnovers[b] = comparison.round_turnover(a, b, moves)
+            turnovers[b] = comparison.read_turnover(b)
     return Answers(pairs, (newest - 1, newest), floors, turnovers)
 
 
@@ -147,17 +146,40 @@ class _Comparison:
         self._has_books = bool(store.read_relations().books)
         n_rows = sum(fact.n_rows for fact in run.facts)
         self._most_held = len(run.facts) if n_rows * (len(run.facts) - 1) // 2 <= MAX_PAIR_ROWS else 2
-        self._held: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._graphs: dict[int, Int32Array] = {}
+        self._maps: dict[int, Float32Array] = {}
+        self._turnovers: dict[int, UInt8Array | None] = {}
         self._steps: dict[int, Int32Array] = {}
         self._column = next((c for c in run.columns if c.kind == "category" and 1 < len(c.values) <= MAX_GROUPS), None)
 
     def measure(self, a: int, b: int) -> Moves | None:
-        """Measure turnover and displacement of the older window's rows; None where a graph was pruned."""
+        """Measure turnover and displacement of the older window's rows; None where turnover is not known any more."""
+        relation = self._relate(a, b)
+        if b == a + 1:
+            codes = self.read_turnover(b)
+            change = None if codes is None else relate_turnover(codes, relation)
+        else:
+            change = self._compare_graphs(a, b, relation)
+        if change is None:
+            return None
+        return Moves(change, displacement(self._read_map(a), self._read_map(b), relation, self._spread))
+
+    def read_turnover(self, t: int) -> UInt8Array | None:
+        """Read the turnover of a window's rows against the one before; an older driftmap kept none: from the graphs."""
+        if t not in self._turnovers:
+            old, new = self._run.facts[t - 1], self._run.facts[t]
+            codes = self._store.read_turnover_codes(new) if new.index == old.index + 1 else None
+            if codes is None:
+                relation = self._relate(t - 1, t)
+                change = self._compare_graphs(t - 1, t, relation)
+                codes = None if change is None else encode_turnover(change, relation, new.n_rows)
+            self._turnovers = {t: codes}
+        return self._turnovers[t]
+
+    def _compare_graphs(self, a: int, b: int, relation: Int32Array) -> Float32Array | None:
         if self._run.facts[a].pruned or self._run.facts[b].pruned:
             return None
-        (old_graph, old_map), (new_graph, new_map) = self._read(a), self._read(b)
-        relation = self._relate(a, b)
-        return Moves(turnover(old_graph, new_graph, relation), displacement(old_map, new_map, relation, self._spread))
+        return turnover(self._read_graph(a), self._read_graph(b), relation)
 
     def say(self, a: int, b: int, moves: Moves | None) -> list[Answer]:
         """Make at most N_ANSWERS sentences about two windows."""
@@ -168,20 +190,19 @@ class _Comparison:
         pair = Pair(self._run, (a, b), relation, (old, new), self._column)
         return sorted(pair.say(passages, moves), key=lambda one: -one.unusual)[:N_ANSWERS]
 
-    def round_turnover(self, a: int, b: int, moves: Moves) -> UInt8Array:
-        """Give the turnover of the newer window's rows in a byte each."""
-        relation, codes = self._relate(a, b), np.zeros(self._run.facts[b].n_rows, dtype=np.uint8)
-        rows = np.flatnonzero((relation >= 0) & np.isfinite(moves.change))
-        codes[relation[rows]] = 1 + np.rint(TURNOVER_STEPS * moves.change[rows])
-        return codes
+    def _read_graph(self, t: int) -> Int32Array:
+        index = self._run.facts[t].index
+        return self._hold(self._graphs, t, lambda: self._store.knn_graph(index).indices)
 
-    def _read(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        if t not in self._held:
-            while len(self._held) >= self._most_held:
-                del self._held[next(iter(self._held))]
-            index = self._run.facts[t].index
-            self._held[t] = self._store.knn_graph(index).indices, self._store.positions(index)
-        return self._held[t]
+    def _read_map(self, t: int) -> Float32Array:
+        return self._hold(self._maps, t, lambda: self._store.positions(self._run.facts[t].index))
+
+    def _hold(self, held: dict[int, Held], t: int, read: Callable[[], Held]) -> Held:
+        if t not in held:
+            while len(held) >= self._most_held:
+                del held[next(iter(held))]
+            held[t] = read()
+        return held[t]
 
     def _relate(self, a: int, b: int) -> Int32Array:
         """Relate the rows of two windows one to one, as their layout did; where ids do not, through those between."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.look.answers import TURNOVER_STEPS, find_answers
+from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.clusters import list_clusters, make_column
 from driftmap.pipeline.look.page_codec import StreamWriter
 from driftmap.pipeline.look.run_codes import name_label, read_run
 from driftmap.pipeline.look.sampling import choose_entities
+from driftmap.pipeline.store.turnover_codes import TURNOVER_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -146,7 +146,7 @@ def choose_block_windows(
     rows = np.asarray(window_rows, dtype=np.int64)
     laid_out = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
     held = np.concatenate([[0], np.cumsum(rows * held_bytes(n_neighbors))])
-    clusters = cluster_bytes(int(rows.max(initial=0)), n_neighbors)
+    clusters = found_bytes(int(rows.max(initial=0)), n_neighbors)
     for n_core in range(max(1, min(at_most, len(rows))), 0, -1):
         n_block = min(len(rows), reach + n_core + lookahead)
         needs = (
@@ -171,6 +171,14 @@ def row_bytes(n_neighbors: int, n_components: int, reach: int) -> int:
 def held_bytes(n_neighbors: int) -> int:
     """Bytes that one row of a window takes while the clusters of a window of its block are found: its graph, its id."""
     return _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * 8 + _ROW_BYTES
+
+
+def found_bytes(n_rows: int, n_neighbors: int) -> int:
+    """Bytes that finding the clusters of a window takes, or then its turnover, besides what is held.
+
+    Turnover reads the nearest rows of two windows, of one with their distances.
+    """
+    return max(cluster_bytes(n_rows, n_neighbors), n_rows * (12 * n_neighbors + 24))
 
 
 def _check_least(**given: tuple[int, int]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, Int32Array, WindowGraph
     from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 ATTEMPTS = "windows"
 """Folder of a store that holds all attempts."""
@@ -31,6 +32,9 @@ GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
 MAP_ARRAYS = ("positions",)
 
 CLUSTER_ARRAYS = ("clusters",)
+
+TURNOVER = "turnover"
+"""Array beside the clusters, of a window that has one before it: see `turnover_codes`."""
 
 _EDGE_ARRAYS = ("indices", "data")
 """Arrays of one entry per edge; of the others each has one per row (`indptr` one more)."""
@@ -125,9 +129,17 @@ def write_positions(attempt: Attempt, positions: Float32Array) -> int:
     return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions})
 
 
-def write_clusters(attempt: Attempt, clusters: Int32Array) -> int:
-    """Write the cluster of each row of a window as a new group; returns its bytes in the store."""
-    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"clusters": clusters})
+def write_clusters(attempt: Attempt, clusters: Int32Array, turnover: UInt8Array | None = None) -> int:
+    """Write cluster and turnover, where known, of a window's rows as a new group; returns its bytes in the store."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {"clusters": clusters}
+    if turnover is not None:
+        arrays[TURNOVER] = turnover
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays)
+
+
+def list_cluster_arrays(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the arrays of the group that a record of clusters names."""
+    return (*CLUSTER_ARRAYS, TURNOVER) if record.get("has_turnover") else CLUSTER_ARRAYS
 
 
 def pack_without_graph(root: Location, group: str) -> tuple[bytes, int] | None:

@@ -16,6 +16,7 @@ from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
+from driftmap.pipeline.store.turnover_codes import decode_turnover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.log.layouts import LayoutCommit
     from driftmap.pipeline.store.log.windows import WindowState
+    from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 
 class Viewer(Protocol):
@@ -200,6 +202,28 @@ class Store(LogView):
                 "laid out, and driftmap found none before version 0.2; make the store again to have them"
             )
         return self._attempt(state, state.clusters["attempt"]).read("clusters")
+
+    def turnover(self, window: str | int) -> Float32Array:
+        """Share of each row's nearest neighbours that were not among its nearest in the window before, (n,) float32.
+
+        It is measured when a window is laid out, in steps of .01, and stays when graphs are pruned. NaN for rows that
+        the window before has not.
+        """
+        state = self._find(window)
+        _refuse_pruned(state, {"map"})
+        codes = self.read_turnover_codes(state)
+        if codes is None:
+            raise StoreError(
+                f"window {state.label!r} has no turnover (status: {state.status}): it is measured against the window "
+                "before when a window is laid out, and driftmap kept none before version 0.2"
+            )
+        return decode_turnover(codes)
+
+    def read_turnover_codes(self, state: WindowState) -> UInt8Array | None:
+        """Read what `turnover_codes` made of a window's turnover; None where the store has none."""
+        if state.clusters is None or not state.clusters.get("has_turnover"):
+            return None
+        return self._attempt(state, state.clusters["attempt"]).read(attempts.TURNOVER)
 
     def lineage(self) -> pa.Table:
         """How clusters hang together from window to window, as one table.

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store.attempts import (
     ATTEMPTS,
-    CLUSTER_ARRAYS,
     GRAPH_ARRAYS,
     MAP_ARRAYS,
     STAGED,
     Attempt,
+    list_cluster_arrays,
     name_group,
     name_ids,
 )
@@ -179,7 +179,9 @@ def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
             if window.layout_attempt is not None and window.pruned != "map":
                 yield _Named(window, "map", window.layout_attempt, MAP_ARRAYS, is_current)
             if window.clusters is not None and window.pruned != "map":
-                yield _Named(window, "clusters", window.clusters["attempt"], CLUSTER_ARRAYS, is_current)
+                yield _Named(
+                    window, "clusters", window.clusters["attempt"], list_cluster_arrays(window.clusters), is_current
+                )
 
 
 def _check(location: Location, named: _Named) -> list[Damage]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks, cluster_bytes
+from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import KEPT_SHARE
 from driftmap.pipeline.executors.machine import format_size
-from driftmap.pipeline.planning.blocks import held_bytes, row_bytes
+from driftmap.pipeline.planning.blocks import found_bytes, held_bytes, row_bytes
 from driftmap.pipeline.planning.estimates.task_size import WindowReads, size_task
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def size_largest_block(
     reach = config.layout.alignment_window_size
     width = row_bytes(config.graph.n_neighbors, config.layout.n_components, reach) + 4 * read.row_bytes
     n_rows = max(sum(windows[index].n_rows for index in block.windows) for block in blocks)
-    clusters = cluster_bytes(max(window.n_rows for window in windows), config.graph.n_neighbors)
+    clusters = found_bytes(max(window.n_rows for window in windows), config.graph.n_neighbors)
     held = held_bytes(config.graph.n_neighbors) + 4 * read.row_bytes
     return max(n_rows * width, n_rows * held + clusters)
 

@@ -21,6 +21,8 @@ class ClusterRecord(TypedDict):
     """Numbers given in the windows up to this one."""
     passages: list[list[str | int]]
     """Kind, older cluster, newer cluster, rows; see `Passage`."""
+    has_turnover: NotRequired[bool]
+    """Whether the group holds the rows' turnover against the window before, too."""
 
 
 class LayoutCommit(TypedDict):

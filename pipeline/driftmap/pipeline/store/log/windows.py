@@ -98,6 +98,7 @@ def _is_record(record: Any) -> bool:
         isinstance(record, dict)
         and isinstance(record.get("attempt"), str)
         and all(type(record.get(name)) is int for name in ("n_clusters", "n_known"))
+        and isinstance(record.get("has_turnover", False), bool)
         and isinstance(record.get("passages"), list)
         and all(
             isinstance(one, list)
