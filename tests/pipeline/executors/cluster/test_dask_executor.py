@@ -14,7 +14,7 @@ import pytest
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.executors import DaskExecutor, make_executor
 from driftmap.pipeline.executors.base import SerialExecutor, Task
-from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers
+from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, WorkersLostWarning
 from driftmap.pipeline.executors.cluster.placement import Placement
 from driftmap.pipeline.executors.machine import count_cores
 from driftmap.pipeline.executors.worker_process import WorkerError
@@ -230,6 +230,29 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
         make_executor(empty.scheduler_address),
     ):
         pass
+
+
+def test_workers_that_do_not_come_back_end_the_run_instead_of_hanging_it(monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("driftmap.pipeline.executors.cluster.cluster_workers.LOST_SECONDS", 3)
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as left, Client(left) as client:
+        executor = DaskExecutor(client)
+        assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+        left.scale(0)
+        with pytest.raises(WorkerError, match=r"no worker process is left, and none came back in 3 s; run again"):
+            list(executor.map_unordered(square, make_tasks(3)))
+        others = DaskExecutor(client, workers=ClusterWorkers(client))
+        with pytest.warns(WorkersLostWarning, match="the run waits for one at inproc"):  # noqa: PT031 - said meanwhile
+            results = others.start(square, make_tasks(3), "numbers")
+            deadline = time.monotonic() + 20
+            while not results.take(wait=False) and time.monotonic() < deadline:
+                time.sleep(0.2)
+                if time.monotonic() > deadline - 12:
+                    left.scale(1)  # a worker of the queue comes
+        assert time.monotonic() < deadline
+        results.close()
 
 
 def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():

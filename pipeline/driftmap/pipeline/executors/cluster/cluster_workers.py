@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 FIRST_WORKER_SECONDS = 120
 """How long it may take to have a worker: those that start with the run, as under SLURM, take their time."""
 
+LOST_SECONDS = 180
+"""How long a run's own workers may all be away: one that died starts again in 2 to 20 seconds."""
+
 POLL_SECONDS = 0.2
 
 RECOUNT_SECONDS = 2.0
@@ -40,6 +44,10 @@ OLD_PLUGIN = "driftmap"
 
 class WorkersLeftOutWarning(UserWarning):
     """Workers of a cluster are not used, since driftmap is not installed there."""
+
+
+class WorkersLostWarning(UserWarning):
+    """All workers of a cluster are gone, and the run waits for others."""
 
 
 class ClusterWorkers:
@@ -66,6 +74,9 @@ class ClusterWorkers:
         )
         self._priority = float(annotated.pop("priority", 0))
         self._others = annotated
+        self._is_own = is_own
+        self._lost_since: float | None = None
+        self._looked_at = -RECOUNT_SECONDS
         self._without: set[str] = set()
         self._found: list[str] = []
         self._found_at = -RECOUNT_SECONDS
@@ -108,6 +119,35 @@ class ClusterWorkers:
                 time.sleep(POLL_SECONDS)
         finally:
             first.release()
+
+    def look_for_life(self) -> None:
+        """Look now and then whether a worker is left, while the caller waits for results.
+
+        Raises
+        ------
+        WorkerError
+            When all of a run's own have been away for `LOST_SECONDS`; those of a cluster may be waiting in its queue.
+
+        Warns
+        -----
+        WorkersLostWarning
+            Once, of a cluster.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < RECOUNT_SECONDS:
+            return
+        self._looked_at = now
+        if self.find():
+            self._lost_since = None
+        elif self._lost_since is None:
+            self._lost_since = now
+        elif now - self._lost_since > LOST_SECONDS:
+            if self._is_own:
+                said = f"no worker process is left, and none came back in {LOST_SECONDS} s"
+                raise WorkerError(f"{said}; run again to go on")
+            self._lost_since = math.inf  # said once, and again after the next ones are lost
+            said = f"no worker is left; the run waits for one at {getattr(self._client.scheduler, 'address', '?')}"
+            warnings.warn(said, WorkersLostWarning, stacklevel=2)
 
     def _refuse_others(self) -> None:
         workers = self._list()

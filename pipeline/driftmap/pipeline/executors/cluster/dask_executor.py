@@ -37,6 +37,9 @@ N_WAITING_PER_THREAD = 2
 N_UNTAKEN = 1024
 """Results that wait to be taken before no new task is sent."""
 
+LOOK_SECONDS = 2
+"""How often whoever waits for results looks whether a worker is left."""
+
 CLOSE_SECONDS = 5
 """How long cancelled tasks may take to be given back."""
 
@@ -151,10 +154,14 @@ class DaskResults(Generic[Result]):
         """Give the results that have come; see `Results`."""
         results: list[Result] = []
         while self._end is None:
+            is_waiting = wait and not results
             try:
-                came = self._came.get(block=wait and not results)
+                came = self._came.get(block=is_waiting, timeout=LOOK_SECONDS)
             except Empty:
-                return results
+                self._executor.workers.look_for_life()
+                if not is_waiting:
+                    return results
+                continue
             if isinstance(came, _End):
                 self._end = came
             else:
