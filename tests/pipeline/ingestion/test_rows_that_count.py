@@ -1,16 +1,21 @@
 """Rows that cannot be used, and ids that come again in a window, when windows come one by one: as in a run."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, LocalCluster
 from tests.pipeline.growing import OPTIONS, make_day, take_in
 
 from driftmap.pipeline import ingest, place, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.sources.rows import bad_rows
 from driftmap.pipeline.store import Store
 
 RULES = ("first", "last", "mean")
@@ -72,6 +77,35 @@ def test_windows_are_the_same_in_a_run_and_in_an_ingest(tmp_path, rule):
     assert not again.new
     assert not again.rebuilt
     assert not again.late
+
+
+def test_bad_rows_are_looked_for_by_the_workers_where_there_are_many(tmp_path, monkeypatch):
+    options = {**OPTIONS, "duplicates": "first", "on_bad_rows": "drop", "scheduler": "serial"}
+    write_dirty_days(tmp_path / "days", range(5))
+    run(tmp_path / "days", tmp_path / "store", **options)
+    shutil.copytree(tmp_path / "store", tmp_path / "alone")
+    write_dirty_days(tmp_path / "days", range(5, 7))
+    alone = ingest(tmp_path / "alone", complete=True, scheduler="serial")
+    monkeypatch.setattr(bad_rows, "RANGE_BYTES", 4 * 6 * 16)
+    seen = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        monkeypatch.setattr(Workplace, "start_aside", note_tasks(seen, Workplace.start_aside))
+        report = ingest(tmp_path / "store", complete=True, scheduler=client)
+    assert seen
+    assert min(seen) >= 2
+    assert report.new == alone.new
+    assert [window.n_dropped for window in report.store.state()] == [w.n_dropped for w in alone.store.state()]
+    for index in range(report.store.n_windows):
+        assert report.store.positions(index).tobytes() == alone.store.positions(index).tobytes()
+
+
+def note_tasks(seen, start):
+    def noting(place, n_tasks):
+        assert place.is_cluster
+        seen.append(n_tasks)
+        return start(place, n_tasks)
+
+    return noting
 
 
 def test_mended_rows_rebuild_a_provisional_window(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import numpy as np
@@ -37,7 +38,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_run_goes_on_over_a_gap_and_says_so(folder):
+def test_a_run_goes_on_over_a_gap_and_says_so(folder, capsys):
     with pytest.warns(PlanWarning) as said:
         store = run(folder / "days", folder / "s", scheduler="serial", **OPTIONS)
     assert store.labels == LABELS
@@ -54,7 +55,15 @@ def test_a_run_goes_on_over_a_gap_and_says_so(folder):
     before = [store.positions(index).tobytes() for index in range(store.n_windows)]
     again = run(folder / "days", folder / "s", scheduler="serial", **OPTIONS)
     assert [again.positions(index).tobytes() for index in range(again.n_windows)] == before
-    assert write_report(again, folder / "page.html").stat().st_size > 10_000
+    assert again.left_out == ["2024-03-04", "2024-03-05", "2024-03-08"]
+    page = write_report(again, folder / "page.html").read_text()
+    line = "windows left out, with fewer than 2 rows (on_empty): '2024-03-04', '2024-03-05', '2024-03-08'"
+    assert line in html.unescape(page)
+    capsys.readouterr()
+    assert run_command(["status", str(folder / "s")]) == 0
+    assert line in " ".join(capsys.readouterr().out.split())
+    assert run_command(["status", str(folder / "s"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["skipped_windows"] == again.left_out
 
 
 def test_the_plan_says_what_is_left_out_and_what_is_small(folder, capsys):
@@ -88,6 +97,10 @@ def test_an_ingest_goes_on_after_a_gap_of_the_run(folder):
     pq.write_table(make_table({3: 20}), folder / "days" / "late.parquet")
     report = ingest(folder / "s", scheduler="serial", complete=True)
     assert [(late.label, late.n_rows, late.index) for late in report.late] == [("2024-03-04", 20, 3)]
+    assert "2024-03-04" in report.store.left_out
+    report = ingest(folder / "s", scheduler="serial", complete=True, reopen=True)
+    assert "2024-03-04" in report.store.labels
+    assert report.store.left_out == ["2024-03-05", "2024-03-08"]
 
 
 def test_an_ingest_says_that_a_window_is_small(folder):

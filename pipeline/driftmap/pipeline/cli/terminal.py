@@ -236,6 +236,7 @@ def describe_store(store: Store) -> dict[str, Any]:
         "is_complete": store.is_complete,
         "counts": dict(Counter(fact.status for fact in store.state())),
         "vectors": store.config["source"].get("pin"),
+        "skipped_windows": store.left_out,
         "config": hide_credentials_within(store.config),
         "windows": [asdict(fact) for fact in store.state()],
         "growth": describe_growth(store),
@@ -277,7 +278,7 @@ def _show_columns(store: Store) -> None:
 def _describe_columns(store: Store) -> list[str]:
     from driftmap.pipeline.config.run_config import ScalingPin
     from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
-    from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale
+    from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_scale
 
     source = store.config["source"]
     if source.get("pin") is None:
@@ -285,7 +286,8 @@ def _describe_columns(store: Store) -> list[str]:
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
     pin = store.config.get("scaling")
     scale = describe_scale(store.config.get("scale", "none"), None if pin is None else ScalingPin.model_validate(pin))
-    return [*VectorPin.model_validate(source["pin"]).describe(), *scale, *describe_rows(*rules, store.state())]
+    rows = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
+    return [*VectorPin.model_validate(source["pin"]).describe(), *scale, *rows]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

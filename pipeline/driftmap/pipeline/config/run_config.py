@@ -117,6 +117,8 @@ class RunConfig(FrozenModel):
     """What they are scaled by, once it is fitted; None where nothing is fitted."""
     bad_rows: str | None = None
     """Digest of the numbers of the rows that were dropped, which the store holds; None where none may be."""
+    left_out: tuple[str, ...] = ()
+    """Labels of the windows that the run has not, since they have too few rows (`on_empty`)."""
 
     @field_validator(*RUN_OPTIONS, mode="before")
     @classmethod

@@ -92,6 +92,11 @@ class NewGraphs:
                 continue
         return windows, None
 
+    def find_place(self) -> Workplace:
+        """Give where tasks are done; a cluster's workers have looked at the source and the store."""
+        self._find_limit()
+        return self._place
+
     def _find_limit(self) -> WorkerLimit | None:
         """Find what workers have and see, once: a cluster is asked over the network."""
         if not self._has_limit:

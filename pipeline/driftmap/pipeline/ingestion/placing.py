@@ -23,6 +23,7 @@ from driftmap.engine import (
 )
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.source_parts import Feed
@@ -32,7 +33,6 @@ from driftmap.pipeline.sources import as_source, needs_workers, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import list_columns
 from driftmap.pipeline.sources.row_ranges import name_some, rows_to_runs
-from driftmap.pipeline.sources.rows.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.rows.pieces import Piece, PieceRows, read_pieces
 from driftmap.pipeline.sources.rows.repeated_ids import average_rows, choose_rows, group_rows
 from driftmap.pipeline.store import Store

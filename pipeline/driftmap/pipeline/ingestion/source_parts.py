@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.tables.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
-from driftmap.pipeline.sources.rows.bad_rows import drop_bad_rows
 from driftmap.pipeline.sources.rows.pieces import Piece, join_ids
 from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER, SourcePart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store.disk.location import Location
 
@@ -76,10 +77,15 @@ class Feed:
         How its rows become windows.
     store
         Where the store lies; rows that were given from Python lie there too, when it is a folder.
+    find_place
+        Gives where bad rows are looked for, if there are many rows; None: in this process.
     """
 
-    def __init__(self, spec: SourceSpec, slots: Slots, store: Location) -> None:
+    def __init__(
+        self, spec: SourceSpec, slots: Slots, store: Location, find_place: Callable[[], Workplace] | None = None
+    ) -> None:
         self.spec = spec
+        self._find_place = find_place
         self.unfinished: list[str] = []
         """Arrays that were being written when they were last looked at."""
         self._slots = slots
@@ -147,7 +153,7 @@ class Feed:
             if not len(rows):
                 continue
             first = ref.rows[0] if ref.rows is not None else 0
-            numbers = drop_bad_rows(open_source(ref.spec), rows + first)
+            numbers = drop_bad_rows(open_source(ref.spec), rows + first, self._find_place)
             n_dropped, rows = n_dropped + len(rows) - len(numbers), numbers - first
             ids = numbers if self.spec.id is None else keys[self.spec.id][rows]
             found.append(_Found(ref, numbers, ids, keys[str(self.spec.time)][rows] if has_order else None))

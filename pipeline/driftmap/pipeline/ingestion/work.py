@@ -99,12 +99,12 @@ class IngestWork:
         self._given = source if found is None else None
         self._config = _read_config(store, found)
         self._slots = make_slots(self._config, store.growth.origin)
-        self._feed = Feed(self._config.source, self._slots, store.location)
+        self._graphs = NewGraphs(store, self._config, place, is_given=found is None)
+        self._feed = Feed(self._config.source, self._slots, store.location, self._graphs.find_place)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
         self._parts: dict[str, PartRef] = {}
         self._now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
         self._report = IngestReport(store)
-        self._graphs = NewGraphs(store, self._config, place, is_given=found is None)
 
     def run(self) -> IngestReport:
         """Do all there is to do."""

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
-from driftmap.pipeline.planning.row_lines import describe_rows
+from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
@@ -110,6 +110,6 @@ def _describe_left_out(store: Store) -> list[str]:
     """Say what of the source is on no map, as `status` does."""
     source = store.config.get("source", {})
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
-    facts = describe_rows(*rules, store.state())
+    facts = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
     skipped = [f"{one.label!r} ({one.n_rows:,} rows: {one.reason})" for one in store.growth.skipped.values()]
     return [*facts, f"windows left out: {name_some(skipped)}"] if skipped else facts

@@ -15,7 +15,7 @@ from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SOURCE_OPTIONS
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
-from driftmap.pipeline.orchestration.bad_rows import find_dropped
+from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.changed_source import explain_changed_source, refuse_changed_source
 from driftmap.pipeline.orchestration.creation import create_store, list_facts, list_stored_facts, spill_source
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
@@ -213,7 +213,7 @@ def _hold(location: Location, *, is_new: bool) -> Iterator[StoreLock]:
 def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
     limit = place.find_limit()
     config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
-    dropped = find_dropped(source, place)
+    dropped = find_dropped(source, lambda: place)
     planned = make_plan(source, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))
 
@@ -324,7 +324,7 @@ def _plan_other_rows(
     refuse_changed_source(store, source, config)
     spilled = spill_source(source, store.location)
     config = config.model_copy(update={"source": spilled.spec})
-    dropped = find_dropped(spilled, place)
+    dropped = find_dropped(spilled, lambda: place)
     planned = make_plan(spilled, config, None, None, dropped, is_cluster=place.is_cluster)
     now, before = [list_facts(window) for window in planned.windows], list_stored_facts(store)
     if [facts["label"] for facts in now] != [facts["label"] for facts in before]:

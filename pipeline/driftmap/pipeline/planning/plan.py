@@ -151,7 +151,8 @@ def make_plan(
     windows, skipped = plan_windows(
         source, config.window_rule, config.graph.n_neighbors, reach=reach, bad_rows=bad_rows
     )
-    config = config.model_copy(update={"bad_rows": None if bad_rows is None else digest_bad_rows(bad_rows)})
+    digest = None if bad_rows is None else digest_bad_rows(bad_rows)
+    config = config.model_copy(update={"bad_rows": digest, "left_out": tuple(skipped)})
     check_together(dict(config.layout), len(windows))
     most = None if memory_limit is None else read_size(memory_limit, "memory_limit")
     config, blocks, on_workers = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)

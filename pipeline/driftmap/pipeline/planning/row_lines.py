@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
@@ -97,6 +98,13 @@ def describe_scale(scale: str, fitted: FittedRows | None) -> list[str]:
         return [f"scale: {scale}, {_SCALES[scale]}; fitted on the rows of all windows when the run begins"]
     of = "" if fitted.n_fitted == fitted.n_rows else f"a sample of {fitted.n_fitted:,} of "
     return [f"scale: {scale}, {_SCALES[scale]}; fitted on {of}the {fitted.n_rows:,} rows of the run's windows"]
+
+
+def describe_left_out(labels: Sequence[str]) -> list[str]:
+    """Say which windows a run has not, since they have too few rows; nothing where it has all."""
+    if not labels:
+        return []
+    return [f"windows left out, with fewer than {LEAST_ROWS} rows (on_empty): {name_some(list(map(repr, labels)))}"]
 
 
 def _count(counted: list[tuple[str, int]]) -> str:

@@ -105,6 +105,12 @@ class LogView:
         return [window.label for window in self._state.windows]
 
     @property
+    def left_out(self) -> list[str]:
+        """Labels of the windows that the run left out, since they had too few rows; none that came to be since."""
+        there = set(self.labels)
+        return [label for label in self.config.get("left_out", ()) if label not in there]
+
+    @property
     def n_windows(self) -> int:
         """Number of windows of the run."""
         return len(self._state.windows)
