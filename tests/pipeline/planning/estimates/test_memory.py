@@ -36,7 +36,7 @@ from driftmap.pipeline import plan
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.executors.process_settings import hold_settings
 from driftmap.pipeline.graphs.stage import make_orders, make_tasks
-from driftmap.pipeline.planning.estimates.task_size import size_task
+from driftmap.pipeline.planning.estimates.task_size import WindowReads, size_task
 from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.graphs.build_graph import build_graph_task, warm_up
@@ -47,14 +47,16 @@ warm_up()
 if {share}:  # kernels of blocks are compiled by the first task that needs them
     rows = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     build_window_graph_from_blocks(lambda first, last: rows[first:last], 64, GraphSettings(n_neighbors=4), 32)
-planned = plan({source!r}, id="id", vectors={vectors!r}, rows={n_rows}, n_neighbors={n_neighbors})
-source = as_source({source!r}, id="id", vectors={vectors!r})
-store = SimpleNamespace(location=Location({store!r}), fingerprint=source.fingerprint())
-small = WindowPlan(0, "small", np.array([[0, 100]]), 100)
+roles = dict(id="id", vectors={vectors!r}, duplicates={duplicates!r})
+planned = plan({source!r}, **roles, rows={n_rows}, n_neighbors={n_neighbors})
+window, source = planned.windows[0], as_source({source!r}, **roles)
+reads = WindowReads(source, window.n_rows, window.n_read)
+store = SimpleNamespace(location=Location({store!r}), fingerprint=source.fingerprint(), may_pack=True)
+small = WindowPlan(0, "small", np.array([[0, 100]]), 100 * window.n_rows // window.n_read)
 exact = replace(planned.config.graph_settings(), knn_recall=1.0)
-max_bytes = {share} and int({share} * size_task(source, {n_rows}, exact).n_bytes)
-size = size_task(source, {n_rows}, planned.config.graph_settings(), max_bytes)
-orders = make_orders(store, planned.config, [small, planned.windows[0]])
+max_bytes = {share} and int({share} * size_task(reads, window.n_rows, exact).n_bytes)
+size = size_task(reads, window.n_rows, planned.config.graph_settings(), max_bytes)
+orders = make_orders(store, planned.config, [small, window])
 one, other = make_tasks(store, planned.config, orders, max_bytes)
 release_memory()  # what planning read
 held = hold_settings(1)  # as around the tasks of a worker
@@ -67,12 +69,13 @@ print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows]))
 """
 
 
-def write_source(folder: Path, kind: str, n_rows: int, n_features: int) -> tuple[Path, str]:
+def write_source(folder: Path, kind: str, n_rows: int, n_features: int, n_each: int = 1) -> tuple[Path, str]:
+    """Write rows, of which so many each have one id."""
     path = folder / f"rows.{kind}"
     if kind == "h5ad":
-        return write_sparse(path, n_rows + n_rows // 2, n_features), "X"
+        return write_sparse(path, n_rows + n_rows // 2, n_features, n_each), "X"
     rows = np.random.default_rng(0).normal(size=(n_rows + n_rows // 2, n_features)).astype(np.float32)
-    ids = np.arange(len(rows))
+    ids = np.arange(len(rows)) // n_each
     if kind == "zarr":
         group = zarr.open_group(path, mode="w", zarr_format=3)
         chunk = max(1, 2**22 // rows[0].nbytes)
@@ -87,7 +90,7 @@ def write_source(folder: Path, kind: str, n_rows: int, n_features: int) -> tuple
     return path, "v"
 
 
-def write_sparse(path: Path, n_rows: int, n_features: int) -> Path:
+def write_sparse(path: Path, n_rows: int, n_features: int, n_each: int) -> Path:
     """Write rows of which each has N_STORED numbers, as AnnData does."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
@@ -98,7 +101,7 @@ def write_sparse(path: Path, n_rows: int, n_features: int) -> Path:
         matrix["indices"] = (firsts[:, None] + np.arange(N_STORED)).ravel().astype(np.int32)
         matrix["indptr"] = np.arange(n_rows + 1) * N_STORED
         file.create_group("obs").attrs["_index"] = "id"
-        file["obs/id"] = np.arange(n_rows)
+        file["obs/id"] = np.arange(n_rows) // n_each
     return path
 
 
@@ -131,10 +134,35 @@ CASES = [
 def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kind, n_rows, n_features, n_neighbors):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, share=None, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", share=None, store=str(tmp_path))
     peak, at_rest, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
     assert peak <= estimate <= 2 * peak
     assert at_rest <= WORKER_BYTES <= 2 * at_rest
+
+
+MEAN_CASES = [
+    ("parquet", 8_000, 64, None),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("zarr", 12_000, 200, None),
+            ("columns", 8_000, 200, None),
+            ("h5ad", 8_000, 5_000, None),
+            ("zarr", 16_000, 512, 0.7),
+        )
+    ),
+]
+
+
+@needs_proc
+@pytest.mark.parametrize(("kind", "n_rows", "n_features", "share"), MEAN_CASES)
+def test_means_of_rows_of_one_id_too(tmp_path, kind, n_rows, n_features, share):
+    path, vectors = write_source(tmp_path, kind, n_rows, n_features, n_each=2)
+    given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": 15}
+    code = MEASURE_TASK.format(**given, duplicates="mean", share=share, store=str(tmp_path))
+    peak, _, estimate, _, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
+    assert (block_rows is None) == (share is None)
+    assert peak <= estimate <= 2 * peak
 
 
 BLOCKED_CASES = [
@@ -156,7 +184,7 @@ BLOCKED_CASES = [
 def test_in_blocks_too(tmp_path, kind, n_rows, n_features, n_neighbors, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, share=share, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", share=share, store=str(tmp_path))
     peak, _, estimate, limit, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
     assert block_rows < n_rows
     assert peak <= estimate <= 2 * peak
