@@ -14,6 +14,7 @@ from tests.benchmarks.bench_clusters import compare_clusters
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_movement import compare_movement
+from tests.benchmarks.bench_pages import weigh_pages
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reuse import compare_reuse
@@ -195,6 +196,13 @@ def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
         found["workers"] = compare_workers(windows, say=click.echo)
     found["quality"] = bench_exchange.trace_exchanges(names, seeds, exchanges, block_windows, say=click.echo)
     write(out, exchange=found)
+
+
+@main.command()
+@out_option
+def pages(out) -> None:
+    """Sizes of the pages of 10 x 20,000 and of 1,000,000 rows, with river, names and sentences: two minutes."""
+    write(out, pages=weigh_pages(click.echo))
 
 
 @main.command()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 from sklearn.manifold import trustworthiness
-from tests.benchmarks import bench_lambda, peer
+from tests.benchmarks import bench_lambda, bench_pages, peer
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
 from tests.benchmarks.bench_movement import judge_movement
@@ -292,3 +292,14 @@ def test_exchanges_from_the_command_line(tmp_path):
     found = json.loads(out.read_text())["exchange"]["quality"]["digits"]
     assert list(found) == ["joint", "2", "40"]
     assert found["40"][0]["drift1"] < 1.5 * found["joint"][0]["drift1"]
+
+
+def test_pages_are_weighed(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_pages, "SIZES", {"small": (3, 300, 1.0), "too large": (2, 300, 0.01)})
+    out = tmp_path / "figures.json"
+    result = CliRunner().invoke(main, ["pages", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "under 1.0 MB, all rows" in result.output
+    assert "OVER 0.01 MB" in result.output
+    found = json.loads(out.read_text())["pages"]
+    assert 0.05 < found["small"]["megabytes"] < 0.5

@@ -40,9 +40,9 @@ def make_store(
     return store
 
 
-def add_graph(store: Store, index: int, window: SmallWindow) -> None:
+def add_graph(store: Store, index: int, window: SmallWindow, knn: KnnGraph | None = None) -> None:
     attempt = store.new_attempt(index)
-    knn = nearest(window.positions)
+    knn = nearest(window.positions) if knn is None else knn
     n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, to_fuzzy(knn)))
     store.commit_graph(
         {

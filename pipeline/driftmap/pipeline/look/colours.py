@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PALETTE = (
-    "#006590", "#fe4116", "#6a0009", "#c860e7", "#0000a8", "#4b166a", "#694f01", "#7f37d4", "#b00c66", "#099a4b",
+    "#006590", "#fe4116", "#c860e7", "#099a4b", "#694f01", "#7f37d4", "#b00c66", "#0000a8", "#6a0009", "#4b166a",
 )  # fmt: skip
 """The page's, in light. Any two differ by at least 0.1 in OKLab, with full colour vision and with each of the
 dichromacies, and each stands out from white by 3:1."""

@@ -2,8 +2,8 @@
 // Of each theme any two differ by at least 0.1 in OKLab, for full colour vision and for each of the three dichromacies,
 // and each stands out from its page by 3:1 (test_palette). A label keeps roughly its hue from light to dark.
 const PALETTES = {
-  light: ["#006590", "#fe4116", "#6a0009", "#c860e7", "#0000a8", "#4b166a", "#694f01", "#7f37d4", "#b00c66", "#099a4b"],
-  dark: ["#70fffe", "#ad4b02", "#ffcb95", "#cc7ed1", "#0079ff", "#9843b9", "#e3ff1b", "#b4c3ff", "#ff5f27", "#7fb38d"],
+  light: ["#006590", "#fe4116", "#c860e7", "#099a4b", "#694f01", "#7f37d4", "#b00c66", "#0000a8", "#6a0009", "#4b166a"],
+  dark: ["#70fffe", "#ad4b02", "#cc7ed1", "#7fb38d", "#e3ff1b", "#b4c3ff", "#ff5f27", "#0079ff", "#ffcb95", "#9843b9"],
 };
 const N_COLOURS = PALETTES.light.length;
 const paletteColour = (number) => PALETTES[theme()][number];

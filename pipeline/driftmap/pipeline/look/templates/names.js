@@ -49,7 +49,7 @@ function layNames(place, map, headings) {
     const x = place.x(placeX), y = place.y(placeY);
     if (offsets.size >= place.side / PIXELS_A_NAME) break;
     if (x < 0 || x > place.w || y < 0 || y > place.h) continue;
-    const box = findSlot(place, x, y, place.context.measureText(nameOf(code)).width / 2 + 2, taken);
+    const box = findSlot(place, x, y, place.context.measureText(nameOf(code)).width / 2 + 5, taken);
     if (!box) continue;
     taken.push(box);
     offsets.set(code, [box.x - x, box.y - y]);
