@@ -1,0 +1,39 @@
+"""A job that starts every day, whatever comes or is missing, ends as one run over the good rows; nobody is needed."""
+
+from __future__ import annotations
+
+from tests.pipeline.daily_starts import FIRST, Schedule, read_contents, run_over_good_rows
+from tests.pipeline.growing import read_maps
+
+from driftmap.pipeline import open_store
+
+USER_ERROR = 2
+
+
+def compare_with_peace(place, n_days, **troubles):
+    """Live through the same days twice, once with troubles; compare both with one run, and with each other."""
+    peace, schedule = Schedule(place / "peace"), Schedule(place / "troubled", **troubles)
+    for one in (peace, schedule):
+        one.begin()
+        one.live_through(range(FIRST, n_days))
+        one.finish()
+    run_over_good_rows(place, n_days)
+    assert all(codes == [0] for codes in peace.codes.values())
+    failed = {day for day, codes in schedule.codes.items() if any(codes)}
+    assert failed == {*troubles["full"], *troubles["away"]}  # what no program can help, and the next start makes good
+    assert {code for codes in schedule.codes.values() for code in codes} == {0, USER_ERROR}
+    assert schedule.n_killed == len(troubles["killed"])
+    stores = [open_store(one.place / "store") for one in (peace, schedule)]
+    whole = open_store(place / "whole")
+    assert [store.labels for store in stores] == [whole.labels] * 2
+    assert [[w.n_rows for w in store.state()] for store in stores] == [[w.n_rows for w in whole.state()]] * 2
+    contents = [read_contents(store.path) for store in stores]
+    assert contents == [read_contents(whole.path)] * 2
+    assert read_maps(stores[0]) == read_maps(stores[1])
+    assert not (place / "troubled" / "quarantine").exists()
+    return stores[1]
+
+
+def test_three_weeks_of_daily_starts_end_as_one_run(tmp_path):
+    store = compare_with_peace(tmp_path, 25, killed=(9,), overlapping=(13,), full=(12,), away=(21, 22, 23))
+    assert store.n_windows == 25 - 1  # an empty day
