@@ -6,8 +6,13 @@ import json
 import os
 import re
 
+import dask.dataframe as dd
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.sparse import csr_array
 from tests.pipeline.growing import make_day, take_in, write_days
 
 from driftmap.pipeline import open_store
@@ -140,3 +145,22 @@ def test_the_command_says_and_writes_the_same(settled, tmp_path, capfd, monkeypa
         seen.append((facts, metrics))
     assert len(answered) == 1
     assert seen[0] == seen[1]
+
+
+ROWS = {
+    "numpy": lambda frame: frame.to_numpy(),
+    "dict of arrays": lambda frame: {name: frame[name].to_numpy() for name in frame},
+    "dict of lists": lambda frame: frame.to_dict("list"),
+    "pandas": lambda frame: frame,
+    "Arrow": pa.Table.from_pandas,
+    "polars": pl.from_pandas,
+    "polars, lazy": lambda frame: pl.from_pandas(frame).lazy(),
+    "dask": lambda frame: dd.from_pandas(frame, npartitions=2),
+    "sparse": lambda frame: csr_array(frame.to_numpy()),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_nothing_is_kept_of_a_call_with_rows_of_any_kind(kind):
+    frame = pd.DataFrame({"who": [1, 2, 3], "a": [0.5, 1.5, 2.5]})
+    assert name_call(ROWS[kind](frame), "serial", {"complete": True}) is None

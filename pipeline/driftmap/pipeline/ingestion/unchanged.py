@@ -83,6 +83,8 @@ class Look(NamedTuple):
 def name_call(source: object, scheduler: object, options: Mapping[str, Any]) -> str | None:
     """Name a call of `ingest` by its options; None where nothing can be kept of it."""
     source = str(source) if isinstance(source, os.PathLike) else source
+    if not isinstance(source, str | None):  # rows, or a function: some of them cannot be compared
+        return None
     given = {"source": source, "scheduler": scheduler, **options}
     asked = {name: value for name, value in given.items() if value is not None and value is not False and value != ()}
     if any(name in asked for name in _VARIABLE):
