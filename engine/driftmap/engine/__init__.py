@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.start.initialise import start_from_previous
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
-    from driftmap.engine.neighbours.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
     from driftmap.engine.neighbours.rows import is_sparse
+    from driftmap.engine.neighbours.scaling.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
     from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph, refuse_sparse_metric
     from driftmap.engine.neighbours.sparse_rows import (
         average_sparse_rows,
@@ -236,7 +236,7 @@ _ROOMS = {
         "place_rows",
     ),
     "neighbours.blocked": ("can_search_blocks",),
-    "neighbours.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
+    "neighbours.scaling.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
     "neighbours.rows": ("is_sparse",),
     "neighbours.search": (
         "EXACT_WORK",

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from driftmap.engine.settings import GraphSettings, LayoutSettings
-from driftmap.pipeline.config.durations import Duration, parse_duration
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.models import validate
 from driftmap.pipeline.config.run_config import OPTION_NAMES, GraphConfig, LayoutConfig, RunConfig, differences
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, RUN_SETTINGS
 from driftmap.pipeline.config.source_spec import SourceSpec
-from driftmap.pipeline.config.time_spans import count_steps, floor_to_border, shift_times
+from driftmap.pipeline.config.times.durations import Duration, parse_duration
+from driftmap.pipeline.config.times.time_spans import count_steps, floor_to_border, shift_times
 from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 

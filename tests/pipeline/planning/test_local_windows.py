@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from driftmap.pipeline import ingest, plan, run
-from driftmap.pipeline.config.durations import parse_duration
-from driftmap.pipeline.config.time_zones import to_utc
+from driftmap.pipeline.config.times.durations import parse_duration
+from driftmap.pipeline.config.times.time_zones import to_utc
 from driftmap.pipeline.errors import ConfigError, PlanError
 from driftmap.pipeline.ingestion.slots import TimeSlots
 from driftmap.pipeline.ingestion.watch.monitoring import describe_growth

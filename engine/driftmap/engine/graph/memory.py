@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
 from driftmap.engine.neighbours.inverted_file import PART_BLOCK_BYTES
-from driftmap.engine.neighbours.normalise import CENTRING_BYTES
+from driftmap.engine.neighbours.scaling.normalise import CENTRING_BYTES
 from driftmap.engine.neighbours.search import (
     BLOCK_BYTES,
     EXACT_FUNCTION_WORK,

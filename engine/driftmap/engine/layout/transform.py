@@ -11,8 +11,8 @@ from driftmap.engine.graph.fuzzy import smooth_knn_distances
 from driftmap.engine.layout.block import join_forces
 from driftmap.engine.layout.kernels.arrays import BlockArrays
 from driftmap.engine.layout.optimiser import Optimiser, Stage
-from driftmap.engine.neighbours.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances
+from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.search import BLOCK_BYTES, compare_by_function, fill_equal
 from driftmap.engine.neighbours.sparse import SPARSE_METRICS, scale_sparse_rows
 from driftmap.engine.settings import BLAS_METRICS, PAIRWISE_METRICS, PRECOMPUTED

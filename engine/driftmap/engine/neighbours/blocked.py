@@ -14,7 +14,7 @@ import numpy as np
 
 from driftmap.engine.core.validation import check_int, check_matrix, check_rows
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.neighbours.normalise import (
+from driftmap.engine.neighbours.scaling.normalise import (
     COSINE_TINY,
     as_graph,
     centre_about,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.core.threads import RowShare
     from driftmap.engine.neighbours.kernels.topk_kernels import Lists
-    from driftmap.engine.neighbours.normalise import Centred
+    from driftmap.engine.neighbours.scaling.normalise import Centred
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Int32Array, KnnGraph
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse
+from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.neighbours.search import BLOCK_BYTES, EXACT_SUM_LIMIT, EXACT_WORK
 from driftmap.engine.settings import BLAS_METRICS
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
-    from driftmap.engine.neighbours.normalise import Centred
     from driftmap.engine.neighbours.rows import Rows
+    from driftmap.engine.neighbours.scaling.normalise import Centred
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph, Relation
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from driftmap.engine.neighbours.normalise import COSINE_TINY, Centred, as_graph, centre_rows, new_graph, scale_rows
+from driftmap.engine.neighbours.scaling.normalise import (
+    COSINE_TINY,
+    Centred,
+    as_graph,
+    centre_rows,
+    new_graph,
+    scale_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import numpy as np
 from driftmap.engine.core.validation import check_int, describe_rows
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.inverted_file import find_in_partitions
-from driftmap.engine.neighbours.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_rows, slice_distances
+from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, DEFAULTS, PAIRWISE_METRICS, PRECOMPUTED
 from driftmap.engine.types import KnnGraph
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
-    from driftmap.engine.neighbours.normalise import Centred
     from driftmap.engine.neighbours.rows import Rows
+    from driftmap.engine.neighbours.scaling.normalise import Centred
     from driftmap.engine.types import Float32Array, Int32Array
 
     Float64Array = npt.NDArray[np.float64]

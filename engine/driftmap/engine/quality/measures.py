@@ -15,8 +15,8 @@ import numpy as np
 
 from driftmap.engine.core.validation import check_int, check_matrix
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.neighbours.normalise import scale_rows
 from driftmap.engine.neighbours.rows import is_sparse, read_rows, slice_distances
+from driftmap.engine.neighbours.scaling.normalise import scale_rows
 from driftmap.engine.neighbours.search import BLOCK_BYTES, build_knn_graph, find_exact, measure_again
 from driftmap.engine.neighbours.sparse import scale_sparse_rows
 from driftmap.engine.quality.change import measure_spread

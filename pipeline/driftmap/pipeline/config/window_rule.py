@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from driftmap.pipeline.config.durations import parse_duration
 from driftmap.pipeline.config.models import Column, Count1, FrozenModel
-from driftmap.pipeline.config.time_zones import UTC_NAMES, read_zone
+from driftmap.pipeline.config.times.durations import parse_duration
+from driftmap.pipeline.config.times.time_zones import UTC_NAMES, read_zone
 from driftmap.pipeline.config.window_order import read_order
 
 

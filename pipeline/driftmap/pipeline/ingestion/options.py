@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from driftmap.pipeline.config.durations import measure_seconds, parse_duration, read_duration
-from driftmap.pipeline.config.time_spans import step_back
+from driftmap.pipeline.config.times.durations import measure_seconds, parse_duration, read_duration
+from driftmap.pipeline.config.times.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WorkerKeywords
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from driftmap.pipeline.ingestion.late import Late
+    from driftmap.pipeline.ingestion.parts.late import Late
     from driftmap.pipeline.ingestion.plan_batch import BadWindow
     from driftmap.pipeline.store import Store
 

@@ -25,8 +25,8 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.graphs.scale import Scale
+from driftmap.pipeline.ingestion.parts.source_parts import Feed
 from driftmap.pipeline.ingestion.slots import make_slots
-from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources import as_source, needs_workers, open_source

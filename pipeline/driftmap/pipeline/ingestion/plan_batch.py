@@ -16,7 +16,7 @@ import numpy as np
 
 from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
 from driftmap.pipeline.graphs.orders import GraphOrder
-from driftmap.pipeline.ingestion.late import list_taken, windows_by_slot
+from driftmap.pipeline.ingestion.parts.late import list_taken, windows_by_slot
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.sources.rows.pieces import read_pieces
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.graphs.scale import Scale
+    from driftmap.pipeline.ingestion.parts.source_parts import Feed, PartRef, Selection
     from driftmap.pipeline.ingestion.slots import Slots
-    from driftmap.pipeline.ingestion.source_parts import Feed, PartRef, Selection
     from driftmap.pipeline.sources.rows.pieces import Piece
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.windows import WindowState

@@ -12,7 +12,7 @@ from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.ingestion.source_parts import PartRef, Selection
+    from driftmap.pipeline.ingestion.parts.source_parts import PartRef, Selection
 
 
 class Quarantine:

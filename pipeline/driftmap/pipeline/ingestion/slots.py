@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from driftmap.pipeline.config.durations import CALENDAR_UNITS, FIXED_UNITS, Duration, parse_duration
-from driftmap.pipeline.config.time_spans import MICROSECONDS, MONTHS, shift_times
-from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
+from driftmap.pipeline.config.times.durations import CALENDAR_UNITS, FIXED_UNITS, Duration, parse_duration
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS, MONTHS, shift_times
+from driftmap.pipeline.config.times.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
 from driftmap.pipeline.planning.value_order import TEXT, sort_texts

@@ -14,15 +14,15 @@ import numpy as np
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.graphs.orders import Refusal
-from driftmap.pipeline.ingestion.altered import find_altered, list_altered
-from driftmap.pipeline.ingestion.inbox import find_since, put_rows
-from driftmap.pipeline.ingestion.late import count_pending, find_place, list_late
 from driftmap.pipeline.ingestion.new_graphs import NewGraphs
 from driftmap.pipeline.ingestion.options import IngestReport
+from driftmap.pipeline.ingestion.parts.altered import find_altered, list_altered
+from driftmap.pipeline.ingestion.parts.inbox import find_since, put_rows
+from driftmap.pipeline.ingestion.parts.late import count_pending, find_place, list_late
+from driftmap.pipeline.ingestion.parts.source_parts import Feed
 from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
 from driftmap.pipeline.ingestion.slots import BEFORE, make_slots
-from driftmap.pipeline.ingestion.source_parts import Feed
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.log.layouts import BuiltWindow
 from driftmap.pipeline.store.pruning import prune_graphs, refuse_pruned
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.ingestion.options import IngestOptions
+    from driftmap.pipeline.ingestion.parts.source_parts import PartRef
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
-    from driftmap.pipeline.ingestion.source_parts import PartRef
     from driftmap.pipeline.ingestion.watch.outcome import StageClock
     from driftmap.pipeline.layout.extend import Stepper
     from driftmap.pipeline.store import Store

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import count_steps, floor_to_border, shift_times
-from driftmap.pipeline.config.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
+from driftmap.pipeline.config.times.time_spans import count_steps, floor_to_border, shift_times
+from driftmap.pipeline.config.times.time_zones import LONGEST_SHIFT, UTC_NAMES, to_local, to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.value_order import sort_texts
 from driftmap.pipeline.sources.row_ranges import name_rows, name_some
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.durations import Duration
+    from driftmap.pipeline.config.times.durations import Duration
     from driftmap.pipeline.config.window_rule import WindowRule
 
     Keys = np.ndarray[Any, Any]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.pipeline.config.durations import parse_duration
-from driftmap.pipeline.config.time_zones import read_zone
+from driftmap.pipeline.config.times.durations import parse_duration
+from driftmap.pipeline.config.times.time_zones import read_zone
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, Cuts, Spans, cut_rows, cut_times, cut_values
 from driftmap.pipeline.planning.shared_ids import Codes, Kept, count_shared_ids, count_shared_rows, settle_repeated

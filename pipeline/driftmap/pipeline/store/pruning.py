@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.pipeline.config.durations import read_duration
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.time_spans import step_back
+from driftmap.pipeline.config.times.durations import read_duration
+from driftmap.pipeline.config.times.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, name_group, pack_without_graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.pipeline.config.durations import measure_seconds, read_duration
+from driftmap.pipeline.config.times.durations import measure_seconds, read_duration
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:

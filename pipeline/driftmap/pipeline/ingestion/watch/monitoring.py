@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.time_spans import MICROSECONDS
-from driftmap.pipeline.config.time_zones import to_utc
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_zones import to_utc
 from driftmap.pipeline.errors import PlanError
-from driftmap.pipeline.ingestion.altered import list_altered
-from driftmap.pipeline.ingestion.late import count_pending, list_late
+from driftmap.pipeline.ingestion.parts.altered import list_altered
+from driftmap.pipeline.ingestion.parts.late import count_pending, list_late
 from driftmap.pipeline.ingestion.slots import make_slots
 from driftmap.pipeline.ingestion.watch.alarms import MEASURES
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from driftmap.pipeline.config.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.moments import describe_moments, read_moments, to_numbers
 from driftmap.pipeline.sources.protocol import KeyFacts

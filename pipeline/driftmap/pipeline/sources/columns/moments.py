@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from driftmap.pipeline.config.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:

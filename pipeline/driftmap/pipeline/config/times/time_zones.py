@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from driftmap.pipeline.config.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:

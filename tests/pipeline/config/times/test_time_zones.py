@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftmap.pipeline.config.time_zones import read_zone, to_local, to_utc
+from driftmap.pipeline.config.times.time_zones import read_zone, to_local, to_utc
 from driftmap.pipeline.errors import ConfigError
 
 ZONES = ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu", "+05:30", "-0330", "UTC"]

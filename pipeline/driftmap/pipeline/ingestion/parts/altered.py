@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.ingestion.late import windows_by_slot
+from driftmap.pipeline.ingestion.parts.late import windows_by_slot
 from driftmap.pipeline.sources.rows.pieces import read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_rows
 from driftmap.pipeline.sources.stamps import STAMPS, FileStamp
@@ -17,8 +17,8 @@ from driftmap.pipeline.sources.stamps import STAMPS, FileStamp
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from driftmap.pipeline.ingestion.parts.source_parts import Feed, PartRef
     from driftmap.pipeline.ingestion.slots import Slots
-    from driftmap.pipeline.ingestion.source_parts import Feed, PartRef
     from driftmap.pipeline.sources.rows.pieces import Piece
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.growth import SourcePart

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.pipeline.config.durations import CALENDAR_UNITS, FIXED_UNITS
+from driftmap.pipeline.config.times.durations import CALENDAR_UNITS, FIXED_UNITS
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.durations import Duration
+    from driftmap.pipeline.config.times.durations import Duration
 
     Times = np.ndarray[tuple[int], np.dtype[Any]]
 

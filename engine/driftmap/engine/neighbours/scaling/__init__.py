@@ -1,0 +1,1 @@
+"""Columns and rows put on a common scale before distances are taken."""
