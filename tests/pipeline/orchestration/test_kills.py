@@ -132,21 +132,24 @@ def check_end(name, folder, expected):
         assert find_orphans(open_store(folder / "store")) == {}
 
 
+def choose_command(name, folder):
+    """Give the command again; what was reopened is taken in by the next ingest, and would be reopened once more."""
+    is_reopened = name == "reopen" and has_commits(folder / "store") and open_store(folder / "store").generation == 2
+    return COMMANDS["ingest" if is_reopened else name]
+
+
 def kill_once(name, places, ends, folder, chance):
     """Kill a command at any of its changes, give it again, and compare."""
     expected, n_changes = ends(name)
     shutil.copytree(places / name, folder)
     n_kills = 0
     for _ in range(2 if chance.random() < 0.3 else 1):
-        process = start(folder, *COMMANDS[name], event=chance.randrange(1, n_changes + 1))
+        process = start(folder, *choose_command(name, folder), event=chance.randrange(1, n_changes + 1))
         process.communicate(timeout=300)
         assert process.returncode in (-signal.SIGKILL, 0)  # a second time, less may be left to do
         n_kills += process.returncode == -signal.SIGKILL
         check_whole(name, folder, expected)
-    again = COMMANDS[name]
-    if name == "reopen" and has_commits(folder / "store") and open_store(folder / "store").generation == 2:
-        again = COMMANDS["ingest"]  # what was reopened is taken in by the next call
-    finish(start(folder, *again))
+    finish(start(folder, *choose_command(name, folder)))
     check_end(name, folder, expected)
     shutil.rmtree(folder)
     return n_kills
