@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         graph_bytes,
         sparse_graph_bytes,
     )
+    from driftmap.engine.graph.supervise import read_target, supervise_graph
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
     from driftmap.engine.layout.block import (
         BlockWindow,
@@ -163,6 +164,7 @@ __all__ = [
     "place_rows",
     "plan_rounds",
     "read_relation",
+    "read_target",
     "refuse_sparse_metric",
     "relate_ids",
     "relate_windows",
@@ -172,6 +174,7 @@ __all__ = [
     "sort_ids",
     "sparse_graph_bytes",
     "start_from_previous",
+    "supervise_graph",
     "tidy_sparse_rows",
     "trustworthiness",
     "turnover",
@@ -209,6 +212,7 @@ _ROOMS = {
         "graph_bytes",
         "sparse_graph_bytes",
     ),
+    "graph.supervise": ("read_target", "supervise_graph"),
     "graph.window_graph": (
         "build_window_graph",
         "build_window_graph_from_blocks",

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.small_stores import read_page_header
 
-from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli.app import cli, run_command
 from driftmap.pipeline.cli.commands.plan import plan
@@ -250,8 +250,11 @@ def test_help_names_every_command_and_every_setting(capsys):
     assert run_command(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"  {name} " in shown for name in ("plan", "run", "status", "export", "report", "demo"))
-    settings = [*dataclasses.fields(GraphSettings), *dataclasses.fields(LayoutSettings)]
-    assert [field.name for field in settings] == list(ENGINE_OPTIONS)
+    graph, target, layout = (
+        [field.name for field in dataclasses.fields(settings)]
+        for settings in (GraphSettings, TargetSettings, LayoutSettings)
+    )
+    assert [*graph, *(f"target_{name}" for name in target), *layout] == list(ENGINE_OPTIONS)
     of_plan, of_run = ([param.name for param in command.params] for command in (plan, cli.commands["run"]))
     shared = [name for name in of_plan if name in of_run]
     assert set(of_plan) - set(shared) == {"timed", "json"}

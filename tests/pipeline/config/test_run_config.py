@@ -9,10 +9,17 @@ import pickle
 import numpy as np
 import pytest
 
-from driftmap.engine.settings import GraphSettings, LayoutSettings
+from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.models import validate
-from driftmap.pipeline.config.run_config import OPTION_NAMES, GraphConfig, LayoutConfig, RunConfig, differences
+from driftmap.pipeline.config.run_config import (
+    OPTION_NAMES,
+    GraphConfig,
+    LayoutConfig,
+    RunConfig,
+    TargetConfig,
+    differences,
+)
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, RUN_SETTINGS
 from driftmap.pipeline.config.source_spec import SourceSpec
 from driftmap.pipeline.config.times.durations import Duration, parse_duration
@@ -38,6 +45,8 @@ def test_every_setting_of_the_engine_is_an_option():
         names = [name for name in model.model_fields if name != "layout"]  # where blocks are laid out: the pipeline's
         assert names == [field.name for field in dataclasses.fields(settings)]
         assert set(model.model_fields) <= set(OPTION_NAMES)
+    targets = [f"target_{field.name}" for field in dataclasses.fields(TargetSettings)]
+    assert [*TargetConfig.model_fields] == targets
 
 
 def test_a_layout_of_another_kind_is_refused_and_an_old_store_has_none():
@@ -176,7 +185,8 @@ def test_a_store_keeps_its_strength_unless_another_is_given(given, expected):
 
 def test_the_types_that_an_editor_shows_are_the_options():
     assert set(SettingKeywords.__annotations__) == set(OPTION_NAMES)
-    fields = {**RunConfig.model_fields, **GraphConfig.model_fields, **LayoutConfig.model_fields}
+    models = (RunConfig, GraphConfig, TargetConfig, LayoutConfig)
+    fields = {name: field for model in models for name, field in model.model_fields.items()}
     assert {name: fields[name].default for name in RUN_SETTINGS} == {n: s.default for n, s in RUN_SETTINGS.items()}
     assert {*LAYOUT_ONLY} == {*LayoutConfig.model_fields, "lookahead", "block_windows"}
     for name, setting in RUN_SETTINGS.items():

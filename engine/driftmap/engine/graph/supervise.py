@@ -58,6 +58,11 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     name
         How messages call it.
 
+    Returns
+    -------
+    Target or None
+        What `supervise_graph` takes; None for None.
+
     Raises
     ------
     InvalidInputError
@@ -112,7 +117,8 @@ def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: i
 
     Returns
     -------
-    The intersection of both, each row's strongest edge back at 1. An edge that the target makes 0 is gone.
+    FuzzyGraph
+        The intersection of both, each row's strongest edge back at 1. An edge that the target makes 0 is gone.
 
     Notes
     -----

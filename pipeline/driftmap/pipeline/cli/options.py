@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftmap.engine.settings import GRAPH_NAMES
+from driftmap.engine.settings import GRAPH_NAMES, TARGET_NAMES
 from driftmap.pipeline.cli.groups import GroupedOption
 from driftmap.pipeline.cli.option import Option
 from driftmap.pipeline.config.run_settings import ENGINE_SETTINGS, OWN_SETTINGS
@@ -44,6 +44,13 @@ SOURCE_OPTIONS = (
         "Column to colour by and to keep in the store; give it several times for several.",
         metavar="COLUMN",
         is_many=True,
+    ),
+    Option(
+        "target",
+        str,
+        "Column of labels, or of numbers with --target-metric, that draws rows with equal or near values together, as "
+        "umap-learn's y does; kept as a label too. Rows without a label, or with -1, are of unknown ones.",
+        "COLUMN",
     ),
     Option(
         "vectors",
@@ -219,13 +226,15 @@ SHARED_OPTIONS = (
 )
 
 
+_OF_GRAPHS = {*GRAPH_NAMES, *TARGET_NAMES}
+
 HEADINGS: dict[str, tuple[Option, ...]] = {
     "What goes in": SOURCE_OPTIONS,
     "Windows": WINDOW_OPTIONS,
     "Store": (STORE_OPTION,),
-    "Neighbours": tuple(option for name, option in ENGINE_OPTIONS.items() if name in GRAPH_NAMES),
+    "Neighbours": tuple(option for name, option in ENGINE_OPTIONS.items() if name in _OF_GRAPHS),
     "Layout": (
-        *(option for name, option in ENGINE_OPTIONS.items() if name not in GRAPH_NAMES),
+        *(option for name, option in ENGINE_OPTIONS.items() if name not in _OF_GRAPHS),
         *RUN_OPTIONS,
     ),
     "Where it runs": PLACE_OPTIONS,

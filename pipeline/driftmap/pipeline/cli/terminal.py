@@ -278,7 +278,12 @@ def _show_columns(store: Store) -> None:
 def _describe_columns(store: Store) -> list[str]:
     from driftmap.pipeline.config.run_config import ScalingPin
     from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
-    from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_scale
+    from driftmap.pipeline.planning.row_lines import (
+        describe_left_out,
+        describe_rows,
+        describe_scale,
+        describe_target,
+    )
 
     source = store.config["source"]
     if source.get("pin") is None:
@@ -286,8 +291,9 @@ def _describe_columns(store: Store) -> list[str]:
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
     pin = store.config.get("scaling")
     scale = describe_scale(store.config.get("scale", "none"), None if pin is None else ScalingPin.model_validate(pin))
+    target = describe_target(source.get("target"), store.config.get("target"))
     rows = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
-    return [*VectorPin.model_validate(source["pin"]).describe(), *scale, *rows]
+    return [*VectorPin.model_validate(source["pin"]).describe(), *target, *scale, *rows]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

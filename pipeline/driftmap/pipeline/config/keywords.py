@@ -15,6 +15,7 @@ class SettingKeywords(TypedDict, total=False):
     time: str | None
     id: str | None
     label: str | Sequence[str] | None
+    target: str | None
     vectors: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
     vectors_file: str | Path | None
@@ -37,6 +38,9 @@ class SettingKeywords(TypedDict, total=False):
     set_op_mix_ratio: float | None
     local_connectivity: float | None
     knn_recall: float | None
+    target_metric: str | None
+    target_weight: float | None
+    target_n_neighbors: int | None
     n_components: int | None
     n_epochs: int | Sequence[int | None] | None
     min_dist: float | Sequence[float] | None

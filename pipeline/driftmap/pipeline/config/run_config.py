@@ -15,6 +15,7 @@ from driftmap.engine.settings import (
     PAIRWISE_METRICS,
     GraphSettings,
     LayoutSettings,
+    TargetSettings,
     check_together,
 )
 from driftmap.pipeline.config.models import FrozenModel, is_stored, show_value, validate
@@ -29,6 +30,8 @@ PerWindow: TypeAlias = _T | tuple[_T, ...]
 
 METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
 """Metrics of a run: those that no worker compiles anything for."""
+
+TARGET_METRICS = ("categorical", *METRICS)
 
 _DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in RUN_SETTINGS.items()}
 
@@ -63,6 +66,21 @@ class GraphConfig(_TableSettings):
     def _refuse_unknown_metric(cls, value: str) -> str:
         if value not in METRICS:
             raise ValueError(f"{value!r} was given; one of {', '.join(METRICS)} was expected")
+        return value
+
+
+class TargetConfig(_TableSettings):
+    """How the target, where the source names one, changes the graphs; see the engine's `TargetSettings`."""
+
+    target_metric: str = _DEFAULTS["target_metric"]
+    target_weight: float = _DEFAULTS["target_weight"]
+    target_n_neighbors: int = _DEFAULTS["target_n_neighbors"]
+
+    @field_validator("target_metric")
+    @classmethod
+    def _refuse_unknown_metric(cls, value: str) -> str:
+        if value not in TARGET_METRICS:
+            raise ValueError(f"{value!r} was given; one of {', '.join(TARGET_METRICS)} was expected")
         return value
 
 
@@ -103,6 +121,7 @@ class RunConfig(FrozenModel):
     source: SourceSpec
     windows: WindowRule
     graph: GraphConfig = GraphConfig()
+    target: TargetConfig = TargetConfig()
     layout: LayoutConfig = LayoutConfig()
     lookahead: int = _DEFAULTS["lookahead"]
     """Windows after a block's core that are laid out with it and again by the next block."""
@@ -164,11 +183,15 @@ class RunConfig(FrozenModel):
         """
         given = {name: _as_plain(value) for name, value in options.items() if value is not None}
         _refuse_unknown(given)
+        idle = [name for name in TargetConfig.model_fields if given.get(name, _DEFAULTS[name]) != _DEFAULTS[name]]
+        if idle and source.target is None:
+            came = f"{idle[0]} is {given[idle[0]]!r}"
+            raise ConfigError(f"{came}, but no target is named; give target, a column of labels or numbers")
         rule = {name: given[name] for name in WindowRule.model_fields if name in given}
         if source.by is not None and not {"window", "rows"} & rule.keys():
             rule["by"] = source.by
         sections: dict[str, Any] = {"source": source, "windows": rule}
-        for section, model in (("graph", GraphConfig), ("layout", LayoutConfig)):
+        for section, model in (("graph", GraphConfig), ("target", TargetConfig), ("layout", LayoutConfig)):
             sections[section] = {name: given[name] for name in model.model_fields if name in given}
         sections |= {name: given[name] for name in RUN_OPTIONS if name in given}
         return validate(cls, sections)
@@ -192,7 +215,7 @@ class RunConfig(FrozenModel):
         """Give the flat options, with `source` for the path of the data."""
         source = self.source.model_dump(mode="json")
         flat = {"source": source["path"]} | {name: source[name] for name in SOURCE_OPTIONS}
-        for section in (self.windows, self.graph, self.layout):
+        for section in (self.windows, self.graph, self.target, self.layout):
             flat |= section.model_dump(mode="json")
         return flat | {name: getattr(self, name) for name in RUN_OPTIONS}
 
@@ -218,6 +241,12 @@ class RunConfig(FrozenModel):
         """Give the engine's settings of a window's graph."""
         return GraphSettings(**dict(self.graph))
 
+    def target_settings(self) -> TargetSettings | None:
+        """Give the engine's settings of the target; None where the source names none."""
+        if self.source.target is None:
+            return None
+        return TargetSettings(**{name.removeprefix("target_"): value for name, value in self.target})
+
     def layout_settings(self) -> LayoutSettings:
         """Give the engine's settings of the layout."""
         return LayoutSettings(**{name: value for name, value in self.layout if name != "layout"})
@@ -225,7 +254,14 @@ class RunConfig(FrozenModel):
 
 OPTION_NAMES = tuple(
     dict.fromkeys(
-        [*SOURCE_OPTIONS, *WindowRule.model_fields, *GraphConfig.model_fields, *LayoutConfig.model_fields, *RUN_OPTIONS]
+        [
+            *SOURCE_OPTIONS,
+            *WindowRule.model_fields,
+            *GraphConfig.model_fields,
+            *TargetConfig.model_fields,
+            *LayoutConfig.model_fields,
+            *RUN_OPTIONS,
+        ]
     )
 )
 """Every option of a run, as `RunConfig.from_options` takes them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driftmap.engine.settings import GRAPH_NAMES, LAYOUT_NAMES, RANDOM_STATE, SETTINGS, Setting
+from driftmap.engine.settings import GRAPH_NAMES, LAYOUT_NAMES, RANDOM_STATE, SETTINGS, TARGET_NAMES, Setting
 
 _OWN = (
     Setting(
@@ -49,7 +49,7 @@ _OWN = (
     replace(RANDOM_STATE, default=42),
 )
 ENGINE_SETTINGS = {
-    **{name: replace(SETTINGS[name], per_window=False) for name in GRAPH_NAMES},  # a run has one value for all windows
+    **{name: replace(SETTINGS[name], per_window=False) for name in (*GRAPH_NAMES, *TARGET_NAMES)},  # one for all
     **{name: SETTINGS[name] for name in LAYOUT_NAMES},
 }
 """Those of the engine, by name."""

@@ -23,6 +23,8 @@ class SourceSpec(FrozenModel):
     time: Column | None = None
     id: Column | None = None
     label: tuple[Column, ...] = ()
+    target: Column | None = None
+    """The label column whose labels, or values, draw the graphs towards them."""
     vectors: Column | tuple[Column, ...] | None = None
     """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
     exclude: tuple[Column, ...] = ()
@@ -73,7 +75,7 @@ class SourceSpec(FrozenModel):
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
-COLUMN_OPTIONS = ("time", "id", "label", "vectors", "exclude", "vectors_file", "by")
+COLUMN_OPTIONS = ("time", "id", "label", "target", "vectors", "exclude", "vectors_file", "by")
 """Options that say what the source's columns mean."""
 ROW_OPTIONS = ("duplicates", "on_bad_rows")
 """Options that say which of its rows count."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import build_window_graph, build_window_graph_from_blocks
+from driftmap.engine import build_window_graph, build_window_graph_from_blocks, read_target, supervise_graph
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
@@ -130,6 +130,7 @@ def _build_and_write(
         built = _build_whole(order, settings, seed, scaler, refuse_change)
     else:
         built = _build_in_blocks(order, settings, block_rows, scaler, refuse_change)
+    built = _supervise(order, settings, seed, built)
     name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
     attempt = Attempt(store, order.index, name, order.label)
     n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
@@ -154,6 +155,30 @@ class _Built(NamedTuple):
     labels: dict[str, np.ndarray[Any, Any]]
     graph: WindowGraph
     digest: str
+
+
+def _supervise(order: GraphOrder, settings: GraphSettings, seed: int, built: _Built) -> _Built:
+    """Draw a window's fuzzy graph towards its target, where there is one."""
+    column = order.pieces[0].spec.target
+    if order.target is None or column is None:
+        return built
+    values = built.labels[column]
+    if order.target.metric == "categorical":
+        values = number_labels(values)
+    target = read_target(values, len(values), order.target, f"target {column!r}")
+    if target is None:
+        return built
+    fuzzy = supervise_graph(built.graph.fuzzy, target, settings.n_neighbors, seed)
+    return built._replace(graph=built.graph._replace(fuzzy=fuzzy))
+
+
+def number_labels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Give each label of a window a number, -1 to rows without one; whole numbers stay."""
+    kind = values.dtype.kind
+    if kind in "iub":
+        return values.astype(np.int64)
+    is_missing = np.isnan(values) if kind == "f" else np.isnat(values) if kind == "M" else values == values.dtype.type()
+    return np.where(is_missing, -1, np.unique(values, return_inverse=True)[1]).astype(np.int64)
 
 
 def _choose_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: int | None) -> int | None:

@@ -11,6 +11,7 @@ from driftmap.pipeline.sources.rows.pieces import estimate_merged, estimate_piec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from driftmap.engine.settings import TargetSettings
     from driftmap.pipeline.sources.protocol import ReadEstimate
     from driftmap.pipeline.sources.rows.pieces import Piece
 
@@ -30,6 +31,8 @@ class GraphOrder:
     """Of the source when it was planned with, in short (`summarise`): rows are refused when it changed since."""
     scale: Scale = UNSCALED
     """How vectors are scaled; what columns are scaled by lies in the store."""
+    target: TargetSettings | None = None
+    """How the source's target changes the graph; None where there is none."""
     may_pack: bool = False
     """Whether the store's format knows graphs that are one file."""
 

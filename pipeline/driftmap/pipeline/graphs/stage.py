@@ -173,5 +173,5 @@ def make_tasks(
     settings = config.graph_settings()
     for order in orders:
         seed = make_graph_seed(config.random_state, order.index)
-        sent = replace(order, may_pack=store.may_pack)
+        sent = replace(order, target=config.target_settings(), may_pack=store.may_pack)
         yield Task(f"window {order.label!r}", (store.location, sent, settings, seed, max_bytes), priority=-order.index)

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
-from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows
+from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_target
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
@@ -102,7 +102,9 @@ def _describe(config: dict[str, Any]) -> list[str]:
         facts.append(f"{graph['metric']} distance")
     if "n_neighbors" in graph:
         facts.append(f"{graph['n_neighbors']} neighbours")
-    pin = config.get("source", {}).get("pin")
+    source = config.get("source", {})
+    facts += describe_target(source.get("target"), config.get("target"))
+    pin = source.get("pin")
     return facts if pin is None else [*facts, str(VectorPin.model_validate(pin))]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _RULES = {
     "first": "the first row stands for each",
@@ -78,6 +78,13 @@ def describe_rows(on_bad_rows: str, duplicates: str, has_ids: bool, windows: Seq
         more = f"{_count(repeated)} more of an id of the same window; {_RULES[duplicates]}"
         lines.append(f"repeated rows: {more} (duplicates){_name(repeated)}")
     return lines
+
+
+def describe_target(column: str | None, settings: Mapping[str, Any] | None) -> list[str]:
+    """Say which column draws the graphs towards its values, and how: a line, or none."""
+    if column is None or settings is None:
+        return []
+    return [f"target: {column} ({settings['target_metric']}, weight {settings['target_weight']:g})"]
 
 
 def describe_scale(scale: str, fitted: FittedRows | None) -> list[str]:

@@ -53,9 +53,9 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
         for stores of that time.
     **columns
-        `time`, `id`, `label`, `vectors`, `exclude`, `by`: the columns with these roles; `vectors_file`: a `.npy` file
-        with the vectors of a table; `pin`: columns that the vectors must be made of; `duplicates`, `on_bad_rows`: which
-        rows count. None counts as not given.
+        `time`, `id`, `label`, `target`, `vectors`, `exclude`, `by`: the columns with these roles; `vectors_file`: a
+        `.npy` file with the vectors of a table; `pin`: columns that the vectors must be made of; `duplicates`,
+        `on_bad_rows`: which rows count. None counts as not given.
 
     Raises
     ------
@@ -63,6 +63,10 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         When it is missing, is nothing of these kinds, or lacks a column.
     """
     named: dict[str, Any] = {name: value for name, value in columns.items() if value is not None}
+    if named.get("target") is not None:  # its column is kept as labels are
+        labels = named.get("label", ())
+        labels = (labels,) if isinstance(labels, str) else tuple(labels)
+        named["label"] = tuple(dict.fromkeys((*labels, named["target"])))
     vectors_file = named.pop("vectors_file", None)
     if vectors_file is not None and named.get("vectors"):
         raise ConfigError("vectors and vectors_file are both given; the vectors are in one of them")
