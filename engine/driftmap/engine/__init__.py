@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         choose_block_rows,
         graph_bytes,
         sparse_graph_bytes,
+        target_bytes,
     )
     from driftmap.engine.graph.supervise import read_target, supervise_graph
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
@@ -175,6 +176,7 @@ __all__ = [
     "sparse_graph_bytes",
     "start_from_previous",
     "supervise_graph",
+    "target_bytes",
     "tidy_sparse_rows",
     "trustworthiness",
     "turnover",
@@ -211,6 +213,7 @@ _ROOMS = {
         "choose_block_rows",
         "graph_bytes",
         "sparse_graph_bytes",
+        "target_bytes",
     ),
     "graph.supervise": ("read_target", "supervise_graph"),
     "graph.window_graph": (

@@ -25,11 +25,13 @@ from driftmap.engine.settings import BLAS_METRICS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from driftmap.engine.settings import GraphSettings
+    from driftmap.engine.settings import GraphSettings, TargetSettings
 
 _FUZZY_BYTES = 46
 """Per row and neighbour: edges one way, the other way and mixed, the last with room for twice as many."""
 _LIST_BYTES = 8
+_UNION_BYTES = 125
+"""Per edge of a row's neighbours and of its target's, while graphs with other edges are intersected."""
 _ROW_BYTES = 40
 """Scales, norms and bounds of a row, in float64 and float32."""
 _DESCENT_BYTES = 40
@@ -130,6 +132,30 @@ def _other_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -
     if n_rows * n_rows * (n_features + 20.0) > EXACT_FUNCTION_WORK:
         return rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES
     return 4 * BLOCK_BYTES + 2 * rows + neighbours * _LIST_BYTES
+
+
+def target_bytes(n_rows: int, settings: GraphSettings, target: TargetSettings | None) -> int:
+    """Bound what `supervise_graph` takes at its peak, the graph of the rows included.
+
+    Parameters
+    ----------
+    n_rows
+        Rows of the window.
+    settings
+        Of its graph.
+    target
+        Of its target; None, or labels, take no more than the graph did.
+
+    Returns
+    -------
+    int
+        Bytes at the peak; 0 where building the graph took more.
+    """
+    if target is None or target.metric == "categorical":
+        return 0
+    wanted = settings.n_neighbors if target.n_neighbors == -1 else target.n_neighbors
+    edges = n_rows * (settings.n_neighbors + min(wanted, n_rows))
+    return int(_SLACK_SHARE * edges * _UNION_BYTES) + _SLACK_BYTES
 
 
 def blocked_graph_bytes(

@@ -182,7 +182,7 @@ def number_labels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.i
 
 
 def _choose_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: int | None) -> int | None:
-    return None if max_bytes is None else size_task(order, order.n_rows, settings, max_bytes).block_rows
+    return None if max_bytes is None else size_task(order, order.n_rows, settings, max_bytes, order.target).block_rows
 
 
 def _build_whole(

@@ -47,15 +47,16 @@ warm_up()
 if {share}:  # kernels of blocks are compiled by the first task that needs them
     rows = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     build_window_graph_from_blocks(lambda first, last: rows[first:last], 64, GraphSettings(n_neighbors=4), 32)
-roles = dict(id="id", vectors={vectors!r}, duplicates={duplicates!r})
-planned = plan({source!r}, **roles, rows={n_rows}, n_neighbors={n_neighbors})
+roles = dict(id="id", vectors={vectors!r}, duplicates={duplicates!r}, target={target!r})
+more = dict(target_metric="euclidean") if {target!r} else dict()
+planned = plan({source!r}, **roles, **more, rows={n_rows}, n_neighbors={n_neighbors})
 window, source = planned.windows[0], as_source({source!r}, **roles)
 reads = WindowReads(source, window.n_rows, window.n_read)
 store = SimpleNamespace(location=Location({store!r}), fingerprint=source.fingerprint(), may_pack=True)
 small = WindowPlan(0, "small", np.array([[0, 100]]), 100 * window.n_rows // window.n_read)
 exact = replace(planned.config.graph_settings(), knn_recall=1.0)
 max_bytes = {share} and int({share} * size_task(reads, window.n_rows, exact).n_bytes)
-size = size_task(reads, window.n_rows, planned.config.graph_settings(), max_bytes)
+size = size_task(reads, window.n_rows, planned.config.graph_settings(), max_bytes, planned.config.target_settings())
 orders = make_orders(store, planned.config, [small, window])
 one, other = make_tasks(store, planned.config, orders, max_bytes)
 release_memory()  # what planning read
@@ -134,7 +135,7 @@ CASES = [
 def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kind, n_rows, n_features, n_neighbors):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, duplicates="refuse", share=None, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, store=str(tmp_path))
     peak, at_rest, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
     assert peak <= estimate <= 2 * peak
     assert at_rest <= WORKER_BYTES <= 2 * at_rest
@@ -159,9 +160,21 @@ MEAN_CASES = [
 def test_means_of_rows_of_one_id_too(tmp_path, kind, n_rows, n_features, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features, n_each=2)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": 15}
-    code = MEASURE_TASK.format(**given, duplicates="mean", share=share, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="mean", target=None, share=share, store=str(tmp_path))
     peak, _, estimate, _, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
     assert (block_rows is None) == (share is None)
+    assert peak <= estimate <= 2 * peak
+
+
+@needs_proc
+@pytest.mark.parametrize(("n_rows", "n_neighbors"), [pytest.param(20_000, 15, marks=pytest.mark.slow), (8_000, 60)])
+def test_targets_of_values_too(tmp_path, n_rows, n_neighbors):
+    path, vectors = write_source(tmp_path, "parquet", n_rows, 16)
+    rows = pq.read_table(path)
+    pq.write_table(rows.append_column("age", pa.array(np.random.default_rng(1).normal(size=len(rows)))), path)
+    given = {"source": str(path), "vectors": vectors, "n_rows": n_rows, "n_neighbors": n_neighbors}
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target="age", share=None, store=str(tmp_path))
+    peak, _, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
     assert peak <= estimate <= 2 * peak
 
 
@@ -184,7 +197,7 @@ BLOCKED_CASES = [
 def test_in_blocks_too(tmp_path, kind, n_rows, n_features, n_neighbors, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, duplicates="refuse", share=share, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=share, store=str(tmp_path))
     peak, _, estimate, limit, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
     assert block_rows < n_rows
     assert peak <= estimate <= 2 * peak

@@ -19,7 +19,6 @@ from driftmap.pipeline.planning.estimates.task_size import WindowReads, size_tas
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from driftmap.engine.settings import GraphSettings
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.planning.blocks import Block
@@ -84,9 +83,8 @@ def estimate_plan(
     on_workers
         Whether blocks are laid out on workers.
     """
-    settings = config.graph_settings()
     most_rows, most_read = (max(windows, key=key) for key in (lambda w: w.n_rows, lambda w: w.n_read))
-    sizes = [_size(source, window, settings).n_bytes for window in (most_rows, most_read)]
+    sizes = [_size(source, window, config).n_bytes for window in (most_rows, most_read)]
     task_bytes, largest = (sizes[0], most_rows) if sizes[0] >= sizes[1] else (sizes[1], most_read)
     read = source.estimate_read(largest.n_rows)
     block_bytes = size_largest_block(read, config, windows, blocks)
@@ -147,9 +145,8 @@ def fit_tasks(
         _refuse_large_block(estimate, config, limit)
     if limit is None or max_bytes is None or not windows or estimate.task_bytes <= max_bytes:
         return estimate
-    settings = config.graph_settings()
     by_shape = {(window.n_rows, window.n_read): window for window in windows}
-    sizes = {shape: _size(source, window, settings, max_bytes) for shape, window in sorted(by_shape.items())}
+    sizes = {shape: _size(source, window, config, max_bytes) for shape, window in sorted(by_shape.items())}
     shapes = [(window.n_rows, window.n_read) for window in windows]
     longest = max(windows, key=lambda window: window.n_rows)
     if (n_bytes := sizes[longest.n_rows, longest.n_read].n_bytes) > max_bytes:
@@ -169,8 +166,9 @@ def fit_tasks(
     )
 
 
-def _size(source: Source, window: WindowPlan, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
-    return size_task(WindowReads(source, window.n_rows, window.n_read), window.n_rows, settings, max_bytes)
+def _size(source: Source, window: WindowPlan, config: RunConfig, max_bytes: int | None = None) -> TaskSize:
+    reads = WindowReads(source, window.n_rows, window.n_read)
+    return size_task(reads, window.n_rows, config.graph_settings(), max_bytes, config.target_settings())
 
 
 def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConfig, limit: WorkerLimit | None) -> None:
@@ -184,7 +182,8 @@ def refuse_large_task(source: Readable, label: str, n_rows: int, config: RunConf
     max_bytes = share_task_bytes(limit)
     if limit is None or max_bytes is None:
         return
-    n_bytes = size_task(source, n_rows, config.graph_settings().for_rows(n_rows), max_bytes).n_bytes
+    settings = config.graph_settings().for_rows(n_rows)
+    n_bytes = size_task(source, n_rows, settings, max_bytes, config.target_settings()).n_bytes
     if n_bytes > max_bytes:
         raise PlanError(_explain_large_task(label, n_rows, n_bytes, limit, config))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes, sparse_graph_bytes
+from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes, sparse_graph_bytes, target_bytes
 from driftmap.pipeline.sources.rows.pieces import estimate_merged
 
 if TYPE_CHECKING:
-    from driftmap.engine.settings import GraphSettings
+    from driftmap.engine.settings import GraphSettings, TargetSettings
     from driftmap.pipeline.sources.protocol import ReadEstimate
 
 _LEFT_SHARE = 0.4
@@ -46,7 +46,13 @@ class WindowReads(NamedTuple):
         return estimate_merged(self.source.estimate_read, n_rows, self.n_rows, self.n_read)
 
 
-def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes: int | None = None) -> TaskSize:
+def size_task(
+    source: Readable,
+    n_rows: int,
+    settings: GraphSettings,
+    max_bytes: int | None = None,
+    target: TargetSettings | None = None,
+) -> TaskSize:
     """Estimate what the graph of a window takes, read in blocks where it does not fit as a whole and does so.
 
     Parameters
@@ -59,6 +65,8 @@ def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes:
         Of its graph.
     max_bytes
         What the task may take; None: anything.
+    target
+        How a target changes the graph; None: there is none.
 
     Returns
     -------
@@ -66,11 +74,12 @@ def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes:
     """
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
+    drawn = target_bytes(n_rows, settings, target) + beside
     left = int(_LEFT_SHARE * read.peak_bytes)
     if read.n_stored is not None:  # sparse rows are searched as a whole
         search = sparse_graph_bytes(n_rows, read.n_stored, read.n_features, settings)
-        return TaskSize(max(read.peak_bytes, search + beside + left), None)
-    whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside + left)
+        return TaskSize(max(read.peak_bytes, search + beside + left, drawn), None)
+    whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside + left, drawn)
     if max_bytes is None or whole <= max_bytes:
         return TaskSize(whole, None)
 
@@ -82,4 +91,4 @@ def size_task(source: Readable, n_rows: int, settings: GraphSettings, max_bytes:
     if block_rows is None:
         return TaskSize(whole, None)
     in_blocks = blocked_graph_bytes(n_rows, read.n_features, settings, block_rows, read_bytes)
-    return TaskSize(in_blocks + beside, block_rows)
+    return TaskSize(max(in_blocks + beside, drawn), block_rows)
