@@ -1,8 +1,12 @@
-"""A job that starts every day, whatever comes or is missing, ends as one run over the good rows; nobody is needed."""
+"""A job that starts every day, whatever comes or is missing, ends as one run over the good rows; nobody is needed.
+
+A year of it, in some three quarters of an hour: `pytest -n 0 -s -m long tests/pipeline/ingestion/test_daily_starts.py`.
+"""
 
 from __future__ import annotations
 
-from tests.pipeline.daily_starts import FIRST, Schedule, read_contents, run_over_good_rows
+import pytest
+from tests.pipeline.daily_starts import FIRST, PERIOD, Schedule, read_contents, run_over_good_rows
 from tests.pipeline.growing import read_maps
 
 from driftmap.pipeline import open_store
@@ -37,3 +41,15 @@ def compare_with_peace(place, n_days, **troubles):
 def test_three_weeks_of_daily_starts_end_as_one_run(tmp_path):
     store = compare_with_peace(tmp_path, 25, killed=(9,), overlapping=(13,), full=(12,), away=(21, 22, 23))
     assert store.n_windows == 25 - 1  # an empty day
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3 * 3600)
+def test_a_year_of_daily_starts_ends_as_one_run(tmp_path):
+    away = (203, 204, 205)
+    weekly = (day for day in range(FIRST, 363) if day % 7 == 2 and day not in away)
+    killed = tuple(day + 2 * (day % PERIOD in (1, 8)) for day in weekly)  # on days that have something to do
+    store = compare_with_peace(
+        tmp_path, 365, killed=killed, overlapping=tuple(range(10, 365, 10)), full=(155,), away=away
+    )
+    assert (store.n_windows, len(killed)) == (338, 50)
