@@ -14,7 +14,8 @@ from typing import Any
 
 from driftmap.pipeline import ingest
 from driftmap.pipeline.errors import StoreBusyError
-from driftmap.pipeline.ingestion.watch.monitoring import describe_growth, find_alarms
+from driftmap.pipeline.ingestion.watch.alarms import find_alarms
+from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 
 
 class MapAlarmError(Exception):

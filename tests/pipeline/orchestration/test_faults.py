@@ -124,11 +124,12 @@ def check_end(path: Path, expected: Store) -> None:
     assert find_orphans(open_store(path)) == {}
     files = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
     kinds = re.compile(
-        r"zarr\.json|windows/zarr\.json|windows/\d{8}/zarr\.json|windows/\d{8}/\w{16}/.*(zarr\.json|c/[\d/]+)"
+        r"zarr\.json|windows/zarr\.json|windows/\d{8}/zarr\.json|windows/\d{8}/\w{16}(/.*(zarr\.json|c/[\d/]+)|\.zip)"
         r"|commits/\d{8}\.json|lock/\d{8}\.json"
     )
     assert [file for file in files if not kinds.fullmatch(file)] == []
-    there = {file.split("/")[2] for file in files if file.startswith("windows/") and file.count("/") > 2}
+    groups = (file.split("/")[2] for file in files if file.startswith("windows/") and file.count("/") > 1)
+    there = {group for group in groups if group != "zarr.json"}
     named = {
         attempt
         for window in store.state()

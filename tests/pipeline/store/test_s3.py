@@ -149,7 +149,7 @@ def test_a_run_on_workers_that_is_killed_goes_on(in_a_folder, source, s3):
 def test_damage_is_made_good_and_orphans_go(in_a_folder, source, s3, capsys):
     store = run(source, s3() + "/maps", scheduler="serial", **OPTIONS)
     location, url = store.location, str(store.path)
-    for array, window in (("positions/c/0/0", 1), (".zip", 2)):
+    for array, window in (("positions/c/0/0", 1), (store.state()[2].graph_attempt, 2)):
         name = next(name for name in location.list(f"windows/{window:08d}") if name.endswith(array))
         location.replace(name, location.read(name)[:-1])
     location.create("windows/00000003/killed/ids/c/0", b"cut")

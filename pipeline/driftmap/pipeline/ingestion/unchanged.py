@@ -86,7 +86,11 @@ def name_call(source: object, scheduler: object, options: Mapping[str, Any]) -> 
     if not isinstance(source, str | None):  # rows, or a function: some of them cannot be compared
         return None
     given = {"source": source, "scheduler": scheduler, **options}
-    asked = {name: value for name, value in given.items() if value is not None and value is not False and value != ()}
+    asked = {
+        name: value
+        for name, value in given.items()
+        if value is not None and value is not False and not (isinstance(value, tuple) and not value)
+    }
     if any(name in asked for name in _VARIABLE):
         return None
     if source is not None:

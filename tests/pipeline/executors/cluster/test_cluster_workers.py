@@ -44,7 +44,8 @@ def find_names(client, n_tasks=12, placement=None):
 def describe_tasks(dask_scheduler):
     return [
         (task.priority[0], task.retries, dict(task.resource_restrictions or {}), sorted(task.worker_restrictions or ()))
-        for task in dask_scheduler.tasks.values()
+        for key, task in dask_scheduler.tasks.items()
+        if isinstance(key, tuple)  # a task of the run: its stage, its name and a number
     ]
 
 
