@@ -1,4 +1,4 @@
-"""The colours of labels and clusters: told apart, and seen on their background, in light and in dark."""
+"""The colours of labels and clusters: distinct, and seen on their background, in light and in dark."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def flip_every_bit(path: Path, judge: Callable[[], Outcome], step: int = 1) -> d
 def damage_files(
     path: Path, judge: Callable[[], Outcome], seed: int = 0, share: float = 1.0
 ) -> dict[str, Counter[Outcome]]:
-    """Damage every file of a store in each of several ways, or in a share of them, one at a time; counts by kind."""
+    """Damage every file of a store in each of several forms, or in a share of them, one at a time; counts by kind."""
     found: dict[str, Counter[Outcome]] = {}
     files = sorted(file for file in path.rglob("*") if file.is_file())
     chance = random.Random(seed)

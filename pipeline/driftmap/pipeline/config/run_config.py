@@ -36,6 +36,12 @@ TARGET_METRICS = ("categorical", *METRICS)
 _DEFAULTS: dict[str, Any] = {name: setting.default for name, setting in RUN_SETTINGS.items()}
 
 
+def _choose(value: str, among: tuple[str, ...]) -> str:
+    if value not in among:
+        raise ValueError(f"{value!r} was given; one of {', '.join(among)} was expected")
+    return value
+
+
 class _TableSettings(FrozenModel):
     """Settings whose values are checked by the one table; those of a store were accepted when it was made."""
 
@@ -64,9 +70,7 @@ class GraphConfig(_TableSettings):
     @field_validator("metric")
     @classmethod
     def _refuse_unknown_metric(cls, value: str) -> str:
-        if value not in METRICS:
-            raise ValueError(f"{value!r} was given; one of {', '.join(METRICS)} was expected")
-        return value
+        return _choose(value, METRICS)
 
 
 class TargetConfig(_TableSettings):
@@ -79,9 +83,7 @@ class TargetConfig(_TableSettings):
     @field_validator("target_metric")
     @classmethod
     def _refuse_unknown_metric(cls, value: str) -> str:
-        if value not in TARGET_METRICS:
-            raise ValueError(f"{value!r} was given; one of {', '.join(TARGET_METRICS)} was expected")
-        return value
+        return _choose(value, TARGET_METRICS)
 
 
 class LayoutConfig(_TableSettings):
