@@ -36,7 +36,7 @@ def make_source():
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None, "memory_limit": "4GB"}
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0", "memory_limit": "4GB"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
         yield found
 

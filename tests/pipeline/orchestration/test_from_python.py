@@ -153,7 +153,7 @@ def test_partitions_are_read_on_the_workers_alone(tmp_path, expected):
 
     readers = tmp_path / "readers"
     readers.mkdir()
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         frame = dd.from_map(read_part, range(6), folder=readers, meta=FRAME.iloc[:0])
         store = run(frame, tmp_path / "maps", **ROLES, **{**SETTINGS, "scheduler": client})
         assert list_maps(store) == expected

@@ -43,7 +43,7 @@ def test_workers_that_leave_in_a_stage_change_nothing(source, undisturbed, tmp_p
     monkeypatch.setattr(reading, "LEAST_EXCESS_BYTES", 0)
     monkeypatch.setattr(staging, "_LEAST_SPAN_BYTES", 400)
     left = []
-    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
 
         def shrink(state):
             if state.stage != stage or left:
