@@ -6,13 +6,13 @@ import json
 import shutil
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.damage import cut_log
 from tests.pipeline.growing import OPTIONS, make_store, take_in, write_days
 from tests.pipeline.look.planted import is_named
-from tests.pipeline.look.planted_runs import make_windows, run_planted
+from tests.pipeline.look.planted_runs import run_planted
+from tests.pipeline.merging import write_merging
 from tests.pipeline.small_stores import SmallWindow
 from tests.pipeline.small_stores import make_store as make_by_hand
 
@@ -31,15 +31,7 @@ def read_all(store):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    windows = make_windows("merge", 0, n_windows=7, n_rows=30)
-    path = tmp_path_factory.mktemp("data") / "rows.parquet"
-    table = {
-        "window": np.concatenate([np.full(len(w.ids), t) for t, w in enumerate(windows)]),
-        "id": pa.array(np.concatenate([w.ids for w in windows])),
-        "v": pa.array(list(np.concatenate([w.rows for w in windows])), pa.list_(pa.float32())),
-    }
-    pq.write_table(pa.table(table), path)
-    return path
+    return write_merging(tmp_path_factory.mktemp("data") / "rows.parquet", 7)
 
 
 HOW = {"id": "id", "by": "window", "vectors": "v", "n_epochs": 8, "n_neighbors": 10, "lookahead": 2}

@@ -6,11 +6,9 @@ import json
 import shutil
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.growing import make_store, take_in, write_days
-from tests.pipeline.look.planted_runs import make_windows
+from tests.pipeline.merging import write_merging
 from tests.pipeline.small_stores import SmallWindow
 from tests.pipeline.small_stores import make_store as make_by_hand
 
@@ -32,15 +30,7 @@ HOW = {"id": "id", "by": "window", "vectors": "v", "n_epochs": 8, "n_neighbors":
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    windows = make_windows("merge", 0, n_windows=N_WINDOWS, n_rows=30)
-    path = tmp_path_factory.mktemp("data") / "rows.parquet"
-    table = {
-        "window": np.concatenate([np.full(len(w.ids), t) for t, w in enumerate(windows)]),
-        "id": pa.array(np.concatenate([w.ids for w in windows])),
-        "v": pa.array(list(np.concatenate([w.rows for w in windows])), pa.list_(pa.float32())),
-    }
-    pq.write_table(pa.table(table), path)
-    return path
+    return write_merging(tmp_path_factory.mktemp("data") / "rows.parquet", N_WINDOWS)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftmap.engine import GraphSettings, build_window_graph, read_target
+from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.settings import TargetSettings
 from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.cli.app import run_command
@@ -96,7 +97,8 @@ def test_rows_without_a_label_are_of_unknown_ones(tmp_path):
     [
         ([b"b", b"", b"a", b"b"], [2, -1, 1, 2]),
         (["b", "", "a", "b"], [2, -1, 1, 2]),
-        ([2.5, np.nan, 1.0, 2.5], [1, -1, 0, 1]),
+        ([2.0, np.nan, -1.0, 5.0], [2, -1, -1, 5]),
+        (np.array([2**64 - 1, 0], dtype=np.uint64), [1, 0]),
         ([3, -1, 7, 3], [3, -1, 7, 3]),
         ([True, False], [1, 0]),
         (np.array(["2024-01-02", "NaT", "2024-01-01"], dtype="M8[us]"), [1, -1, 0]),
@@ -171,5 +173,7 @@ def test_what_cannot_be_a_target_is_refused(tmp_path):
         plan(source, target_weight=0.7, **OPTIONS)
     with pytest.raises(ConfigError, match="'nearness' was given; one of categorical"):
         plan(source, target="age", target_metric="nearness", **OPTIONS)
-    with pytest.raises(Exception, match=r"window '0': target 'team' must .*numbers"):
+    with pytest.raises(InvalidInputError, match=r"window '0': target 'age' holds .* which is no label"):
+        run(source, tmp_path / "ages", target="age", **OPTIONS)
+    with pytest.raises(InvalidInputError, match=r"window '0': target 'team' must .*numbers"):
         run(source, tmp_path / "s", target="team", target_metric="euclidean", **OPTIONS)

@@ -172,12 +172,15 @@ def _supervise(order: GraphOrder, settings: GraphSettings, seed: int, built: _Bu
     return built._replace(graph=built.graph._replace(fuzzy=fuzzy))
 
 
-def number_labels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Give each label of a window a number, -1 to rows without one; whole numbers stay."""
+def number_labels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give each label of a window a number, -1 to rows without one; numbers stay, for the engine to check."""
     kind = values.dtype.kind
-    if kind in "iub":
-        return values.astype(np.int64)
-    is_missing = np.isnan(values) if kind == "f" else np.isnat(values) if kind == "M" else values == values.dtype.type()
+    if kind == "f":
+        return np.where(np.isnan(values), -1, values)
+    if kind in "ib":
+        return values
+    none = np.zeros(len(values), dtype=bool)
+    is_missing = none if kind == "u" else np.isnat(values) if kind == "M" else values == values.dtype.type()
     return np.where(is_missing, -1, np.unique(values, return_inverse=True)[1]).astype(np.int64)
 
 

@@ -144,7 +144,7 @@ def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kin
 MEAN_CASES = [
     ("parquet", 8_000, 64, None),
     *(
-        pytest.param(*case, marks=pytest.mark.slow)
+        pytest.param(*case, marks=pytest.mark.long)
         for case in (
             ("zarr", 12_000, 200, None),
             ("columns", 8_000, 200, None),
@@ -167,7 +167,7 @@ def test_means_of_rows_of_one_id_too(tmp_path, kind, n_rows, n_features, share):
 
 
 @needs_proc
-@pytest.mark.parametrize(("n_rows", "n_neighbors"), [pytest.param(20_000, 15, marks=pytest.mark.slow), (8_000, 60)])
+@pytest.mark.parametrize(("n_rows", "n_neighbors"), [pytest.param(20_000, 15, marks=pytest.mark.long), (8_000, 60)])
 def test_targets_of_values_too(tmp_path, n_rows, n_neighbors):
     path, vectors = write_source(tmp_path, "parquet", n_rows, 16)
     rows = pq.read_table(path)

@@ -66,7 +66,8 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     marks = _find_missing_marks(location, parents)
     if not location.create_all(files, marks=marks):  # the group's own file, which tells of all others, is the last
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
-    _MARKED.update((str(location), name) for name in marks)
+    if not location.is_local:
+        _MARKED.update((str(location), name) for name in marks)
     return sum(map(len, files.values()))
 
 

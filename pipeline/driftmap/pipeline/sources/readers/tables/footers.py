@@ -34,6 +34,8 @@ class GroupSizes(NamedTuple):
     """Numbers in a row."""
     page_bytes: int
     """Of what is read of all columns at once, besides what is decoded."""
+    stored_bytes: int
+    """Of all columns as they lie in the file."""
 
     @classmethod
     def largest(cls, several: Iterable[Self]) -> Self:
@@ -44,7 +46,7 @@ class GroupSizes(NamedTuple):
 def measure_columns(metadata: pq.FileMetaData, names: Sequence[str]) -> GroupSizes:
     """Measure columns by a file's footer; those it does not have count for nothing."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    return GroupSizes.largest([GroupSizes(0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
+    return GroupSizes.largest([GroupSizes(0, 0, 0, 0, 0), *(_measure_group(group, names) for group in groups)])
 
 
 def measure_groups(metadata: pq.FileMetaData, names: Sequence[str]) -> Int64Array:
@@ -98,8 +100,8 @@ def find_ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, tu
 
 def _measure_group(group: pq.RowGroupMetaData, names: Sequence[str]) -> GroupSizes:
     found = [_measure_chunk(group.column(leaf), group.num_rows) for leaf in _find_leaves(group, names)]
-    row_bytes, row_values, page_bytes = (sum(chunk[i] for chunk in found) for i in range(3))
-    return GroupSizes(len(found), math.ceil(row_bytes), math.ceil(row_values), math.ceil(page_bytes))
+    sums = (math.ceil(sum(chunk[i] for chunk in found)) for i in range(4))
+    return GroupSizes(len(found), *sums)
 
 
 def _find_leaves(group: pq.RowGroupMetaData, names: Sequence[str]) -> list[int]:
@@ -108,7 +110,7 @@ def _find_leaves(group: pq.RowGroupMetaData, names: Sequence[str]) -> list[int]:
     return [leaf for leaf, path in enumerate(paths) if path in wanted or path.partition(".")[0] in wanted]
 
 
-def _measure_chunk(chunk: pq.ColumnChunkMetaData, n_rows: int) -> tuple[float, float, float]:
+def _measure_chunk(chunk: pq.ColumnChunkMetaData, n_rows: int) -> tuple[float, float, float, int]:
     n_values = chunk.num_values / max(1, n_rows)
     width = _VALUE_BYTES.get(chunk.physical_type)
     # Text: no longer on average than it is stored, unless a dictionary holds it once for many rows.
@@ -116,4 +118,5 @@ def _measure_chunk(chunk: pq.ColumnChunkMetaData, n_rows: int) -> tuple[float, f
     is_list = "." in chunk.path_in_schema
     levels = n_values * _LEVEL_BYTES if is_list else 0
     # A page as it is stored, and as it is decoded.
-    return row_bytes + levels, n_values, min(2 * chunk.total_uncompressed_size, PAGE_BYTES)
+    page_bytes = min(2 * chunk.total_uncompressed_size, PAGE_BYTES)
+    return row_bytes + levels, n_values, page_bytes, chunk.total_compressed_size

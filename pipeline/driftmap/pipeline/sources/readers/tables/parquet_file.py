@@ -96,8 +96,8 @@ class ParquetFile:
     def measure(self, columns: Sequence[str]) -> ColumnSizes:
         """Measure columns by the footer; see `TableFile`."""
         sizes = self._measure(columns)
-        most_rows, stored = int(self.lengths.max(initial=0)), int(self.measure_blocks(columns).max(initial=0))
-        ahead = min(2 * self._buffer_bytes, 2 * stored)
+        most_rows = int(self.lengths.max(initial=0))
+        ahead = min(2 * self._buffer_bytes, 2 * sizes.stored_bytes)
         batches = 3 * min(BATCH_BYTES, most_rows * sizes.row_bytes)
         working = sizes.page_bytes + ahead + batches
         return ColumnSizes(sizes.row_bytes, sizes.row_values, working)
