@@ -57,8 +57,16 @@ def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkey
 
 def test_quiet_is_quiet(clock, capsys, monkeypatch):
     monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
-    with RunProgress(is_quiet=True) as progress:
+    with RunProgress("none") as progress:
         clock[0] += 60.0
         progress(Progress("graphs", 1, 3, 500, 1_000, 60.0))
     assert capsys.readouterr() == ("", "")
     assert progress.last["graphs"].rows_done == 500
+
+
+def test_lines_are_for_terminals_too(clock, capsys, monkeypatch):
+    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    with RunProgress("lines") as progress:
+        clock[0] += 60.0
+        progress(Progress("graphs", 1, 3, 500, 1_000, 60.0))
+    assert capsys.readouterr().err == "graphs: 1/3 windows, 8 rows/s, 1:00 left\n"

@@ -12,13 +12,13 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
-from driftmap.pipeline.cli.groups import GroupedCommand
+from driftmap.pipeline.cli.groups import DrawnGroup, DrawnHelp, GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
 
@@ -144,7 +144,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object, *
     show_warning(str(message) if category.__module__.startswith("driftmap.") else f"{category.__name__}: {message}")
 
 
-class _Commands(click.Group):
+class _Commands(DrawnGroup):
     """The commands of this file, and those of `commands`, which are imported when they are looked at."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -158,7 +158,14 @@ class _Commands(click.Group):
         return found
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_CONTEXT: dict[str, Any] = {
+    "auto_envvar_prefix": "DRIFTMAP",
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+}
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(package_name="driftmap", message="%(prog)s %(version)s")
 def cli() -> None:
     """Aligned UMAP maps of data that changes over time.
@@ -168,6 +175,11 @@ def cli() -> None:
     \b
       driftmap run posts.parquet --time date --id post --window 30D --stride 7D
       driftmap report posts-maps.zarr -o posts.html
+
+    Every option is also read from a variable named by command and option, such as DRIFTMAP_RUN_N_NEIGHBORS or
+    DRIFTMAP_INGEST_GRACE (spaces between several values); the command line wins over it, and it over a TOML file.
+
+    Completion by the Tab key: eval "$(_DRIFTMAP_COMPLETE=bash_source driftmap)" in ~/.bashrc; zsh_source in ~/.zshrc.
     """  # noqa: D301 - click reads the backspace: lines as they stand
 
 
@@ -187,19 +199,20 @@ def run(source: str, **options: object) -> None:
     report = chosen.pop("report", None)
     if chosen.pop("dashboard", False):
         chosen["on_dashboard"] = lambda address: say_on_stderr(f"Dashboard: {address}")
-    with RunProgress(is_quiet=chosen.pop("quiet", False)) as progress:
+    kind = chosen.pop("progress", "auto")
+    with RunProgress("none" if chosen.pop("quiet", False) else kind) as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
     show_run(store, progress)
     if report is not None:
         _write_report(store, report)
 
 
-@cli.command(short_help="Show how far each window has come.")
+@cli.command(cls=DrawnHelp, short_help="Show how far each window has come.")
 @click.argument("store")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, envvar="DRIFTMAP_STATUS_JSON", help="Print JSON, for programs.")
 @click.option("--prometheus", is_flag=True, help="Print what is to be watched in Prometheus's text format.")
 @alarm_option
-def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bool) -> None:
+def status(store: str, alarm: tuple[str, ...], *, as_json: bool, prometheus: bool) -> None:
     """Show what is in STORE: how far each window has come, and since when it is what it is.
 
     `Moved` is how far the rows of a window moved when it was last laid out again, over the spread of its map.
@@ -207,7 +220,7 @@ def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bo
     from driftmap.pipeline import open_store
     from driftmap.pipeline.cli.terminal import describe_store, show_status
 
-    check_alarms(alarms)
+    check_alarms(alarm)
     opened = open_store(store)
     if as_json:
         import json
@@ -215,10 +228,10 @@ def status(store: str, alarms: tuple[str, ...], *, as_json: bool, prometheus: bo
         click.echo(json.dumps(describe_store(opened), indent=2))
     elif not prometheus:
         show_status(opened)
-    watch(opened, alarms, "-" if prometheus else None, None)
+    watch(opened, alarm, "-" if prometheus else None, None)
 
 
-@cli.command(short_help="Write all maps to one table.")
+@cli.command(cls=DrawnHelp, short_help="Write all maps to one table.")
 @click.argument("store")
 @click.option(
     "-o", "--output", required=True, metavar="FILE", help="The file to write: .parquet, .csv, .arrow or .feather."
@@ -237,7 +250,7 @@ def export(store: str, output: str) -> None:
     say(f"{table.num_rows:,} rows to {output}")
 
 
-@cli.command(short_help="Write a page that shows the maps.")
+@cli.command(cls=DrawnHelp, short_help="Write a page that shows the maps.")
 @click.argument("store")
 @click.option("-o", "--output", required=True, metavar="FILE.html", help="The file to write.")
 @click.option("--title", help="Heading of the page; the store's name when left out.")
@@ -248,11 +261,17 @@ def report(store: str, output: str, title: str | None) -> None:
     _write_report(open_store(store), output, title)
 
 
-@cli.command(short_help="Try it on handwritten digits.")
+@cli.command(cls=DrawnHelp, short_help="Try it on handwritten digits.")
 @click.option(
     "--out", default="driftmap-demo", metavar="DIR", help="Folder for data, store and page.", show_default=True
 )
-@click.option("--open/--no-open", "is_opened", default=True, help="Open the page in the browser, where there is one.")
+@click.option(
+    "--open/--no-open",
+    "is_opened",
+    default=True,
+    envvar="DRIFTMAP_DEMO_OPEN",
+    help="Open the page in the browser, where there is one.",
+)
 @click.option("--scheduler", help="Dask scheduler, as for `run`.")
 @click.option("--workers", type=int, help="Worker processes, as for `run`.")
 def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: bool) -> None:

@@ -16,4 +16,8 @@ class Option(NamedTuple):
     also: tuple[type, ...] = ()
     """Types that a TOML file may give too."""
     group: str | None = None
-    """Heading under which `--help` lists it."""
+    """Heading under which `--help` lists it; None: that of its table."""
+    is_common: bool = False
+    """Whether most calls need it, so that `--help` lists it first."""
+    default: Any = None
+    """What it is when it is not given; None: what Python's function takes then."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftmap.engine.settings import GRAPH_NAMES, TARGET_NAMES
-from driftmap.pipeline.cli.groups import GroupedOption
+from driftmap.pipeline.cli.groups import COMMON, GroupedOption
 from driftmap.pipeline.cli.option import Option
 from driftmap.pipeline.config.run_settings import ENGINE_SETTINGS, OWN_SETTINGS
 
@@ -29,14 +29,25 @@ def _read_json_object(text: str) -> dict[str, Any]:
     return read
 
 
+DURATION_HELP = "a whole number and s, min, h, D (days), W (weeks), M (months) or Y (years), such as 30D"
+"""What a length of time is, said once in the help of each command that takes one."""
+_COMMON_SETTINGS = ("n_neighbors", "alignment_regularisation")
+
 SOURCE_OPTIONS = (
-    Option("time", str, "Column with the time of a row.", "COLUMN"),
+    Option(
+        "time",
+        str,
+        "Column with the time of a row: dates, time stamps, ISO text or years; without a zone they are in UTC.",
+        "COLUMN",
+        is_common=True,
+    ),
     Option(
         "id",
         str,
         "Column that says what a row is about; the same id in two windows relates those rows. Once in a window, unless "
         "--duplicates says otherwise.",
         "COLUMN",
+        is_common=True,
     ),
     Option(
         "label",
@@ -44,6 +55,7 @@ SOURCE_OPTIONS = (
         "Column to colour by and to keep in the store; give it several times for several.",
         metavar="COLUMN",
         is_many=True,
+        is_common=True,
     ),
     Option(
         "target",
@@ -88,9 +100,15 @@ SOURCE_OPTIONS = (
     ),
 )
 WINDOW_OPTIONS = (
-    Option("by", str, "One window for each value of this column.", "COLUMN"),
-    Option("window", str, "Length of a window in time, such as 30D.", "DURATION"),
-    Option("stride", str, "Time from the start of a window to that of the next, such as 7D.", "DURATION"),
+    Option("by", str, "One window for each value of this column.", "COLUMN", is_common=True),
+    Option("window", str, f"Length of a window in time: {DURATION_HELP}.", "DURATION", is_common=True),
+    Option(
+        "stride",
+        str,
+        "Time from the start of a window to that of the next, such as 7D; as long as --window when left out.",
+        "DURATION",
+        is_common=True,
+    ),
     Option("rows", int, "Length of a window in rows."),
     Option("row_stride", int, "Rows from the start of a window to that of the next."),
     Option(
@@ -141,7 +159,7 @@ def _from_setting(setting: Setting) -> Option:
     metavar = "JSON" if setting.kind == "arguments" else None
     if setting.words and setting.kind in ("integer", "number"):
         metavar = "|".join(["INTEGER" if setting.kind == "integer" else "FLOAT", *setting.words])
-    return Option(setting.name, kind, setting.help + shown, metavar)
+    return Option(setting.name, kind, setting.help + shown, metavar, is_common=setting.name in _COMMON_SETTINGS)
 
 
 def _number_or_word(setting: Setting) -> Callable[[str], Any]:
@@ -201,12 +219,19 @@ STORE_OPTION = Option(
     str,
     "Folder of the store, or s3://BUCKET/PREFIX (or gs://, az://); NAME-maps.zarr here when left out.",
     "STORE",
+    is_common=True,
 )
 
 
 OUTPUT_OPTIONS = (
-    Option("report", str, "Write the page with the maps too.", "FILE.html"),
-    Option("quiet", bool, "Show no progress."),
+    Option("report", str, "Write the page with the maps too.", "FILE.html", is_common=True),
+    Option(
+        "progress",
+        click.Choice(["auto", "lines", "none"]),
+        "Progress on stderr: a line every ten seconds (lines), or bars in a terminal and lines elsewhere (auto).  "
+        "[default: auto]",
+    ),
+    Option("quiet", bool, "Show no progress, as --progress none does."),
     Option("dashboard", bool, "Print the address of Dask's dashboard."),
     Option("performance_report", str, "Write Dask's performance report.", "FILE.html"),
 )
@@ -243,22 +268,28 @@ HEADINGS: dict[str, tuple[Option, ...]] = {
 """Headings of `--help`, and what stands under each."""
 
 
-def run_options(*more: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the source argument, every option of a run, and `more`; each is None unless it was given."""
+def give_options(*options: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command these options; each is None, or its default, unless it was given."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed((*SHARED_OPTIONS, *more)):
+        for option in reversed(options):
             command = _as_click(option)(command)
-        return click.argument("source", required=True)(command)
+        return command
 
     return decorate
 
 
-def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where tasks run; each is None unless it was given."""
-    for option in reversed(PLACE_OPTIONS):
-        command = _as_click(option)(command)
-    return command
+def run_options(*more: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the source argument, every option of a run, and `more`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        return click.argument("source", required=True)(give_options(*SHARED_OPTIONS, *more)(command))
+
+    return decorate
+
+
+place_options = give_options(*PLACE_OPTIONS)
+"""Give a command the options that say where tasks run."""
 
 
 def collect_place(given: dict[str, Any]) -> dict[str, Any]:
@@ -308,10 +339,11 @@ def _unpack(value: object) -> object:
 
 def _as_click(option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     flag = f"--{option.name.replace('_', '-')}"
-    group: dict[str, Any] = {"cls": GroupedOption, "group": option.group or _find_group(option)}
+    heading = COMMON if option.is_common else option.group or _find_group(option)
+    group: dict[str, Any] = {"cls": GroupedOption, "group": heading}
     if option.type is bool:
-        return click.option(flag, option.name, is_flag=True, default=None, help=option.help, **group)
-    default = () if option.is_many else None
+        return click.option(flag, option.name, is_flag=True, default=option.default, help=option.help, **group)
+    default = () if option.is_many else option.default
     return click.option(
         flag,
         option.name,

@@ -54,14 +54,14 @@ class RunProgress:
 
     Parameters
     ----------
-    is_quiet
-        Show nothing.
+    kind
+        "auto"; "lines": lines in a terminal too; or "none".
     """
 
-    def __init__(self, *, is_quiet: bool = False) -> None:
+    def __init__(self, kind: str = "auto") -> None:
         self.last: dict[str, RunState] = {}
         """The last report of each stage."""
-        self._is_quiet = is_quiet
+        self._is_quiet = kind == "none"
         self._line_due = time.monotonic() + LINE_SECONDS
         self._bars = Progress(
             TextColumn("{task.description:<7}"),
@@ -70,7 +70,7 @@ class RunProgress:
             TextColumn("{task.fields[speed]:>14}", style="cyan"),
             TextColumn("{task.fields[left]:>12}"),
             console=Console(stderr=True),
-            disable=is_quiet or not sys.stderr.isatty(),
+            disable=kind != "auto" or not sys.stderr.isatty(),
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -90,7 +90,7 @@ class RunProgress:
         self.last[state.stage] = state
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="", left="")
-            if state.windows_in_blocks:
+            if state.windows_in_blocks and not self._is_quiet:
                 line = describe_blocks(state.windows_in_blocks, state.row_blocks)
                 self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         windows = f"{state.windows_done:,}/{state.windows_total:,}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.groups import DrawnHelp
 from driftmap.pipeline.cli.lines import say
 
 
-@click.command(short_help="Make certificates for a cluster.")
+@click.command(cls=DrawnHelp, short_help="Make certificates for a cluster.")
 @click.argument("folder", metavar="DIR")
 @click.option("--days", type=int, default=30, show_default=True, help="How long the certificates hold.")
 @click.option("--authority-days", type=int, default=365, show_default=True, help="How long a new authority holds.")

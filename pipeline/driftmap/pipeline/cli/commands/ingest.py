@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_failure, write_log
+from driftmap.pipeline.cli.commands.watch_options import (
+    WATCHING,
+    alarm_option,
+    check_alarms,
+    watch,
+    write_failure,
+    write_log,
+)
 from driftmap.pipeline.cli.groups import GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
-from driftmap.pipeline.cli.options import collect_place, place_options
+from driftmap.pipeline.cli.option import Option
+from driftmap.pipeline.cli.options import DURATION_HELP, collect_place, give_options, place_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,45 +39,92 @@ _EVENTS = {
 }
 
 
+_DATA, _BAD, _STORE = "What goes in", "Late, changed and bad rows", "Store"
+_OPTIONS = (
+    Option("source", str, "Where the data are now, when they were moved.", "PATH", group=_DATA, is_common=True),
+    Option(
+        "grace",
+        str,
+        f"How long after a window's end its rows may still come: {DURATION_HELP}. Time passes by the newest time stamp "
+        "of the rows, in UTC where they have no zone.",
+        "DURATION",
+        group=_DATA,
+        is_common=True,
+    ),
+    Option(
+        "complete",
+        bool,
+        "Treat the source as complete: also ingest the last, still open window.",
+        group=_DATA,
+        is_common=True,
+        default=False,
+    ),
+    Option(
+        "keep",
+        str,
+        "Remove graphs of windows that ended longer ago than this, such as 2Y, or of all but so many windows.",
+        "DURATION|N",
+        group=_STORE,
+        is_common=True,
+    ),
+    Option(
+        "wait",
+        str,
+        "How long to wait for another run or ingest on STORE, such as 10min.",
+        "DURATION",
+        group=_STORE,
+        is_common=True,
+    ),
+    Option(
+        "clock",
+        bool,
+        "Let time pass by the clock, not by the newest time stamp of the rows.",
+        group=_DATA,
+        default=False,
+    ),
+    Option("relations", str, "Table of related rows of new windows, as for `driftmap run`.", "FILE", group=_DATA),
+    Option("reopen", bool, "Go back to before the first window of late or changed rows.", group=_BAD, default=False),
+    Option("reopen_from", str, "Go back to before this window: it is damaged, or was rewritten.", "LABEL", group=_BAD),
+    Option(
+        "on_bad",
+        click.Choice(["stop", "skip"]),
+        "Whether later windows wait for one that cannot be used, or go on without it.  [default: stop]",
+        group=_BAD,
+        default="stop",
+    ),
+    Option(
+        "on_empty",
+        click.Choice(["skip", "refuse"]),
+        "Whether windows of fewer than 2 rows are left out, or treated as --on-bad says.  [default: as in the run]",
+        group=_BAD,
+    ),
+    Option(
+        "duplicates",
+        click.Choice(["refuse", "first", "last", "mean"]),
+        "What stands for an id that comes more than once in a window, from here on.  [default: as in the run]",
+        group=_BAD,
+    ),
+    Option(
+        "on_bad_rows",
+        click.Choice(["refuse", "drop"]),
+        "What becomes of rows without an id, or with missing or infinite numbers.  [default: as in the run]",
+        group=_BAD,
+    ),
+    Option("quarantine", str, "Move files with rows that cannot be used here, with the reason.", "DIR", group=_BAD),
+)
+_WATCH_OPTIONS = (
+    Option("prometheus", str, "Write the state in Prometheus's text format; - is stdout.", "FILE", group=WATCHING),
+    Option("log_json", bool, "Write what happens as lines of JSON to stderr.", group=WATCHING, default=False),
+)
+
+
 @click.command(cls=GroupedCommand, short_help="Add the windows that came since.")
 @click.argument("store")
-@click.option("--source", metavar="PATH", help="Where the data are now, when they were moved.")
-@click.option("--grace", metavar="TIME", help="How long after a window's end its rows may still come, such as 2h.")
-@click.option("--clock", is_flag=True, help="Let time pass by the clock, not by the newest time stamp of the rows.")
-@click.option("--complete", is_flag=True, help="Treat the source as complete: also ingest the last, still open window.")
-@click.option("--reopen", is_flag=True, help="Go back to before the first window of late or changed rows.")
-@click.option("--reopen-from", metavar="LABEL", help="Go back to before this window: it is damaged, or was rewritten.")
-@click.option(
-    "--on-bad",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    help="Whether later windows wait for one that cannot be used, or go on without it.",
-    show_default=True,
-)
-@click.option(
-    "--on-empty",
-    type=click.Choice(["skip", "refuse"]),
-    help="Whether windows of fewer than 2 rows are left out, or treated as --on-bad says.  [default: as in the run]",
-)
-@click.option(
-    "--duplicates",
-    type=click.Choice(["refuse", "first", "last", "mean"]),
-    help="What stands for an id that comes more than once in a window, from here on.  [default: as in the run]",
-)
-@click.option(
-    "--on-bad-rows",
-    type=click.Choice(["refuse", "drop"]),
-    help="What becomes of rows without an id, or with missing or infinite numbers.  [default: as in the run]",
-)
-@click.option("--relations", metavar="FILE", help="Table of related rows of new windows, as for `driftmap run`.")
-@click.option("--keep", metavar="TIME", help="Remove graphs of windows that ended longer ago than this, such as 2y.")
-@click.option("--wait", metavar="TIME", help="How long to wait for another run or ingest on STORE, such as 10m.")
-@click.option("--quarantine", metavar="DIR", help="Move files with rows that cannot be used here, with the reason.")
-@alarm_option
-@click.option("--prometheus", metavar="FILE", help="Write the state in Prometheus's text format; - is stdout.")
-@click.option("--log-json", is_flag=True, help="Write what happens as lines of JSON to stderr.")
+@give_options(*_OPTIONS)
 @place_options
-def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_json: bool, **options: Any) -> None:
+@alarm_option
+@give_options(*_WATCH_OPTIONS)
+def ingest(store: str, alarm: tuple[str, ...], prometheus: str | None, *, log_json: bool, **options: Any) -> None:
     """Take new windows of the source of STORE into its maps; run it as often as you like.
 
     A window is taken in when it is whole. The last windows of a store are provisional and may still move; final ones
@@ -79,16 +134,16 @@ def ingest(store: str, alarms: tuple[str, ...], prometheus: str | None, *, log_j
     read and compared, and changes are reported. Empty windows are left out, and reported.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
-    check_alarms(alarms)
+    check_alarms(alarm)
     call = {**collect_place(options), **options}
     if unchanged := _find_unchanged(store, call):
         ended: dict[str, Any] = {"outcome": unchanged.outcome, "run": unchanged.outcome.run}
         _show_report(unchanged.report, unchanged.said, ended, log_json=log_json)
-        watch(unchanged.store, alarms, prometheus, _find_log(ended, log_json=log_json), unchanged.facts)
+        watch(unchanged.store, alarm, prometheus, _find_log(ended, log_json=log_json), unchanged.facts)
         return
     report, ended = _take_in(store, call, prometheus, log_json=log_json)
     _show_report(report.to_json(), str(report), ended, log_json=log_json)
-    watch(report.store, alarms, prometheus, _find_log(ended, log_json=log_json))
+    watch(report.store, alarm, prometheus, _find_log(ended, log_json=log_json))
 
 
 def _find_unchanged(store: str, call: dict[str, Any]) -> Unchanged | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from driftmap.pipeline.cli.groups import DrawnHelp
 from driftmap.pipeline.cli.lines import say
 
 
-@click.command(short_help="Bring a store to the newest format.")
+@click.command(cls=DrawnHelp, short_help="Bring a store to the newest format.")
 @click.argument("store")
 def migrate(store: str) -> None:
     """Bring STORE, made by an older driftmap, to the newest format, and chain its log by checksums.

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from driftmap.pipeline.cli.groups import DrawnHelp
 from driftmap.pipeline.cli.lines import say
 
 
-@click.command(short_help="Place new rows into the newest map.")
+@click.command(cls=DrawnHelp, short_help="Place new rows into the newest map.")
 @click.argument("store")
 @click.argument("rows")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.groups import DrawnGroup
 from driftmap.pipeline.cli.lines import say
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def _picture(kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             click.option("--label", metavar="COLUMN", help="Label column to colour by; the first one when left out."),
             click.option(
                 "--window",
-                "windows",
                 multiple=True,
                 metavar="LABEL",
                 help="A window to draw, by its label; give it several times for several. All when left out.",
@@ -37,7 +37,7 @@ def _picture(kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-@click.group(short_help="Draw the maps: grid, curves, animation, river or change.")
+@click.group(cls=DrawnGroup, short_help="Draw the maps: grid, curves, animation, river or change.")
 def plot() -> None:
     """Draw the maps of a store as a picture; needs what `pip install 'driftmap[plot]'` brings."""
 
@@ -61,17 +61,17 @@ def grid(
     say(f"Picture: {output}")
 
 
-@plot.command(short_help="Paths of entities through time, in space.")
+@plot.command("curves", short_help="Paths of entities through time, in space.")
 @_picture(".html (a page that needs no network), .png, .svg or .pdf")
-@click.option("--curves", "n_curves", type=click.IntRange(1), default=300, show_default=True, help="Ids at most.")
+@click.option("--curves", type=click.IntRange(1), default=300, show_default=True, help="Ids at most.")
 @click.option("--title", help="Heading of the picture.")
-def curves(store: str, output: str, n_curves: int, title: str | None, **chosen: Any) -> None:
+def draw_curves(store: str, output: str, curves: int, title: str | None, **chosen: Any) -> None:
     """Draw the paths of the ids of STORE over the map, with time as the third axis."""
     from driftmap.pipeline.look import plot_curves
 
     maps = _read(store, **chosen)
     with _name_file(output):
-        plot_curves(maps, output, n_curves=n_curves, title=title)
+        plot_curves(maps, output, n_curves=curves, title=title)
     say(f"Picture: {output}")
 
 
@@ -129,11 +129,11 @@ def change(store: str, a: str, b: str, output: str, label: str | None, title: st
     say(f"Picture: {output}")
 
 
-def _read(store: str, label: str | None, windows: tuple[str, ...]) -> MapSequence:
+def _read(store: str, label: str | None, window: tuple[str, ...]) -> MapSequence:
     from driftmap.pipeline import open_store
     from driftmap.pipeline.look import read_sequence
 
-    return read_sequence(open_store(store), label, windows or None)
+    return read_sequence(open_store(store), label, window or None)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.groups import DrawnHelp
 from driftmap.pipeline.cli.lines import say
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 EXIT_DAMAGED = 1
 
 
-@click.command(short_help="Check every array of a store.")
+@click.command(cls=DrawnHelp, short_help="Check every array of a store.")
 @click.argument("store")
 @click.option("--clean", is_flag=True, help="Delete files that no commit names, such as a killed run leaves.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, envvar="DRIFTMAP_VERIFY_JSON", help="Print JSON, for programs.")
 @click.pass_context
 def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) -> None:
     """Read every array that the log of STORE names, and name each that is missing, cut short or changed.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftmap.pipeline.cli.groups import GroupedOption
 from driftmap.pipeline.cli.lines import say_on_stderr
 from driftmap.pipeline.errors import hide_credentials_within
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.log_view import LogView
 
 EXIT_ALARM = 3
+WATCHING = "Watching"
+"""Heading of these options."""
 
 FACTS = ("rows_late", "rows_pending", "windows_skipped", "windows_altered", "lag_seconds", "seconds_since_ingest")
 
@@ -30,7 +33,9 @@ ALARM_HELP = (
 
 def alarm_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--alarm`."""
-    return click.option("--alarm", "alarms", multiple=True, metavar="NAME>VALUE", help=ALARM_HELP)(command)
+    return click.option(
+        "--alarm", multiple=True, metavar="NAME>VALUE", help=ALARM_HELP, cls=GroupedOption, group=WATCHING
+    )(command)
 
 
 def write_log(event: str, level: str = "info", **facts: Any) -> None:
