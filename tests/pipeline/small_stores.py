@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from driftmap.engine import count_terms
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.look.page_codec import decode_page
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import write_graph, write_positions
+from driftmap.pipeline.store.row_traits import NumberCoder, pack_terms
 
 N_NEIGHBORS = 5
 
@@ -21,6 +23,10 @@ class SmallWindow(NamedTuple):
     ids: np.ndarray
     positions: np.ndarray
     columns: dict = {}  # noqa: RUF012 - never changed
+    texts: list | None = None
+    """Of the rows, whose words are kept."""
+    numbers: dict = {}  # noqa: RUF012 - never changed
+    """Columns of numbers, which are kept in one byte."""
 
 
 def make_store(
@@ -43,7 +49,12 @@ def make_store(
 def add_graph(store: Store, index: int, window: SmallWindow, knn: KnnGraph | None = None) -> None:
     attempt = store.new_attempt(index)
     knn = nearest(window.positions) if knn is None else knn
-    n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, to_fuzzy(knn)))
+    traits = {} if window.texts is None else pack_terms(count_terms(window.texts))
+    if window.numbers:
+        rows = np.column_stack(list(window.numbers.values()))
+        coder = NumberCoder(rows)
+        traits |= {"numbers": coder.encode(rows), "number_scale": coder.scale}
+    n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, to_fuzzy(knn)), traits)
     store.commit_graph(
         {
             "index": index,
@@ -55,6 +66,7 @@ def add_graph(store: Store, index: int, window: SmallWindow, knn: KnnGraph | Non
             "label_columns": list(window.columns),
             "seconds": 0.1,
             "bytes": n_bytes,
+            "traits": {"has_terms": window.texts is not None, "columns": list(window.numbers)} if traits else None,
         }
     )
 

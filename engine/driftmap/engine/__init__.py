@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         neighbour_preservation_from_graph,
         trustworthiness,
     )
+    from driftmap.engine.quality.terms import RowTerms, count_terms, name_groups, rate_terms
     from driftmap.engine.quality.trajectories import smooth_paths
     from driftmap.engine.relations.couplings import find_strongest, read_relation
     from driftmap.engine.relations.related_windows import relate_windows
@@ -112,6 +113,7 @@ __all__ = [
     "LayoutSettings",
     "Passage",
     "Relation",
+    "RowTerms",
     "TargetSettings",
     "WindowGraph",
     "WindowValues",
@@ -134,6 +136,7 @@ __all__ = [
     "compare_islands",
     "compose_relations",
     "count_bad_rows",
+    "count_terms",
     "displacement",
     "draw_thumbnails",
     "drift",
@@ -159,11 +162,13 @@ __all__ = [
     "make_graph_seed",
     "make_seed",
     "make_sparse_rows",
+    "name_groups",
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
     "noise_floor",
     "place_rows",
     "plan_rounds",
+    "rate_terms",
     "read_relation",
     "read_target",
     "refuse_sparse_metric",
@@ -287,6 +292,7 @@ _ROOMS = {
         "neighbour_preservation_from_graph",
         "trustworthiness",
     ),
+    "quality.terms": ("RowTerms", "count_terms", "name_groups", "rate_terms"),
     "quality.trajectories": ("smooth_paths",),
     "relations.couplings": (
         "find_strongest",

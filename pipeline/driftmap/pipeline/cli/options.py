@@ -65,6 +65,21 @@ SOURCE_OPTIONS = (
         "COLUMN",
     ),
     Option(
+        "text",
+        str,
+        "Column of texts: its words name the clusters, and say what is more and less between two windows. Only the "
+        "words of each row are kept; give --show too to keep the text.",
+        "COLUMN",
+    ),
+    Option(
+        "show",
+        str,
+        "Column that says what a row is, such as a title, text, address of a page or picture; kept in the store and "
+        "shown on the page; give it several times for several.",
+        metavar="COLUMN",
+        is_many=True,
+    ),
+    Option(
         "vectors",
         str,
         "Column of lists with the vectors, or columns of numbers: names, globs such as 'e*', ranges such as e0:e9; "

@@ -280,6 +280,7 @@ def _describe_columns(store: Store) -> list[str]:
     from driftmap.pipeline.config.vector_pin import VectorPin  # late: pydantic costs more than the rest of `--help`
     from driftmap.pipeline.planning.row_lines import (
         describe_left_out,
+        describe_reasons,
         describe_rows,
         describe_scale,
         describe_target,
@@ -291,9 +292,10 @@ def _describe_columns(store: Store) -> list[str]:
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
     pin = store.config.get("scaling")
     scale = describe_scale(store.config.get("scale", "none"), None if pin is None else ScalingPin.model_validate(pin))
+    reasons = describe_reasons(source.get("text"), source.get("show") or ())
     target = describe_target(source.get("target"), store.config.get("target"))
     rows = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
-    return [*VectorPin.model_validate(source["pin"]).describe(), *target, *scale, *rows]
+    return [*VectorPin.model_validate(source["pin"]).describe(), *target, *reasons, *scale, *rows]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

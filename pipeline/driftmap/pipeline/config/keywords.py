@@ -16,6 +16,8 @@ class SettingKeywords(TypedDict, total=False):
     id: str | None
     label: str | Sequence[str] | None
     target: str | None
+    text: str | None
+    show: str | Sequence[str] | None
     vectors: str | Sequence[str] | None
     exclude: str | Sequence[str] | None
     vectors_file: str | Path | None

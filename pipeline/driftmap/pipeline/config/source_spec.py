@@ -25,6 +25,10 @@ class SourceSpec(FrozenModel):
     label: tuple[Column, ...] = ()
     target: Column | None = None
     """The label column whose labels, or values, draw the graphs towards them."""
+    text: Column | None = None
+    """The column of texts whose words name clusters and say why they changed."""
+    show: tuple[Column, ...] = ()
+    """Columns that say what a row is, to a person: a title, an address; kept in the store, and no labels."""
     vectors: Column | tuple[Column, ...] | None = None
     """The columns of vectors as they were asked for: names, globs, ranges; None: chosen by rule (`choose_vectors`)."""
     exclude: tuple[Column, ...] = ()
@@ -46,7 +50,7 @@ class SourceSpec(FrozenModel):
     pin: VectorPin | None = None
     """What the vectors are made of; None in stores of before 0.2, whose vectors are all integer and float columns."""
 
-    @field_validator("label", "exclude", mode="before")
+    @field_validator("label", "show", "exclude", mode="before")
     @classmethod
     def _accept_one_label(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -71,11 +75,24 @@ class SourceSpec(FrozenModel):
     @property
     def named_columns(self) -> tuple[str, ...]:
         """Columns that were given a role, other than the vectors."""
-        named = (self.time, self.id, self.by, *self.label)
+        named = (self.time, self.id, self.by, *self.beside)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Columns that are read with a row's id and vector: labels, what is shown, and texts."""
+        return tuple(dict.fromkeys((*self.label, *self.show, *(() if self.text is None else (self.text,)))))
 
-COLUMN_OPTIONS = ("time", "id", "label", "target", "vectors", "exclude", "vectors_file", "by")
+    def is_prose(self, column: str) -> bool:
+        """Whether a column's texts may have any length: they are read up to a limit."""
+        return column == self.text or column in self.show
+
+    def is_kept(self, column: str) -> bool:
+        """Whether the store has a column that is read beside, row by row: of texts only the words are kept."""
+        return column in self.label or column in self.show
+
+
+COLUMN_OPTIONS = ("time", "id", "label", "target", "text", "show", "vectors", "exclude", "vectors_file", "by")
 """Options that say what the source's columns mean."""
 ROW_OPTIONS = ("duplicates", "on_bad_rows")
 """Options that say which of its rows count."""

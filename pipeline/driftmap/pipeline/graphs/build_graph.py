@@ -14,6 +14,7 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
+from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, take_words
 from driftmap.pipeline.planning.estimates.task_size import size_task
 from driftmap.pipeline.sources.opening import fingerprint_again
 from driftmap.pipeline.sources.rows.pieces import read_pieces
@@ -133,19 +134,25 @@ def _build_and_write(
     built = _supervise(order, settings, seed, built)
     name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
     attempt = Attempt(store, order.index, name, order.label)
-    n_bytes = write_graph(attempt, built.ids, built.labels, built.graph)
-    return GraphReceipt(
+    spec = order.pieces[0].spec
+    labels = {name: values for name, values in built.labels.items() if spec.is_kept(name)}
+    traits = built.traits | take_words(spec, built.labels)
+    n_bytes = write_graph(attempt, built.ids, labels, built.graph, traits)
+    receipt = GraphReceipt(
         index=order.index,
         label=order.label,
         attempt=attempt.name,
         n_rows=len(built.ids),
         n_edges=len(built.graph.fuzzy.indices),
-        has_ids=order.pieces[0].spec.id is not None,
-        label_columns=list(built.labels),
+        has_ids=spec.id is not None,
+        label_columns=list(labels),
         seconds=round(time.perf_counter() - started, 6),
         bytes=n_bytes,
         rows_digest=built.digest,
     )
+    if traits:  # without any, a receipt is as it was before there were some
+        receipt["traits"] = {"has_terms": spec.text is not None, "columns": list(built.columns)}
+    return receipt
 
 
 class _Built(NamedTuple):
@@ -155,6 +162,9 @@ class _Built(NamedTuple):
     labels: dict[str, np.ndarray[Any, Any]]
     graph: WindowGraph
     digest: str
+    columns: tuple[str, ...]
+    traits: dict[str, np.ndarray[Any, Any]]
+    """Arrays of the numbers of these columns."""
 
 
 def _supervise(order: GraphOrder, settings: GraphSettings, seed: int, built: _Built) -> _Built:
@@ -194,8 +204,11 @@ def _build_whole(
     rows = read_pieces(order.pieces, by_id=order.by_id)
     refuse_change()
     digest = digest_rows(*rows)  # before they are scaled where they stand
+    numbers = NumberTaker(order.pieces[0].spec, len(rows.ids))
+    numbers.start(rows.vectors)
+    numbers.take(0, rows.vectors)
     graph = build_window_graph(scaler.apply(rows.vectors), settings, seed)
-    return _Built(rows.ids, rows.labels, graph, digest)
+    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish())
 
 
 def _build_in_blocks(
@@ -205,13 +218,22 @@ def _build_in_blocks(
     rows = reader.read_beside()
     digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, rows.labels)
 
+    numbers = NumberTaker(order.pieces[0].spec, len(rows.ids))
+    if numbers.columns:
+        numbers.start(reader.read_vectors(0, SCALE_ROWS))
+
     def read_scaled(first: int, last: int) -> Float32Array:
-        scaled: Float32Array = scaler.apply(reader.read_vectors(first, last))
+        vectors = reader.read_vectors(first, last)
+        numbers.take(first, vectors)
+        scaled: Float32Array = scaler.apply(vectors)
         return scaled
 
     graph = build_window_graph_from_blocks(read_scaled, order.n_rows, settings, block_rows)
+    for first, last in numbers.find_rest():
+        for begin in range(first, last, block_rows):
+            numbers.take(begin, reader.read_vectors(begin, min(begin + block_rows, last)))
     refuse_change()
-    return _Built(rows.ids, rows.labels, graph, digest)
+    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish())
 
 
 def warm_up() -> None:

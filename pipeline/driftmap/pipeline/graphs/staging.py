@@ -203,7 +203,7 @@ class _SortingPass:
         for one in sorted(found):
             blocks[one.window].append(one.block)
         spec, n_features = self._source.spec, self._source.estimate_read(1).n_features
-        return [StagedRows(self._store, n_features, spec.label, spec.id is not None, tuple(own)) for own in blocks]
+        return [StagedRows(self._store, n_features, spec.beside, spec.id is not None, tuple(own)) for own in blocks]
 
     def _sort(self, executor: Executor, max_bytes: int | None, report: Callable[[int], None]) -> list[_Found]:
         # What a text file's blocks are is found by passing over it: workers are given what this process found.

@@ -21,15 +21,14 @@ from driftmap.engine import (
     turnover,
 )
 from driftmap.pipeline.layout.figures import relate_neighbours
-from driftmap.pipeline.look.clusters import list_clusters
+from driftmap.pipeline.look.clusters import FoundClusters, read_clusters
 from driftmap.pipeline.look.moves import Moves
 from driftmap.pipeline.look.sentences import Answer, Pair
 from driftmap.pipeline.store.turnover_codes import encode_turnover, relate_turnover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from driftmap.engine import Clustered
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.look.run_codes import Int32Array, Run
     from driftmap.pipeline.store import Store
@@ -56,6 +55,7 @@ class Answers(NamedTuple):
     """Of each window against the one before, over the spread; None where it is not known."""
     turnovers: list[UInt8Array | None]
     """Of the rows of each window against the one before, as `encode_turnover` gives them; None where not known."""
+    clusters: FoundClusters
 
     @property
     def is_complete(self) -> bool:
@@ -79,7 +79,7 @@ class Answers(NamedTuple):
         return [*now, *(one for one in self.highlights if (one.since, one.window) != self.newest)][:N_ANSWERS]
 
 
-def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clustered] | None = None) -> Answers:
+def find_answers(store: Store, run: Run, spread: float, clusters: FoundClusters | None = None) -> Answers:
     """Find the sentences of a run, none where nothing unusual happened.
 
     Every two windows are compared where they have few rows; else each with the one before, two in memory at a time, and
@@ -94,9 +94,9 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
     spread
         Of the maps, the unit of displacements.
     clusters
-        What `list_clusters` gave, where it is at hand already.
+        What `read_clusters` gave, where it is at hand already.
     """
-    known = list(list_clusters(store, run)) if clusters is None else clusters
+    known = read_clusters(store, run) if clusters is None else clusters
     comparison = _Comparison(store, run, spread, known)
     n_windows = len(run.facts)
     finals = [t for t, fact in enumerate(run.facts) if fact.status == "final"]
@@ -111,7 +111,7 @@ def find_answers(store: Store, run: Run, spread: float, clusters: Sequence[Clust
             floor = noise_floor(moves.change, moves.moved)
             floors[b] = round(floor, 4) if np.isfinite(floor) else None
             turnovers[b] = comparison.read_turnover(b)
-    return Answers(pairs, (newest - 1, newest), floors, turnovers)
+    return Answers(pairs, (newest - 1, newest), floors, turnovers, known)
 
 
 def compare_windows(store: Store, run: Run, spread: float, windows: Windows) -> list[Answer]:
@@ -124,7 +124,7 @@ def compare_windows(store: Store, run: Run, spread: float, windows: Windows) -> 
     windows
         Their numbers in the run, the older one first.
     """
-    comparison = _Comparison(store, run, spread, list(list_clusters(store, run)))
+    comparison = _Comparison(store, run, spread, read_clusters(store, run))
     return comparison.say(*windows, comparison.measure(*windows))
 
 
@@ -141,8 +141,9 @@ def _choose_pairs(run: Run, newest: int) -> list[Windows]:
 class _Comparison:
     """Compares windows of a run two by two; the graph and map of a few of them are held."""
 
-    def __init__(self, store: Store, run: Run, spread: float, clusters: Sequence[Clustered]) -> None:
-        self._store, self._run, self._spread, self._clusters = store, run, spread, clusters
+    def __init__(self, store: Store, run: Run, spread: float, found: FoundClusters) -> None:
+        self._store, self._run, self._spread = store, run, spread
+        self._clusters, self._names = found.windows, found.names
         self._has_books = bool(store.read_relations().books)
         n_rows = sum(fact.n_rows for fact in run.facts)
         self._most_held = len(run.facts) if n_rows * (len(run.facts) - 1) // 2 <= MAX_PAIR_ROWS else 2
@@ -187,7 +188,7 @@ class _Comparison:
         passages = self._clusters[b].passages
         if b > a + 1:
             passages = join_passages(old, new, relation, [self._clusters[t].passages for t in range(a + 1, b + 1)])
-        pair = Pair(self._run, (a, b), relation, (old, new), self._column)
+        pair = Pair(self._run, (a, b), relation, (old, new), self._column, self._names)
         return sorted(pair.say(passages, moves), key=lambda one: -one.unusual)[:N_ANSWERS]
 
     def _read_graph(self, t: int) -> Int32Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import PictureError
-from driftmap.pipeline.look.clusters import list_clusters, make_column
+from driftmap.pipeline.look.clusters import make_column, read_clusters
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.run_codes import Column, Run
@@ -31,7 +31,7 @@ def choose_column(store: Store, run: Run, label: str | None) -> Column:
     chosen = next((column for column in given if label in (None, column.name)), None)
     if chosen is not None:
         return chosen
-    found = make_column(run, list(list_clusters(store, run))) if label in (None, "cluster") else None
+    found = make_column(run, read_clusters(store, run)) if label in (None, "cluster") else None
     if found is not None:
         return found
     if label in (None, "cluster"):

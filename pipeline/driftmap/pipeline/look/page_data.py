@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
-from driftmap.pipeline.look.clusters import list_clusters, make_column
+from driftmap.pipeline.look.clusters import make_column, read_clusters
 from driftmap.pipeline.look.page_codec import StreamWriter
 from driftmap.pipeline.look.run_codes import name_label, read_run
 from driftmap.pipeline.look.sampling import choose_entities
@@ -85,7 +85,7 @@ def read_page(
     """
     run = read_run(store)
     frame = measure_frame(store, run)
-    clusters = list(list_clusters(store, run))
+    clusters = read_clusters(store, run)
     answers = find_answers(store, run, frame.spread, clusters)
     column = make_column(run, clusters)
     n_given = len(run.columns)
@@ -216,8 +216,8 @@ def _encode_answers(answers: Answers, run: Run, n_given: int, numbers: Array, wr
         rows: list[int | None] = [None, None, None, None]
         if one.lit is None:
             rows[3] = writer.add(np.diff(np.sort(numbers[one.entities]), prepend=-1))
-        elif one.lit.is_cluster and f"cluster {one.lit.group}" in clusters:
-            rows[:3] = n_given, clusters[f"cluster {one.lit.group}"], one.lit.window
+        elif one.lit.is_cluster and (name := answers.clusters.name(one.lit.group)) in clusters:
+            rows[:3] = n_given, clusters[name], one.lit.window
         elif not one.lit.is_cluster:
             rows[:3] = groups, one.lit.group, one.lit.window
         written.append((one.since, one.window, one.kind, one.text, *rows))

@@ -73,9 +73,16 @@ def read_run(store: Store) -> Run:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
     names, entities = number_values(show_ids([store.window_keys(fact.index) for fact in facts], store.id_type))
     labels = [store.window_labels(fact.index) for fact in facts]
-    common = [name for name in labels[0] if all(name in one for one in labels)]
+    hidden = set(list_shown(store))
+    common = [name for name in labels[0] if name not in hidden and all(name in one for one in labels)]
     columns = [encode_column(name, [one[name] for one in labels]) for name in common]
     return Run(facts, [as_text(name) for name in names.tolist()], entities, columns)
+
+
+def list_shown(store: Store) -> list[str]:
+    """List the columns that are shown and are no labels."""
+    source = store.config.get("source", {})
+    return [name for name in source.get("show") or () if name not in (source.get("label") or ())]
 
 
 def as_text(value: object) -> str:

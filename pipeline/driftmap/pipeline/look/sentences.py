@@ -12,7 +12,7 @@ from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from driftmap.engine import Passage
     from driftmap.pipeline.look.moves import BoolArray, Moves
@@ -66,6 +66,8 @@ class Pair:
         Of the rows of both windows.
     column
         Labels that are the groups; None for the clusters.
+    names
+        Of clusters, where they have any.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Pair:
         relation: Int32Array,
         clusters: tuple[Int32Array, Int32Array],
         column: Column | None,
+        names: Mapping[int, str] | None = None,
     ) -> None:
+        self._names = names or {}
         self._run, self._relation, self._clusters, self._column = run, relation, clusters, column
         self._since, self._t = windows
 
@@ -139,15 +143,16 @@ class Pair:
         return [Answer(self._since, self._t, "strays", names[0], text, unusual, None, np.sort(entities))]
 
     def _name(self, cluster: int) -> str:
-        """Cluster by its number, and the label that most of its rows have."""
+        """Cluster by its words or its number, and the label that most of its rows have."""
+        called = f"Cluster {self._names.get(cluster, cluster)}"
         if self._column is None:
-            return f"Cluster {cluster}"
+            return called
         for t, groups in ((self._t, self._clusters[1]), (self._since, self._clusters[0])):
             codes = self._column.codes[t][groups == cluster]
             if len(codes):
                 label = self._column.values[int(np.bincount(codes).argmax())]
-                return f"Cluster {cluster} (most {shorten(' '.join(label.split()), 30) or 'empty'})"
-        return f"Cluster {cluster}"
+                return f"{called} (most {shorten(' '.join(label.split()), 30) or 'empty'})"
+        return called
 
     def _describe(self, change: GroupChange, name: str, old: Int32Array, new: Int32Array) -> str:
         n, before, after = change.n_rows, change.n_before, change.n_after

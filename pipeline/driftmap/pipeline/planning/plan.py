@@ -27,7 +27,7 @@ from driftmap.pipeline.planning.estimates.memory import (
     size_largest_block,
 )
 from driftmap.pipeline.planning.estimates.reading import plan_reading
-from driftmap.pipeline.planning.row_lines import describe_rows, describe_scale, describe_target
+from driftmap.pipeline.planning.row_lines import describe_reasons, describe_rows, describe_scale, describe_target
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.shared_rows import digest_bad_rows
@@ -100,8 +100,9 @@ class Plan:
         rows = describe_rows(source.on_bad_rows, source.duplicates, source.id is not None, self.windows)
         scale = describe_scale(self.config.scale, self.config.scaling)
         reading = [] if self.reading is None else self.reading.describe()
+        reasons = describe_reasons(source.text, source.show)
         target = describe_target(source.target, dict(self.config.target))
-        return [*(() if pin is None else pin.describe()), *target, *scale, *rows, *self.doubts, *reading]
+        return [*(() if pin is None else pin.describe()), *target, *reasons, *scale, *rows, *self.doubts, *reading]
 
     @property
     def notes(self) -> list[str]:

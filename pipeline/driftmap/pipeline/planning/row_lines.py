@@ -87,6 +87,12 @@ def describe_target(column: str | None, settings: Mapping[str, Any] | None) -> l
     return [f"target: {column} ({settings['target_metric']}, weight {settings['target_weight']:g})"]
 
 
+def describe_reasons(text: str | None, shown: Sequence[str]) -> list[str]:
+    """Say whose words are counted, and what is kept to be shown: a line for each, or none."""
+    lines = [] if text is None else [f"text: {text}, of which the words of each row are kept"]
+    return [*lines, f"shown: {', '.join(shown)}"] if shown else lines
+
+
 def describe_scale(scale: str, fitted: FittedRows | None) -> list[str]:
     """Say how vectors are scaled, and by what; nothing where they are not.
 

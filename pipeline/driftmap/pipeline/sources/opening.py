@@ -53,9 +53,9 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         Choose the columns of the vectors, and name them in the source's specification (`pin`). False: as before 0.2,
         for stores of that time.
     **columns
-        `time`, `id`, `label`, `target`, `vectors`, `exclude`, `by`: the columns with these roles; `vectors_file`: a
-        `.npy` file with the vectors of a table; `pin`: columns that the vectors must be made of; `duplicates`,
-        `on_bad_rows`: which rows count. None counts as not given.
+        `time`, `id`, `label`, `target`, `text`, `show`, `vectors`, `exclude`, `by`: the columns with these roles;
+        `vectors_file`: a `.npy` file with the vectors of a table; `pin`: columns that the vectors must be made of;
+        `duplicates`, `on_bad_rows`: which rows count. None counts as not given.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -36,9 +36,10 @@ CLUSTER_ARRAYS = ("clusters",)
 TURNOVER = "turnover"
 """Array beside the clusters, of a window that has one before it: see `turnover_codes`."""
 
-_EDGE_ARRAYS = ("indices", "data")
-"""Arrays of one entry per edge; of the others each has one per row (`indptr` one more)."""
+_EDGE_ARRAYS = ("indices", "data", "term_words", "term_indices", "number_scale")
+"""Arrays of one entry per edge, or word; of the others each has one per row, or one more (_POINTERS)."""
 
+_POINTERS = ("indptr", "term_indptr")
 _N_DIGITS = 8
 
 PACKED_BYTES = 16 * 2**20
@@ -58,6 +59,8 @@ class GraphReceipt(TypedDict):
     seconds: float
     bytes: int
     rows_digest: str
+    traits: NotRequired[dict[str, Any]]
+    """`has_terms`, `columns`: what the group holds besides; see `row_traits`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Attempt:
 
     def read(self, array: str) -> np.ndarray[Any, Any]:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
-        n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array == "indptr")
+        n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array in _POINTERS)
         return read_of_group(self._files, array, f"window {self.label!r}", n_rows)
 
     @cached_property
@@ -107,8 +110,9 @@ def write_graph(
     ids: np.ndarray[Any, Any],
     labels: Mapping[str, np.ndarray[Any, Any]],
     graph: WindowGraph,
+    traits: Mapping[str, np.ndarray[Any, Any]] | None = None,
 ) -> int:
-    """Write a window's ids, label columns and graph as a new group; returns its bytes in the store.
+    """Write a window's ids, label columns, graph and traits of rows as a new group; returns its bytes in the store.
 
     Label columns are stored under their number, since a column's name may hold any character; the receipt names them.
     """
@@ -120,6 +124,7 @@ def write_graph(
         "indices": graph.fuzzy.indices,
         "data": graph.fuzzy.data,
         **{f"label_{number}": values for number, values in enumerate(labels.values())},
+        **(traits or {}),
     }
     return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays)
 

@@ -16,6 +16,7 @@ from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
+from driftmap.pipeline.store.row_traits import read_terms, read_traits
 from driftmap.pipeline.store.turnover_codes import decode_turnover
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from driftmap.engine import RowTerms
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.log.layouts import LayoutCommit
     from driftmap.pipeline.store.log.windows import WindowState
+    from driftmap.pipeline.store.row_traits import RowTraits
     from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 
@@ -224,6 +227,17 @@ class Store(LogView):
         if state.clusters is None or not state.clusters.get("has_turnover"):
             return None
         return self._attempt(state, state.clusters["attempt"]).read(attempts.TURNOVER)
+
+    def read_traits(self, window: str | int) -> RowTraits | None:
+        """Read the words of a window's rows and their numbers of named columns; None where the store has none."""
+        state = self._find(window)
+        return None if not state.traits else read_traits(state.traits, self._graph_attempt(window).read)
+
+    def read_words(self, window: str | int) -> RowTerms | None:
+        """Read the words of a window's rows alone; None where the store has none."""
+        state = self._find(window)
+        has_words = state.traits and state.traits.get("has_terms")
+        return read_terms(self._graph_attempt(window).read) if has_words else None
 
     def lineage(self) -> pa.Table:
         """How clusters hang together from window to window, as one table.

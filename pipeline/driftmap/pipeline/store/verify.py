@@ -24,6 +24,7 @@ from driftmap.pipeline.store.attempts import (
 from driftmap.pipeline.store.disk.checks import Flaw, check_group
 from driftmap.pipeline.store.disk.packed import SUFFIX
 from driftmap.pipeline.store.log import checkpoints, commits, lock
+from driftmap.pipeline.store.row_traits import list_trait_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -172,7 +173,7 @@ def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
     older = store.growth.older.values() if with_older else ()
     for is_current, windows in ((True, store.state()), *((False, windows) for windows in older)):
         for window in windows:
-            ids = name_ids(len(window.label_columns))
+            ids = (*name_ids(len(window.label_columns)), *list_trait_arrays(window.traits))
             if window.graph_attempt is not None and window.pruned != "map":
                 arrays = ids if window.pruned == "graph" else (*ids, *GRAPH_ARRAYS)
                 yield _Named(window, "graph", window.graph_attempt, arrays, is_current)

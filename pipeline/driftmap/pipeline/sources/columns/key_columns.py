@@ -41,6 +41,9 @@ ID_KINDS = "whole numbers, text, bytes, UUIDs, dates or decimals"
 MAX_LABEL_BYTES = 4096
 """Longest ids and labels: texts are stored as bytes of one width, that of the longest."""
 
+MAX_PROSE = 1024
+"""Characters that are read of texts, and of what is shown: four bytes each at most."""
+
 
 def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     """Read a column that windows are planned by, as what the source's specification says it is.
@@ -67,9 +70,15 @@ def flag_missing(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]
     return np.asarray(missing.is_null(nan_is_null=pt.is_floating(column.type)).to_numpy(zero_copy_only=False))
 
 
-def read_label(column: pa.ChunkedArray, name: str) -> Column:
-    """Read a column to colour by; a missing text is empty, a missing number NaN, a missing date NaT."""
-    return _read_chunks(_as_plain(column), name, _read_labels)
+def read_label(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
+    """Read a column to colour by, to show or to read words of; a missing text is empty, a number NaN, a date NaT.
+
+    Of what is shown, and of texts, no more than MAX_PROSE characters are read; longer labels are refused.
+    """
+    column = _as_plain(column)
+    if spec.is_prose(name) and _is_text(column.type):
+        column = _cut(column)
+    return _read_chunks(column, name, _read_labels)
 
 
 def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> KeyFacts:
@@ -282,6 +291,12 @@ def _read_labels(array: pa.Array, name: str) -> Column:
     return to_fixed_bytes(
         _as_readable(array.cast(pa.large_binary()).fill_null(_make_scalar(b""))), name, MAX_LABEL_BYTES
     )
+
+
+def _cut(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pt.is_string(column.type) or pt.is_large_string(column.type):
+        return pc.utf8_slice_codeunits(column, 0, MAX_PROSE)
+    return pc.binary_slice(column.cast(pa.large_binary()), 0, MAX_PROSE)
 
 
 def to_fixed_bytes(array: pa.Array, name: str, limit: int) -> Column:

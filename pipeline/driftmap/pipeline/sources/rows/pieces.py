@@ -185,7 +185,7 @@ def _read_piece(
     piece: Piece, *, with_vectors: bool = True
 ) -> tuple[Rows | None, np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
     spec = piece.spec
-    if not with_vectors and spec.id is None and not spec.label:
+    if not with_vectors and spec.id is None and not spec.beside:
         return None, runs_to_rows(piece.runs), {}
     try:
         rows = piece.open().read_rows(piece.runs, with_vectors=with_vectors)

@@ -200,4 +200,5 @@ def replace_graph(window: WindowState, receipt: Mapping[str, Any]) -> WindowStat
         seconds=receipt["seconds"],
         bytes=receipt["bytes"],
         rows_digest=receipt.get("rows_digest"),
+        traits=receipt.get("traits"),
     )

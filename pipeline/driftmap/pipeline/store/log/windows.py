@@ -57,6 +57,8 @@ class WindowState:
     """The same as first measured, when it was the newest: what later windows are compared with."""
     clusters: Mapping[str, Any] | None = None
     """As a `ClusterRecord` says; None: an older driftmap laid the window out."""
+    traits: Mapping[str, Any] | None = None
+    """`has_terms`, `columns`: what says why rows are where they are, in the group of the graph; see `row_traits`."""
     pruned: Literal["", "graph", "map"] = ""
     """What was removed to save room: its graph; or graph and map, all but these facts."""
 
@@ -89,7 +91,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("index", "n_rows", "commit", "n_edges", "bytes", "rows_commit"), int),
     **dict.fromkeys(("start", "end", "since", "graph_attempt", "layout_attempt", "rows_digest"), _TEXT_OR_NONE),
     **dict.fromkeys(("seconds", "moved", "strength"), _NUMBER_OR_NONE),
-    **dict.fromkeys(("quality", "quality_when_new"), (dict, NoneType)),
+    **dict.fromkeys(("quality", "quality_when_new", "traits"), (dict, NoneType)),
 }
 
 

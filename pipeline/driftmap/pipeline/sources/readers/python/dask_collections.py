@@ -128,7 +128,7 @@ class LazySource:
         """Estimate what reading takes, by the first partition; see `Source`."""
         pin = self.spec.pin
         n_features = 0 if pin is None else self._longest.get(pin.names[0], 1) if pin.is_list else len(pin.names)
-        row_bytes = 16 * (len(self.spec.label) + (self.spec.id is not None))
+        row_bytes = 16 * (len(self.spec.beside) + (self.spec.id is not None))
         return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 3 * row_bytes) + 32 * 2**20)
 
     def column_facts(self) -> ColumnFacts:

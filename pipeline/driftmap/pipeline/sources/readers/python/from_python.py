@@ -256,7 +256,7 @@ def _make_table(vectors: RaggedRows | SparseParts, columns: Mapping[str, pa.Chun
     if spec.id is not None and spec.on_bad_rows == "drop":
         is_missing = flag_missing(columns[spec.id])
         keys |= {MISSING_IDS: is_missing} if is_missing.any() else {}
-    labels = {name: read_label(columns[name], name) for name in spec.label}
+    labels = {name: read_label(columns[name], name, spec) for name in spec.beside}
     table = Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
     if isinstance(vectors, RaggedRows):
         return table

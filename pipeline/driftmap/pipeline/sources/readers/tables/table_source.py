@@ -152,14 +152,14 @@ class TableSource:
         """Make the rows of a window of what was read of them, batch by batch."""
         is_inside = with_vectors and self._outside is None
         vectors, ids = [], []
-        labels: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in self.spec.label}
+        labels: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in self.spec.beside}
         for batch, batch_rows in batches:
             if is_inside:
                 vectors.append(read_vectors(batch, self._vectors, batch_rows))
             if self.spec.id is not None:
                 ids.append(read_key(pa.chunked_array([batch.column(self.spec.id)]), self.spec.id, self.spec))
             for name, parts in labels.items():
-                parts.append(read_label(pa.chunked_array([batch.column(name)]), name))
+                parts.append(read_label(pa.chunked_array([batch.column(name)]), name, self.spec))
         matrix = to_matrix(join_vectors(vectors), rows, self.spec.pin) if is_inside else None
         if with_vectors and self._outside is not None:
             matrix = self._outside.read(rows_to_runs(rows))
@@ -242,7 +242,7 @@ class TableSource:
         return describe_column(column, name, self.spec)
 
     def _columns_beside(self) -> list[str]:
-        return list(dict.fromkeys([*([] if self.spec.id is None else [self.spec.id]), *self.spec.label]))
+        return list(dict.fromkeys([*([] if self.spec.id is None else [self.spec.id]), *self.spec.beside]))
 
     def _open_outside(self) -> NpyVectors:
         spec = self.spec

@@ -123,7 +123,8 @@ class ZarrSource:
         name = self.spec.id
         ids = None if name is None else read_key(as_column(self._read_column(name, runs), name), name, self.spec)
         labels = {
-            label: read_label(as_column(self._read_column(label, runs), label), label) for label in self.spec.label
+            label: read_label(as_column(self._read_column(label, runs), label), label, self.spec)
+            for label in self.spec.beside
         }
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
 
@@ -145,7 +146,7 @@ class ZarrSource:
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes, by the arrays' chunks; see `Source`."""
         n_features, width = int(self._vectors.shape[1]), self._vectors.dtype.itemsize
-        beside = [*([self.spec.id] if self.spec.id else []), *self.spec.label]
+        beside = [*([self.spec.id] if self.spec.id else []), *self.spec.beside]
         row_bytes = sum(self._columns[name].dtype.itemsize for name in beside)
         chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
         if isinstance(self._vectors, SparseMatrix):
