@@ -61,7 +61,7 @@ class _Viewer:
 
         return describe_store(store)
 
-    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path:
+    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path | str:
         from driftmap.pipeline.look.notebook import open_report
 
         return open_report(store, path, title)

@@ -21,6 +21,7 @@ from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_ala
 from driftmap.pipeline.cli.groups import DrawnGroup, DrawnHelp, GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
+from driftmap.pipeline.executors.address_space import check_for_loading
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
@@ -68,6 +69,7 @@ def run_command(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            check_for_loading()
             return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -123,19 +125,9 @@ def _describe_error(error: BaseException) -> str:
         )
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; look at the TOML or JSON files that were given"
-    if "libllvmlite" in str(error) and _is_memory_limited():  # its own advice is about an installation
-        return "the memory that this process may take is too little to load numba; give it more (`ulimit -v`)"
     named = getattr(error, "filename", None)
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"{named}: {said}; look at the path, its permissions and the room on its disk" if named else said
-
-
-def _is_memory_limited() -> bool:
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return False
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
@@ -194,11 +186,14 @@ def run(source: str, **options: object) -> None:
     """
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.cli.terminal import RunProgress, show_run
+    from driftmap.pipeline.store.disk.output_files import check_output
 
     chosen = collect_options(source, options)
     report = chosen.pop("report", None)
     if chosen.pop("dashboard", False):
         chosen["on_dashboard"] = lambda address: say_on_stderr(f"Dashboard: {address}")
+    if report is not None:
+        check_output(report)
     kind = chosen.pop("progress", "auto")
     with RunProgress("none" if chosen.pop("quiet", False) else kind) as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
@@ -257,7 +252,9 @@ def export(store: str, output: str) -> None:
 def report(store: str, output: str, title: str | None) -> None:
     """Write one HTML file that shows the maps of STORE; it needs no network."""
     from driftmap.pipeline import open_store
+    from driftmap.pipeline.store.disk.output_files import check_output
 
+    check_output(output)
     _write_report(open_store(store), output, title)
 
 

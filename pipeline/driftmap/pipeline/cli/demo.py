@@ -49,7 +49,8 @@ def run_demo(
     data = write_digits(place / "digits.parquet")
     store = run(data, place / "digits.zarr", scheduler=scheduler, workers=workers, progress=progress, **DIGITS_OPTIONS)
     quality = measure_windows(store)
-    page = write_report(store, place / "digits.html", title="Handwritten digits", quality=quality)
+    page = place / "digits.html"
+    write_report(store, page, title="Handwritten digits", quality=quality)
     return Demo(store, quality, page)
 
 

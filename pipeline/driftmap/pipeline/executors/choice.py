@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.executors.address_space import check_for_computing
 from driftmap.pipeline.executors.base import SerialExecutor, WorkerLimit, share_memory
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.fork_server import start_fork_server
@@ -156,7 +157,15 @@ class Workplace:
         return replace(self, placement=self.placement._replace(sight=(*self.placement.sight, *seen)))
 
     def prepare(self) -> None:
-        """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come."""
+        """Begin what takes long to start, and go on meanwhile; for when tasks are sure to come.
+
+        Raises
+        ------
+        AddressSpaceError
+            When the system gives this process too few addresses for them.
+        """
+        if not self.is_cluster:
+            check_for_computing()
         if self.scheduler is None:
             start_fork_server()
 
@@ -189,6 +198,8 @@ class Workplace:
         warm_up
             Called in every worker process before its first task.
         """
+        if not self.is_cluster:
+            check_for_computing()
         if self.scheduler == "serial":
             return nullcontext(SerialExecutor())
         from driftmap.pipeline.executors import make_executor  # late: loads Dask

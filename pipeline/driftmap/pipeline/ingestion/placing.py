@@ -23,6 +23,7 @@ from driftmap.engine import (
 )
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.executors.address_space import check_for_computing
 from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.ingestion.parts.source_parts import Feed
@@ -78,6 +79,7 @@ class Placer:
     def __init__(
         self, store: str | Path | Store, *, source: str | Path | None = None, window: str | None = None
     ) -> None:
+        check_for_computing()
         opened = store if isinstance(store, Store) else Store.open(store)
         self._config = RunConfig.from_json(opened.config)
         if source is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from driftmap.pipeline.look.frames import draw_points, make_stamp, move_points, 
 from driftmap.pipeline.look.picture_files import check_format
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.stage import build_stage
+from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +50,7 @@ def animate(
     steps: int | None = None,
     fps: int = 20,
     size: int = 560,
-) -> Path:
+) -> Path | str:
     """Write an animation of the maps; a bar on standard error shows how far it is, where that is a terminal.
 
     Parameters
@@ -57,7 +59,7 @@ def animate(
         An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`. Of three axes and more,
         the first two are drawn.
     path
-        A .gif, .webp or .mp4 file; .mp4 needs the program ffmpeg.
+        A .gif, .webp or .mp4 file, or the URL of one in a bucket; .mp4 needs the program ffmpeg.
     label
         What to colour by: of a store, the name of a label column, by default its first one; of a list, one array of
         labels or numbers per window.
@@ -74,8 +76,8 @@ def animate(
 
     Returns
     -------
-    Path
-        The path of the file.
+    Path or str
+        The path of the file, or its URL.
 
     Raises
     ------
@@ -95,8 +97,8 @@ def animate(
     colouring = sequence.colouring()
     stage = build_stage(sequence, colouring, int(size))
     frames = _draw_frames(sequence, colouring, stage, steps, fps)
-    write = movie_files.WRITERS[target.suffix.lower()]
-    with _show_progress(frames, n_pairs * steps + 1) as shown, movie_files.replace_when_done(target) as unfinished:
+    write = movie_files.WRITERS[PurePath(target).suffix.lower()]
+    with _show_progress(frames, n_pairs * steps + 1) as shown, whole_file(target, makes_folder=True) as unfinished:
         write(unfinished, movie_files.Movie(shown, fps, colouring.list_paints()))
     return target
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from driftmap.pipeline.look.run_codes import EMPTY
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import shorten
 from driftmap.pipeline.look.tracks import Track, Tracks, find_tracks
-from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
+from driftmap.pipeline.store.disk.output_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +92,8 @@ def plot_curves(
     found = find_tracks(sequence, colouring, int(n_curves))
     heading = _head(title, found)
     figure = _draw_figure(sequence, colouring, found, heading)
-    if target is not None and target.suffix.lower() == ".html":
-        refuse_url(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(target) as unfinished:
+    if target is not None and PurePath(target).suffix.lower() == ".html":
+        with whole_file(target, makes_folder=True) as unfinished:
             figure.write_html(unfinished, include_plotlyjs=True, config=_CONFIG)
     elif target is not None:
         save_figure(draw_curves_image(sequence, colouring, found, heading), target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,15 +38,6 @@ class Movie(NamedTuple):
     fps: int
     colours: npt.NDArray[np.float32]
     """(c, 3) in [0, 1]: what the frames are painted with, on white."""
-
-
-@contextmanager
-def replace_when_done(target: Path) -> Iterator[Path]:
-    """Give a path to write to, as `whole_file`; the target's folder is made."""
-    refuse_url(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(target) as unfinished:
-        yield unfinished
 
 
 def write_gif(path: Path, movie: Movie) -> None:

@@ -51,7 +51,7 @@ def describe_store(store: Store) -> str:
     return f"{head}{picture}<div>{drawn}{_list_labels(colouring)}</div>"
 
 
-def open_report(store: Store, path: str | Path | None, title: str | None) -> Path:
+def open_report(store: Store, path: str | Path | None, title: str | None) -> Path | str:
     """Write the page of a store, and open it in the browser where there is one.
 
     Parameters
@@ -64,7 +64,8 @@ def open_report(store: Store, path: str | Path | None, title: str | None) -> Pat
         Heading of the page.
     """
     page = write_report(store, path or f"{Path(str(store.path)).stem}.html", title=title)
-    open_page(page)
+    if isinstance(page, Path):
+        open_page(page)
     return page
 
 

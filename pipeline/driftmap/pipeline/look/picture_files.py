@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
-from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
+from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 DPI = 150
 
 
-def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path:
-    """Return the path of a picture, whose ending says how it is written.
+def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path | str:
+    """Return the path or URL of a picture, whose ending says how it is written; before any work.
 
     Raises
     ------
     PictureError
         When it has another ending.
+    ConfigError
+        When it is a URL that cannot be written to.
     """
-    target = Path(path)
-    if target.suffix.lower() not in formats:
-        raise PictureError(f"{what} cannot be written as {target.name!r}; end its name in {', '.join(formats)}")
-    return target
+    name = PurePath(path)
+    if name.suffix.lower() not in formats:
+        raise PictureError(f"{what} cannot be written as {name.name!r}; end its name in {', '.join(formats)}")
+    return check_output(path)
 
 
-def save_figure(figure: Any, target: Path) -> None:
+def save_figure(figure: Any, target: Path | str) -> None:
     """Write a figure; the same figure gives the same bytes."""
     matplotlib = load_extra("matplotlib", "writing a picture")
-    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower(), {})
-    refuse_url(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(PurePath(target).suffix.lower(), {})
     settings = {"svg.hashsalt": "driftmap", "pdf.fonttype": 42}
-    with matplotlib.rc_context(settings), whole_file(target) as unfinished:
+    with matplotlib.rc_context(settings), whole_file(target, makes_folder=True) as unfinished:
         figure.savefig(unfinished, dpi=DPI, metadata=undated)

@@ -14,7 +14,7 @@ from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_target
 from driftmap.pipeline.sources.row_ranges import name_some
-from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
+from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality
@@ -36,7 +36,7 @@ def write_report(
     title: str | None = None,
     max_rows: int = MAX_ROWS,
     quality: list[WindowQuality] | None = None,
-) -> Path:
+) -> Path | str:
     """Write the page of a store.
 
     Parameters
@@ -44,7 +44,7 @@ def write_report(
     store
         An opened store with at least one map.
     path
-        The HTML file to write; one that is there is replaced.
+        The HTML file to write, or the URL of one in a bucket; one that is there is replaced.
     title
         Heading of the page; by default the store's name.
     max_rows
@@ -54,9 +54,17 @@ def write_report(
 
     Returns
     -------
-    Path
-        The path of the file.
+    Path or str
+        The path of the file, or its URL.
+
+    Raises
+    ------
+    ConfigError
+        When the URL cannot be written to.
+    OSError
+        When the file cannot be written.
     """
+    target = check_output(path)
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)
     facts = [
@@ -70,10 +78,7 @@ def write_report(
     if data.n_components > 2:
         facts.append(f"first 2 of {data.n_components} components")
     page = _render(title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text)
-    target = Path(path)
-    refuse_url(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(target) as unfinished:
+    with whole_file(target, makes_folder=True) as unfinished:
         unfinished.write_text(page, encoding="utf-8", newline="\n")
     return target
 

@@ -41,7 +41,7 @@ class Viewer(Protocol):
     def describe(self, store: Store) -> str:
         """Show a store as HTML."""
 
-    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path:
+    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path | str:
         """Write the page of a store, and open it in the browser where there is one."""
 
 
@@ -119,19 +119,19 @@ class Store(LogView):
     def _repr_html_(self) -> str:
         return html.escape(repr(self)) if self.viewer is None else self.viewer.describe(self)
 
-    def report(self, path: str | Path | None = None, *, title: str | None = None) -> Path:
+    def report(self, path: str | Path | None = None, *, title: str | None = None) -> Path | str:
         """Write the page with the maps, and open it in the browser where there is one.
 
         Parameters
         ----------
         path
-            The HTML file; the store's name in this folder when left out.
+            The HTML file, or the URL of one in a bucket; the store's name in this folder when left out.
         title
             Heading of the page; by default the store's name.
 
         Returns
         -------
-        The path of the file.
+        The path of the file, or its URL.
         """
         if self.viewer is None:
             raise StoreError("no viewer is at hand for the page; open the store with `driftmap.open_store`")

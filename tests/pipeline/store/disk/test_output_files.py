@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.store.disk.output_files import whole_file
+from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 from driftmap.pipeline.store.tables.table_files import find_table_writer
 
 
@@ -68,11 +68,48 @@ def test_a_loop_of_links_is_refused_and_a_link_to_a_new_file_is_not(tmp_path):
 
 
 @pytest.mark.parametrize("url", ["s3://user:secret@b/x.parquet?sig=secret", "https://h/x.csv?token=secret"])
-def test_a_url_is_no_file_to_write_and_is_not_shown(tmp_path, monkeypatch, url):
+def test_a_url_with_secrets_or_of_a_server_is_refused_and_they_are_not_shown(tmp_path, monkeypatch, url):
     monkeypatch.chdir(tmp_path)
     for path in (url, Path(url)):
         for write in (lambda path: whole_file(path).__enter__(), find_table_writer):
-            with pytest.raises(ConfigError, match=r"a URL \((s3|https)\) was given as the file to write") as caught:
+            with pytest.raises(
+                ConfigError, match=r"(URL \((s3|https)\) was given as the file to write|a s3 URL with '@')"
+            ) as caught:
                 write(path)
             assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def read_bucket(bucket):
+    import boto3
+
+    found = boto3.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {one["Key"]: boto3.client("s3").get_object(Bucket=bucket, Key=one["Key"]) for one in found}
+
+
+def test_an_object_in_a_bucket_is_written_whole_or_the_old_one_stays(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    url = s3()
+    bucket = url.removeprefix("s3://")
+    with whole_file(f"{url}/a/page.html") as unfinished:
+        unfinished.write_text("new")
+        assert unfinished.suffix == ".html"
+        assert read_bucket(bucket) == {}
+    (found,) = read_bucket(bucket).items()
+    assert (found[0], found[1]["ContentType"], found[1]["Body"].read()) == ("a/page.html", "text/html", b"new")
+    for error in (OSError("disk full"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            write_half(f"{url}/a/page.html", error)
+    assert [one["Body"].read() for one in read_bucket(bucket).values()] == [b"new"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_that_is_missing_or_no_file_is_refused_before_work(s3, tmp_path):
+    with pytest.raises(ConfigError, match="no such bucket"):
+        check_output("s3://nowhere-at-all/maps.csv")
+    for url in (s3(), f"{s3()}/"):
+        with pytest.raises(ConfigError, match="names a whole bucket; a file to write in it was expected"):
+            check_output(url)
+    with pytest.raises(ConfigError, match=r"as text: s3://BUCKET/FILE"):
+        check_output(Path("s3://b/maps.csv"))
+    assert check_output(tmp_path / "maps.csv") == tmp_path / "maps.csv"

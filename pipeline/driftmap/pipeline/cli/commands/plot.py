@@ -87,7 +87,8 @@ def animate(store: str, output: str, steps: int | None, fps: int, size: int, **c
     maps = _read(store, **chosen)
     with _name_file(output):
         written = write_animation(maps, output, steps=steps, fps=fps, size=size)
-    say(f"Animation: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+    size_said = "" if isinstance(written, str) else f" ({written.stat().st_size / 1e6:.1f} MB)"
+    say(f"Animation: {written}{size_said}")
 
 
 _OUTPUT = click.option("-o", "--output", required=True, metavar="FILE", help="The file to write: .png, .svg or .pdf.")

@@ -1,4 +1,4 @@
-"""Output files that are whole or not there: written beside the target, then renamed."""
+"""Output files that are whole or not there, on this machine and in a bucket: written aside, then put in their place."""
 
 from __future__ import annotations
 
@@ -9,43 +9,51 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.errors import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from driftmap.pipeline.store.disk.output_objects import OutputObject
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str], *, makes_folder: bool = False) -> Iterator[Path]:
     """Give a path to write to, which becomes `path` when all is written; what fails or is stopped leaves the old file.
 
     Parameters
     ----------
     path
-        The file to write. Its folder must exist; a device or a pipe is written to as it is.
+        The file to write. A device or a pipe is written to as it is. What a URL of object storage names is written on
+        this machine first, and then sent as one object.
+    makes_folder
+        Whether its folder is made; it must exist else.
 
     Yields
     ------
     Path
-        Of the same ending, in the same folder.
+        Of the same ending; of a file of this machine, in the same folder.
 
     Raises
     ------
     ConfigError
-        When the path is a URL.
+        When the path is a URL that cannot be written to.
     OSError
         When the file cannot be written or renamed.
     """
-    refuse_url(path)
-    target = Path(path)
-    with suppress(FileNotFoundError):
-        target.stat()  # a loop of links is no place for a file; it would be put in the place of one of them
-    if target.exists() and not target.is_file():
-        yield target
+    place = _find_place(path)
+    if not isinstance(place, Path):
+        with place.send_whole() as unfinished:
+            yield unfinished
         return
-    real = Path(os.path.realpath(target))  # a link stays one, to a new file
+    if makes_folder:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        place.stat()  # a loop of links is no place for a file; it would be put in the place of one of them
+    if place.exists() and not place.is_file():
+        yield place
+        return
+    real = Path(os.path.realpath(place))  # a link stays one, to a new file
     unfinished = real.with_name(f".{real.stem[:100]}.{uuid.uuid4().hex[:8]}{real.suffix}")
     try:
         yield unfinished
@@ -58,17 +66,30 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def refuse_url(path: str | os.PathLike[str]) -> None:
-    """Refuse a URL where a file of this machine is to be written: as a path it would be a folder named after it.
+def check_output(path: str | os.PathLike[str]) -> Path | str:
+    """Look at the name of a file to write, before any work; a bucket is asked whether it is there.
+
+    Returns
+    -------
+    Path or str
+        A path of this machine, or the URL of an object in one form.
 
     Raises
     ------
     ConfigError
-        Without the URL, which may hold a password.
+        When it is a URL of something that is not written to, or its bucket cannot be reached.
     """
-    found = _URL.match(os.fspath(path))
-    if found is not None:
-        raise ConfigError(
-            f"a URL ({found[1]}) was given as the file to write; a file of this machine was expected: write it here, "
-            "then upload it"
-        )
+    place = _find_place(path)
+    if isinstance(place, Path):
+        return place
+    place.check()
+    return str(place)
+
+
+def _find_place(path: str | os.PathLike[str]) -> Path | OutputObject:
+    scheme = _URL.match(os.fspath(path))
+    if scheme is None:
+        return Path(path)
+    from driftmap.pipeline.store.disk.output_objects import OutputObject  # late: loads obstore
+
+    return OutputObject(path, scheme[1].lower())

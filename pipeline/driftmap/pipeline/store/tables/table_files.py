@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from driftmap.pipeline.errors import ConfigError
-from driftmap.pipeline.store.disk.output_files import refuse_url, whole_file
+from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 from driftmap.pipeline.store.id_types import UUID_EXTENSION
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def find_table_writer(path: str | PurePath) -> Write:
     ConfigError
         When the name's ending is none of `TABLE_ENDINGS`.
     """
-    refuse_url(path)
+    check_output(path)
     ending = PurePath(path).suffix.lower()
     if ending not in _WRITERS:
         known = f"{', '.join(TABLE_ENDINGS[:-1])} or {TABLE_ENDINGS[-1]}"
