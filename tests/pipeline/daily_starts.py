@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,14 +53,18 @@ def is_special(day: int, what: int) -> bool:
     return day >= FIRST and day % PERIOD == what
 
 
-def deliver(folder: Path, day: int) -> None:
-    """Write what a day brings, whole or not."""
+def deliver(folder: Path, day: int, renamed: int) -> None:
+    """Write what a day brings, whole or not; from the day `renamed` on rows have their vectors in another column."""
+
+    def write(table: pa.Table, name: str, of: int) -> None:
+        pq.write_table(rename(table) if of >= renamed else table, folder / f"{name}-{of:03}.parquet")
+
     if is_special(day - 1, HALF):
-        pq.write_table(good_rows(day - 1), folder / f"day-{day - 1:03}.parquet")
+        write(good_rows(day - 1), "day", day - 1)
     if is_special(day, LATE):
-        pq.write_table(late_rows(day), folder / f"late-{day - 2:03}.parquet")
+        write(late_rows(day), "late", day - 2)
     if is_special(day, CORRECTED):
-        pq.write_table(good_rows(day - 2), folder / f"day-{day - 2:03}.parquet")
+        write(good_rows(day - 2), "day", day - 2)
     table = make_day(day, first=10 * (day % 3))  # before it is corrected
     file = folder / f"day-{day:03}.parquet"
     if is_special(day, WIDER):
@@ -67,10 +72,16 @@ def deliver(folder: Path, day: int) -> None:
     if is_special(day, BAD):
         table = pa.concat_tables([table, _spoil(table.slice(0, 1))])
     if not is_special(day, EMPTY):
-        pq.write_table(table, file)
+        write(table, "day", day)
     if is_special(day, HALF):
         content = file.read_bytes()
         file.write_bytes(content[: len(content) // 2])
+
+
+def rename(table: pa.Table) -> pa.Table:
+    """Give the same vectors under another name and as another type of numbers."""
+    kind = pa.list_(pa.float64(), 6)
+    return table.set_column(table.column_names.index("v"), "embedding", table["v"].cast(kind))
 
 
 def _spoil(row: pa.Table) -> pa.Table:
@@ -103,9 +114,12 @@ class Schedule:
         Folder for source, store and quarantine.
     killed, overlapping, full, away
         Days on which a start is killed, two start at once, the disk is full, the source is not there.
+    renamed
+        Day on which the column of vectors changes for good, and someone says so (`--accept-schema`).
     """
 
     place: Path
+    renamed: int
     killed: tuple[int, ...] = ()
     overlapping: tuple[int, ...] = ()
     full: tuple[int, ...] = ()
@@ -118,7 +132,7 @@ class Schedule:
         """Make the store."""
         (self.place / "days").mkdir(parents=True)
         for day in range(FIRST):
-            deliver(self.place / "days", day)
+            deliver(self.place / "days", day, self.renamed)
         run(self.place / "days", self.place / "store", scheduler="serial", **SETTINGS)
 
     def live_through(self, days: range) -> None:
@@ -129,9 +143,13 @@ class Schedule:
                 source.rename(aside)
             elif day not in self.away and aside.exists():
                 aside.rename(source)
-            deliver(aside if day in self.away else source, day)
+            deliver(aside if day in self.away else source, day, self.renamed)
             if day in self.killed:
                 self._start_and_kill()
+            if day == self.renamed:
+                assert self._start_refused() == f"day-{day:03}.parquet"
+                self.codes[day] = [self._start("--accept-schema")]
+                continue
             starts = self._start_twice if day in self.overlapping else lambda: [self._start()]
             self.codes[day] = [self._start_on_a_full_disk()] if day in self.full else []
             self.codes[day] += starts()
@@ -146,8 +164,19 @@ class Schedule:
         words = ["ingest", str(self.place / "store"), "--on-bad", "skip", "--quarantine", aside, "--wait", "2min"]
         return [*words, "--scheduler", "serial"]
 
-    def _start(self) -> int:
-        return run_command(self._words)
+    def _start(self, *more: str) -> int:
+        return run_command([*self._words, *more])
+
+    def _start_refused(self) -> str:
+        """Start as ever, and find the day's file set aside with its reason; put it back."""
+        assert self._start() == 0
+        (reason,) = (self.place / "quarantine").glob("*.reason.txt")
+        assert "no column 'v'" in (said := reason.read_text()), said
+        assert "on purpose (accept_schema)" in said
+        name = reason.name.removesuffix(".reason.txt")
+        (self.place / "quarantine" / name).rename(self.place / "days" / name)
+        shutil.rmtree(self.place / "quarantine")
+        return name
 
     def _start_twice(self) -> list[int]:
         codes: list[int] = []

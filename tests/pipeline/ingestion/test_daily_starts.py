@@ -5,18 +5,23 @@ A year of it, in some three quarters of an hour: `pytest -n 0 -s -m long tests/p
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from tests.pipeline.daily_starts import FIRST, PERIOD, Schedule, read_contents, run_over_good_rows
-from tests.pipeline.growing import read_maps
+from tests.pipeline.growing import START, read_maps
 
 from driftmap.pipeline import open_store
 
 USER_ERROR = 2
 
 
-def compare_with_peace(place, n_days, **troubles):
+def label_of(day):
+    return str(START + np.timedelta64(day, "D"))[:10]
+
+
+def compare_with_peace(place, n_days, renamed, **troubles):
     """Live through the same days twice, once with troubles; compare both with one run, and with each other."""
-    peace, schedule = Schedule(place / "peace"), Schedule(place / "troubled", **troubles)
+    peace, schedule = Schedule(place / "peace", renamed), Schedule(place / "troubled", renamed, **troubles)
     for one in (peace, schedule):
         one.begin()
         one.live_through(range(FIRST, n_days))
@@ -35,11 +40,16 @@ def compare_with_peace(place, n_days, **troubles):
     assert contents == [read_contents(whole.path)] * 2
     assert read_maps(stores[0]) == read_maps(stores[1])
     assert not (place / "troubled" / "quarantine").exists()
+    for store in stores:
+        old, new = (
+            {w.schema for w in store.state() if (w.label < label_of(renamed)) is is_old} for is_old in (True, False)
+        )
+        assert (old, new) == ({0}, {1})
     return stores[1]
 
 
 def test_three_weeks_of_daily_starts_end_as_one_run(tmp_path):
-    store = compare_with_peace(tmp_path, 25, killed=(9,), overlapping=(13,), full=(12,), away=(21, 22, 23))
+    store = compare_with_peace(tmp_path, 25, renamed=18, killed=(9,), overlapping=(13,), full=(12,), away=(21, 22, 23))
     assert store.n_windows == 25 - 1  # an empty day
 
 
@@ -50,6 +60,6 @@ def test_a_year_of_daily_starts_ends_as_one_run(tmp_path):
     weekly = (day for day in range(FIRST, 363) if day % 7 == 2 and day not in away)
     killed = tuple(day + 2 * (day % PERIOD in (1, 8)) for day in weekly)  # on days that have something to do
     store = compare_with_peace(
-        tmp_path, 365, killed=killed, overlapping=tuple(range(10, 365, 10)), full=(155,), away=away
+        tmp_path, 365, renamed=200, killed=killed, overlapping=tuple(range(10, 365, 10)), full=(155,), away=away
     )
     assert (store.n_windows, len(killed)) == (338, 50)

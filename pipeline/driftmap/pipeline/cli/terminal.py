@@ -283,6 +283,7 @@ def _describe_columns(store: Store) -> list[str]:
         describe_reasons,
         describe_rows,
         describe_scale,
+        describe_schemas,
         describe_target,
     )
 
@@ -295,7 +296,8 @@ def _describe_columns(store: Store) -> list[str]:
     reasons = describe_reasons(source.get("text"), source.get("show") or ())
     target = describe_target(source.get("target"), store.config.get("target"))
     rows = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
-    return [*VectorPin.model_validate(source["pin"]).describe(), *target, *reasons, *scale, *rows]
+    schemas = describe_schemas(store.config, store.state())
+    return [*VectorPin.model_validate(source["pin"]).describe(), *schemas, *target, *reasons, *scale, *rows]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

@@ -20,7 +20,7 @@ from driftmap.engine.settings import (
 )
 from driftmap.pipeline.config.models import FrozenModel, is_stored, show_value, validate
 from driftmap.pipeline.config.run_settings import LAYOUT_ONLY, OWN_SETTINGS, RUN_SETTINGS
-from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS, SourceSpec
+from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS, SchemaChange, SourceSpec
 from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 
@@ -140,6 +140,8 @@ class RunConfig(FrozenModel):
     """Digest of the numbers of the rows that were dropped, which the store holds; None where none may be."""
     left_out: tuple[str, ...] = ()
     """Labels of the windows that the run has not, since they have too few rows (`on_empty`)."""
+    schemas: tuple[SchemaChange, ...] = ()
+    """Schemas that ingests took in on purpose, in the order in which they came; `source` has the run's own."""
 
     @field_validator(*RUN_OPTIONS, mode="before")
     @classmethod

@@ -92,6 +92,20 @@ class SourceSpec(FrozenModel):
         return column in self.label or column in self.show
 
 
+class SchemaChange(FrozenModel):
+    """Another schema of a growing source, taken in on purpose: which columns make up the vectors from then on."""
+
+    part: str
+    """The first part of the source that has it."""
+    vectors: Column | tuple[Column, ...] | None = None
+    exclude: tuple[Column, ...] = ()
+    pin: VectorPin
+
+    def apply(self, spec: SourceSpec) -> SourceSpec:
+        """Give a source whose vectors are made of these columns."""
+        return spec.model_copy(update={"vectors": self.vectors, "exclude": self.exclude, "pin": self.pin})
+
+
 COLUMN_OPTIONS = ("time", "id", "label", "target", "text", "show", "vectors", "exclude", "vectors_file", "by")
 """Options that say what the source's columns mean."""
 ROW_OPTIONS = ("duplicates", "on_bad_rows")

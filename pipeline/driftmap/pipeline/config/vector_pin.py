@@ -44,6 +44,15 @@ class VectorPin(BaseModel):
         columns = "1 column" if len(self.names) == 1 else f"{len(self.names):,} columns"
         return f"vectors: {columns}, {', '.join(shown)}"
 
+    def is_like(self, other: VectorPin) -> bool:
+        """Whether vectors of both are made of the same columns, so that distances between them mean something."""
+        if self.is_sparse or other.is_sparse:
+            return self == other
+        flags = [[kind.endswith("bool") for kind in pin.types] for pin in (self, other)]
+        lengths = {self.dimension, other.dimension} - {None}
+        is_same = (self.names, self.is_list) == (other.names, other.is_list)
+        return is_same and flags[0] == flags[1] and len(lengths) <= 1
+
     def relax(self) -> VectorPin:
         """Take any type of number where one is pinned, dense or sparse, of any length: the engine compares widths."""
         types = tuple(

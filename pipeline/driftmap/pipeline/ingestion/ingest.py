@@ -58,12 +58,13 @@ def ingest(
     scheduler
         As for `run`; when no workers are asked for and there is one new window, its graph is built in this process.
     on_event
-        Called with a name and facts whenever something happened: `window`, `rebuilt`, `empty`, `skipped`,
+        Called with a name and facts whenever something happened: `window`, `rebuilt`, `schema`, `empty`, `skipped`,
         `quarantined`, `reopened`, and `ended` with the `IngestOutcome`, on failure too. Facts have the name of the
         ingest (`run`) and what it is at (`stage`: start, look, graphs, layout).
     **options
         As `IngestKeywords` has them: `tls`, `workers` and `worker_memory` as for `run`; `grace`, `clock`, `complete`,
-        `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `duplicates`, `on_bad_rows`, `quarantine`, `wait` as
+        `reopen`, `reopen_from`, `keep`, `on_bad`, `on_empty`, `duplicates`, `on_bad_rows`, `quarantine`, `wait`,
+        `accept_schema`, `vectors`, `exclude` as
         `IngestOptions` describes them.
 
     Returns

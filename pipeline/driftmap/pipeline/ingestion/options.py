@@ -11,8 +11,10 @@ from driftmap.pipeline.config.times.durations import measure_seconds, parse_dura
 from driftmap.pipeline.config.times.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WorkerKeywords
+from driftmap.pipeline.ingestion.parts.schemas import AskedSchema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from driftmap.pipeline.ingestion.parts.late import Late
@@ -35,6 +37,9 @@ class IngestKeywords(WorkerKeywords, total=False):
     on_bad_rows: Literal["refuse", "drop"] | None
     quarantine: str | Path | None
     wait: str | None
+    accept_schema: bool
+    vectors: str | Sequence[str] | None
+    exclude: str | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,13 @@ class IngestOptions:
     """Folder to which files with rows that cannot be used are moved; None: they stay where they are."""
     wait: str | None = None
     """How long to wait for another run or ingest on the same store, such as `10m`; None: not at all."""
+    accept_schema: bool = False
+    """Whether a file with other columns of vectors, or other types of them, is taken in as a new schema of the source;
+    else it is refused. A window has rows of one schema, unless their vectors are made of the same columns."""
+    vectors: str | tuple[str, ...] | None = None
+    """With `accept_schema`: the columns of vectors from then on, as for `run`; None: as the run chooses them."""
+    exclude: str | tuple[str, ...] | None = None
+    """With `accept_schema`: columns that stay out of the vectors, as for `run`, beside those that already do."""
 
     def __post_init__(self) -> None:
         if self.on_bad not in ("stop", "skip"):
@@ -77,6 +89,15 @@ class IngestOptions:
             if getattr(self, name) not in (None, *choices):
                 known = f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}"
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; {known} was expected")
+        for name in ("vectors", "exclude"):
+            value = getattr(self, name)
+            if value and not self.accept_schema:
+                raise ConfigError(
+                    f"{name} is {value!r}, but a store keeps the columns of its run; give accept_schema too, to take "
+                    "in files with other columns"
+                )
+            names = (value,) if isinstance(value, str) else tuple(value or ())
+            object.__setattr__(self, name, names or None)
         for name in ("grace", "keep", "wait"):
             value = getattr(self, name)
             if value is not None and not (name == "keep" and str(value).strip().isdecimal()):
@@ -88,6 +109,11 @@ class IngestOptions:
         if self.wait is None:
             return 0.0
         return measure_seconds(parse_duration(self.wait))
+
+    @property
+    def asked_schema(self) -> AskedSchema:
+        """What is said of files with other columns."""
+        return AskedSchema(self.accept_schema, self.vectors, self.exclude)
 
     def find_until(self, newest: str | None, now: np.datetime64) -> np.datetime64 | None:
         """Find the moment up to which every row is taken to have come; None: nothing more comes at all."""
@@ -128,6 +154,8 @@ class IngestReport:
     """Label of the window that the store went back to."""
     left_out: list[str] = field(default_factory=list)
     """Parts that cannot be read, and stay where they are: the next start tries them again."""
+    schemas: list[str] = field(default_factory=list)
+    """Of each schema that was taken in: the first part that has it, and what its vectors are made of."""
     n_pending: int = 0
     """Rows that wait for their windows to be whole."""
     n_pruned: int = 0
@@ -136,7 +164,7 @@ class IngestReport:
     @property
     def did_nothing(self) -> bool:
         """Whether there was nothing new."""
-        changed = self.new or self.rebuilt or self.empty or self.skipped or self.quarantined
+        changed = self.new or self.rebuilt or self.empty or self.skipped or self.quarantined or self.schemas
         return not (changed or self.n_pruned or self.reopened)
 
     def without_work(self) -> IngestReport:
@@ -156,6 +184,7 @@ class IngestReport:
             "waiting": self.waiting,
             "quarantined": self.quarantined,
             "reopened": self.reopened,
+            "schemas": self.schemas,
             "rows_pending": self.n_pending,
             "graphs_removed": self.n_pruned,
         }
@@ -171,6 +200,7 @@ class IngestReport:
             _count(self.empty, "empty window left out", "empty windows left out"),
             _count(self.skipped, "window skipped", "windows skipped"),
             _count(self.quarantined, "file set aside", "files set aside"),
+            _count(self.schemas, "schema accepted", "schemas accepted"),
         ]
         shown = [part for part in parts if part]
         if self.reopened is not None:

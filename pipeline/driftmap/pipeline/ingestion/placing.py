@@ -91,6 +91,9 @@ class Placer:
         self._positions = opened.positions(self._window.index)
         self._scaler = Scale.of(self._config).load(opened.location)
         self._rows = self._scaler.apply(_read_window(opened, self._config, self._window))
+        if self._window.schema:  # new rows have the columns of that window's
+            own = self._config.schemas[self._window.schema - 1].apply(self._config.source)
+            self._config = self._config.model_copy(update={"source": own})
         settings = self._config.layout_settings().extend(self._window.index + 1)
         self._values = window_values(settings, self._window.index)
 
@@ -246,10 +249,12 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Rows:
     if config.windows.rows is not None or (config.source.id is None and config.source.format != "zarr"):
         return _read_as_planned(store, config, window)
     slots = make_slots(config, store.growth.origin)
-    feed = Feed(config.source, slots, store.location)
+    feed = Feed(config.source, slots, store.location, schemas=config.schemas)
     known = store.growth.parts
     parts = feed.list_parts(known)
-    counts = {name: (known[name] if name in known else feed.scan(ref)).counts for name, ref in parts.items()}
+    facts = {name: known[name] if name in known else feed.scan(ref) for name, ref in parts.items()}
+    parts = {name: feed.refer(ref, facts[name].schema if ref.schema == 0 else 0) for name, ref in parts.items()}
+    counts = {name: part.counts for name, part in facts.items()}
     slot = slots.find(window.label, window.start)
     gone = [name for name, part in known.items() if part.counts.get(slot) and name not in parts]
     if gone:

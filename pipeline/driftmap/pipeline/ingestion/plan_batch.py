@@ -67,6 +67,8 @@ class BadWindow(NamedTuple):
     n_rows: int
     parts: tuple[str, ...] = ()
     """Parts that are to blame, where that is known."""
+    is_mixed: bool = False
+    """Whether its rows are of several schemas, so that no part is to blame."""
 
     def blame(self) -> tuple[str, str]:
         """Return what keeps later windows out, and why."""
@@ -146,7 +148,7 @@ class Planner:
                 if not may_differ or _has_changed(planned, window):
                     found.append(planned)
             except _UnfitError as error:
-                return Batch([], BadWindow(slot, window.label, str(error), n_rows, error.parts))
+                return Batch([], _describe_bad(slot, window.label, n_rows, error))
         return Batch(sorted(found, key=lambda rows: rows.index))
 
     def plan_new(self) -> Batch:
@@ -171,7 +173,7 @@ class Planner:
                 empty.append(bad)
                 continue
             except _UnfitError as error:
-                return Batch(windows, BadWindow(slot, label, str(error), n_rows, error.parts))
+                return Batch(windows, _describe_bad(slot, label, n_rows, error))
             windows.append(planned)
             near = [*near, planned.ids][-self._reach :]
         return Batch(windows, empty=tuple(empty))
@@ -214,8 +216,21 @@ class Planner:
             "end": described.end,
             "digest": f"ids {digest}",
             **count_left_out(selected.n_dropped, selected.n_repeated),
+            **({"schema": schema} if (schema := self._find_schema(selected)) else {}),
         }
         return WindowRows(index, slot, facts, selected.pieces, ids)
+
+    def _find_schema(self, selected: Selection) -> int:
+        """Find the schema of a window's rows: one, or the newest of several whose vectors are of the same columns."""
+        first, *others = (self._parts[piece.part] for piece in selected.pieces)
+        for other in others:
+            pins = first.spec.pin, other.spec.pin
+            if other.schema != first.schema and not (pins[0] and pins[1] and pins[0].is_like(pins[1])):
+                raise _MixedError(
+                    f"it has rows of two schemas, {first.name} ({pins[0]}) and {other.name} ({pins[1]}), and distances "
+                    "between them mean nothing"
+                )
+        return max(part.schema for part in (first, *others))
 
     def _refuse_gap(self, slots: list[str], counts: dict[str, int]) -> None:
         """Refuse a long gap before anything is done, since the windows before it may not be whole at all."""
@@ -271,8 +286,16 @@ class _UnfitError(SourceError):
         self.parts = parts
 
 
+class _MixedError(_UnfitError):
+    """Rows of several schemas."""
+
+
 class _EmptyError(_UnfitError):
     """Too few rows for a map."""
+
+
+def _describe_bad(slot: str, label: str, n_rows: int, error: _UnfitError) -> BadWindow:
+    return BadWindow(slot, label, str(error), n_rows, error.parts, isinstance(error, _MixedError))
 
 
 def _explain_empty(n_rows: int, n_read: int = 0) -> str:

@@ -19,6 +19,7 @@ from driftmap.pipeline.ingestion.options import IngestReport
 from driftmap.pipeline.ingestion.parts.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.parts.inbox import find_since, put_rows
 from driftmap.pipeline.ingestion.parts.late import count_pending, find_place, list_late
+from driftmap.pipeline.ingestion.parts.schemas import find_change
 from driftmap.pipeline.ingestion.parts.source_parts import Feed
 from driftmap.pipeline.ingestion.plan_batch import BadWindow, Planner, PlanRules
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.watch.outcome import StageClock
     from driftmap.pipeline.layout.extend import Stepper
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.log.growth import SourcePart
 
     OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -100,7 +102,8 @@ class IngestWork:
         self._config = _read_config(store, found)
         self._slots = make_slots(self._config, store.growth.origin)
         self._graphs = NewGraphs(store, self._config, place, is_given=found is None)
-        self._feed = Feed(self._config.source, self._slots, store.location, self._graphs.find_place)
+        schemas = self._config.schemas
+        self._feed = Feed(self._config.source, self._slots, store.location, self._graphs.find_place, schemas)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
         self._parts: dict[str, PartRef] = {}
         self._now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
@@ -139,18 +142,37 @@ class IngestWork:
                 del self._parts[name]
                 continue
             try:
-                found[name] = self._feed.scan(ref)
+                found[name] = self._scan_part(ref)
+                self._parts[name] = self._feed.refer(ref, found[name].schema)
             except SourceError as error:
                 del self._parts[name]
                 self._set_aside_part(ref, str(error))
         if found:
             removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
-            parts = {name: list(part) for name, part in found.items()}
+            parts = {name: part.to_json() for name, part in found.items()}
             altered = find_altered(self._store, self._slots, self._feed, self._parts, found)
             payload = {"parts": parts, "removed": removed}
             if any(altered):
                 payload |= {"altered": altered.slots, "restored": altered.restored}
             self._store.commit_growth("source", payload)
+
+    def _scan_part(self, ref: PartRef) -> SourcePart:
+        """Look at one part; one of another schema is taken in where that was asked for."""
+        try:
+            return self._feed.scan(ref)
+        except SourceError as error:
+            change = find_change(self._feed, ref, self._config, self._options.asked_schema)
+            if change is None:
+                raise
+            if not self._options.accept_schema:
+                raise SourceError(f"{error}; or take it in as a new schema, on purpose (accept_schema)") from error
+        before = str(self._feed.schemas[-1].pin if self._feed.schemas else self._config.source.pin)
+        part = self._feed.scan_as(ref, change)
+        schemas = [known.model_dump(mode="json") for known in self._feed.schemas]
+        self._store.commit_config({**self._store.config, "schemas": schemas})
+        self._report.schemas.append(f"{ref.name}: {change.pin}")
+        self._on_event("schema", {"part": ref.name, "now": str(change.pin), "before": before})
+        return part
 
     def _ask(self) -> None:
         """Take in rows that were given from Python, or ask for them; those of an earlier call are noted by now."""
@@ -303,7 +325,7 @@ class IngestWork:
         self._on_event("kept_out", {"window": bad.label, "reason": bad.reason})
 
     def _try_quarantine(self, bad: BadWindow) -> bool:
-        if self._quarantine is None:
+        if self._quarantine is None or bad.is_mixed:
             return False
         try:
             blamed = bad.parts or find_bad_parts(self._plan().select(bad.slot))

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
-from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_target
+from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_schemas, describe_target
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 
@@ -118,5 +118,6 @@ def _describe_left_out(store: Store) -> list[str]:
     source = store.config.get("source", {})
     rules = source.get("on_bad_rows", "refuse"), source.get("duplicates", "refuse"), source.get("id") is not None
     facts = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
+    facts += describe_schemas(store.config, store.state())
     skipped = [f"{one.label!r} ({one.n_rows:,} rows: {one.reason})" for one in store.growth.skipped.values()]
     return [*facts, f"windows left out: {name_some(skipped)}"] if skipped else facts

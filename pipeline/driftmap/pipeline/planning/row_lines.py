@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from driftmap.pipeline.config.source_spec import SchemaChange
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.sources.row_ranges import name_some
 
@@ -34,6 +35,18 @@ class FittedRows(Protocol):
     @property
     def n_fitted(self) -> int:
         """Those of them that it was fitted on."""
+
+
+class BuiltRows(Protocol):
+    """A window of a store."""
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+
+    @property
+    def schema(self) -> int:
+        """Which schema of the source its rows have."""
 
 
 class CountedRows(Protocol):
@@ -118,6 +131,31 @@ def describe_left_out(labels: Sequence[str]) -> list[str]:
     if not labels:
         return []
     return [f"windows left out, with fewer than {LEAST_ROWS} rows (on_empty): {name_some(list(map(repr, labels)))}"]
+
+
+def describe_schemas(config: Mapping[str, Any], windows: Sequence[BuiltRows]) -> list[str]:
+    """Say which other schemas of the source were taken in on purpose, and which windows have rows of them.
+
+    Parameters
+    ----------
+    config
+        Of a store.
+    windows
+        Of the store.
+    """
+    lines = []
+    for number, saved in enumerate(config.get("schemas") or (), start=1):
+        change = SchemaChange.model_validate(saved)
+        there = [place for place, window in enumerate(windows) if window.schema == number]
+        if not there:
+            where = f"in no window yet, first in {change.part}"
+        elif len(there) == len(windows) - there[0]:
+            where = f"from window {windows[there[0]].label!r} on"
+        else:
+            where = f"in {len(there):,} windows, {name_some([repr(windows[place].label) for place in there])}"
+        left = f"; not in the vectors: {name_some(list(change.exclude))}" if change.exclude else ""
+        lines.append(f"schema accepted {where}: {change.pin}{left}")
+    return lines
 
 
 def _count(counted: list[tuple[str, int]]) -> str:

@@ -35,11 +35,13 @@ _EVENTS = {
     "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
     "left_out": "{part} left out: {reason}",
     "quarantined": "{part} set aside: {reason}",
+    "schema": "{part} has another schema, taken in from here on: {now}; before: {before}",
     "reopened": "reopened from window {window!r} as generation {generation}",
 }
 
 
 _DATA, _BAD, _STORE = "What goes in", "Late, changed and bad rows", "Store"
+_SCHEMA = "A schema change on purpose"
 _OPTIONS = (
     Option("source", str, "Where the data are now, when they were moved.", "PATH", group=_DATA, is_common=True),
     Option(
@@ -111,6 +113,15 @@ _OPTIONS = (
         group=_BAD,
     ),
     Option("quarantine", str, "Move files with rows that cannot be used here, with the reason.", "DIR", group=_BAD),
+    Option(
+        "accept_schema",
+        bool,
+        "Take files with other columns of vectors in, as a new schema, for windows of their own: once, on purpose.",
+        group=_SCHEMA,
+        default=False,
+    ),
+    Option("vectors", str, "Columns of vectors from then on.", "COLUMN", is_many=True, group=_SCHEMA),
+    Option("exclude", str, "Columns that stay out of the vectors.", "COLUMN", is_many=True, group=_SCHEMA),
 )
 _WATCH_OPTIONS = (
     Option("prometheus", str, "Write the state in Prometheus's text format; - is stdout.", "FILE", group=WATCHING),
@@ -131,7 +142,9 @@ def ingest(store: str, alarm: tuple[str, ...], prometheus: str | None, *, log_js
     never do. With nothing new it says so, and changes nothing. Windows by numbers of rows (--rows) are refused: which
     rows come next would depend on the order in which files arrive. A provisional window is built again when late rows
     come, or when its files are rewritten with other vectors or labels; where those of a final window are, its rows are
-    read and compared, and changes are reported. Empty windows are left out, and reported.
+    read and compared, and changes are reported. Empty windows are left out, and reported. A file with other columns of
+    vectors than the run's is refused; --accept-schema takes it in, for windows that have no rows of the old columns:
+    once, on purpose, and not in a schedule. Later starts know the new columns.
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
     check_alarms(alarm)

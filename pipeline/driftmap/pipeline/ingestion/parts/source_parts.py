@@ -25,12 +25,12 @@ from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER, SourcePart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from driftmap.engine.types import Int64Array
-    from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.config.source_spec import SchemaChange, SourceSpec
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.ingestion.slots import Slots
     from driftmap.pipeline.store.disk.location import Location
@@ -50,6 +50,8 @@ class PartRef(NamedTuple):
     spec: SourceSpec
     rows: tuple[int, int] | None = None
     """The range of the source's rows that it is; None: all of them."""
+    schema: int = 0
+    """Which schema it has, as `WindowState.schema` counts them."""
 
 
 class Selection(NamedTuple):
@@ -79,12 +81,20 @@ class Feed:
         Where the store lies; rows that were given from Python lie there too, when it is a folder.
     find_place
         Gives where bad rows are looked for, if there are many rows; None: in this process.
+    schemas
+        That were taken in beside the one of `spec`.
     """
 
     def __init__(
-        self, spec: SourceSpec, slots: Slots, store: Location, find_place: Callable[[], Workplace] | None = None
+        self,
+        spec: SourceSpec,
+        slots: Slots,
+        store: Location,
+        find_place: Callable[[], Workplace] | None = None,
+        schemas: Sequence[SchemaChange] = (),
     ) -> None:
         self.spec = spec
+        self.schemas = list(schemas)
         self._find_place = find_place
         self.unfinished: list[str] = []
         """Arrays that were being written when they were last looked at."""
@@ -112,20 +122,45 @@ class Feed:
             parts = self._list_ranges(known)
         else:
             parts = self._list_arrays()
+        for place, part in enumerate(parts):
+            if part.name in known and known[part.name].stamp == part.stamp:
+                parts[place] = self.refer(part, known[part.name].schema)
         return {part.name: part for part in [*parts, *self._list_inbox()]}
 
+    def refer(self, ref: PartRef, schema: int) -> PartRef:
+        """Give a part as it is read by one of the schemas."""
+        if not schema:
+            return ref
+        return ref._replace(spec=self.schemas[schema - 1].apply(ref.spec), schema=schema)
+
     def scan(self, ref: PartRef) -> SourcePart:
-        """Read the key column of a part that is new, and count its rows by slot.
+        """Read the key column of a part that is new, and count its rows by slot; find the newest schema that it has.
 
         Raises
         ------
         SourceError
             When it cannot be read, or lacks a column.
         """
+        reasons = []
+        for schema in range(len(self.schemas) if ref.spec.files or self.spec.is_files else 0, -1, -1):
+            try:
+                return self._scan(self.refer(ref, schema))
+            except SourceError as error:
+                reasons.append(error)
+        raise reasons[0]
+
+    def scan_as(self, ref: PartRef, change: SchemaChange) -> SourcePart:
+        """Look at a part by a schema that is new, and know that one from then on; see `scan`."""
+        new = ref._replace(spec=change.apply(ref.spec), schema=len(self.schemas) + 1)
+        part = self._scan(new)
+        self.schemas.append(change)
+        return part
+
+    def _scan(self, ref: PartRef) -> SourcePart:
         keys = self._read_keys(ref, [self._slots.column])[self._slots.column]
         is_time = self.spec.time == self._slots.column and len(keys) > 0
         newest = str(np.datetime64(keys.max(), "us")) if is_time else None
-        return SourcePart(ref.stamp, len(keys), self._slots.count(keys), newest)
+        return SourcePart(ref.stamp, len(keys), self._slots.count(keys), newest, ref.schema)
 
     def select(self, refs: list[PartRef], slot: str) -> Selection:
         """Find the rows of a slot, without those that are dropped or that another row stands for.

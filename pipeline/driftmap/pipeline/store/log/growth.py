@@ -29,6 +29,12 @@ class SourcePart(NamedTuple):
     """Rows by slot; a row counts in every slot that has it."""
     newest: str | None
     """Newest time stamp in it, where windows are made by time."""
+    schema: int = 0
+    """Which schema it has, as `WindowState.schema` counts them."""
+
+    def to_json(self) -> list[Any]:
+        """Give it as JSON keeps it; one of the run's own schema as an older driftmap reads it."""
+        return list(self if self.schema else self[:4])
 
 
 class Skipped(NamedTuple):
@@ -83,7 +89,7 @@ class Growth:
         """Give everything as JSON holds it."""
         return {
             **{name: getattr(self, name) for name in ("kept_out", "origin", "n_ingests", "last_ingest", "generation")},
-            "parts": {name: list(part) for name, part in self.parts.items()},
+            "parts": {name: part.to_json() for name, part in self.parts.items()},
             "skipped": {slot: list(skipped) for slot, skipped in self.skipped.items()},
             "changed": self.changed,
             "altered": self.altered,
@@ -107,8 +113,8 @@ class Growth:
 
 def read_part(saved: list[Any]) -> SourcePart:
     """Read a part as JSON keeps it."""
-    stamp, n_rows, counts, newest = saved
-    return SourcePart(tuple(stamp), n_rows, counts, newest)
+    stamp, *facts = saved
+    return SourcePart(tuple(stamp), *facts)
 
 
 def read_window(saved: Mapping[str, Any]) -> WindowState:

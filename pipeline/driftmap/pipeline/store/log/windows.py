@@ -28,6 +28,8 @@ class WindowState:
     """Rows that were dropped, without an id or with missing or infinite numbers; not among `n_rows`."""
     n_repeated: int = 0
     """Rows of an id that another row, or the mean of all, stands for; not among `n_rows`."""
+    schema: int = 0
+    """Which schema of the source its rows have; 0: the run's, others by their place in the settings' `schemas`."""
     status: Status = "planned"
     commit: int = 0
     """Number of the last commit that names the window."""
@@ -88,7 +90,7 @@ def count_left_out(n_dropped: int, n_repeated: int) -> dict[str, int]:
 _TEXT_OR_NONE, _NUMBER_OR_NONE = (str, NoneType), (int, float, NoneType)
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("label", "digest"), str),
-    **dict.fromkeys(("index", "n_rows", "commit", "n_edges", "bytes", "rows_commit"), int),
+    **dict.fromkeys(("index", "n_rows", "commit", "n_edges", "bytes", "rows_commit", "schema"), int),
     **dict.fromkeys(("start", "end", "since", "graph_attempt", "layout_attempt", "rows_digest"), _TEXT_OR_NONE),
     **dict.fromkeys(("seconds", "moved", "strength"), _NUMBER_OR_NONE),
     **dict.fromkeys(("quality", "quality_when_new", "traits"), (dict, NoneType)),
