@@ -58,6 +58,7 @@ def test_options_of_an_ingest_are_grouped(capsys):
     assert list(headings)[1:] == [
         "What goes in",
         "Late, changed and bad rows",
+        "A schema change on purpose",
         "Where it runs",
         "Watching",
         "Other options",
