@@ -57,6 +57,18 @@ def plant_reasons(path: Path, seed: int, kind: str = "growth", n_rows: int = 60,
     )
 
 
+def read_card(page) -> tuple[list[str], list[str]]:
+    """The first five words that are more, and the first five columns, as the card has them."""
+    read = [page.locator(f"#reasons [data-kind={kind}]") for kind in ("more", "columns")]
+    words, columns = (one.first.locator(".name").all_inner_texts() if one.count() else [] for one in read)
+    return words[:5], columns[:5]
+
+
+def count_right(card: tuple[list[str], list[str]], planted: PlantedReasons) -> tuple[int, int]:
+    """How many of both are planted."""
+    return len({*card[0]} & {*planted.words}), len({*card[1]} & {*planted.columns})
+
+
 def _make_words(rng: np.random.Generator, n_words: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < n_words:

@@ -15,6 +15,7 @@ from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.changes import BIN_EDGES, measure_changes
 from driftmap.pipeline.look.clusters import make_column, read_clusters
 from driftmap.pipeline.look.page_codec import StreamWriter
+from driftmap.pipeline.look.reasons import ReasonWriter
 from driftmap.pipeline.look.run_codes import name_label, read_run
 from driftmap.pipeline.look.sampling import choose_entities
 from driftmap.pipeline.store.turnover_codes import TURNOVER_STEPS
@@ -62,6 +63,8 @@ class PageData(NamedTuple):
     """Rows that are drawn: fewer than `n_rows` where the page shows a sample, or where rows have no place."""
     is_sample: bool
     n_components: int
+    details: str
+    """What is shown of rows, in blocks; empty where nothing is."""
 
 
 def read_page(
@@ -94,6 +97,7 @@ def read_page(
     changes = measure_changes(store, run, frame.spread)
     n_rows = sum(fact.n_rows for fact in run.facts)
     share = min(1.0, max_rows / max(1, n_rows))
+    reasons = ReasonWriter(store, run, clusters)
     while True:
         chosen = choose_entities(run, share)
         chosen[[entity for change in changes for entity, _, _ in change.movers]] = True
@@ -101,12 +105,12 @@ def read_page(
         header = {**_describe(run, quality, changes, chosen), "answers": answers, "n_given": n_given}
         for described, floor in zip(header["windows"], answers.noise_floors, strict=True):
             described["noise_floor"] = floor
-        text, n_drawn = _encode(store, run, frame, chosen, header)
+        text, n_drawn = _encode(store, run, (frame, reasons), chosen, header)
         if len(text) <= max_bytes or share < 1e-4:
             break
         share *= _SHRINK * max_bytes / len(text)
     n_components = int(store.positions(run.facts[0].index).shape[1])
-    return PageData(text, len(run.facts), n_rows, n_drawn, not chosen.all(), n_components)
+    return PageData(text, len(run.facts), n_rows, n_drawn, not chosen.all(), n_components, reasons.pack_details()[1])
 
 
 def measure_frame(store: Store, run: Run) -> Frame:
@@ -173,11 +177,14 @@ def _describe_column(column: Column) -> dict[str, Any]:
     return {"name": column.name, "kind": column.kind, "low": column.low, "step": column.step}
 
 
-def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dict[str, Any]) -> tuple[str, int]:
-    writer = StreamWriter()
+def _encode(
+    store: Store, run: Run, made: tuple[Frame, ReasonWriter], chosen: BoolArray, header: dict[str, Any]
+) -> tuple[str, int]:
+    writer, (frame, reasons) = StreamWriter(), made
     numbers = np.cumsum(chosen, dtype=np.int64) - 1
     n_chosen = int(numbers[-1]) + 1 if len(numbers) else 0
     n_drawn = sum(int(np.count_nonzero(chosen[entities])) for entities in run.entities)
+    reasons.start(n_chosen)
     steps = FINE if n_drawn <= FINE_ROWS else COARSE
     last = np.zeros((2 + len(run.columns), n_chosen), dtype=np.int64)
     n_drawn = 0
@@ -198,7 +205,9 @@ def _encode(store: Store, run: Run, frame: Frame, chosen: BoolArray, header: dic
         turnovers = header["answers"].turnovers[t]
         if turnovers is not None:
             described["turnover"] = writer.add(turnovers[rows].astype(np.int64))
+        described.update(reasons.add(t, rows, entities, writer))
         n_drawn += len(rows)
+    header["reasons"], header["details"] = reasons.describe(), reasons.pack_details()[0]
     header["answers"] = _encode_answers(header["answers"], run, header["n_given"], numbers, writer)
     header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
     header["turnover_steps"] = TURNOVER_STEPS

@@ -24,7 +24,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
     *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
-    *("pointer.js", "lasso.js", "search.js", "follow.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
+    *("traits.js", "details.js", "weigh.js", "reasons.js", "pointer.js", "lasso.js", "search.js", "follow.js"),
+    *("charts.js", "quarters.js", "answers.js", "changes.js"),
     "page.js",
 )
 
@@ -77,7 +78,9 @@ def write_report(
         facts.append(f"{data.n_drawn:,} rows drawn")
     if data.n_components > 2:
         facts.append(f"first 2 of {data.n_components} components")
-    page = _render(title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text)
+    page = _render(
+        title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text, details=data.details
+    )
     with whole_file(target, makes_folder=True) as unfinished:
         unfinished.write_text(page, encoding="utf-8", newline="\n")
     return target

@@ -25,7 +25,8 @@ SCALE_ROWS = 4096
 """First rows of a window by which its steps are chosen."""
 TERM_ARRAYS = ("term_words", "term_indptr", "term_indices")
 NUMBER_ARRAYS = ("numbers", "number_scale")
-_STEPS, _FINENESS, _MIDDLE, _MISSING = 24.0, 2.0, 127, 255
+CODING = _STEPS, _FINENESS, _MIDDLE, MISSING = 24.0, 2.0, 127, 255
+"""Steps a unit of asinh, its factor, the code of the mean, and that of a missing number."""
 
 
 class RowTraits(NamedTuple):
@@ -64,14 +65,14 @@ def encode_numbers(numbers: Array, scale: Array) -> UInt8Array:
     """Round (n, c) numbers by the mean and spread of each column, (2, c)."""
     apart = (np.asarray(numbers, dtype=np.float64) - scale[0]) / scale[1]
     steps = np.rint(_STEPS * np.arcsinh(_FINENESS * apart))
-    codes = np.clip(steps, -_MIDDLE, _MISSING - 1 - _MIDDLE) + _MIDDLE
-    return np.where(np.isfinite(apart), codes, _MISSING).astype(np.uint8)
+    codes = np.clip(steps, -_MIDDLE, MISSING - 1 - _MIDDLE) + _MIDDLE
+    return np.where(np.isfinite(apart), codes, MISSING).astype(np.uint8)
 
 
 def decode_numbers(codes: UInt8Array, scale: Array) -> npt.NDArray[np.float32]:
     """Give the numbers that codes stand for; NaN for missing ones."""
     apart = np.sinh((np.arange(256) - float(_MIDDLE)) / _STEPS) / _FINENESS
-    apart[_MISSING] = np.nan
+    apart[MISSING] = np.nan
     return np.asarray(apart[codes] * scale[1] + scale[0], dtype=np.float32)
 
 

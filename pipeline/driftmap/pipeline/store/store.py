@@ -16,7 +16,7 @@ from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
-from driftmap.pipeline.store.row_traits import read_terms, read_traits
+from driftmap.pipeline.store.row_traits import NUMBER_ARRAYS, read_terms, read_traits
 from driftmap.pipeline.store.turnover_codes import decode_turnover
 
 if TYPE_CHECKING:
@@ -238,6 +238,11 @@ class Store(LogView):
         state = self._find(window)
         has_words = state.traits and state.traits.get("has_terms")
         return read_terms(self._graph_attempt(window).read) if has_words else None
+
+    def read_number_scale(self, window: str | int) -> tuple[tuple[str, ...], np.ndarray[Any, Any]] | None:
+        """Read names, and mean and spread by which they are rounded, of a window's columns of numbers; None: none."""
+        columns = tuple((self._find(window).traits or {}).get("columns") or ())
+        return (columns, self._graph_attempt(window).read(NUMBER_ARRAYS[1])) if columns else None
 
     def lineage(self) -> pa.Table:
         """How clusters hang together from window to window, as one table.

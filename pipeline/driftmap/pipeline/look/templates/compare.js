@@ -54,6 +54,7 @@ function showSince() {
   $("since-count").textContent = `${count(map.n_rows)} rows`;
   for (const cursor of document.querySelectorAll(".since-cursor")) { cursor.setAttribute("x1", stripX(map.t)); cursor.setAttribute("x2", stripX(map.t)); }
   drawAnswers();
+  drawReasons();
 }
 
 function startCompare() {

@@ -39,12 +39,15 @@ function decodeRun(header, read) {
   const names = new Array(n);
   header.entities.forEach((name, e) => { names[number[e]] = name; });
   const lastSeen = [0, 1, ...header.columns].map(() => new Int32Array(n)), slot = new Int32Array(n);
+  const traits = makeTraitReader(header, read);
   const all = header.windows.map((given, t) => {
     const gaps = read(given.entities), size = gaps.length;
     const steps = [given.x, given.y, ...given.columns].map(read);
+    const origin = new Int32Array(size);
     slot.fill(-1);
     for (let i = 0, e = -1; i < size; i++) {
       e += gaps[i];
+      origin[i] = e;
       steps.forEach((step, k) => { step[i] = lastSeen[k][e] += step[i]; });
       slot[number[e]] = i;
     }
@@ -59,11 +62,12 @@ function decodeRun(header, read) {
       values.forEach((value, c) => { value[row] = steps[c + 2][i]; });
       row++;
     }
+    const own = traits(given, origin, Int32Array.from(entities, (e) => slot[e]));
     const changed = given.turnover === undefined ? null : read(given.turnover);
     const turnover = changed && Float32Array.from(entities, (e) => (changed[slot[e]] ? (changed[slot[e]] - 1) / header.turnover_steps : NaN));
     const density = given.density === undefined ? null : read(given.density);
     const movers = given.movers.map(([e, distance, own]) => ({ t, entity: number[e], distance, own }));
-    return { ...given, t, entities, places, values, density, movers, turnover };
+    return { ...given, t, entities, places, values, density, movers, turnover, ...own };
   });
   const listed = header.answers.all.map(([a, b, kind, text, c, code, t, stream]) => {
     const gaps = stream === null ? [] : read(stream), entities = new Int32Array(gaps.length);

@@ -15,9 +15,12 @@ function closeLasso(isDrawn) {
   select(chosen);
 }
 
-function select(chosen) {
+// `by`: what the rows have in common, where that says it: a word, a group of a window, a text.
+function select(chosen, by = null) {
   view.selected = chosen;
+  view.selectedBy = by;
   drawSelected();
+  drawReasons();
   relight();
   inSight.forEach(drawSmall);
   if (last > 0) drawQuarters();
@@ -38,9 +41,25 @@ function drawSelected() {
   const map = nearest(), rows = [];
   for (let row = 0; row < map.entities.length; row++) if (view.selected[map.entities[row]]) rows.push(row);
   const total = view.selected.reduce((sum, one) => sum + one, 0);
-  $("selected-count").textContent = `${count(total)} selected`;
+  $("selected-count").textContent = `${count(total)} selected${view.selectedBy ? `: ${shorten(view.selectedBy.name, 60)}` : ""}`;
   const here = windows.length > 1 ? [make("p", { className: "note", text: `${count(rows.length)} of them in ${shorten(map.label, 60)}` })] : [];
-  $("selected").replaceChildren(...here, ...(view.colouring.kind === "category" ? [countLabels(map, rows)] : []));
+  const counts = last > 0 && total ? [drawCounts(), makeAxis(0, (t) => (t + 0.5) / windows.length)] : [];
+  $("selected").replaceChildren(...here, ...counts, ...(view.colouring.kind === "category" ? [countLabels(map, rows)] : []));
+  fitAxes();
+}
+
+// Selected rows of every window.
+function drawCounts() {
+  const counts = windows.map((map) => map.entities.reduce((sum, entity) => sum + view.selected[entity], 0)), top = Math.max(1, ...counts);
+  const chart = draw("svg", { viewBox: `0 0 ${windows.length * 10} 40`, preserveAspectRatio: "none", class: "timeline counts", role: "img", "aria-label": `Selected rows of each window: ${counts.join(", ")}` });
+  counts.forEach((n, t) => {
+    const height = 38 * n / top, hit = draw("rect", { class: "hit", x: t * 10, y: 0, width: 10, height: 40 }, draw("title"));
+    hit.firstChild.textContent = `${windows[t].label}: ${count(n)} rows`;
+    hit.addEventListener("click", () => { setPlaying(false); goTo(t); });
+    chart.append(draw("rect", { x: t * 10 + 1, y: 40 - height, width: 8, height }), hit);
+  });
+  chart.append(draw("rect", { class: "here", x: Math.round(view.time) * 10, y: 0, width: 10, height: 40 }));
+  return chart;
 }
 
 function countLabels(map, rows) {

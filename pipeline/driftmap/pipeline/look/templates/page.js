@@ -117,6 +117,7 @@ async function start() {
   startKeys();
   drawChanges();
   goTo(windowToOpen());
+  if (hasDetails()) unpackDetails().then(drawFollowed);
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });
 }
 

@@ -26,7 +26,7 @@ function showTip(event, pane) {
   tip.hidden = !found;
   $(pane.id).classList.toggle("is-over", found !== null);
   if (!found) return;
-  tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row));
+  tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row, true));
   const box = $(pane.id).getBoundingClientRect(), whole = $("panes").getBoundingClientRect();
   placeTip(tip, found.px + box.left - whole.left, found.py + box.top - whole.top);
 }
@@ -42,12 +42,13 @@ function placeTip(tip, px, py) {
   tip.style.top = `${isBeside ? within(py - tall / 2, tall, h) : Math.max(0, above)}px`;
 }
 
-function describe(map, row) {
+function describe(map, row, isPlain = false) {
   const here = windows.filter((one) => findRow(one, map.entities[row]) >= 0), moved = movesInto(map.t)[row];
   const lines = data.columns.map((column, c) => `${column.name}: ${textOf(map, row, c)}`);
   if (last > 0) lines.push(`in ${here.length} of ${windows.length} windows${here.length > 1 ? `: ${here[0].label} to ${here.at(-1).label}` : ""}`);
   if (moved >= 0) lines.push(`moved ${figure(moved)} spreads into ${map.label}`);
-  return lines.map((text) => make("div", { text: shorten(text, 160) }));
+  const shown = lines.map((text) => make("div", { text: shorten(text, 160) }));
+  return hasDetails() ? [...listDetails(map, row, { isPlain, most: 200 }), ...shown] : shown;
 }
 
 function hideTip() {

@@ -22,6 +22,7 @@ function drawRiver() {
   chart.append(draw("line", { class: "since-cursor", y1: 0, y2: RIVER_HEIGHT }), draw("line", { class: "cursor", y1: 0, y2: RIVER_HEIGHT }));
   chart.addEventListener("pointerdown", (event) => seek(chart, event));
   chart.addEventListener("pointermove", (event) => { if (event.buttons) seek(chart, event); lightRiver(event); });
+  chart.addEventListener("click", (event) => { if (event.target.dataset.code !== undefined) selectGroup(c, Number(event.target.dataset.code), windowUnder(event)); });
   chart.addEventListener("pointerleave", () => { focusOn(null); $("river-note").textContent = ""; });
   $("river").replaceChildren(chart, makeAxis(0, (t) => t / last));
   fitAxes();
@@ -97,10 +98,20 @@ function drawThreads(c, t, n, heights, tops, unit) {
   return threads;
 }
 
+function windowUnder(event) {
+  const box = $("river").getBoundingClientRect();
+  return Math.max(0, Math.min(last, Math.round((event.clientX - box.left) / box.width * last)));
+}
+
+// The rows that a group has in one window, lit in all.
+function selectGroup(c, code, t) {
+  select(litBy({ c, code, t, entities: [] }), { c, code, t, name: `${data.columns[c].values[code]} in ${windows[t].label}` });
+}
+
 function lightRiver(event) {
   const code = event.target.dataset.code;
   if (view.colouring.kind === "category") focusOn(code === undefined ? null : Number(code));
-  const c = riverColumn(), box = $("river").getBoundingClientRect(), t = Math.max(0, Math.min(last, Math.round((event.clientX - box.left) / box.width * last)));
+  const c = riverColumn(), t = windowUnder(event);
   const n = code === undefined ? 0 : windows[t].values[c].reduce((sum, other) => sum + (other === Number(code)), 0);
   $("river-note").textContent = code === undefined ? "" : `${shorten(data.columns[c].values[Number(code)], 40)}: ${count(n)} rows in ${shorten(windows[t].label, 30)}`;
 }

@@ -25,7 +25,7 @@ function setPlaying(isPlaying) {
   view.isPlaying = isPlaying && last > 0;
   $("play").toggleAttribute("data-playing", view.isPlaying);
   $("play").setAttribute("aria-label", view.isPlaying ? "Pause" : "Play");
-  if (!view.isPlaying) { drawAnswers(); return; }
+  if (!view.isPlaying) { drawAnswers(); drawReasons(); return; }
   if (view.time >= last) goTo(0);
   const run = setPlaying.run = {};
   let before = null, saved = 0;
