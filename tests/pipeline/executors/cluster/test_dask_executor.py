@@ -13,7 +13,7 @@ import pytest
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.executors import DaskExecutor, make_executor
-from driftmap.pipeline.executors.base import SerialExecutor, Task
+from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor, Task
 from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, WorkersLostWarning
 from driftmap.pipeline.executors.cluster.placement import Placement
 from driftmap.pipeline.executors.machine import count_cores
@@ -253,6 +253,20 @@ def test_workers_that_do_not_come_back_end_the_run_instead_of_hanging_it(monkeyp
                     left.scale(1)  # a worker of the queue comes
         assert time.monotonic() < deadline
         results.close()
+
+
+def test_blocks_that_move_in_parallel_do_not_wait_for_ever_for_workers(monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("driftmap.pipeline.executors.cluster.cluster_workers.LOST_SECONDS", 3)
+    tasks = [LinkedTask("a", (3,), (), 0), LinkedTask("b", (), (0,), 0)]
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as left, Client(left) as client:
+        executor = DaskExecutor(client)
+        assert list(executor.run_linked(square, tasks, "layout")) == [None, 81]
+        left.scale(0)
+        with pytest.raises(WorkerError, match=r"no worker process is left, and none came back in 3 s; run again"):
+            list(executor.run_linked(square, tasks, "layout"))
 
 
 def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():

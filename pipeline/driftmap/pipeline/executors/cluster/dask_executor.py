@@ -123,12 +123,22 @@ class DaskExecutor(Executor):
         links = Links(self, dumps(function), tasks, stage)
         running = as_completed(links.send(N_LINKED), loop=self.client.loop)
         try:
-            for future in running:
-                result = links.receive(future)
+            while not running.is_empty():
+                if not running.has_ready():
+                    self._wait_for(running)
+                    continue
+                result = links.receive(next(running))
                 running.update(links.send(1))
                 yield result
         finally:
             links.close()
+
+    def _wait_for(self, running: as_completed) -> None:
+        """Wait a while for the next task to be done; where nothing comes, look whether a worker is left."""
+        with running.thread_condition:
+            is_ready = running.thread_condition.wait_for(running.has_ready, timeout=LOOK_SECONDS)
+        if not is_ready:
+            self.workers.look_for_life()
 
 
 class DaskResults(Generic[Result]):
