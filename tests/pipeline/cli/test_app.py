@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 
 import numpy as np
@@ -265,13 +266,23 @@ def start(*arguments: str, **streams) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "driftmap.pipeline.cli.app", *arguments], **streams)
 
 
+def wait_for_reader(pipe):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(OSError):  # nobody reads it yet
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.05)
+    raise AssertionError("the command never read its file")
+
+
 def test_ctrl_c_ends_with_130_and_no_traceback(data, here):
     # A source that never ends to open keeps the command busy wherever it is fast.
     os.mkfifo(here / "pipe.toml")
     process = start("run", "pipe.toml", stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
+    held = wait_for_reader(here / "pipe.toml")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
+    os.close(held)
     assert process.returncode == 130
     assert err.strip() == "Interrupted. What was committed stays; the same command goes on from there."
 
