@@ -13,8 +13,8 @@ from tests.benchmarks.data_sets import make_stream
 from tests.benchmarks.schedule import Costs, forecast
 from tests.benchmarks.tables import format_table
 
-from driftmap.engine.layout.exchange import N_EXCHANGES
-from driftmap.pipeline.planning.blocks import MAX_EXCHANGE_CORE_WINDOWS
+from driftmap.engine.layout.pace import N_EXCHANGES
+from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ def compare_workers(n_windows: int = 32, say: Callable[[str], None] = print) -> 
     for n_workers, seconds in measured.items():
         played = forecast(n_windows, n_workers, N_EXCHANGES, costs).seconds
         rows.append([str(n_workers), f"{seconds:.2f}", f"{played:.2f}", f"{one.wall_seconds / seconds:.2f}"])
-    title = f"{n_windows} windows of {N_ROWS:,} rows in blocks of {MAX_EXCHANGE_CORE_WINDOWS}: workers"
+    title = f"{n_windows} windows of {N_ROWS:,} rows in blocks of {EXCHANGE_CORE_WINDOWS[1]}: workers"
     say(format_table([title, "wall s", "played s", "speed-up"], rows))
     total = sum(sum(part) for part in one[1:])
     say(f"carry pass {sum(one.carry_seconds) / total:.1%} of the work, reading {sum(one.read_seconds) / total:.1%}")
@@ -60,7 +60,7 @@ def show_forecast(
     costs: Costs, workers: Sequence[int] = WORKERS, say: Callable[[str], None] = print
 ) -> dict[int, dict[str, float]]:
     """Play a long layout through on more and more workers."""
-    found = {n: forecast(N_FORECAST, n, N_EXCHANGES, costs, MAX_EXCHANGE_CORE_WINDOWS) for n in workers}
+    found = {n: forecast(N_FORECAST, n, N_EXCHANGES, costs, EXCHANGE_CORE_WINDOWS[1]) for n in workers}
     rows = [
         [
             f"{n:,}",
@@ -100,7 +100,7 @@ def time_layout(n_windows: int, n_workers: int, folder: Path) -> Layout:
 
     rows, _ = make_stream(n_windows, N_ROWS, STRIDE)
     path = folder / f"{n_workers}.zarr"
-    options = {"rows": N_ROWS, "row_stride": STRIDE, "layout": "exchange", "block_windows": MAX_EXCHANGE_CORE_WINDOWS}
+    options = {"rows": N_ROWS, "row_stride": STRIDE, "layout": "exchange", "block_windows": EXCHANGE_CORE_WINDOWS[1]}
     source = {"vectors": rows, "id": np.arange(len(rows))}
     moments: list[float] = []
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
     from driftmap.engine.layout.optimiser import has_compiled_kernels
+    from driftmap.engine.layout.pace import N_EXCHANGES, PACE
     from driftmap.engine.layout.procrustes import fit_similarity
-    from driftmap.engine.layout.schedule import PACE
     from driftmap.engine.layout.start.initialise import start_from_previous
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
@@ -91,6 +91,7 @@ __all__ = [
     "CLUSTER_STREAM",
     "EXACT_WORK",
     "LEAST_BLOCK_ROWS",
+    "N_EXCHANGES",
     "PACE",
     "PAIRWISE_METRICS",
     "START_STREAM",
@@ -242,7 +243,7 @@ _ROOMS = {
     "layout.start.initialise": ("start_from_previous",),
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
-    "layout.schedule": ("PACE",),
+    "layout.pace": ("N_EXCHANGES", "PACE"),
     "layout.transform": (
         "find_nearest_rows",
         "place_rows",

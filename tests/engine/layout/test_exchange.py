@@ -20,7 +20,7 @@ from driftmap.engine import (
     trustworthiness,
 )
 from driftmap.engine.layout.exchange import ExchangeBlock, add_halo, as_halo, cut_rounds, pick_relations
-from driftmap.engine.layout.schedule import PACE
+from driftmap.engine.layout.pace import PACE
 
 N_WINDOWS, N_ROWS, REACH = 7, 60, 2
 N_EPOCHS = 20

@@ -50,7 +50,7 @@ def test_every_setting_of_the_engine_is_an_option():
 
 
 def test_a_layout_of_another_kind_is_refused_and_an_old_store_has_none():
-    with pytest.raises(ConfigError, match="layout must be 'carry' or 'exchange', got 'parallel'"):
+    with pytest.raises(ConfigError, match="layout must be 'auto' or 'carry' or 'exchange', got 'parallel'"):
         make(layout="parallel")
     saved = make().to_json()
     del saved["layout"]["layout"]
@@ -58,6 +58,14 @@ def test_a_layout_of_another_kind_is_refused_and_an_old_store_has_none():
     assert differences(RunConfig.from_json(saved), make(layout="exchange")) == {
         "layout": "layout: store has 'carry', now 'exchange'"
     }
+
+
+@pytest.mark.parametrize("layout", ["carry", "exchange"])
+def test_a_run_that_leaves_the_layout_open_goes_on_with_the_one_of_the_store(layout):
+    stored = make(layout=layout)
+    assert make().layout.layout == "auto"
+    assert differences(stored, make()) == {}
+    assert stored.take_layout(make(n_epochs=7)).layout == make(layout=layout, n_epochs=7).layout
 
 
 def test_options_reach_the_settings_they_name():

@@ -14,8 +14,9 @@ from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
 from driftmap.engine.layout.kernels.arrays import WindowForces
 from driftmap.engine.layout.loss import measure_loss
 from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
+from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.procrustes import fit_similarity
-from driftmap.engine.layout.schedule import PACE, Pace, Schedule
+from driftmap.engine.layout.schedule import Schedule
 from driftmap.engine.layout.start.initialise import DENSE_ROWS, geodesic_start, spectral_start, start_from_previous
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.relations.couplings import average_partners

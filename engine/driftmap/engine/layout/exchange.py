@@ -15,7 +15,7 @@ import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, find_block_strengths, window_values
-from driftmap.engine.layout.schedule import PACE, Pace
+from driftmap.engine.layout.pace import N_EXCHANGES, PACE, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.optimiser import EpochCallback
     from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Float32Array
-
-N_EXCHANGES = 40
-"""Rounds of the joint pass. With 5, 10, 20, 40 and 80 of them house_votes in blocks of 4 windows drifts 2.5, 1.6, 1.0,
-.7 and .3 % more over one window than one joint layout, and gapminder keeps 1.0, .7, .4, .2 and .1 % fewer neighbours
-(means of 5 seeds, `tests.benchmarks exchange`); with more, rounds become short tasks."""
 
 
 class ExchangeBlock:

@@ -202,6 +202,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "vectors": None if plan.config.source.pin is None else plan.config.source.pin.model_dump(mode="json"),
         "columns": plan.columns,
         "scale": plan.config.scale,
+        "layout": plan.config.layout.layout,
         "reading": None if plan.reading is None else {**plan.reading._asdict(), "ratio": round(plan.reading.ratio, 3)},
         "notes": plan.notes,
         **asdict(plan.estimate),
@@ -263,6 +264,8 @@ def show_status(store: Store) -> None:
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
+    if store.config["layout"].get("layout") == "exchange":
+        say("layout: exchange, blocks in parallel on workers")
     if store.n_staged_bytes:
         size = format_size(store.n_staged_bytes)
         say(f"rows sorted by window for graphs that are being built: {size}; they go when the graphs are there")

@@ -54,7 +54,7 @@ class SettingKeywords(TypedDict, total=False):
     negative_sample_rate: int | Sequence[int] | None
     alignment_window_size: int | None
     alignment_regularisation: float | str | Sequence[float | str] | None
-    layout: Literal["carry", "exchange"] | None
+    layout: Literal["auto", "carry", "exchange"] | None
     lookahead: int | None
     random_state: int | None
     block_windows: int | None

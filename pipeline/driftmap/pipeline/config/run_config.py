@@ -100,8 +100,14 @@ class LayoutConfig(_TableSettings):
     negative_sample_rate: PerWindow[int] = _DEFAULTS["negative_sample_rate"]
     alignment_window_size: int = _DEFAULTS["alignment_window_size"]
     alignment_regularisation: PerWindow[float | str] = _DEFAULTS["alignment_regularisation"]
-    layout: Literal["carry", "exchange"] = _DEFAULTS["layout"]
-    """Blocks one after the other in this process, or in parallel on the workers."""
+    layout: Literal["auto", "carry", "exchange"] = _DEFAULTS["layout"]
+    """Blocks one after the other, or in parallel on the workers; "auto" is settled when the store is made."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_old_stores(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read a store that names no layout: it is of a time in which there was one."""
+        return {"layout": "carry", **value} if is_stored(info) and isinstance(value, dict) else value
 
 
 class ScalingPin(FrozenModel):
@@ -236,9 +242,11 @@ class RunConfig(FrozenModel):
     def take_layout(self, other: RunConfig) -> Self:
         """Return this configuration with all settings of another that no graph depends on."""
         own = {name: getattr(other, name) for name in LAYOUT_ONLY if name in RUN_OPTIONS}
-        layout, name = other.layout, "alignment_regularisation"
-        if name not in layout.model_fields_set:  # as in `differences`: the store's holds
-            layout = layout.model_copy(update={name: getattr(self.layout, name)})
+        layout = other.layout  # what is left open, as in `differences`, is the store's
+        if "alignment_regularisation" not in layout.model_fields_set:
+            layout = layout.model_copy(update={"alignment_regularisation": self.layout.alignment_regularisation})
+        if layout.layout == "auto":
+            layout = layout.model_copy(update={"layout": self.layout.layout})
         return self.model_copy(update={"layout": layout, **own})
 
     def graph_settings(self) -> GraphSettings:
@@ -274,12 +282,13 @@ OPTION_NAMES = tuple(
 def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
     """Say by name in which options two configurations differ; empty where a run may go on with the other's store.
 
-    `block_windows` counts only where both name it: a run that leaves it open goes on with what the store has. So do
-    `timezone` and `order`, `knn_recall`, and `alignment_regularisation`, whose default was a number once.
+    `block_windows` and `layout` count only where both name them: a run that leaves them open goes on with what the
+    store has. So do `timezone` and `order`, `knn_recall`, and `alignment_regularisation`, a number once by default.
     """
     ours, theirs = stored.to_options(), now.to_options()
-    if ours["block_windows"] is None or theirs["block_windows"] is None:
-        del ours["block_windows"]
+    for name, is_open in (("block_windows", None), ("layout", "auto")):
+        if is_open in (ours[name], theirs[name]):
+            del ours[name]
     for section, name in ((now.layout, "alignment_regularisation"), (now.graph, "knn_recall")):
         if name not in section.model_fields_set:
             del ours[name]

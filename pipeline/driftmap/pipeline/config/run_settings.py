@@ -13,10 +13,11 @@ _OWN = (
     Setting(
         "layout",
         "choice",
-        "carry",
-        "Lay blocks out one after the other in this process (carry), or in parallel on the workers (exchange).",
+        "auto",
+        "Lay blocks out one after the other (carry), or in parallel on the workers (exchange). auto: in parallel on a "
+        "cluster's workers where a model says that it saves time, whatever their number; else in order.",
         per_window=False,
-        words=("carry", "exchange"),
+        words=("auto", "carry", "exchange"),
     ),
     Setting(
         "scale",

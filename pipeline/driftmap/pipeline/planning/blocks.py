@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
-MAX_EXCHANGE_CORE_WINDOWS = 8
-"""Longest core that is chosen for blocks in parallel: each worker should have some."""
+EXCHANGE_CORE_WINDOWS = 2, 8
+"""Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and few halos."""
 
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
 # a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.

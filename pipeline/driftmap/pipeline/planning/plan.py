@@ -12,14 +12,15 @@ from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import COORDINATOR_SHARE
 from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
 from driftmap.pipeline.planning.blocks import (
+    EXCHANGE_CORE_WINDOWS,
     MAX_CORE_WINDOWS,
-    MAX_EXCHANGE_CORE_WINDOWS,
     choose_block_windows,
     plan_blocks,
     plan_exchange_blocks,
 )
 from driftmap.pipeline.planning.column_checks import check_columns, describe_times, refuse_sparse_settings
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
+from driftmap.pipeline.planning.estimates.layout_choice import estimate_layout
 from driftmap.pipeline.planning.estimates.memory import (
     estimate_plan,
     explain_layout_here,
@@ -69,6 +70,8 @@ class Plan:
     """Why a cluster's workers do not lay the blocks out, where they do not."""
     reading: Reading | None = None
     """How rows are read; None where any rows are picked at the same cost."""
+    in_parallel: str = ""
+    """Why blocks are laid out in order or in parallel, where that was chosen."""
 
     @property
     def n_shared(self) -> int:
@@ -116,6 +119,8 @@ class Plan:
             )
         if small:
             notes.append(f"{_count(small)} smaller than n_neighbors ({k}): all rows of such a window are neighbours")
+        if self.in_parallel:
+            notes.append(self.in_parallel)
         if self.placing:
             notes.append(self.placing)
         return notes
@@ -157,17 +162,55 @@ def make_plan(
     config = config.model_copy(update={"bad_rows": digest, "left_out": tuple(skipped)})
     check_together(dict(config.layout), len(windows))
     most = None if memory_limit is None else read_size(memory_limit, "memory_limit")
+    config, in_parallel = _settle_layout(config, windows, most, limit, is_cluster=is_cluster)
     config, blocks, on_workers = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
     estimate = estimate_plan(source, config, windows, blocks, on_workers=on_workers)
     doubts = (*check_columns(source, windows, config.scale), *describe_times(source, config.windows))
     size = size_largest_block(source.estimate_read(0), config, windows, blocks)
     placing = explain_layout_here(size, limit) if is_cluster and not on_workers else ""
     reading = plan_reading(source, [window.runs for window in windows])
-    return Plan(config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing, reading)
+    return Plan(
+        config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing, reading, in_parallel
+    )
 
 
 def _count(names: list[str]) -> str:
     return f"window {names[0]} is" if len(names) == 1 else f"{len(names)} windows ({name_some(names)}) are"
+
+
+def _settle_layout(
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    memory_limit: int | None,
+    limit: WorkerLimit | None,
+    *,
+    is_cluster: bool,
+) -> tuple[RunConfig, str]:
+    """Choose between blocks in order and in parallel where that is open, and say why; on this machine in order."""
+    if config.layout.layout != "auto":
+        return config, ""
+    in_order, in_parallel = (
+        config.model_copy(update={"layout": config.layout.model_copy(update={"layout": layout})})
+        for layout in ("carry", "exchange")
+    )
+    if not is_cluster:
+        return in_order, ""
+    with suppress(PlanError):  # a block does not fit beside others
+        _, blocks = _cut(in_parallel, windows, _find_room(memory_limit, limit, is_exchanged=True))
+        seconds = estimate_layout(in_parallel, windows, len(blocks))
+        if seconds.is_exchange_worth_it:
+            return in_parallel, (
+                f"blocks are laid out in parallel, which changes maps a little ({seconds}); layout='carry' lays them "
+                "out in order"
+            )
+    return in_order, ""
+
+
+def _find_room(memory_limit: int | None, limit: WorkerLimit | None, *, is_exchanged: bool) -> int:
+    """Find what a block may take on a worker."""
+    here = int(COORDINATOR_SHARE * count_memory_bytes()) if memory_limit is None else memory_limit
+    room = share_block_bytes(limit, is_exchanged=is_exchanged)
+    return here if memory_limit is not None or isinf(room) or not room else int(_CHOSEN_SHARE * room)
 
 
 def _cut_blocks(
@@ -185,7 +228,7 @@ def _cut_blocks(
     """
     here = int(COORDINATOR_SHARE * count_memory_bytes()) if memory_limit is None else memory_limit
     room = share_block_bytes(limit, is_exchanged=config.is_exchanged)
-    there = here if memory_limit is not None or isinf(room) or not room else int(_CHOSEN_SHARE * room)
+    there = _find_room(memory_limit, limit, is_exchanged=config.is_exchanged)
     if config.is_exchanged:
         return *_cut(config, windows, there), True
     for share in (here, there) if is_cluster else ():
@@ -194,6 +237,12 @@ def _cut_blocks(
             if size_largest_block(source.estimate_read(0), chosen, windows, blocks) <= room:
                 return chosen, blocks, True
     return *_cut(config, windows, here), False
+
+
+def _share_windows(n_windows: int) -> int:
+    """Give the longest core of blocks in parallel: that of eight blocks or more, where there are windows for them."""
+    least, most = EXCHANGE_CORE_WINDOWS
+    return max(least, min(most, n_windows // 8))
 
 
 def _cut(config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int) -> tuple[RunConfig, list[Block]]:
@@ -207,7 +256,7 @@ def _cut(config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int) -> tu
             n_components=config.layout.n_components,
             lookahead=reach if config.is_exchanged else config.lookahead,
             reach=reach,
-            at_most=MAX_EXCHANGE_CORE_WINDOWS if config.is_exchanged else MAX_CORE_WINDOWS,
+            at_most=_share_windows(len(windows)) if config.is_exchanged else MAX_CORE_WINDOWS,
         )
         config = config.model_copy(update={"block_windows": block_windows})
     length = config.block_windows or 1

@@ -1,0 +1,62 @@
+"""Carry or exchange: how long each layout takes on a cluster, by a model of measured parts, and which one is taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from driftmap.engine import N_EXCHANGES, PACE
+from driftmap.engine.settings import DEFAULT_N_EPOCHS, pick_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.planning.windows import WindowPlan
+
+_MOVE_SECONDS = 5e-7
+"""One row in one epoch, tied to windows around it: 555 ns in 10 windows of 10,000 rows, less in smaller ones."""
+
+_STEP_SECONDS = 0.01
+"""What one block costs in one round besides its moves: a task, and positions on their way between workers."""
+
+_N_WORKERS = 2
+"""The model is asked for two workers, the fewest that can gain: by their real number, maps would depend on it."""
+
+_LEAST_GAIN_SECONDS = 10
+"""Less is not worth that a layout which is killed in an exchange begins again."""
+
+
+class LayoutSeconds(NamedTuple):
+    """How long a layout takes on two workers of a cluster."""
+
+    carry: float
+    exchange: float
+
+    @property
+    def is_exchange_worth_it(self) -> bool:
+        """Whether blocks should be laid out in parallel."""
+        return self.carry - self.exchange >= _LEAST_GAIN_SECONDS
+
+    def __str__(self) -> str:
+        return f"roughly {self.carry:,.0f} s in order, {self.exchange:,.0f} s in parallel on two workers"
+
+
+def estimate_layout(config: RunConfig, windows: Sequence[WindowPlan], n_blocks: int) -> LayoutSeconds:
+    """Estimate both layouts of a run.
+
+    Parameters
+    ----------
+    config, windows
+        Of the plan.
+    n_blocks
+        Blocks in an exchange.
+    """
+    moves = sum(window.n_rows * _count_epochs(config, window.index) for window in windows) * _MOVE_SECONDS
+    n_turns = -(-n_blocks // _N_WORKERS)
+    joint = PACE.joint_share * moves * n_turns / n_blocks + N_EXCHANGES * n_turns * _STEP_SECONDS
+    return LayoutSeconds((PACE.carry_share + PACE.joint_share) * moves, PACE.carry_share * moves + joint)
+
+
+def _count_epochs(config: RunConfig, index: int) -> int:
+    n_epochs = pick_value(config.layout.n_epochs, index)
+    return DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs)
