@@ -201,7 +201,7 @@ def test_the_plan_has_even_blocks_with_halos_on_both_sides(source):
     blocks = plan(source, **OPTIONS).blocks
     assert [block.core for block in blocks] == [range(3), range(3, 6), range(6, 9)]
     assert [block.windows for block in blocks] == [range(5), range(1, 8), range(4, 9)]
-    assert len(plan(source, **{**OPTIONS, "block_windows": None}).blocks) == 2
+    assert len(plan(source, **{**OPTIONS, "block_windows": None}).blocks) == 3
 
 
 def test_linked_tasks_give_their_last_results_only(linked):

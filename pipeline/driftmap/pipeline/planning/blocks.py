@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
-EXCHANGE_CORE_WINDOWS = 2, 8
-"""Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and few halos."""
+EXCHANGE_CORE_WINDOWS = 4, 8
+"""Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and what rounds cost
+in quality was measured with cores of four."""
 
 # What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
 # a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
