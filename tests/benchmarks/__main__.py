@@ -17,6 +17,7 @@ from tests.benchmarks.bench_movement import compare_movement
 from tests.benchmarks.bench_pages import weigh_pages
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
+from tests.benchmarks.bench_reasons import count_reasons
 from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.bench_start import measure_starts
@@ -215,6 +216,14 @@ def answers(stores, runs, first_seed, share_new, out) -> None:
     """How often the page's sentences name a planted change, in maps made by hand or by runs."""
     found = count_named_by_runs(stores, first_seed, share_new, click.echo) if runs else count_named(stores, click.echo)
     write(out, answers=found)
+
+
+@main.command()
+@click.option("--stores", type=int, default=20, show_default=True, help="Of each of four kinds: 2 s a store.")
+@out_option
+def reasons(stores, out) -> None:
+    """How often the page's card names planted words and columns, three of five among its first five."""
+    write(out, reasons=count_reasons(stores, click.echo))
 
 
 @main.command()

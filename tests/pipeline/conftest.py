@@ -63,7 +63,7 @@ def visit(browser):
     """Open a file as `visit(path)`, at its first window; afterwards no network may have been asked, no error shown."""
     contexts, requests, complaints = [], [], []
 
-    def open_page(path, *, viewport=WIDE, script=None, first=True, **options):
+    def open_page(path, *, viewport=WIDE, script=None, first=True, address="", **options):
         context = browser.new_context(viewport=viewport, **options)
         contexts.append(context)
         context.route("**/*", lambda route: (requests.append(route.request.url), route.continue_()))
@@ -73,7 +73,7 @@ def visit(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         if script:
             page.add_init_script(script)
-        page.goto(path.as_uri())
+        page.goto(path.as_uri() + address)
         page.wait_for_selector("html[data-ready]", state="attached")
         if first:
             set_time(page, 0)

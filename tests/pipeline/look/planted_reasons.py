@@ -57,9 +57,9 @@ def plant_reasons(path: Path, seed: int, kind: str = "growth", n_rows: int = 60,
     )
 
 
-def read_card(page) -> tuple[list[str], list[str]]:
-    """The first five words that are more, and the first five columns, as the card has them."""
-    read = [page.locator(f"#reasons [data-kind={kind}]") for kind in ("more", "columns")]
+def read_card(page, kind: str = "more") -> tuple[list[str], list[str]]:
+    """The first five words that are more, or less, and the first five columns, as the card has them."""
+    read = [page.locator(f"#reasons [data-kind={one}]") for one in (kind, "columns")]
     words, columns = (one.first.locator(".name").all_inner_texts() if one.count() else [] for one in read)
     return words[:5], columns[:5]
 

@@ -209,6 +209,7 @@ def _encode(
         n_drawn += len(rows)
     header["reasons"], header["details"] = reasons.describe(), reasons.pack_details()[0]
     header["answers"] = _encode_answers(header["answers"], run, header["n_given"], numbers, writer)
+    header["frame"] = [*frame.centre.tolist(), frame.half / steps]
     header.update(steps=steps, density_cells=DENSITY_CELLS, spread=frame.spread / frame.half * steps)
     header["turnover_steps"] = TURNOVER_STEPS
     return writer.close(header), n_drawn

@@ -25,7 +25,7 @@ _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
     *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
     *("traits.js", "details.js", "weigh.js", "reasons.js", "pointer.js", "lasso.js", "search.js", "follow.js"),
-    *("charts.js", "quarters.js", "answers.js", "changes.js"),
+    *("address.js", "save.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
     "page.js",
 )
 

@@ -28,6 +28,7 @@ function drawLarge() {
   if (view.lasso && view.lassoPane !== PANES.since) drawLasso(place);
   drawSince();
   showTime();
+  noteAddress();
 }
 
 // Arrows at the edge towards rows that lie outside, one for all rows in the same direction.

@@ -114,9 +114,11 @@ async function start() {
   startCompare();
   startQuarters();
   startSearch();
+  startSave();
   startKeys();
   drawChanges();
   goTo(windowToOpen());
+  startAddress();
   if (hasDetails()) unpackDetails().then(drawFollowed);
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });
 }
