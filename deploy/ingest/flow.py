@@ -1,9 +1,6 @@
 """Ingestion as a plain function, for any scheduler of Python tasks; it needs none of them.
 
-    Prefect    ingest_maps = prefect.task(ingest_maps, retries=2)
-    Airflow    PythonOperator(task_id="ingest", python_callable=ingest_maps, op_args=["/srv/driftmap/posts-maps.zarr"])
-    Dagster    @dagster.op: return ingest_maps("/srv/driftmap/posts-maps.zarr")
-
+`prefect_flow.py`, `airflow_dag.py` and `dagster_maps.py` wrap it as their schedulers want it; keep it beside them.
 Retries are safe, and so are overlapping starts: the store has a lock.
 """
 
