@@ -19,6 +19,7 @@ from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reasons import count_reasons
 from tests.benchmarks.bench_reuse import compare_reuse
+from tests.benchmarks.bench_settings import EFFECTS, show_effects
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.bench_start import measure_starts
 from tests.benchmarks.bench_strength import compare_rules
@@ -204,6 +205,14 @@ def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
 def pages(out) -> None:
     """Sizes of the pages of 10 x 20,000 and of 1,000,000 rows, with river, names and sentences: two minutes."""
     write(out, pages=weigh_pages(click.echo))
+
+
+@main.command()
+@click.option("--seeds", type=Names(int), default=[0, 1, 2], help="Ours; default 0,1,2.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=EFFECTS, help="TOML for the site.")
+def settings(seeds, out) -> None:
+    """What each setting does to the maps of digits, for the documentation: two minutes."""
+    out.write_text(show_effects(seeds, say=click.echo), encoding="utf-8")
 
 
 @main.command()

@@ -40,57 +40,57 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     """Aligned maps of a sequence of windows.
 
     Each window gets a UMAP map of its own, and all maps are laid out together so that a row which did not change
-    between windows stays where it was. A parameter marked * takes one value, or a sequence with one value per window;
+    between windows stays where it was. A parameter marked (*) takes one value, or a sequence with one value per window;
     windows that come by `update` take the last value.
 
     Parameters
     ----------
     n_neighbors : int or sequence, default 15
-        * Neighbours of a row, the row itself included; cut down, with a warning, to the rows of a smaller window.
+        (*) Neighbours of a row, the row itself included; cut down, with a warning, to the rows of a smaller window.
     n_components : int, default 2
         Axes of the maps, 1 to 10.
     metric : str, function or sequence, default "euclidean"
-        * Distance between rows: a name that pynndescent knows; "precomputed" for windows that are (n_t, n_t) matrices
+        (*) Distance between rows: a name that pynndescent knows; "precomputed" for windows that are (n_t, n_t) matrices
         of distances; or a function of two rows that numba has compiled or can compile.
     metric_kwds : dict or sequence, default None
-        * Arguments of the metric.
+        (*) Arguments of the metric.
     n_epochs : int or sequence, default None
-        * Length of the optimisation; None is 200. A tenth carries a window, nearly twice as much is joint: `Pace`.
+        (*) Length of the optimisation; None is 200. A tenth carries a window, nearly twice as much is joint: `Pace`.
     learning_rate : float or sequence, default 1.0
-        * Step of the carry pass at its start; the joint pass starts at .3 of it.
+        (*) Step of the carry pass at its start; the joint pass starts at .3 of it.
     init : str or list of arrays, default "previous"
         Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
         spectrum); "spectral", "pca", "random", or one (n_t, n_components) array per window, each registered to the
         windows before it. Windows that come by `update` start from those before them.
     alignment_regularisation : "auto", float or sequence, default "auto"
-        * Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
+        (*) Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,
         row by row: .01 where a row's neighbourhood turns over, up to .06 where it stays; `strengths_` shows it.
     alignment_window_size : int, default 3
         Alignment reach: how many windows before and after are related.
     min_dist, spread : float or sequence, default 0.1 and 1.0
-        * How tightly rows are packed; together they give the curve's a and b.
+        (*) How tightly rows are packed; together they give the curve's a and b.
     set_op_mix_ratio : float or sequence, default 1.0
-        * From fuzzy union (1) to fuzzy intersection (0).
+        (*) From fuzzy union (1) to fuzzy intersection (0).
     local_connectivity : float or sequence, default 1.0
-        * Nearest neighbours that count as fully connected.
+        (*) Nearest neighbours that count as fully connected.
     repulsion_strength : float or sequence, default 1.0
-        * Weight of repulsion.
+        (*) Weight of repulsion.
     negative_sample_rate : int or sequence, default 5
-        * Weight of repulsion in negative samples per attraction.
+        (*) Weight of repulsion in negative samples per attraction.
     a, b : float, default None
         The curve 1 / (1 + a d^2b) itself, instead of min_dist and spread.
     random_state : int, numpy generator or None, default None
         Same seed, same bytes, on any number of threads.
     target_n_neighbors : int or sequence, default -1
-        * Neighbours of a row in a target of values, itself included; -1 is n_neighbors.
+        (*) Neighbours of a row in a target of values, itself included; -1 is n_neighbors.
     target_metric : str or sequence, default "categorical"
-        * What `y` holds: "categorical" labels, or values between which this metric measures.
+        (*) What `y` holds: "categorical" labels, or values between which this metric measures.
     target_weight : float or sequence, default 0.5
-        * From the rows alone, nearly (0), to the target alone (1).
+        (*) From the rows alone, nearly (0), to the target alone (1).
     verbose : bool, default False
         Whether to show a progress bar on standard error.
     knn_recall : float or sequence, default 0.98
-        * Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
+        (*) Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
         find; 1 finds them all. The search of smaller windows is exact.
     low_memory, transform_queue_size, angular_rp_forest, transform_seed : any, default None
         Accepted for code written for umap-learn; they do nothing, and a warning says why.
