@@ -75,13 +75,15 @@ class RunProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if not self._bars.disable:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if not self._bars.disable:  # older versions of rich end even what is disabled with an empty line
+            self._bars.stop()
 
     def __call__(self, state: RunState) -> None:
         """Show one report."""
