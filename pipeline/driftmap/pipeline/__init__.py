@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.ingest import ingest
     from driftmap.pipeline.ingestion.options import IngestReport
     from driftmap.pipeline.ingestion.placing import Placer, place
+    from driftmap.pipeline.orchestration.explain import Explained, explain
     from driftmap.pipeline.orchestration.run import plan, run
     from driftmap.pipeline.orchestration.stages import Progress
     from driftmap.pipeline.planning.plan import Plan
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.pruning import prune
 
 __all__ = [
+    "Explained",
     "IngestReport",
     "Placer",
     "Plan",
     "Progress",
     "Store",
     "WindowArrays",
+    "explain",
     "ingest",
     "open_store",
     "place",
@@ -42,6 +45,8 @@ _HOMES = {
     "Progress": "driftmap.pipeline.orchestration.stages",
     "plan": "driftmap.pipeline.orchestration.run",
     "run": "driftmap.pipeline.orchestration.run",
+    "Explained": "driftmap.pipeline.orchestration.explain",
+    "explain": "driftmap.pipeline.orchestration.explain",
     "IngestReport": "driftmap.pipeline.ingestion.options",
     "Placer": "driftmap.pipeline.ingestion.placing",
     "place": "driftmap.pipeline.ingestion.placing",

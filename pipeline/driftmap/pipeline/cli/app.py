@@ -35,6 +35,7 @@ _NO_THREAD = "can't start new thread"
 
 _MORE_COMMANDS: dict[str, str] = {
     "certs": "certs",
+    "explain": "explain",
     "ingest": "ingest",
     "migrate": "migrate",
     "place": "place",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import field_validator
 
 from driftmap.pipeline.config.models import Column, FrozenModel
 from driftmap.pipeline.config.vector_pin import VectorPin  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Column = TypeVar("_Column")
 
 FILE_FORMATS = ("parquet", "csv", "json", "arrow")
 """Formats of files of rows."""
@@ -86,6 +91,10 @@ class SourceSpec(FrozenModel):
     def is_prose(self, column: str) -> bool:
         """Whether a column's texts may have any length: they are read up to a limit."""
         return column == self.text or column in self.show
+
+    def pick_digested(self, labels: Mapping[str, _Column]) -> dict[str, _Column]:
+        """Pick the columns that a window's digest is of: what is only shown, and texts, can be filled in later."""
+        return {name: values for name, values in labels.items() if name in self.label or not self.is_prose(name)}
 
     def is_kept(self, column: str) -> bool:
         """Whether the store has a column that is read beside, row by row: of texts only the words are kept."""

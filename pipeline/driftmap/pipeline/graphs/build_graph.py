@@ -17,8 +17,8 @@ from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
 from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, take_words
 from driftmap.pipeline.planning.estimates.task_size import size_task
 from driftmap.pipeline.sources.opening import fingerprint_again
-from driftmap.pipeline.sources.rows.pieces import read_pieces
-from driftmap.pipeline.sources.rows.row_digest import digest_parts, digest_rows
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
+from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, name_small_attempt, write_graph
@@ -60,7 +60,7 @@ def build_graph_task(
     try:
         return _build_and_write(store, order, settings, seed, max_bytes)
     except Exception as error:
-        _name_window(error, order.label)
+        name_window(error, order.label)
         raise
 
 
@@ -82,14 +82,15 @@ def check_rows_task(order: GraphOrder, rows_digest: str, settings: GraphSettings
     try:
         block_rows = _choose_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
         if block_rows is None:
-            now = digest_rows(*read_pieces(order.pieces, by_id=order.by_id))
+            now = digest_pieces(read_pieces(order.pieces, by_id=order.by_id), order.pieces[0].spec)
         else:
             reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
             beside = reader.read_beside()
-            now = digest_parts(reader.read_in_order, reader.n_features, beside.ids, beside.labels)
+            labels = order.pieces[0].spec.pick_digested(beside.labels)
+            now = digest_parts(reader.read_in_order, reader.n_features, beside.ids, labels)
         refuse_other_rows(rows_digest, now)
     except Exception as error:
-        _name_window(error, order.label)
+        name_window(error, order.label)
         raise
 
 
@@ -117,7 +118,7 @@ def try_graph_task(
     except DriftmapError as error:
         return Refusal(order.index, str(error))
     except Exception as error:
-        _name_window(error, order.label)
+        name_window(error, order.label)
         raise
 
 
@@ -203,8 +204,9 @@ def _build_whole(
 ) -> _Built:
     rows = read_pieces(order.pieces, by_id=order.by_id)
     refuse_change()
-    digest = digest_rows(*rows)  # before they are scaled where they stand
-    numbers = NumberTaker(order.pieces[0].spec, len(rows.ids))
+    spec = order.pieces[0].spec
+    digest = digest_pieces(rows, spec)  # before they are scaled where they stand
+    numbers = NumberTaker(spec, len(rows.ids))
     numbers.start(rows.vectors)
     numbers.take(0, rows.vectors)
     graph = build_window_graph(scaler.apply(rows.vectors), settings, seed)
@@ -216,9 +218,9 @@ def _build_in_blocks(
 ) -> _Built:
     reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
     rows = reader.read_beside()
-    digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, rows.labels)
-
-    numbers = NumberTaker(order.pieces[0].spec, len(rows.ids))
+    spec = order.pieces[0].spec
+    digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, spec.pick_digested(rows.labels))
+    numbers = NumberTaker(spec, len(rows.ids))
     if numbers.columns:
         numbers.start(reader.read_vectors(0, SCALE_ROWS))
 
@@ -257,7 +259,8 @@ def _refuse_changed_source(order: GraphOrder, store: Location) -> None:
     )
 
 
-def _name_window(error: Exception, label: str) -> None:
+def name_window(error: Exception, label: str) -> None:
+    """Lead an error's message by the window's label."""
     where = f"window {label!r}"
     if isinstance(error, DriftmapError):
         message: list[Any] = [f"{where}: {error}"]

@@ -19,8 +19,7 @@ from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.ingestion.parts.late import list_taken, windows_by_slot
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
-from driftmap.pipeline.sources.rows.pieces import read_pieces
-from driftmap.pipeline.sources.rows.row_digest import digest_rows
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
 from driftmap.pipeline.store.log.windows import count_left_out
 
 if TYPE_CHECKING:
@@ -309,10 +308,10 @@ def _has_changed(planned: WindowRows, window: WindowState) -> bool:
     if window.rows_digest is None:  # of a version that did not take it
         return False
     try:
-        vectors, ids, labels = read_pieces(planned.pieces)
+        rows = read_pieces(planned.pieces)
     except SourceError as error:
         raise _UnfitError(str(error)) from error
-    return digest_rows(vectors, ids, labels) != window.rows_digest
+    return digest_pieces(rows, planned.pieces[0].spec) != window.rows_digest
 
 
 def _refuse_repeated(selected: Selection) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.ingestion.parts.late import windows_by_slot
-from driftmap.pipeline.sources.rows.pieces import read_pieces
-from driftmap.pipeline.sources.rows.row_digest import digest_rows
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
 from driftmap.pipeline.sources.stamps import STAMPS, FileStamp
 
 if TYPE_CHECKING:
@@ -91,6 +90,6 @@ def _list_slots(store: Store, name: str, found: Mapping[str, SourcePart]) -> set
 def _is_altered(feed: Feed, refs: list[PartRef], slot: str, window: WindowState) -> bool:
     try:
         pieces: list[Piece] = feed.select(refs, slot).pieces
-        return not pieces or digest_rows(*read_pieces(pieces)) != window.rows_digest
+        return not pieces or digest_pieces(read_pieces(pieces), pieces[0].spec) != window.rows_digest
     except SourceError:  # no rows that the map could be made of
         return True

@@ -12,6 +12,7 @@ from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.protocol import ReadEstimate
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.sources.rows.repeated_ids import Groups, average_rows, group_rows
+from driftmap.pipeline.sources.rows.row_digest import digest_rows
 from driftmap.pipeline.sources.sparse_rows import STORED_BYTES, join_rows
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ def read_pieces(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceRows:
     if columns.groups is not None:
         return PieceRows(average_rows(joined, columns.groups), columns.ids, columns.labels)
     return PieceRows(joined if columns.order is None else joined[columns.order], columns.ids, columns.labels)
+
+
+def digest_pieces(rows: PieceRows, spec: SourceSpec) -> str:
+    """Digest a window's rows, but for what is only shown of them, and their texts: maps do not rest on these."""
+    return digest_rows(rows.vectors, rows.ids, spec.pick_digested(rows.labels))
 
 
 def read_piece_columns(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceColumns:

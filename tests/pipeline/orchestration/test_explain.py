@@ -1,0 +1,117 @@
+"""Words, numbers and details that are filled into a store that was made without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftmap.pipeline import explain, ingest, open_store, prune, run
+from driftmap.pipeline.cli.app import run_command
+from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.store.verify import find_damage, find_orphans
+
+N_ROWS = 30
+OPTIONS = {"by": "w", "id": "id", "label": "team", "n_neighbors": 6, "n_epochs": 6, "scheduler": "serial"}
+
+
+def make_frame(n_windows):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(n_windows * N_ROWS, 3)), columns=["a", "b", "c"])
+    frame["w"] = np.repeat(np.arange(n_windows), N_ROWS)
+    frame["id"] = [f"row {i}" for i in np.tile(np.arange(N_ROWS), n_windows)]
+    frame["team"] = rng.choice(["red", "blue"], len(frame))
+    frame["message"] = [f"typing {name.split()[1]}x" for name in frame["id"]]
+    return frame.sample(frac=1, random_state=1)  # in no order
+
+
+def read_maps(store):
+    opened = open_store(store)
+    return [
+        (opened.positions(t).tobytes(), opened.clusters(t).tobytes(), opened.window_ids(t).tolist())
+        for t in range(opened.n_windows)
+    ]
+
+
+def words_of(store, window):
+    terms = store.read_traits(window).terms
+    return [terms.words[terms.indices[a:b]].tolist() for a, b in zip(terms.indptr, terms.indptr[1:], strict=False)]
+
+
+@pytest.mark.parametrize("scheduler", ["serial", None])
+def test_a_grown_store_is_filled_and_goes_on_with_the_columns(tmp_path, scheduler):
+    frame, source, path = make_frame(4), tmp_path / "rows.parquet", tmp_path / "s"
+    frame[frame["w"] < 2].to_parquet(source)
+    run(source, path, **OPTIONS)
+    frame[frame["w"] < 3].to_parquet(source)
+    ingest(path, complete=True)
+    before = read_maps(path)
+    done = explain(path, text="message", show="message", scheduler=scheduler)
+    assert done.filled == ["0", "1", "2"]
+    assert done.left_out == []
+    store = open_store(path)
+    assert read_maps(path) == before
+    for t in range(3):
+        rows = frame[frame["w"] == t].set_index("id").loc[store.window_ids(t)]
+        assert words_of(store, t) == [sorted(text.split()) for text in rows["message"]]
+        assert np.abs(store.read_traits(t).numbers - rows[["a", "b", "c"]].to_numpy()).max() < 0.2
+        labels = store.window_labels(t)
+        assert labels["message"].tolist() == rows["message"].tolist()
+        assert labels["team"].tolist() == rows["team"].tolist()
+    assert find_damage(store) == []
+    assert find_orphans(store) == {}
+    assert explain(path, text="message", show="message", scheduler="serial").filled == []
+    frame.to_parquet(source)
+    ingest(path, complete=True)
+    store = open_store(path)
+    assert store.n_windows == 4
+    assert words_of(store, 3)[0][-1] == "typing"
+    assert ingest(path, complete=True).altered == []
+
+
+def test_a_run_that_is_filled_has_what_one_with_text_has(tmp_path):
+    source = tmp_path / "rows.parquet"
+    make_frame(2).to_parquet(source)
+    run(source, tmp_path / "filled", **OPTIONS)
+    whole = run(source, tmp_path / "whole", text="message", show="team", **OPTIONS)
+    explain(tmp_path / "filled", source, text="message", show="team", scheduler="serial")
+    filled = open_store(tmp_path / "filled")
+    for t in range(2):
+        ours, theirs = filled.read_traits(t), whole.read_traits(t)
+        assert np.array_equal(ours.numbers, theirs.numbers)
+        assert all(np.array_equal(a, b) for a, b in zip(ours.terms, theirs.terms, strict=True))
+    again = run(source, tmp_path / "filled", text="message", show="team", **OPTIONS)
+    assert again.n_commits == filled.n_commits
+
+
+def test_windows_without_a_graph_are_filled_too(tmp_path):
+    source, path = tmp_path / "rows.parquet", tmp_path / "s"
+    make_frame(10).to_parquet(source)
+    run(source, path, **OPTIONS)
+    prune(path, keep="1")
+    explain(path, text="message", scheduler="serial")
+    store = open_store(path)
+    assert store.state()[0].pruned == "graph"
+    assert words_of(store, 0)[0][-1] == "typing"
+    assert find_damage(store) == []
+
+
+def test_other_rows_and_missing_columns_are_refused(tmp_path):
+    frame, source, path = make_frame(2), tmp_path / "rows.parquet", tmp_path / "s"
+    frame.to_parquet(source)
+    run(source, path, **OPTIONS)
+    with pytest.raises(SourceError, match="mesage"):
+        explain(path, text="mesage", scheduler="serial")
+    frame["a"] += 1
+    frame.to_parquet(tmp_path / "others.parquet")
+    with pytest.raises(SourceError, match=r"window '[01]': its rows are others"):
+        explain(path, tmp_path / "others.parquet", text="message", scheduler="serial")
+    assert open_store(path).read_traits(0).terms is None
+
+
+def test_the_command(tmp_path, capsys):
+    source, path = str(tmp_path / "rows.parquet"), str(tmp_path / "s")
+    make_frame(2).to_parquet(source)
+    run(source, path, **OPTIONS)
+    assert run_command(["explain", path, source, "--text", "message", "--scheduler", "serial"]) == 0
+    assert "of 2 windows were filled in" in capsys.readouterr().out + capsys.readouterr().err
