@@ -2,10 +2,10 @@
 
     python deploy/sizing.py measure --out sizing.json           # some minutes on one core
     python deploy/sizing.py table sizing.json --features 384 --neighbours 15
+    python deploy/sizing.py check sizing.json                   # three small jobs, beside what is estimated for them
 
-Seconds are of one core's work, so that a busy machine measures the same. Graphs of windows that are searched exactly
-go with the square of their rows, larger ones with the power 1.5 (rows times parts, of which there are about a root of
-the rows); that, and everything beyond what was measured, is estimated and not seen.
+Seconds are of one core's work, so that a busy machine measures the same. Between measured windows, a graph's seconds go
+with a power of its rows, and with the last of these beyond them; what is beyond is estimated and not seen.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ import math
 import tempfile
 import time
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine import EXACT_WORK, build_window_graph, graph_bytes, limit_threads
+from driftmap.engine import build_window_graph, graph_bytes, limit_threads
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
-from driftmap.pipeline.planning.blocks import row_bytes
-from driftmap.pipeline.planning.estimates.memory import COORDINATOR_BYTES, WORKER_BYTES
+from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS, row_bytes
+from driftmap.pipeline.planning.estimates.layout_choice import share_layout
+from driftmap.pipeline.planning.estimates.memory import AFAR_BYTES, LAYOUT_WORKER_BYTES, WORKER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 FEATURES, NEIGHBOURS = (64, 384, 768), (15, 30)
-GRAPH_ROWS = (3_000, 9_000)
-"""Windows whose graphs are built: two sizes, to part what goes with the rows from what goes with their square."""
-LAYOUT_ROWS, LAYOUT_WINDOWS = 1_000, 6
+GRAPH_ROWS = (3_000, 12_000, 48_000)
+"""Windows whose graphs are built."""
+LAYOUT_ROWS, LAYOUT_WINDOWS = 5_000, 6
 
-LARGE_POWER = 1.5
 REACH, LOOKAHEAD = 3, 3
 """As a run has them when nothing else is said."""
 KEY_BYTES = 64
 """Of a row of the source, at the coordinator while windows are planned (pipeline/estimates.py)."""
-PARALLEL_SHARE = 0.9
-"""What each further core of the coordinator adds to the layout; `python -m tests.benchmarks speed` measures two."""
+CHECKED = ((5, 10_000), (20, 2_000), (3, 30_000))
+"""Windows and their rows of the jobs that `check` runs."""
 
 TOTALS, WINDOWS, WORKERS = (10**6, 10**8, 10**10), (100, 1_000), (1, 10, 100, 1_000)
 
@@ -58,20 +58,19 @@ class Measured:
 
     n_features: int
     n_neighbors: int
-    square_seconds: float
-    """For a row times a row of an exact graph."""
-    row_seconds: float
-    """For a row of a graph, besides."""
+    graph_seconds: dict[str, float]
+    """For the graph of a window, by its rows."""
     layout_seconds: float
-    """For a row of the layout."""
+    """For a row of the layout, in order."""
     store_bytes: float
     """For a row of the store."""
 
-    def graph_seconds(self, n_rows: float) -> float:
+    def find_graph_seconds(self, n_rows: float) -> float:
         """Seconds of one core for the graph of a window."""
-        n_exact = min(n_rows, math.sqrt(EXACT_WORK / (self.n_features + 180)))
-        exact = self.square_seconds * n_exact**2 + self.row_seconds * n_exact
-        return exact * (n_rows / n_exact) ** LARGE_POWER
+        sizes = sorted((int(rows), seconds) for rows, seconds in self.graph_seconds.items())
+        (n, low), (m, high) = next((pair for pair in pairwise(sizes) if n_rows <= pair[1][0]), sizes[-2:])
+        power = max(1.0, math.log(high / low) / math.log(m / n))
+        return low * (n_rows / n) ** power
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Size:
     """What breaks first, or is the brake."""
 
 
-def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int, n_cores: int) -> Size:
+def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int) -> Size:
     """Estimate what a job takes.
 
     Parameters
@@ -100,22 +99,23 @@ def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int, 
         Of all windows together.
     n_windows, n_workers
         Windows, and worker processes of one core.
-    n_cores
-        Of the coordinator.
     """
     window_rows = n_rows / n_windows
     settings = GraphSettings(n_neighbors=measured.n_neighbors)
-    graph_seconds = math.ceil(n_windows / n_workers) * measured.graph_seconds(window_rows)
-    layout_seconds = n_rows * measured.layout_seconds / (1 + PARALLEL_SHARE * (n_cores - 1))
+    graph_seconds = math.ceil(n_windows / n_workers) * measured.find_graph_seconds(window_rows)
+    n_core = max(EXCHANGE_CORE_WINDOWS[0], min(EXCHANGE_CORE_WINDOWS[1], n_windows // 8))
+    in_order = n_rows * measured.layout_seconds
+    in_parallel = share_layout(in_order, math.ceil(n_windows / n_core), n_workers)
     read_bytes = 4 * measured.n_features * n_rows
     # The smallest block: one new window, those it reads and those it looks ahead to.
     block_rows = min(n_windows, 1 + REACH + LOOKAHEAD) * window_rows
     block_bytes = block_rows * (row_bytes(measured.n_neighbors, 2, REACH) + 4 * 8)
+    graph = WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings)
     size = Size(
         graph_seconds=graph_seconds,
-        layout_seconds=layout_seconds,
-        worker_bytes=WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings),
-        coordinator_bytes=COORDINATOR_BYTES + max(KEY_BYTES * n_rows, block_bytes),
+        layout_seconds=min(in_order, in_parallel),
+        worker_bytes=max(graph, LAYOUT_WORKER_BYTES + block_bytes),
+        coordinator_bytes=AFAR_BYTES + KEY_BYTES * n_rows,
         store_bytes=measured.store_bytes * n_rows,
         network_bytes=(read_bytes + measured.store_bytes * n_rows) / min(n_workers, n_windows) / graph_seconds,
         breaks="",
@@ -128,7 +128,7 @@ def _find_break(size: Size, n_windows: int, n_workers: int) -> str:
     reasons = (
         (size.worker_bytes > MAX_WORKER_BYTES, "a worker's memory: windows are too large"),
         (size.coordinator_bytes > MAX_COORDINATOR_BYTES, "the coordinator's memory: keys of all rows"),
-        (max(graphs, layout) > MAX_SECONDS, "time: " + ("graphs" if graphs > layout else "layout, on one host")),
+        (max(graphs, layout) > MAX_SECONDS, "time: " + ("graphs" if graphs > layout else "layout")),
         (n_windows / graphs > MAX_TASKS_PER_SECOND, "Dask's scheduler: tasks too short"),
         (n_workers > n_windows, "nothing; workers idle, more than windows"),
         (layout > graphs, "nothing; layout is the brake"),
@@ -148,25 +148,34 @@ def make_rows(n_rows: int, n_features: int, seed: int) -> np.ndarray[Any, np.dty
 def measure(n_features: int, n_neighbors: int) -> Measured:
     """Measure one kind of data, on one core."""
     settings = GraphSettings(n_neighbors=n_neighbors)
-    small, large = (make_rows(n_rows, n_features, 0) for n_rows in GRAPH_ROWS)
-    seconds = [_clock(lambda rows=rows: build_window_graph(rows, settings, 0)) for rows in (small, large)]
-    n, m = GRAPH_ROWS
-    square = max(0.0, (seconds[1] / m - seconds[0] / n) / (m - n))
-    per_row = max(0.0, seconds[0] / n - square * n)
-    layout_seconds, store_bytes = _measure_run(n_features, n_neighbors)
-    return Measured(n_features, n_neighbors, square, per_row, layout_seconds, store_bytes)
+    windows = [make_rows(n_rows, n_features, 0) for n_rows in GRAPH_ROWS]
+    seconds = {str(len(rows)): _clock(lambda rows=rows: build_window_graph(rows, settings, 0)) for rows in windows}
+    return Measured(n_features, n_neighbors, seconds, *_measure_run(n_features, n_neighbors))
 
 
-def _measure_run(n_features: int, n_neighbors: int) -> tuple[float, float]:
-    n_rows = LAYOUT_ROWS * LAYOUT_WINDOWS
-    base = make_rows(LAYOUT_ROWS, n_features, 1)
-    noise = np.random.default_rng(2).normal(size=(LAYOUT_WINDOWS, *base.shape)) * 0.02
+def check(measured: Measured, n_windows: int, window_rows: int) -> tuple[float, float]:
+    """Run a job of some windows on one core; returns the seconds that are estimated, and those that it took."""
+    estimated = estimate(measured, n_windows * window_rows, n_windows, 1)
+    source, options = _make_job(measured.n_features, measured.n_neighbors, n_windows, window_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = _clock(lambda: run(source, Path(folder) / "s", **options))
+    return estimated.graph_seconds + estimated.layout_seconds, seconds
+
+
+def _make_job(n_features: int, n_neighbors: int, n_windows: int, window_rows: int) -> tuple[dict[str, Any], Any]:
+    base = make_rows(window_rows, n_features, 1)
+    noise = np.random.default_rng(2).normal(size=(n_windows, *base.shape)) * 0.02
     source = {
-        "vectors": (base + noise).reshape(n_rows, -1).astype(np.float32),
-        "id": np.tile(np.arange(LAYOUT_ROWS), LAYOUT_WINDOWS),
-        "window": np.repeat(np.arange(LAYOUT_WINDOWS), LAYOUT_ROWS),
+        "vectors": (base + noise).reshape(n_windows * window_rows, -1).astype(np.float32),
+        "id": np.tile(np.arange(window_rows), n_windows),
+        "window": np.repeat(np.arange(n_windows), window_rows),
     }
-    options = {"by": "window", "n_neighbors": n_neighbors, "block_windows": 3, "scheduler": "serial"}
+    return source, {"by": "window", "n_neighbors": n_neighbors, "scheduler": "serial"}
+
+
+def _measure_run(n_features: int, n_neighbors: int, window_rows: int = LAYOUT_ROWS) -> tuple[float, float]:
+    n_rows = window_rows * LAYOUT_WINDOWS
+    source, options = _make_job(n_features, n_neighbors, LAYOUT_WINDOWS, window_rows)
 
     def seconds(n_epochs: int | None) -> tuple[float, int]:
         with tempfile.TemporaryDirectory() as folder, limit_threads(1):
@@ -192,18 +201,18 @@ def show_measured(all_measured: list[Measured]) -> str:
     head = "| features | neighbours | graphs, windows of 10,000 | of 100,000 | layout | store |"
     lines = [head, "|---" * 6 + "|"]
     for each in all_measured:
-        graphs = (each.graph_seconds(n_rows) * 1e6 / n_rows for n_rows in (10_000, 100_000))
+        graphs = (each.find_graph_seconds(n_rows) * 1e6 / n_rows for n_rows in (10_000, 100_000))
         cells = [*(f"{seconds:,.0f} s" for seconds in graphs), f"{each.layout_seconds * 1e6:,.0f} s"]
         lines.append(f"| {each.n_features} | {each.n_neighbors} | {' | '.join(cells)} | {each.store_bytes:,.0f} MB |")
     return "\n".join(lines)
 
 
-def show_table(measured: Measured, n_cores: int) -> str:
+def show_table(measured: Measured) -> str:
     """Write what jobs of many sizes take as a table."""
     head = "| rows | windows | workers | graphs | layout | a worker | coordinator | store | network | breaks first |"
     lines = [head, "|---" * 10 + "|"]
     for n_rows, n_windows, n_workers in product(TOTALS, WINDOWS, WORKERS):
-        size = estimate(measured, n_rows, n_windows, n_workers, n_cores)
+        size = estimate(measured, n_rows, n_windows, n_workers)
         cells = [f"10^{round(math.log10(n_rows))}", f"{n_windows:,}", f"{n_workers:,}"]
         cells += [_show_seconds(size.graph_seconds), _show_seconds(size.layout_seconds)]
         cells += [_show_bytes(value) for value in (size.worker_bytes, size.coordinator_bytes, size.store_bytes)]
@@ -243,18 +252,29 @@ def main() -> None:
     measuring.add_argument("--features", type=int, nargs="+", default=list(FEATURES))
     measuring.add_argument("--neighbours", type=int, nargs="+", default=list(NEIGHBOURS))
     showing = commands.add_parser("table", help="estimate from what was measured")
-    showing.add_argument("file", type=Path)
-    showing.add_argument("--features", type=int, default=384)
-    showing.add_argument("--neighbours", type=int, default=15)
-    showing.add_argument("--cores", type=int, default=16, help="of the coordinator")
+    checking = commands.add_parser("check", help="run three small jobs, and compare")
+    for command in (showing, checking):
+        command.add_argument("file", type=Path)
+        command.add_argument("--features", type=int, default=384)
+        command.add_argument("--neighbours", type=int, default=15)
     given = parser.parse_args()
     if given.command == "measure":
-        _measure_run(8, 15)  # compiles
+        _measure_run(8, 15, 200)  # compiles
         all_measured = [measure(*kind) for kind in product(given.features, given.neighbours)]
         given.out.write_text(json.dumps([vars(each) for each in all_measured], indent=1) + "\n")
         print(show_measured(all_measured))
-    else:
-        print(show_table(load_measured(given.file, given.features, given.neighbours), given.cores))
+        return
+    measured = load_measured(given.file, given.features, given.neighbours)
+    if given.command == "table":
+        print(show_table(measured))
+        return
+    _measure_run(8, 15, 200)
+    for n_windows, window_rows in CHECKED:
+        estimated, seconds = check(measured, n_windows, window_rows)
+        ratio = estimated / seconds
+        print(
+            f"{n_windows} windows of {window_rows:,}: {estimated:.1f} s estimated, {seconds:.1f} s taken ({ratio:.2f})"
+        )
 
 
 if __name__ == "__main__":

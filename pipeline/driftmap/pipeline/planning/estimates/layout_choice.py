@@ -19,7 +19,7 @@ _MOVE_SECONDS = 5e-7
 _STEP_SECONDS = 0.01
 """What one block costs in one round besides its moves: a task, and positions on their way between workers."""
 
-_N_WORKERS = 2
+_LEAST_WORKERS = 2
 """The model is asked for two workers, the fewest that can gain: by their real number, maps would depend on it."""
 
 _LEAST_GAIN_SECONDS = 10
@@ -52,9 +52,16 @@ def estimate_layout(config: RunConfig, windows: Sequence[WindowPlan], n_blocks: 
         Blocks in an exchange.
     """
     moves = sum(window.n_rows * _count_epochs(config, window.index) for window in windows) * _MOVE_SECONDS
-    n_turns = -(-n_blocks // _N_WORKERS)
+    carry = (PACE.carry_share + PACE.joint_share) * moves
+    return LayoutSeconds(carry, share_layout(carry, n_blocks, _LEAST_WORKERS))
+
+
+def share_layout(carry_seconds: float, n_blocks: int, n_workers: int) -> float:
+    """Return the seconds that a layout in parallel takes on some workers, by those that it takes in order on one."""
+    n_turns = -(-n_blocks // n_workers)
+    moves = carry_seconds / (PACE.carry_share + PACE.joint_share)
     joint = PACE.joint_share * moves * n_turns / n_blocks + N_EXCHANGES * n_turns * _STEP_SECONDS
-    return LayoutSeconds((PACE.carry_share + PACE.joint_share) * moves, PACE.carry_share * moves + joint)
+    return PACE.carry_share * moves + joint
 
 
 def _count_epochs(config: RunConfig, index: int) -> int:
