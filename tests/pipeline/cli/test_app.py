@@ -259,7 +259,7 @@ def test_help_names_every_command_and_every_setting(capsys):
     of_plan, of_run = ([param.name for param in command.params] for command in (plan, cli.commands["run"]))
     shared = [name for name in of_plan if name in of_run]
     assert set(of_plan) - set(shared) == {"timed", "json"}
-    assert set(of_run) - set(shared) == {"report", "progress", "quiet", "dashboard", "performance_report"}
+    assert set(of_run) - set(shared) == {"report", "progress", "quiet", "log_json", "dashboard", "performance_report"}
 
 
 def start(*arguments: str, **streams) -> subprocess.Popen:

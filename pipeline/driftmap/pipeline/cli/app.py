@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch
+from driftmap.pipeline.cli.commands.watch_options import alarm_option, check_alarms, watch, write_event
 from driftmap.pipeline.cli.groups import DrawnGroup, DrawnHelp, GroupedCommand
 from driftmap.pipeline.cli.lines import say, say_on_stderr
 from driftmap.pipeline.cli.options import OUTPUT_OPTIONS, collect_options, run_options
@@ -196,7 +196,9 @@ def run(source: str, **options: object) -> None:
     if report is not None:
         check_output(report)
     kind = chosen.pop("progress", "auto")
-    with RunProgress("none" if chosen.pop("quiet", False) else kind) as progress:
+    if log_json := chosen.pop("log_json", False):
+        chosen["on_event"] = write_event
+    with RunProgress("none" if chosen.pop("quiet", False) or log_json else kind) as progress:
         store = make_maps(chosen.pop("source"), chosen.pop("store"), progress=progress, **chosen)
     show_run(store, progress)
     if report is not None:

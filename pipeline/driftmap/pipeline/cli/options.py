@@ -247,6 +247,7 @@ OUTPUT_OPTIONS = (
         "[default: auto]",
     ),
     Option("quiet", bool, "Show no progress, as --progress none does."),
+    Option("log_json", bool, "Write what happens as lines of JSON to stderr, and no progress."),
     Option("dashboard", bool, "Print the address of Dask's dashboard."),
     Option("performance_report", str, "Write Dask's performance report.", "FILE.html"),
 )

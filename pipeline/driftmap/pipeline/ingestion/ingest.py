@@ -17,6 +17,7 @@ from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.log.lock import hold_lock
+from driftmap.pipeline.tracing import trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,10 @@ def ingest(
         given_event(name, {**facts, "run": clock.run, "stage": clock.stage})
 
     try:
-        with hold_lock(location, wait_seconds=settled.wait_seconds) as lock:
+        with (
+            trace("ingest", run=clock.run, store=str(location)),
+            hold_lock(location, wait_seconds=settled.wait_seconds) as lock,
+        ):
             opened = Store.open(location, read_only=False)
             opened.lock = lock
             _take_rules(opened, settled, tell)

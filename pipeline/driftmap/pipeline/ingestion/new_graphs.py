@@ -9,6 +9,7 @@ from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share_task_bytes
+from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -60,6 +61,9 @@ class NewGraphs:
             tasks = make_tasks(self._store, self._config, orders, max_bytes)
             for result in executor.map_unordered(try_graph_task, tasks, STAGE):
                 done[result.index if isinstance(result, Refusal) else result["index"]] = result
+                if not isinstance(result, Refusal):
+                    label = next(rows.label for rows in windows if rows.index == result["index"])
+                    record("graph", result["seconds"], stage=STAGE, window=label, rows=result["n_rows"])
                 while waiting and waiting[0].index in done:
                     rows = waiting.pop(0)
                     yield rows, done.pop(rows.index)

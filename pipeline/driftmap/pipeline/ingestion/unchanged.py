@@ -26,6 +26,7 @@ from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 from driftmap.pipeline.store.log.lock import read_holder
 from driftmap.pipeline.store.log_view import LogView
+from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -145,6 +146,7 @@ def find_unchanged(path: str | Path, call: str | None) -> Unchanged | None:
     if view.log_digest != memo["log"]:
         return None
     outcome = record_outcome(location, clock=clock, memo=memo)
+    record("ingest", sum((outcome.seconds or {}).values()), run=clock.run, store=str(location))
     last = memo["facts"]["last_ingest"]
     age = None if last is None else round((datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds(), 3)
     facts = {**memo["facts"], "seconds_since_ingest": age, "outcome": asdict(outcome)}

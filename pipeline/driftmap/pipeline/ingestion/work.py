@@ -282,7 +282,7 @@ class IngestWork:
         return Stepper(self._store, config.layout_settings(), config.lookahead, config.random_state)
 
     def _advance(self, built: list[BuiltWindow]) -> None:
-        with self._clock.at("layout"):
+        with self._clock.at("layout", [window["facts"]["label"] for window in built]):
             moved = self._stepper.advance(built)
         states = self._store.state()
         self._report.moved |= {states[index].label: value for index, value in moved.items()}

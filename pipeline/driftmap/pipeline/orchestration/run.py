@@ -19,6 +19,7 @@ from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.changed_source import explain_changed_source, refuse_changed_source
 from driftmap.pipeline.orchestration.creation import create_store, list_facts, list_stored_facts, spill_source
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
+from driftmap.pipeline.orchestration.run_events import RunEvents
 from driftmap.pipeline.orchestration.scaling import fit_scaling
 from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.estimates.memory import fit_tasks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.orchestration.run_events import OnEvent
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.readers.python.dask_collections import LazySource
     from driftmap.pipeline.store.log.lock import StoreLock
@@ -123,6 +125,7 @@ def run(
     scheduler: str | Client | None = None,
     memory_limit: int | str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    on_event: OnEvent | None = None,
     **options: Unpack[RunKeywords],
 ) -> Store:
     """Make the maps of a source, or go on where an earlier run on the same store stopped.
@@ -139,6 +142,9 @@ def run(
         paths (else they are named before any work), and run the same versions.
     progress
         Called as windows come along.
+    on_event
+        Called with a name and facts whenever something happened: `started`, `graph` and `map` of a window, `done` or
+        `failed`. Facts have the name of the run (`run`) and what it is at (`stage`: start, graphs, layout, end).
 
     Returns
     -------
@@ -166,9 +172,22 @@ def run(
     """
     if scheduler is None:
         refuse_unguarded_call()
-    given: dict[str, Any] = dict(options)
+    events, location = RunEvents(on_event), Location(store)
+    with events.begin(location):
+        return _make_maps(source, location, config, scheduler, memory_limit, progress, dict(options), events)
+
+
+def _make_maps(
+    source: object,
+    location: Location,
+    config: RunConfig | None,
+    scheduler: str | Client | None,
+    memory_limit: int | str | None,
+    progress: Callable[[Progress], None] | None,
+    given: dict[str, Any],
+    events: RunEvents,
+) -> Store:
     place = _settle_place(scheduler, given)
-    location = Location(store)
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
     _refuse_arrays_far_away(opened, location)
@@ -195,6 +214,7 @@ def run(
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
+        events.follow(written)
         _commit_changes(written, planned)
         work = RunWork(written, planned, place, progress, opened)
         work.repair()

@@ -16,6 +16,7 @@ from driftmap.pipeline.planning.estimates.memory import (
     share_task_bytes,
 )
 from driftmap.pipeline.store.verify import find_damage
+from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -321,9 +322,13 @@ class _Reporter:
         self._totals = windows_total, rows_total
         self._in_blocks = in_blocks
         self._started = time.perf_counter()
+        self._is_over = False
 
     def __call__(self, windows_done: int, rows_done: int) -> None:
+        windows, rows = self._totals
+        seconds = time.perf_counter() - self._started
+        if windows_done == windows and not self._is_over:
+            self._is_over = True
+            record(self._stage, seconds, stage=self._stage, rows=rows_done)
         if self._progress is not None:
-            windows, rows = self._totals
-            seconds = time.perf_counter() - self._started
             self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds, *self._in_blocks))

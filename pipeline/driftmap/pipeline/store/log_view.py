@@ -13,6 +13,7 @@ from driftmap.pipeline.store.log.lock import read_log_end
 from driftmap.pipeline.store.log.state import PACKED_SINCE, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from driftmap.pipeline.store.disk.location import Location
@@ -49,6 +50,8 @@ class LogView:
         self.read_only = read_only
         self.lock: StoreLock | None = None
         """Set by who holds the store (`hold_lock`): commits are then refused once another took it over."""
+        self.on_commit: Callable[[Commit], None] | None = None
+        """Called with every commit that this process adds."""
         self._generation = generation
         self._is_back = False
         self._log = CommitLog(location)

@@ -364,6 +364,8 @@ class Store(LogView):
         if self._state.n_commits >= self._checkpoint_due:
             checkpoints.save_state(self.location, self._state, self._log.link)
             self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
+        if self.on_commit is not None:
+            self.on_commit(commit)
 
     def _refuse_read_only(self) -> None:
         if self.read_only:

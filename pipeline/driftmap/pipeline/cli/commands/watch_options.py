@@ -46,6 +46,11 @@ def write_log(event: str, level: str = "info", **facts: Any) -> None:
     sys.stderr.flush()
 
 
+def write_event(event: str, facts: dict[str, Any]) -> None:
+    """Write what happened in a run as one line of JSON to stderr."""
+    write_log(event, "error" if event == "failed" else "info", **facts)
+
+
 def write_prometheus(text: str, file: str) -> None:
     """Write a file for Prometheus's node exporter, whole or not at all; `-` is stdout."""
     from driftmap.pipeline.store.disk.output_files import whole_file  # late: loads the store

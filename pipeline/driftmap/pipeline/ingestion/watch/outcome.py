@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import StoreError, hide_credentials
+from driftmap.pipeline.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from driftmap.pipeline.store.disk.location import Location
 
@@ -59,12 +60,13 @@ class StageClock:
         self._since = time.perf_counter()
 
     @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
+    def at(self, stage: str, windows: Sequence[str] = ()) -> Iterator[None]:
         """Count the time inside the context to a stage, and what is inside of another one to that."""
         before = self.stage
         self._enter(stage)
         try:
-            yield
+            with trace(stage, run=self.run, stage=stage, windows=list(windows) or None):
+                yield
         finally:
             self._enter(before)
 
