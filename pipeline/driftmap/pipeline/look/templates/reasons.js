@@ -8,7 +8,7 @@ function drawReasons() {
   if (drawReasons.key === key && drawReasons.selected === view.selected) return;
   [drawReasons.key, drawReasons.selected] = [key, view.selected];
   const [older, newer] = [windows[a], windows[b]], [oldRows, newRows] = [older, newer].map(listChosen);
-  const here = newRows.length ? newer : older, rows = newRows.length ? newRows : oldRows, labels = [older, newer].map((map) => shorten(map.label, 22));
+  const isNewer = newRows.length >= oldRows.length, here = isNewer ? newer : older, rows = isNewer ? newRows : oldRows, labels = [older, newer].map((map) => shorten(map.label, 22));
   const change = a !== b && oldRows.length && newRows.length ? weighChange(older, oldRows, newer, newRows) : null;
   const apart = view.selected && rows.length ? weighApart(here, rows) : null;
   const changed = change ? makeReasons(change, labels, "No word or column is clearly more or less.") : [];
