@@ -46,3 +46,10 @@ def test_groups_are_named_by_words_that_others_have_not():
     counts = np.array([[50, 40, 0, 1], [48, 1, 30, 0], [10, 0, 0, 0]])
     names = name_groups(counts, np.array([50, 50, 10]), words)
     assert names == [["numba"], ["typing"], []]
+
+
+def test_function_words_name_a_group_only_where_there_are_no_others():
+    words = ["and", "store", "that"]
+    counts = np.array([[9, 5, 9], [1, 0, 1], [0, 0, 0]])
+    assert name_groups(counts, np.array([10, 10, 10]), words)[0] == ["store"]
+    assert name_groups(counts[:, [0, 2]], np.array([10, 10, 10]), ["and", "that"])[0] == ["and", "that"]

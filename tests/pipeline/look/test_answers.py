@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from tests.pipeline.browsing import MARKS, NARROW, WIDE, wait_for_label
 from tests.pipeline.look.planted import KINDS, is_named, plant
+from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline.look.answers import N_ANSWERS, find_answers
 from driftmap.pipeline.look.page_data import measure_frame
@@ -32,6 +34,15 @@ def test_the_planted_change_is_named_with_its_window_and_group(tmp_path, kind, h
 def test_growth_says_how_many_rows_and_how_many_ids_are_new(tmp_path):
     planted = plant(tmp_path / "run.zarr", "growth", 0, has_labels=True, n_rows=60)
     assert [one.text for one in answer(planted.store)] == ["group 1 grew from 20 to 60 rows; 67% are new ids"]
+
+
+def test_the_first_window_is_not_compared_with_one_before_it(tmp_path):
+    ids, places = np.arange(12), np.random.default_rng(0).normal(size=(12, 2))
+    for n_provisional, newest in ((2, (0, 1)), (0, (1, 2)), (3, (1, 2))):
+        parts = [SmallWindow(f"w{t}", ids, places) for t in range(3)]
+        store = make_store(tmp_path / f"{n_provisional}.zarr", parts, n_provisional=n_provisional)
+        run = read_run(store)
+        assert find_answers(store, run, measure_frame(store, run).spread).newest == newest
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW])

@@ -106,14 +106,19 @@ def name_groups(
     Returns
     -------
     list of list
-        Words of each group; none where no word tells it from the others.
+        Words of each group; none where no word tells it from the others. English function words, by scikit-learn's
+        list, are in a name only where there is no other word.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # late: 1 s
+
     rated, total, rows = rate_terms(counts), counts.sum(axis=0), n_rows.sum()
+    is_function = np.isin(np.asarray(words, dtype=np.str_), list(ENGLISH_STOP_WORDS))
     names = []
     for group in range(len(counts)):
         inside = counts[group] / max(1, n_rows[group])
         outside = (total - counts[group]) / max(1, rows - n_rows[group])
         telling = np.flatnonzero((counts[group] >= MIN_NAMING_ROWS) & (inside >= MIN_LIFT * outside))
+        telling = telling[~is_function[telling]] if (~is_function[telling]).any() else telling
         best = telling[np.lexsort((telling, -rated[group, telling]))][:n_words]
         names.append([words[word] for word in best.tolist()])
     return names

@@ -100,7 +100,7 @@ def find_answers(store: Store, run: Run, spread: float, clusters: FoundClusters 
     comparison = _Comparison(store, run, spread, known)
     n_windows = len(run.facts)
     finals = [t for t, fact in enumerate(run.facts) if fact.status == "final"]
-    newest = finals[-1] if finals else n_windows - 1
+    newest = max(finals[-1], min(1, n_windows - 1)) if finals else n_windows - 1  # the first has none before it
     floors: list[float | None] = [None] * n_windows
     turnovers: list[UInt8Array | None] = [None] * n_windows
     pairs = {}

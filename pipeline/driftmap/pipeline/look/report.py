@@ -69,7 +69,7 @@ def write_report(
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)
     facts = [
-        f"{data.n_windows:,} windows",
+        "1 window" if data.n_windows == 1 else f"{data.n_windows:,} windows",
         f"{data.n_rows:,} rows",
         *_describe(store.config),
         *_describe_left_out(store),

@@ -15,9 +15,9 @@ function setTheme(name) {
   drawChanges();
 }
 
-// The newest window that will not move again, so that the page begins where it says what changed.
+// The newest window that will not move again and has one before it, so that the page begins where it says what changed.
 function windowToOpen() {
-  for (let t = last; t >= 0; t--) if (windows[t].status === "final") return t;
+  for (let t = last; t >= 0; t--) if (windows[t].status === "final") return Math.max(t, Math.min(1, last));
   return last;
 }
 
