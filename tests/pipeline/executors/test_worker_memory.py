@@ -78,8 +78,9 @@ def test_a_worker_that_once_runs_out_of_memory_changes_no_byte(client, source, t
 @pytest.mark.slow
 def test_a_window_that_takes_all_memory_of_every_worker_is_named_in_one_line(client, source, tmp_path):
     client.register_plugin(TakesMemory("2002"))
-    with pytest.raises(WorkerError, match=r"^window '2002': .*memory.*make windows smaller") as raised:
+    with pytest.raises(WorkerError, match=r"^window '200\d': .*memory.*make windows smaller") as raised:
         run(source, tmp_path / "store", scheduler=client, **OPTIONS)
+    assert "window '2002'" in str(raised.value)  # perhaps as one that was sent with the first
     assert "\n" not in str(raised.value)
     # what was done stays, and the same command goes on where there is memory
     assert 0 < sum(window.graph_attempt is not None for window in open_store(tmp_path / "store").state()) < N_WINDOWS

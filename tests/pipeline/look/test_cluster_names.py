@@ -39,13 +39,13 @@ def test_names_are_the_same_for_any_order_of_rows_and_differ(tmp_path):
     rng = np.random.default_rng(0)
     groups = np.repeat([0, 1, 2], 30)
     positions = np.array([[0, 0], [20, 0], [0, 20]])[groups] + rng.normal(size=(90, 2))
-    texts = [("same words", "same words", "others here")[g] for g in groups]
+    texts = [("blue words", "blue words", "green letters")[g] for g in groups]
     names = []
     for order in (np.arange(90), rng.permutation(90)):
         window = SmallWindow("w", np.arange(90)[order], positions[order], {}, [texts[i] for i in order])
         store = make_store(tmp_path / str(len(names)), [window, window._replace(label="x")])
         names.append(sorted(read_clusters(store, read_run(store)).names.values()))
-    assert [name.split(" (")[0] for name in names[0]] == ["here, others", "same, words", "same, words"]
+    assert [name.split(" (")[0] for name in names[0]] == ["blue, words", "blue, words", "green, letters"]
     assert len({*names[0]}) == 3
     assert [name.split(" (")[0] for name in names[1]] == [name.split(" (")[0] for name in names[0]]
 

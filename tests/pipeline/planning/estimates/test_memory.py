@@ -293,14 +293,14 @@ def test_a_block_that_does_not_fit_a_worker_is_made_shorter_or_refused(tmp_path)
     source = write_source(tmp_path, "parquet", 60_000, 8)[0]
     options = {"id": "id", "rows": 6_000, "row_stride": 3_000, "workers": 1, "layout": "exchange"}
     roomy = plan(source, **options, worker_memory="4GB")
-    enough, little = (2 * (LAYOUT_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.7, 0.01))
+    enough, little = (2 * (LAYOUT_WORKER_BYTES + int(share * roomy.estimate.block_bytes)) for share in (0.9, 0.01))
     tight = plan(source, **options, worker_memory=enough)
-    assert roomy.config.block_windows == 8
-    assert 1 <= tight.config.block_windows < 8
+    assert roomy.config.block_windows == 4
+    assert 1 <= tight.config.block_windows < 4
     assert tight.estimate.block_bytes < roomy.estimate.block_bytes
     words = f"largest block takes {format_size(roomy.estimate.worker_bytes)} in a worker, which has "
     with pytest.raises(PlanError, match=words + format_size(enough) + " and may fill 50%"):
-        plan(source, **options, worker_memory=enough, block_windows=8)
+        plan(source, **options, worker_memory=enough, block_windows=4)
     with pytest.raises(PlanError, match=r"lower the windows' rows, or raise worker_memory"):
         plan(source, **options, worker_memory=little, block_windows=1)
     in_order = plan(source, **{**options, "layout": "carry"}, worker_memory=little)
