@@ -164,17 +164,17 @@ class Store(LogView):
 
     def knn_graph(self, window: str | int) -> KnnGraph:
         """Nearest neighbours of a window's rows."""
-        _refuse_pruned(self._find(window), {"graph", "map"})
+        self._find(window).refuse_pruned({"graph", "map"})
         return attempts.read_knn_graph(self._graph_attempt(window))
 
     def fuzzy_graph(self, window: str | int) -> FuzzyGraph:
         """Fuzzy graph of a window."""
-        _refuse_pruned(self._find(window), {"graph", "map"})
+        self._find(window).refuse_pruned({"graph", "map"})
         return attempts.read_fuzzy_graph(self._graph_attempt(window))
 
     def read_layout_input(self, window: str | int) -> tuple[FuzzyGraph, np.ndarray[Any, Any]]:
         """Read the fuzzy graph and the kept ids (`window_keys`) of a window at once."""
-        _refuse_pruned(self._find(window), {"graph", "map"})
+        self._find(window).refuse_pruned({"graph", "map"})
         attempt = self._graph_attempt(window)
         return attempts.read_fuzzy_graph(attempt), attempts.read_texts(attempt, "ids")
 
@@ -185,7 +185,7 @@ class Store(LogView):
     def positions(self, window: str | int) -> Float32Array:
         """Positions of a window's rows, (n, c), without reading their ids."""
         state = self._find(window)
-        _refuse_pruned(state, {"map"})
+        state.refuse_pruned({"map"})
         if state.layout_attempt is None:
             raise StoreError(
                 f"window {state.label!r} has no map yet (status: {state.status}); run the same command again to go on"
@@ -198,7 +198,7 @@ class Store(LogView):
         A cluster keeps its number in all windows in which it goes on; `lineage` says which split and merged.
         """
         state = self._find(window)
-        _refuse_pruned(state, {"map"})
+        state.refuse_pruned({"map"})
         if state.clusters is None:
             raise StoreError(
                 f"window {state.label!r} has no clusters (status: {state.status}): they are found when a window is "
@@ -213,7 +213,7 @@ class Store(LogView):
         the window before has not.
         """
         state = self._find(window)
-        _refuse_pruned(state, {"map"})
+        state.refuse_pruned({"map"})
         codes = self.read_turnover_codes(state)
         if codes is None:
             raise StoreError(
@@ -376,17 +376,10 @@ class Store(LogView):
 
     def _graph_attempt(self, window: str | int) -> Attempt:
         state = self._find(window)
-        _refuse_pruned(state, {"map"})
+        state.refuse_pruned({"map"})
         if state.graph_attempt is None:
             raise StoreError(f"window {state.label!r} has no graph yet; run the same command again to go on")
         return self._attempt(state, state.graph_attempt)
-
-
-def _refuse_pruned(window: WindowState, removed: set[str]) -> None:
-    if window.pruned in removed:
-        raise StoreError(
-            f"the {window.pruned} of window {window.label!r} was removed to save room (`driftmap prune`, `--keep`)"
-        )
 
 
 def open_store(path: str | Path, *, generation: int | None = None) -> Store:

@@ -17,7 +17,7 @@ _MOVE_SECONDS = 5e-7
 """One row in one epoch, tied to windows around it: 555 ns in 10 windows of 10,000 rows, less in smaller ones."""
 
 _STEP_SECONDS = 0.01
-"""What one block costs in one round besides its moves: a task, and positions on their way between workers."""
+"""What one block costs in one round besides its moves: a task, and positions that go from worker to worker."""
 
 _LEAST_WORKERS = 2
 """The model is asked for two workers, the fewest that can gain: by their real number, maps would depend on it."""

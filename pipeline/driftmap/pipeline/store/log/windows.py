@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
+from driftmap.pipeline.errors import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,6 +70,19 @@ class WindowState:
     def n_source_rows(self) -> int:
         """Rows that the source has of the window, those that do not count included."""
         return self.n_rows + self.n_dropped + self.n_repeated
+
+    def refuse_pruned(self, removed: set[str]) -> None:
+        """Refuse to read what may be among what was removed to save room.
+
+        Raises
+        ------
+        StoreError
+            When `pruned` is one of `removed`.
+        """
+        if self.pruned in removed:
+            raise StoreError(
+                f"the {self.pruned} of window {self.label!r} was removed to save room (`driftmap prune`, `--keep`)"
+            )
 
     def __post_init__(self) -> None:
         # Of a log without checksums anything may come; who applies commits says that such a one is damaged.
