@@ -51,6 +51,8 @@ class ReadEstimate(NamedTuple):
     """Memory at most, what is read included."""
     n_stored: int | None = None
     """Of sparse rows: numbers that are stored at most in as many as were asked for; None for others."""
+    left_bytes: int = 0
+    """What its threads may keep after that, while neighbours are searched."""
 
     def count_vector_bytes(self, n_rows: int) -> int:
         """Count what the vectors of as many rows as were asked for take, as they are passed on."""

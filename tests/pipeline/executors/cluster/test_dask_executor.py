@@ -10,10 +10,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.executors import DaskExecutor, make_executor
 from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor, Task
+from driftmap.pipeline.executors.cluster import dask_client
 from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, WorkersLostWarning
 from driftmap.pipeline.executors.cluster.placement import Placement
 from driftmap.pipeline.executors.machine import count_cores
@@ -201,6 +203,21 @@ def test_a_client_and_an_address_reach_the_same_workers(cluster):
     with make_executor(cluster.client.scheduler.address) as executor:
         assert isinstance(executor, DaskExecutor)
         assert sorted(executor.map_unordered(square, make_tasks(3))) == [0, 1, 4]
+
+
+def test_a_scheduler_whose_first_answers_come_together_is_reached_again(cluster, monkeypatch):
+    calls = []
+
+    def make_client(address, **options):
+        calls.append(address)
+        if len(calls) == 1:
+            raise AssertionError
+        return Client(address, **options)
+
+    monkeypatch.setattr("driftmap.pipeline.executors.cluster.dask_client.Client", make_client)
+    with dask_client._connect(cluster.client.scheduler.address) as client:
+        assert client.status == "running"
+    assert len(calls) == 2
 
 
 def test_an_address_where_nobody_answers_is_named():

@@ -101,7 +101,10 @@ def _connect(scheduler: str | SecureAddress) -> Client:
     try:
         with warnings.catch_warnings(), dask.config.set(FEW_MESSAGES):
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is refused, with all places named
-            return Client(address, set_as_default=False, security=security)
+            try:
+                return Client(address, set_as_default=False, security=security)
+            except AssertionError:  # Dask's: the scheduler's first answer came together with another, which is rare
+                return Client(address, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(f"no Dask scheduler answers at {address} ({error}); start one, or leave it out") from error
 

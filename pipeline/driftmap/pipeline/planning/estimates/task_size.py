@@ -75,7 +75,7 @@ def size_task(
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
     drawn = target_bytes(n_rows, settings, target) + beside
-    left = int(_LEFT_SHARE * read.peak_bytes)
+    left = int(_LEFT_SHARE * read.peak_bytes) + read.left_bytes
     if read.n_stored is not None:  # sparse rows are searched as a whole
         search = sparse_graph_bytes(n_rows, read.n_stored, read.n_features, settings)
         return TaskSize(max(read.peak_bytes, search + beside + left, drawn), None)

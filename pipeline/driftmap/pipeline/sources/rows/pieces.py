@@ -134,7 +134,8 @@ def estimate_pieces(pieces: Sequence[Piece], n_rows: int, *, by_id: bool) -> Rea
     largest = max(each, key=lambda one: one.n_stored or 0)._replace(n_features=n_features)
     copied = largest.count_vector_bytes(n_rows) + 2 * n_rows * row_bytes if by_id or len(each) > 1 else 0
     peak_bytes = max(one.peak_bytes for one in each) + copied
-    return ReadEstimate(n_features, row_bytes, peak_bytes, largest.n_stored)
+    left_bytes = max(one.left_bytes for one in each)
+    return ReadEstimate(n_features, row_bytes, peak_bytes, largest.n_stored, left_bytes)
 
 
 def estimate_merged(estimate: Callable[[int], ReadEstimate], n_rows: int, n_window: int, n_read: int) -> ReadEstimate:
