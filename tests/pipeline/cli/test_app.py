@@ -139,6 +139,7 @@ def test_plan_shows_windows_and_touches_nothing(data, here, capsys):
     total = next(line for line in lines if line.startswith("4 windows, 240 rows"))
     assert "shared with the window before, 1 block" in total
     assert "Windows are in natural order of 'year' (order)" in lines
+    assert "layout: carry, blocks one after the other" in lines
     assert lines[-2].startswith("Largest graph task: ")
     assert lines[-1].startswith("Coordinator: ")
     assert list(here.iterdir()) == []

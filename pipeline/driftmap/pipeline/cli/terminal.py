@@ -162,8 +162,14 @@ def show_plan(plan: Plan) -> None:
         f"{len(plan.windows)} windows, {plan.n_rows:,} rows, {plan.n_shared:,} of them shared with the window before, "
         f"{blocks}"
     )
-    for line in [plan.rule, *plan.columns, *plan.notes, *_describe_estimate(plan)]:
+    layout = describe_layout(plan.config.layout.layout)
+    for line in [plan.rule, *plan.columns, layout, *plan.notes, *_describe_estimate(plan)]:
         say(line)
+
+
+def describe_layout(layout: str) -> str:
+    """Say how blocks are laid out, as it was given or chosen."""
+    return f"layout: {layout}, blocks {'in parallel on the workers' if layout == 'exchange' else 'one after the other'}"
 
 
 def describe_blocks(n_windows: int, n_blocks: int) -> str:
@@ -266,8 +272,8 @@ def show_status(store: Store) -> None:
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
-    if store.config["layout"].get("layout") == "exchange":
-        say("layout: exchange, blocks in parallel on workers")
+    if (layout := store.config["layout"].get("layout")) == "exchange":
+        say(describe_layout(layout))
     if store.n_staged_bytes:
         size = format_size(store.n_staged_bytes)
         say(f"rows sorted by window for graphs that are being built: {size}; they go when the graphs are there")
