@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from driftmap.engine.core.jit import cache_kernels_in, load_compiler
     from driftmap.engine.core.seeds import CLUSTER_STREAM, START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
-    from driftmap.engine.core.threads import limit_threads
+    from driftmap.engine.core.threads import limit_blas, limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
     from driftmap.engine.estimator.aligned_umap import AlignedUMAP
     from driftmap.engine.estimator.repr_html import choose_maps, draw_thumbnails
@@ -158,6 +158,7 @@ __all__ = [
     "join_sparse_rows",
     "lay_out_block",
     "lay_out_in_exchange",
+    "limit_blas",
     "limit_threads",
     "load_compiler",
     "make_graph_seed",
@@ -198,7 +199,7 @@ _ROOMS = {
         "make_graph_seed",
         "make_seed",
     ),
-    "core.threads": ("limit_threads",),
+    "core.threads": ("limit_blas", "limit_threads"),
     "errors": (
         "DriftmapError",
         "InvalidInputError",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from driftmap.engine.core import threads
 
@@ -31,7 +32,6 @@ def test_every_row_is_in_one_part(monkeypatch, n_threads, n_rows, n_parts):
 
 def test_the_caller_works_too_and_blas_takes_one_thread(monkeypatch):
     monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 2)
-    threads._find_blas.cache_clear()  # scipy's own may have been loaded since; products are numpy's
     workers = set()
 
     def note(part):
@@ -60,16 +60,48 @@ def test_an_error_in_any_part_is_raised(monkeypatch):
         share(fail_late, 1000)
 
 
-def test_blas_has_its_threads_again_whoever_lets_go_last():
-    """Two that hold it at once, and let go in the order in which they began: the second found one thread."""
+def count_blas_threads():
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 
-    def count():
-        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
-    before = count()
-    with ExitStack() as second:
-        with threads.share_rows():
-            second.enter_context(threads.share_rows())
-            assert set(count()) == {1}
-        assert set(count()) == {1}
-    assert count() == before
+def hold_in_thread(stack, limit, n_threads, leave):
+    """Hold a limit in a thread of its own until it is let go."""
+    held = threading.Event()
+
+    def hold():
+        with limit(n_threads):
+            held.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(leave.set)
+    assert held.wait(30)
+    return thread
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_lowest_limit_holds_and_the_last_to_let_go_puts_back_what_was(order):
+    """Tasks and kernels begin and end in any order, in any thread: the second finds the limit of the first."""
+    before = count_blas_threads()
+    limits = [3, 1, 2]
+    leaves = [threading.Event() for _ in limits]
+    with ExitStack() as stack:
+        holding = {}
+        for place, n_threads in enumerate(limits):
+            thread = hold_in_thread(stack, threads.limit_blas, n_threads, leaves[place])
+            holding[place] = (thread, n_threads)
+            assert count_blas_threads() == {min(limits[: place + 1])}
+        for place in order:
+            leaves[place].set()
+            holding.pop(place)[0].join(30)
+            expected = {min(n_threads for _, n_threads in holding.values())} if holding else before
+            assert count_blas_threads() == expected
+
+
+def test_a_limit_of_the_caller_stands():
+    with threadpool_limits(2, user_api="blas"):
+        with threads.limit_blas(1):
+            pass
+        assert count_blas_threads() == {2}

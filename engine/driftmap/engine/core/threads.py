@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def share_rows() -> Iterator[RowShare]:
     BLAS has one thread meanwhile: its own would go on spinning after a product, for longer than the next step takes.
     """
     n_threads = numba.get_num_threads()
-    with _blas.hold(), ExitStack() as stack:
+    with limit_blas(1), ExitStack() as stack:
         if n_threads == 1:
             yield lambda function, n_rows: function(slice(0, n_rows))
             return
@@ -69,36 +70,82 @@ def share_rows() -> Iterator[RowShare]:
         yield share
 
 
-class _OneThread:
-    """BLAS on one thread as long as anything in this process holds it so; the last to let go puts it back.
+class _BlasLimits:
+    """The limits that hold in this process, and the thread that sets them.
 
-    Each by itself would put back what it found, which is one thread where another held it then.
+    Each by itself would put back what it found, which is another's limit where that one began earlier. threadpoolctl
+    heeds one thread at a time only, and the first to enter is seldom the last to leave.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._n_holding = 0
-        self._limit = ExitStack()
+        self._held: list[int] = []
+        self._kept = ExitStack()
+        """Puts back what was before the first of them."""
+        self._keeper: ThreadPoolExecutor
+        self._libraries: ThreadpoolController
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, n_threads: int) -> Iterator[None]:
         with self._lock:
-            if not self._n_holding:
-                self._limit.enter_context(_find_blas().limit(limits=1, user_api="blas"))
-            self._n_holding += 1
+            self._held.append(n_threads)
+            if len(self._held) == 1:
+                self._begin()
+            else:
+                self._apply()
         try:
             yield
         finally:
             with self._lock:
-                self._n_holding -= 1
-                if not self._n_holding:
-                    self._limit.close()
+                self._held.remove(n_threads)
+                if self._held:
+                    self._apply()
+                else:
+                    self._kept.close()
+
+    def _begin(self) -> None:
+        self._libraries = _find_libraries(len(sys.modules))
+        with ExitStack() as stack:
+            self._keeper = stack.enter_context(ThreadPoolExecutor(1, "driftmap-blas"))
+            limited = self._keeper.submit(self._enter).result()
+            stack.callback(lambda: self._keeper.submit(limited.close).result())
+            self._kept.push(stack.pop_all())
+
+    def _enter(self) -> ExitStack:
+        with ExitStack() as stack:
+            stack.enter_context(self._libraries.limit(limits=min(self._held), user_api="blas"))
+            return stack.pop_all()
+
+    def _apply(self) -> None:
+        """Set the lowest of what is held; what was before is known to the first limit only."""
+        self._keeper.submit(self._libraries.limit, limits=min(self._held), user_api="blas").result()
 
 
-_blas = _OneThread()
+_blas = _BlasLimits()
 
 
-@cache
-def _find_blas() -> ThreadpoolController:
-    """Find BLAS as numpy loaded it, once: looking costs more than the neighbours of a small window."""
+@contextmanager
+def limit_blas(n_threads: int) -> Iterator[None]:
+    """Let BLAS use no more threads than these in one call, in the whole process.
+
+    The lowest limit of all that are at work at a time holds; when the last ends, what was before the first is put back.
+    Limits that the caller has set by threadpoolctl are left as they are.
+
+    Parameters
+    ----------
+    n_threads
+        Threads at most, one at least.
+
+    Yields
+    ------
+    None
+        The limit holds inside the context.
+    """
+    with _blas.hold(n_threads):
+        yield
+
+
+@lru_cache(1)
+def _find_libraries(n_modules: int) -> ThreadpoolController:  # noqa: ARG001 - another number: another may be loaded
+    """Find BLAS as it is loaded, numpy's and scipy's own: looking takes 3 ms, like neighbours of a small window."""
     return ThreadpoolController()

@@ -7,7 +7,6 @@ loaded modules, and the lock on a folder of compiled kernels, which those module
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,37 +53,14 @@ def hold_settings(n_threads: int) -> Iterator[None]:
 
 
 def _apply(n_threads: int) -> None:
-    from driftmap.engine import cache_kernels_in  # late: a worker that only waits does not need it
+    from driftmap.engine import cache_kernels_in, limit_blas  # late: a worker that only waits does not need it
 
     with ExitStack() as stack:
         if (folder := claim_cache_folder()) is not None:
             stack.enter_context(cache_kernels_in(folder))
-        stack.enter_context(_limit_blas(n_threads))
+        stack.enter_context(limit_blas(n_threads))
         stack.enter_context(_use_system_memory())
         _kept.push(stack.pop_all())
-
-
-@contextmanager
-def _limit_blas(n_threads: int) -> Iterator[None]:
-    """Limit BLAS in a thread of its own: threadpoolctl takes a limit back in the thread that set it, and no other.
-
-    The first task that enters and the last that leaves are in different threads.
-    """
-    from threadpoolctl import ThreadpoolController
-
-    controller = ThreadpoolController()
-
-    def limit() -> ExitStack:
-        with ExitStack() as stack:
-            stack.enter_context(controller.limit(limits=n_threads, user_api="blas"))
-            return stack.pop_all()
-
-    with ThreadPoolExecutor(1, "driftmap-settings") as keeper:
-        limited = keeper.submit(limit).result()
-        try:
-            yield
-        finally:
-            keeper.submit(limited.close).result()
 
 
 @contextmanager
