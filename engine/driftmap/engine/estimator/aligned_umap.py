@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
-
 from driftmap.engine.core.seeds import TRANSFORM_STREAM, make_seed
 from driftmap.engine.core.validation import check_int
 from driftmap.engine.estimator.checks import relate_pairs
+from driftmap.engine.estimator.conventions import Estimator
 from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
 from driftmap.engine.estimator.parameters import (
     check_own_values,
@@ -19,7 +17,6 @@ from driftmap.engine.estimator.parameters import (
     warn_of_idle,
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
-from driftmap.engine.estimator.repr_html import ShowsMaps
 from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph
 
 
-class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
+class AlignedUMAP(Estimator):
     """Aligned maps of a sequence of windows.
 
     Each window gets a UMAP map of its own, and all maps are laid out together so that a row which did not change
@@ -302,7 +299,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         InvalidInputError
             When rows, relations, ids or parameters cannot be used.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         lookahead = check_int(lookahead, "lookahead", minimum=0)
         index = self.n_windows_
         own = {**self._own_values, index: check_own_values(parameters)}
@@ -339,7 +336,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         InvalidInputError
             When rows or window cannot be used.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
         checked = self._check_all_windows()
         settings = read_graph_settings(checked, index)
@@ -367,7 +364,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     @property
     def quality_(self) -> list[dict[str, float]]:
         """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
-        check_is_fitted(self)
+        self._check_is_fitted()
         checked = self._check_all_windows()
         layout = read_layout_settings(checked)
         metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
@@ -378,7 +375,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
     @property
     def strengths_(self) -> list[float]:
         """Strength of the alignment in each window, by all windows within its reach, computed when asked for."""
-        check_is_fitted(self)
+        self._check_is_fitted()
         layout = read_layout_settings(self._check_all_windows())
         windows = [BlockWindow(graph, index) for index, graph in enumerate(self.graphs_)]
         pairs = relate_pairs(self._model.related, 0, self.n_windows_, layout.alignment_window_size)
@@ -394,7 +391,7 @@ class AlignedUMAP(ShowsMaps, BaseEstimator):  # type: ignore[misc]
         n
             How many rows at most.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
         maps = self.embeddings_
         return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.related.steps()[old], n)

@@ -128,16 +128,3 @@ def _frame(planes: Sequence[Array]) -> tuple[Array, float]:
     low, high = everything.min(axis=0), everything.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12) * 1.08
     return (low + high) / 2 - half, _SIDE / (2 * half)
-
-
-class ShowsMaps:
-    """What an estimator shows in notebooks: its maps once there are some; before, what scikit-learn shows."""
-
-    def _repr_html_inner(self) -> str:
-        if not hasattr(self, "embeddings_"):
-            return str(super()._repr_html_inner())  # type: ignore[misc]
-        return describe_maps(repr(self), self.embeddings_)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
-        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle

@@ -1,0 +1,117 @@
+"""scikit-learn's conventions for an estimator that does not import it: that takes longer than fitting small windows."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.estimator.repr_html import describe_maps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Estimator:
+    """What `sklearn.base.BaseEstimator` gives: parameters by name, text, HTML, tags, requests of metadata.
+
+    Parameters are read from the signature of `__init__` and kept under their names. What scikit-learn alone knows comes
+    from its own estimator of the same name and parameters, made when it is asked for.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - as scikit-learn has it
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep
+            Without effect: no parameter is an estimator.
+        """
+        return {name: getattr(self, name) for name in self._list_parameters()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises
+        ------
+        InvalidInputError
+            When there is no such parameter; none is set then.
+        """
+        known = self._list_parameters()
+        for name in params:
+            if name not in known:
+                msg = f"{type(self).__name__} has no parameter {name!r}; its parameters are {', '.join(known)}."
+                raise InvalidInputError(msg)
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def set_fit_request(self, **requests: Any) -> Self:
+        """Say which of `relations`, `ids`, `knn` and `reference` a pipeline or search is to hand to `fit`.
+
+        As in every estimator of scikit-learn: True, False, None, or the name under which the caller gives it; needs
+        `sklearn.set_config(enable_metadata_routing=True)`.
+        """
+        return self._request("set_fit_request", requests)
+
+    def set_transform_request(self, **requests: Any) -> Self:
+        """Say whether a pipeline is to hand `window` to `transform`, as `set_fit_request`."""
+        return self._request("set_transform_request", requests)
+
+    def get_metadata_routing(self) -> Any:
+        """Return scikit-learn's `MetadataRequest` of this estimator."""
+        return self._make_twin().get_metadata_routing()
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        return str(self._make_twin().__repr__(N_CHAR_MAX))
+
+    def __sklearn_tags__(self) -> Any:
+        return self._make_twin().__sklearn_tags__()
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        plain: Callable[[], str] = self._make_twin()._repr_html_  # an AttributeError where scikit-learn shows text
+        return self._show_maps if hasattr(self, "embeddings_") else plain
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = self._make_twin()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": self._repr_html_()} if "text/html" in bundle else bundle
+
+    def _show_maps(self) -> str:
+        return describe_maps(repr(self), vars(self)["embeddings_"])
+
+    @classmethod
+    @cache
+    def _list_parameters(cls) -> tuple[str, ...]:
+        return tuple(sorted(name for name in inspect.signature(cls.__init__).parameters if name != "self"))
+
+    def _check_is_fitted(self) -> None:
+        if hasattr(self, "embeddings_"):
+            return
+        from sklearn.exceptions import NotFittedError
+
+        msg = f"this {type(self).__name__} is not fitted yet; call fit with the windows first."
+        raise NotFittedError(msg)
+
+    def _request(self, method: str, requests: dict[str, Any]) -> Self:
+        twin = self._make_twin()
+        getattr(twin, method)(**requests)
+        vars(self)["_metadata_request"] = vars(twin)["_metadata_request"]
+        return self
+
+    def _make_twin(self) -> Any:
+        """Make scikit-learn's own estimator of the same name, parameters and requests; it fits nothing."""
+        kind: Any = type(self)
+        twin = _make_twin_class(kind)(**self.get_params(deep=False))
+        if (requests := vars(self).get("_metadata_request")) is not None:
+            vars(twin)["_metadata_request"] = requests
+        return twin
+
+
+@cache
+def _make_twin_class(kind: Any) -> Any:
+    from sklearn.base import BaseEstimator  # late: 0.8 s
+
+    names = ("__init__", "__doc__", "__module__", "fit", "transform")
+    return type(kind.__name__, (BaseEstimator,), {name: getattr(kind, name) for name in names if hasattr(kind, name)})
