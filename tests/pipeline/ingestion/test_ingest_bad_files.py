@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import html
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -83,6 +85,28 @@ def test_bad_files_are_set_aside(place, how):
     assert not (place / "days" / "day-008.parquet").exists()
     assert pq.read_table(place / "aside" / "day-008.parquet").num_rows == N_ROWS
     assert len((place / "aside" / "day-008.parquet.reason.txt").read_text()) > 10
+
+
+def test_a_bad_file_that_cannot_be_moved_stays_and_later_windows_go_on(place, monkeypatch):
+    """As from a volume that is mounted to be read: copied, but not removed."""
+
+    def copy_only(path, target):
+        shutil.copy(path, target)
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(shutil, "move", copy_only)
+    write_days(place / "days", range(6, 12))
+    pq.write_table(break_day(8, "nan"), place / "days" / "day-008.parquet")
+    with pytest.raises(ConfigError, match=r"day-008.parquet cannot be moved to the quarantine .*: .*Read-only"):
+        take_in(place, quarantine=place / "aside")
+    said = []
+    options = {"on_bad": "skip", "quarantine": place / "aside"}
+    report = take_in(place, **options, on_event=lambda name, facts: said.append((name, facts.get("part"))))
+    assert ("not_moved", "day-008.parquet") in said
+    assert (report.quarantined, report.new[-1]) == ([], "2024-01-10")
+    assert [bad.label for bad in report.skipped] == ["2024-01-08", "2024-01-09"]
+    assert (place / "days" / "day-008.parquet").exists()
+    assert not (place / "aside" / "day-008.parquet").exists()
 
 
 def test_files_that_cannot_be_read_are_refused_by_name(place):

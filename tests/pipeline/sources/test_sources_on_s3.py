@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.ingestion.placing import place
+from driftmap.pipeline.ingestion.quarantine import Quarantine
 from driftmap.pipeline.sources import as_source, open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.store.disk.location import Location
@@ -159,8 +161,6 @@ def test_what_comes_later_is_ingested_and_placed(on_disk, s3, tmp_path, monkeypa
         Location(url).create(name, latest)
     assert run_command(["ingest", "years-maps.zarr"]) == 0
     assert ingest(f"{bucket}/maps", scheduler="serial").new == ["2004"]
-    with pytest.raises(ConfigError, match=r"quarantine is .*, but files of the source s3://.* cannot be moved there"):
-        ingest("years-maps.zarr", quarantine=tmp_path / "bad")
     here, there = open_store("years-maps.zarr"), open_store(f"{bucket}/maps")
     assert here.n_windows == 5
     assert all_positions(here) == all_positions(there)
@@ -185,3 +185,39 @@ def test_relations_there(on_disk, s3, tmp_path, ending):
     )
     with pytest.raises(SourceError, match="no such file"):
         plan(on_disk["file"], **ROLES, relations=url.replace("pairs", "gone"))
+
+
+@pytest.mark.parametrize("is_far", [True, False], ids=["source on S3", "source here"])
+@pytest.mark.parametrize("is_aside_far", [True, False], ids=["to S3", "to a folder"])
+def test_bad_files_are_set_aside_from_and_to_s3(on_disk, s3, tmp_path, is_far, is_aside_far):
+    bucket = s3()
+    shutil.copytree(on_disk["folder"], tmp_path / "years")
+    source = upload(tmp_path / "years", bucket) if is_far else str(tmp_path / "years")
+    aside = f"{bucket}/aside" if is_aside_far else str(tmp_path / "aside")
+    run(source, tmp_path / "maps", **ROLES, **SETTINGS)
+    name = "year=2004/part.parquet"
+    table = pq.read_table(on_disk["folder"] / "year=2003" / "part.parquet").drop_columns("v")
+    pq.write_table(table, tmp_path / "bad.parquet")
+    content = (tmp_path / "bad.parquet").read_bytes()
+    Location(source).create(name, content)
+    good = (on_disk["folder"] / "year=2003" / "part.parquet").read_bytes()
+    Location(source).create("year=2005/part.parquet", good)
+    Location(source).create("year=2006/part.parquet", good)
+    report = ingest(tmp_path / "maps", scheduler="serial", quarantine=aside)
+    assert (report.quarantined, report.new) == ([name], ["2005"])
+    assert not Location(source).has(name)
+    assert Location(aside).read(name) == content
+    assert b"no column 'v'" in Location(aside).read(f"{name}.reason.txt")
+
+
+def test_a_quarantine_is_refused_where_files_cannot_go(on_disk, s3, tmp_path):
+    source = upload(on_disk["folder"], s3())
+    run(source, tmp_path / "maps", **ROLES, **SETTINGS)
+    with pytest.raises(ConfigError, match=r"quarantine is s3://.*/bad, inside the source s3://"):
+        ingest(tmp_path / "maps", quarantine=f"{source}/bad")
+    with pytest.raises(ConfigError, match=r"no place for a quarantine; give a folder, or s3://BUCKET/PREFIX"):
+        ingest(tmp_path / "maps", quarantine="ftp://host/bad")
+    spec = as_source(source, **ROLES).spec.model_copy(update={"path": "https://host/rows.parquet"})
+    with pytest.raises(ConfigError, match=r"files of the source https://host/rows.parquet cannot be moved there"):
+        Quarantine(tmp_path / "bad", spec)
+    assert ingest(tmp_path / "maps", scheduler="serial", quarantine=f"{source}/_bad").did_nothing

@@ -69,7 +69,8 @@ class IngestOptions:
     on_bad_rows: Literal["refuse", "drop"] | None = None
     """What becomes of rows without an id, or with missing or infinite numbers; as `duplicates`."""
     quarantine: str | Path | None = None
-    """Folder to which files with rows that cannot be used are moved; None: they stay where they are."""
+    """Folder, or URL in a bucket, to which files with rows that cannot be used are moved; None: they stay. Where one
+    cannot be moved, `on_bad` says what becomes of later windows."""
     wait: str | None = None
     """How long to wait for another run or ingest on the same store, such as `10m`; None: not at all."""
     accept_schema: bool = False

@@ -331,35 +331,41 @@ class IngestWork:
             blamed = bad.parts or find_bad_parts(self._plan().select(bad.slot))
         except SourceError:
             return False
-        moved = [self._parts[name] for name in blamed if self._quarantine.can_move(self._parts[name])]
-        for ref in moved:
-            self._move(ref, bad.reason)
+        parts = [self._parts[name] for name in blamed if self._quarantine.can_move(self._parts[name])]
+        moved = [ref for ref in parts if self._move(ref, bad.reason)]
         if moved:
             self._store.commit_growth("source", {"parts": {}, "removed": [ref.name for ref in moved]})
         return bool(moved)
 
     def _set_aside_part(self, ref: PartRef, reason: str) -> None:
         """Do what was said of a part that cannot be read at all."""
-        if self._quarantine is not None and self._quarantine.can_move(ref):
-            self._move(ref, reason)
-        elif self._options.on_bad == "stop":
+        if self._quarantine is not None and self._quarantine.can_move(ref) and self._move(ref, reason):
+            return
+        if self._options.on_bad == "stop":
             raise BadRowsError(
                 f"{ref.name} cannot be used: {reason}. Mend or remove it and ingest again; or go on without it "
                 "(on_bad skip, or quarantine)",
                 ref.name,
                 reason,
             )
-        else:
-            self._report.left_out.append(ref.name)
-            self._on_event("left_out", {"part": ref.name, "reason": reason})
+        self._report.left_out.append(ref.name)
+        self._on_event("left_out", {"part": ref.name, "reason": reason})
 
-    def _move(self, ref: PartRef, reason: str) -> None:
+    def _move(self, ref: PartRef, reason: str) -> bool:
+        """Set a part aside; where it cannot be moved, later windows go on without it if that was said (`on_bad`)."""
         if self._quarantine is None:
-            return
-        self._quarantine.move(ref, reason)
+            return False
+        try:
+            self._quarantine.move(ref, reason)
+        except ConfigError as error:
+            if self._options.on_bad == "stop":
+                raise
+            self._on_event("not_moved", {"part": ref.name, "reason": str(error)})
+            return False
         self._parts.pop(ref.name, None)
         self._report.quarantined.append(ref.name)
         self._on_event("quarantined", {"part": ref.name, "reason": reason})
+        return True
 
 
 def _read_config(store: Store, source: SourcePlace | None) -> RunConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import obstore
@@ -15,7 +16,8 @@ from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.disk.remote import BUCKETS, WEB, is_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
     from typing import Self
 
     from obstore import ObjectMeta
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class SourcePlace(Location):
-    """A file or folder, of this machine, of object storage or (files only) of a web server, that is only read."""
+    """A file or folder, of this machine, of object storage or (files only) of a web server.
+
+    It is read; only files that cannot be used are moved away.
+    """
 
     noun = "source"
     error = SourceError
@@ -86,6 +91,21 @@ class SourcePlace(Location):
                 return bytes(self.read_range(name, 0, n_bytes)) if n_bytes else b""
             with (self.folder / name).open("rb") as file:
                 return file.read(n_bytes)
+
+    def download(self, name: str, file: Path) -> None:
+        """Copy a file of object storage to this machine."""
+        with self._explain("read"), file.open("wb") as opened:
+            for piece in obstore.get(self.files, name).stream():
+                opened.write(piece)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files below a folder; none named: a folder of this machine itself."""
+        if not self.is_local:
+            self.delete(names)
+        elif names:
+            self.folder.joinpath(*names).unlink()
+        else:
+            shutil.rmtree(self.folder)
 
     def _stamp(self, name: str) -> FileStamp:
         with self._explain("read"):

@@ -316,7 +316,10 @@ def test_the_account_of_a_run_is_written_and_the_dashboard_named(cluster, tmp_pa
     report = tmp_path / "report.html"
     with make_executor(cluster.client, performance_report=report, on_dashboard=addresses.append) as executor:
         assert sorted(executor.map_unordered(square, make_tasks(3), "squares")) == [0, 1, 4]
-    assert "squares" in report.read_text()
+    page = report.read_text()
+    assert "squares" in page
+    assert "<script src=" not in page  # what draws it is in it
+    assert "def test_the_account_of_a_run_is_written" in page  # who called, not what of ours
     assert addresses[0].startswith("http://")
 
 

@@ -35,6 +35,7 @@ _EVENTS = {
     "kept_out": "late or changed rows of window {window!r} kept out: {reason}",
     "left_out": "{part} left out: {reason}",
     "quarantined": "{part} set aside: {reason}",
+    "not_moved": "{reason}",
     "schema": "{part} has another schema, taken in from here on: {now}; before: {before}",
     "reopened": "reopened from window {window!r} as generation {generation}",
 }
@@ -112,7 +113,9 @@ _OPTIONS = (
         "What becomes of rows without an id, or with missing or infinite numbers.  [default: as in the run]",
         group=_BAD,
     ),
-    Option("quarantine", str, "Move files with rows that cannot be used here, with the reason.", "DIR", group=_BAD),
+    Option(
+        "quarantine", str, "Move files with rows that cannot be used here, with the reason.", "DIR|s3://...", group=_BAD
+    ),
     Option(
         "accept_schema",
         bool,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import shlex
+import sys
+import traceback
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.cluster.placement import Placement
     from driftmap.pipeline.executors.tls import SecureAddress
     from driftmap.pipeline.sources.calls import Compute
+
+COMMAND = "driftmap.pipeline.cli.app"
+"""Module whose frame is there where the run was started by the command."""
 
 _INSTALL_BOKEH = "pip install 'driftmap[dashboard]', on the scheduler's host too"
 
@@ -169,8 +176,30 @@ def _report_performance(client: Client, file: str | Path) -> Iterator[None]:
         place = place.expanduser().absolute()
     if isinstance(place, Path) and not place.parent.is_dir():
         raise WorkerError(f"performance_report is {str(file)!r}, but there is no folder {place.parent}; make it first")
-    with whole_file(place) as unfinished, client.as_current(), distributed.performance_report(filename=str(unfinished)):
-        yield
+    with whole_file(place) as unfinished, client.as_current():
+        # Inline, with the library that draws it: else the page is empty where the browser reaches no other host.
+        report = distributed.performance_report(filename=str(unfinished), mode="inline")
+        client.sync(report.__aenter__)
+        try:
+            yield
+        finally:
+            client.sync(report.__aexit__, None, None, None, code=_describe_call())
+
+
+def _describe_call() -> str:
+    """Describe what started the run: the command, or the caller's source; Dask would show a function of ours."""
+    for frame, _ in traceback.walk_stack(None):
+        name = str(frame.f_globals.get("__name__"))
+        if name == COMMAND:
+            return shlex.join(["driftmap", *sys.argv[1:]])
+        if name.partition(".")[0] not in ("driftmap", "contextlib", "threading"):
+            break
+    else:
+        return ""
+    try:
+        return inspect.getsource(frame)
+    except (OSError, TypeError):  # a shell's or a notebook's, for one
+        return f"{frame.f_code.co_name} in {frame.f_code.co_filename}"
 
 
 def _has_bokeh() -> bool:

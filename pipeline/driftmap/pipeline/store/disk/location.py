@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -205,6 +206,12 @@ class Location:
             obstore.put(self.files, file, content)
             if self.is_local:
                 self._sync([file])
+
+    def upload(self, name: str, file: Path) -> None:
+        """Write a file of this machine over one that may be there, in pieces where it is large."""
+        media_type = mimetypes.guess_type(name)[0]
+        with self._explain("written"):
+            obstore.put(self.files, name, file, attributes={"Content-Type": media_type} if media_type else None)
 
     def _sync(self, files: Iterable[str]) -> None:
         """Have new files, and the folders that name them, on the disk before anything that rests on them is written."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import tempfile
 from contextlib import contextmanager
@@ -72,8 +71,3 @@ class _OutputLocation(Location):
     def check(self) -> None:
         with self._explain("read"):
             next(iter(obstore.list(self.files, chunk_size=1)), None)
-
-    def upload(self, name: str, file: Path) -> None:
-        media_type = mimetypes.guess_type(name)[0]
-        with self._explain("written"):
-            obstore.put(self.files, name, file, attributes={"Content-Type": media_type} if media_type else None)
