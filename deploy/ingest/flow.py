@@ -27,7 +27,7 @@ def ingest_maps(store: str, *, alarms: tuple[str, ...] = (), wait: str = "10m", 
     store
         The store, made by `driftmap run`.
     alarms
-        Thresholds such as `lag>2D`; one that is passed fails the task, after the windows are in.
+        Thresholds such as `behind>2D`; one that is passed fails the task, after the windows are in.
     wait
         How long to wait for another ingest. One that is still at work then does what this would have done.
     **options

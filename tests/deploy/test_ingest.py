@@ -46,7 +46,7 @@ def test_the_service_starts_an_ingest_with_its_settings():
     assert set(re.findall(r"\$\{(\w+)\}", line)) == {name for name in settings if not name.startswith("NUMBA_")}
     params = check_command([re.sub(r"\$\{(\w+)\}", lambda m: settings[m[1]], word) for word in line.split()])
     assert params["store"] == "/srv/driftmap/posts-maps.zarr"
-    assert params["alarm"] == ("lag>2D",)
+    assert params["alarm"] == ("behind>2D",)
     assert params["wait"] == "10m"
 
 

@@ -212,7 +212,7 @@ def test_nothing_is_open_but_what_is_said(rendered):
 def test_ingestion_has_alarm_and_metrics_and_prometheus_gets_in(rendered):
     (ingest,) = containers(find(rendered, "CronJob", "driftmap-ingest"))
     words = ingest["args"]
-    assert words[words.index("--alarm") + 1] == "lag>2D"
+    assert words[words.index("--alarm") + 1] == "behind>2D"
     assert {"--prometheus", "--log-json"} <= set(words)
     (policy,) = [
         manifest["spec"]

@@ -154,6 +154,7 @@ def test_a_batch_job_near_its_time_limit_goes_back_to_the_queue_and_on(node, sou
 
 
 def test_workers_as_jobs_of_which_one_is_cancelled(node, source, alone, tmp_path):
+    pytest.importorskip("dask_jobqueue", reason="it comes with driftmap[hpc]")
     toml = write_toml(tmp_path, source)
     options = {"--jobs": "2", "--memory": "1GB", "--interface": "lo"}
     options |= {"--shared": str(tmp_path / "shared"), "--scratch": str(tmp_path / "scratch")}

@@ -45,6 +45,7 @@ def test_status_tells_programs_how_the_store_grows(grown, capsys):
     assert growth["newest_row"] == "2024-01-18T23:59:00.000000"
     # the newest window ends with day 17, one day before the newest row's day ends
     assert growth["lag_seconds"] == 24 * 3600 - 60
+    assert growth["behind_seconds"] == 0  # the next window ends with that day
     assert growth["rows_pending"] == 40 + 80
     assert growth["late"] == {"2024-01-03": 7}
     assert growth["rows_late"] == 7
@@ -74,10 +75,29 @@ def test_ages_are_counted_from_the_last_ingest(grown):
 
 def test_thresholds_that_are_passed_are_found(grown):
     facts = describe_growth(open_store(grown / "store"))
-    passed = ["late>6", "lag>23h", "pending>100", "neighbours<1.1", "drift>0", "neighbours_z>-100", "z>0"]
+    passed = ["late>6", "behind<1h", "lag>23h", "pending>100", "neighbours<1.1", "drift>0", "neighbours_z>-100", "z>0"]
     assert [alarm.spec for alarm in find_alarms(facts, passed)] == passed
-    kept = ["late>7", "lag>24h", "skipped>0", "neighbours<0", "drift>100", "z>1000", "drift_z<-1000"]
+    kept = ["late>7", "behind>1s", "lag>24h", "skipped>0", "neighbours<0", "drift>100", "z>1000", "drift_z<-1000"]
     assert find_alarms(facts, kept) == []
+
+
+def test_a_store_is_behind_once_the_next_window_is_over_not_between_two_windows(tmp_path):
+    """With weekly windows the newest row is days after the newest window's end, and nothing is wrong."""
+    make_store(tmp_path / "days", tmp_path / "store", n_days=28, window="7D", stride="7D", duplicates="first")
+    command = ["ingest", str(tmp_path / "store"), "--scheduler", "serial", "--alarm", "behind>2D"]
+    write_days(tmp_path / "days", range(28, 34))
+    assert run_command(command) == 0
+    facts = describe_growth(open_store(tmp_path / "store"))
+    assert facts["lag_seconds"] == 6 * 86400 - 60
+    assert facts["behind_seconds"] == 0
+    write_days(tmp_path / "days", range(34, 38))
+    assert run_command([*command, "--grace", "9D", "--prometheus", str(tmp_path / "m")]) == 3  # it waits for more
+    assert "driftmap_last_exit_code 3" in (said := (tmp_path / "m").read_text())
+    assert "driftmap_blocked" not in said
+    facts = describe_growth(open_store(tmp_path / "store"))
+    assert facts["behind_seconds"] == 3 * 86400 - 60
+    assert "driftmap_behind_seconds 259140" in to_prometheus(open_store(tmp_path / "store"), facts)
+    assert run_command(command) == 0
 
 
 @pytest.mark.parametrize("spec", ["drift", "drift=3", "warmth>3", "late>many", "lag>3", "lag>2d>3"])

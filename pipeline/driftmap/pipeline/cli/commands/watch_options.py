@@ -12,6 +12,7 @@ import click
 from driftmap.pipeline.cli.groups import GroupedOption
 from driftmap.pipeline.cli.lines import say_on_stderr
 from driftmap.pipeline.errors import hide_credentials_within
+from driftmap.pipeline.ingestion.watch.alarms import EXIT_ALARM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.watch.outcome import IngestOutcome
     from driftmap.pipeline.store.log_view import LogView
 
-EXIT_ALARM = 3
 WATCHING = "Watching"
 """Heading of these options."""
 
-FACTS = ("rows_late", "rows_pending", "windows_skipped", "windows_altered", "lag_seconds", "seconds_since_ingest")
+FACTS = (
+    *("rows_late", "rows_pending", "windows_skipped", "windows_altered"),
+    *("behind_seconds", "lag_seconds", "seconds_since_ingest"),
+)
 
 ALARM_HELP = (
     "Leave with exit code 3 when this holds: neighbours<0.3, drift>0.5, drift_z>4, z>4, late>100, pending>100000, "
-    "skipped>0, altered>0, lag>2D or age>1D. May be given several times."
+    "skipped>0, altered>0, behind>2D or age>1D. May be given several times."
 )
 
 

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 MEASURES = ("neighbours", "related", "drift")
 """Of the newest window: see `layout.figures.MapFigures`."""
 
+EXIT_ALARM = 3
+"""Exit code of a command that went well, with a threshold passed."""
+
 _ALARM = re.compile(r"\s*(\w+)\s*([<>])\s*([^\s<>]+)\s*")
-_DURATIONS = {"lag": "lag_seconds", "age": "seconds_since_ingest"}
+_DURATIONS = {"behind": "behind_seconds", "lag": "lag_seconds", "age": "seconds_since_ingest"}
 _COUNTS = {"late": "rows_late", "pending": "rows_pending", "skipped": "windows_skipped", "altered": "windows_altered"}
 
 
@@ -38,8 +41,8 @@ def find_alarms(facts: Mapping[str, Any], specs: Iterable[str]) -> list[Alarm]:
         Of `describe_growth`.
     specs
         Such as `drift>0.5`, `neighbours<0.3`, `drift_z>4`, `z>4` (any of them, in either direction), `late>100`,
-        `pending>100000`, `skipped>0`, `altered>0` (counts), `lag>2D`, `age>1D` (times). What is not known passes no
-        threshold.
+        `pending>100000`, `skipped>0`, `altered>0` (counts), `behind>2D`, `lag>9D`, `age>1D` (times). What is not
+        known passes no threshold.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def _read_alarm(spec: str) -> tuple[str, str, float]:
     names = [*MEASURES, *(f"{name}_z" for name in MEASURES), "z", *_COUNTS, *_DURATIONS]
     if match is None or match[1] not in names:
         raise ConfigError(
-            f"alarm is {spec!r}; a name, < or > and a number were expected, such as drift>0.5, z>4 or lag>2D. "
+            f"alarm is {spec!r}; a name, < or > and a number were expected, such as drift>0.5, z>4 or behind>2D. "
             f"Names are: {', '.join(names)}"
         )
     name, sign, text = match.groups()

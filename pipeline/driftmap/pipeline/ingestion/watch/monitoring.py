@@ -14,7 +14,7 @@ from driftmap.pipeline.config.times.time_zones import to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.ingestion.parts.altered import list_altered
 from driftmap.pipeline.ingestion.parts.late import count_pending, list_late
-from driftmap.pipeline.ingestion.slots import make_slots
+from driftmap.pipeline.ingestion.slots import BEFORE, Slots, make_slots
 from driftmap.pipeline.ingestion.watch.alarms import MEASURES
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
@@ -42,13 +42,15 @@ def describe_growth(store: LogView, now: datetime | None = None) -> dict[str, An
     Returns
     -------
     JSON: `last_ingest` (UTC), `seconds_since_ingest`, `outcome` of the last attempt (see `IngestOutcome`),
-    `newest_row`, `lag_seconds` from the end of the newest window to the newest row seen, `rows_pending`, `rows_late`,
+    `newest_row`, `lag_seconds` from the end of the newest window to the newest row seen, `behind_seconds` from that of
+    the next one, which is missing though it is over (0 before its end), `rows_pending`, `rows_late`,
     `late`, `skipped` and `empty` by window, `altered` (final windows whose rows changed in the source), `provisional`
     with how far each moved at the last ingest, `generation`,
     and `quality` of the newest window with its z-scores; None where something is not known.
     """
     growth, windows = store.growth, store.state()
-    late, n_pending, altered = _count_rows(store)
+    slots = _find_slots(store)
+    late, n_pending, altered = ({}, 0, []) if slots is None else _count_rows(store, slots)
     last = None if growth.last_ingest is None else datetime.fromisoformat(growth.last_ingest)
     moment = now or datetime.now(UTC)
     zone = store.config.get("windows", {}).get("timezone")
@@ -63,6 +65,7 @@ def describe_growth(store: LogView, now: datetime | None = None) -> dict[str, An
         "outcome": None if outcome is None else asdict(outcome),
         "newest_row": growth.newest,
         "lag_seconds": _measure_lag(growth.newest, windows[-1].end if windows else None, zone),
+        "behind_seconds": _measure_lag(growth.newest, _find_next_end(store, slots), zone),
         "rows_pending": n_pending,
         "rows_late": sum(late.values()),
         "late": late,
@@ -99,11 +102,23 @@ def compare_newest(store: LogView) -> dict[str, Any]:
     return figures
 
 
-def _count_rows(store: LogView) -> tuple[dict[str, int], int, list[str]]:
+def _find_slots(store: LogView) -> Slots | None:
     try:
-        slots = make_slots(RunConfig.from_json(store.config), store.growth.origin)
+        return make_slots(RunConfig.from_json(store.config), store.growth.origin)
     except PlanError:  # windows of so many rows each: they are not ingested
-        return {}, 0, []
+        return None
+
+
+def _find_next_end(store: LogView, slots: Slots | None) -> str | None:
+    """Give the end of the window that comes next, in local time; None where windows are no spans of time."""
+    windows = store.state()
+    if slots is None or not windows or windows[-1].end is None:
+        return None
+    taken = [slots.find(windows[-1].label, windows[-1].start), *store.growth.skipped]
+    return slots.describe(str(1 + max(int(slot) for slot in taken if slot != BEFORE))).end
+
+
+def _count_rows(store: LogView, slots: Slots) -> tuple[dict[str, int], int, list[str]]:
     late = {late.label: late.n_rows for late in list_late(store, slots)}
     return late, count_pending(store, slots), list_altered(store, slots)
 

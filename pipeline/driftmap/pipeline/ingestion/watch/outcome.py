@@ -37,7 +37,8 @@ class IngestOutcome:
     attempted: str
     """UTC time of its end."""
     exit_code: int
-    """0; 2 when something must be mended; 130 when it was interrupted; 1 for any other error."""
+    """0; 2 when something must be mended; 3 when a threshold was passed; 130 when it was interrupted; 1 for any other
+    error."""
     succeeded: str | None = None
     """UTC time at which the last good one ended."""
     blocked: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from driftmap.pipeline.ingestion.watch.alarms import MEASURES
+from driftmap.pipeline.ingestion.watch.alarms import EXIT_ALARM, MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,12 @@ def to_prometheus(store: LogView, facts: Mapping[str, Any]) -> str:
         ("windows_altered", "gauge", "Final windows whose rows changed in the source.", {"": facts["windows_altered"]}),
         ("rows_pending", "gauge", "Rows that wait for their windows to be whole.", {"": facts["rows_pending"]}),
         ("lag_seconds", "gauge", "From the end of the newest window to the newest row.", {"": facts["lag_seconds"]}),
+        (
+            "behind_seconds",
+            "gauge",
+            "From the end of the next window, which is missing, to the newest row.",
+            {"": facts["behind_seconds"]},
+        ),
         (
             "last_ingest_timestamp_seconds",
             "gauge",
@@ -69,7 +75,7 @@ def _describe_final(store: LogView) -> list[tuple[str, str, str, Samples]]:
 def outcome_to_prometheus(outcome: IngestOutcome) -> str:
     """Give how the last ingest ended as Prometheus reads it; this needs no store that can be opened."""
     blocked = {}
-    if outcome.exit_code:
+    if outcome.exit_code not in (0, EXIT_ALARM):  # an alarm keeps no window out
         names = {"window": outcome.blocked or "", "reason": outcome.reason or ""}
         blocked = {"{" + ",".join(f'{name}="{_escape(text)}"' for name, text in names.items()) + "}": 1.0}
     metrics: list[tuple[str, str, str, Samples]] = [
