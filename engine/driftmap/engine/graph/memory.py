@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
-from driftmap.engine.neighbours.inverted_file import PART_BLOCK_BYTES
+from driftmap.engine.neighbours.inverted_file import part_block_bytes
 from driftmap.engine.neighbours.scaling.normalise import CENTRING_BYTES
 from driftmap.engine.neighbours.search import (
     BLOCK_BYTES,
@@ -36,8 +36,8 @@ _ROW_BYTES = 40
 """Scales, norms and bounds of a row, in float64 and float32."""
 _DESCENT_BYTES = 40
 """Per row and neighbour: pynndescent's graph, candidates and trees; or lists old, new and reverse."""
-_PARTS_COPIES = 3
-"""Of the rows: about their middle, and in the order of their parts twice."""
+_PARTS_COPIES = 1
+"""Of the rows, beside those that `copies` counts: in the order of their parts, as they are and about their middle."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
@@ -120,7 +120,8 @@ def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings)
     exact = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
     if settings.knn_recall == 1.0 or work <= EXACT_WORK:
         return exact
-    in_parts = _PARTS_COPIES * rows + 3 * min(PART_BLOCK_BYTES, 4 * n_rows * n_rows) + neighbours * _DESCENT_BYTES
+    blocks = 3 * part_block_bytes(n_rows, n_features)
+    in_parts = copies + _PARTS_COPIES * rows + blocks + neighbours * _DESCENT_BYTES
     if work <= EXHAUSTIVE_WORK:
         return max(exact, in_parts)
     return max(in_parts, rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES)

@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
     from driftmap.engine.types import Float32Array, Int32Array, KnnGraph
 
+WHOLE_SHARE = 0.15
+"""Share of all pairs of rows that is compared at most to find all that is wanted in the parts; else rounds follow.
+
+A fifth costs as much as the exact search, a round as much as .02 to .06.
+"""
 START_RECALL = 0.9
-"""Share of the neighbours that the parts are to find, from which a round or two lead to .98."""
+"""Share of the neighbours that the parts are to find otherwise, from which a round or two lead to .98."""
 START_PROBES = 3
 """Fewest parts searched: with its own alone, no list would lead from one part to another."""
 START_SHARE = 0.03
-"""Share of all pairs of rows that is compared at most in the parts; a fifth costs as much as the exact search."""
+"""Share of all pairs of rows that is compared at most in the parts then."""
 MAX_ROUNDS = 8
 MIN_GAIN = 0.002
 """A round that finds no more than this share of the neighbours is the last."""
@@ -48,11 +53,11 @@ N_SAMPLED = 512
 """Rows whose exact neighbours say how many parts to search: the share found has a standard error of about .004."""
 RECALL_MARGIN = 0.005
 """How much more of the sample's neighbours the parts searched must hold than are wanted of all rows."""
-PARTS_PER_ROOT = 1.4
+PARTS_PER_ROOT = 1.0
 """Parts per square root of n: with more, finding the parts costs more than searching them."""
 ROWS_PER_CENTRE = 40
 """Rows that k-means sees, per part; with twice as many the same number of parts must be searched."""
-N_ROUNDS = 6
+N_ROUNDS = 4
 """Rounds of k-means."""
 WHOLE_NORM = 2048.0
 """Norm that rows are brought to before they are rounded to whole numbers: products stay below 2^24 then."""
@@ -110,6 +115,7 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
     rows, scales = scale_rows(rows, metric)
     tiny = 0.0 if metric == "euclidean" else COSINE_TINY
     centred = centre_rows(rows, scales, tiny, np.float32)
+    wanted = min(recall + RECALL_MARGIN, 1.0)
     with share_rows() as share:
         parts = _part_rows(centred, np.random.default_rng(seed), share)
         order = parts.order
@@ -118,10 +124,13 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
         sample = _find_sample(ordered, k)
         found = new_graph(len(rows), k)
         share(partial(_search_own_parts, parts, ordered, found), len(rows))
-        share(partial(_search_other_parts, parts, ordered, _count_probes(parts, ordered, sample), found), len(rows))
+        n_probes = _count_probes(parts, ordered, sample, wanted)
+        share(partial(_search_other_parts, parts, ordered, n_probes, found), len(rows))
         short = np.flatnonzero(found[0][:, -1] < 0).astype(np.int32)  # in parts that hold fewer than k rows together
         _search_everywhere(ordered, short, found)
-        known = improve_lists(centred.rows, found, sample, min(recall + RECALL_MARGIN, 1.0), share)
+        if sample.measure_recall(found[0][:, 1:]) >= wanted:
+            return as_graph(*_put_back(found, order), metric)
+        known = improve_lists(centred.rows, found, sample, wanted, share)
     if known is None:
         return None
     indices, distances = new_graph(len(rows), k)
@@ -130,6 +139,16 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
     named.sort(axis=1)
     measure_neighbours(named, (rows, scales, tiny), indices, distances)
     return as_graph(indices, distances, metric)
+
+
+def _put_back(found: Lists, order: Int32Array) -> Lists:
+    """Give lists of rows in the order of their parts the rows' own numbers, and order ties by those."""
+    indices, distances = np.empty_like(found[0]), np.empty_like(found[1])
+    indices[order], distances[order] = order[found[0]], found[1]
+    tied = np.flatnonzero((distances[:, 2:] == distances[:, 1:-1]).any(axis=1))
+    near, apart = indices[tied, 1:], distances[tied, 1:]
+    indices[tied, 1:] = np.take_along_axis(near, np.lexsort((near, apart), axis=1), axis=1)
+    return indices, distances
 
 
 def improve_lists(
@@ -159,8 +178,6 @@ def improve_lists(
 
     n, k = len(rows), found[0].shape[1] - 1
     share_found = sample.measure_recall(found[0][:, 1:])
-    if share_found >= recall:
-        return found[0][:, 1:]
     near = kernels.NearLists(found[0][:, 1:].copy(), np.empty((n, k), np.float32), np.ones((n, k), np.bool_))
     kernels.measure_lists(rows, near.indices, near.squared)
     other = kernels.NearLists(near.indices.copy(), near.squared.copy(), near.is_new.copy())
@@ -183,12 +200,22 @@ def improve_lists(
     return None
 
 
+def count_parts(n_rows: int) -> int:
+    """Return into how many parts rows are put."""
+    return max(1, round(PARTS_PER_ROOT * math.sqrt(n_rows)))
+
+
+def part_block_bytes(n_rows: int, n_features: int) -> int:
+    """Return what one block of scores of all parts takes, or of rows; three are there at a time."""
+    return min(PART_BLOCK_BYTES, 4 * n_rows * max(count_parts(n_rows), n_features))
+
+
 def _part_rows(centred: Centred, rng: np.random.Generator, share: RowShare) -> _Parts:
     """Part the rows by a few rounds of k-means on some of them (Lloyd 1982)."""
     from scipy.sparse import csr_array  # late: 0.1 s
 
     n, d = centred.rows.shape
-    m = max(1, round(PARTS_PER_ROOT * math.sqrt(n)))
+    m = count_parts(n)
     norms = np.sqrt(np.maximum(centred.most[:: max(1, n // 4096)].astype(np.float64), 0.0))
     typical = float(np.quantile(norms, 0.99))
     whole_scale = WHOLE_NORM / typical if typical > 0.0 else 1.0
@@ -263,17 +290,23 @@ def _find_sample(ordered: _Ordered, k: int) -> Sample:
     return Sample(some, found[0][some, 1:])
 
 
-def _count_probes(parts: _Parts, ordered: _Ordered, sample: Sample) -> int:
-    """Return how many parts hold `START_RECALL` of the sample's neighbours, within `START_SHARE` of all pairs."""
+def _count_probes(parts: _Parts, ordered: _Ordered, sample: Sample, wanted: float) -> int:
+    """Return how many parts hold so much of the sample's neighbours, or as many as a start of the rounds needs."""
     score = _score(_round_rows(ordered.centred, sample.rows.astype(np.int64), parts.whole_scale), parts.centres)
     order = np.argsort(score, axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
     part_of_near = np.searchsorted(parts.starts, sample.near, side="right") - 1
     reached = np.sort(np.take_along_axis(ranks, part_of_near, axis=1), axis=None)
-    wanted = int(reached[math.ceil(START_RECALL * len(reached)) - 1]) + 1
     shares = np.cumsum(np.diff(parts.starts)[order], axis=1).mean(axis=0) / len(ordered.numbers)
-    return min(max(START_PROBES, min(wanted, int(np.searchsorted(shares, START_SHARE, side="right")))), len(shares))
+
+    def count(recall: float) -> int:
+        return int(reached[math.ceil(recall * len(reached)) - 1]) + 1
+
+    if shares[count(wanted) - 1] <= WHOLE_SHARE:
+        return count(wanted)
+    within = int(np.searchsorted(shares, START_SHARE, side="right"))
+    return min(max(START_PROBES, min(count(START_RECALL), within)), len(shares))
 
 
 def _search_everywhere(ordered: _Ordered, some: Int32Array, found: Lists) -> None:
