@@ -156,8 +156,13 @@ class ClusterWorkers:
         there = [f"{worker['name']} at {address}{_name_resources(worker)}" for address, worker in workers.items()]
         raise WorkerError(f"no worker has {self.placement}; there are {name_some(there)}")
 
-    def check(self) -> dict[str, str]:
+    def check(self, *, is_quiet: bool = False) -> dict[str, str]:
         """Compare versions with scheduler and workers; those without driftmap are left out where others suffice.
+
+        Parameters
+        ----------
+        is_quiet
+            Whether nothing is said of those, since it is said at another time.
 
         Returns
         -------
@@ -180,11 +185,9 @@ class ClusterWorkers:
             self._without |= without
             self._found_at = -RECOUNT_SECONDS
             described = {address: found for address, found in described.items() if address not in without}
-            warnings.warn(
-                f"driftmap is {MISSING} at {name_some(sorted(without))}; the run uses the other workers",
-                WorkersLeftOutWarning,
-                stacklevel=2,
-            )
+            if not is_quiet:
+                said = f"driftmap is {MISSING} at {name_some(sorted(without))}; the run uses the other workers"
+                warnings.warn(said, WorkersLeftOutWarning, stacklevel=2)
         return refuse_other_versions(self._client, described)
 
     def look(self) -> None:

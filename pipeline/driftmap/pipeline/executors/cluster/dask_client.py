@@ -64,7 +64,7 @@ def refuse_blind_workers(scheduler: Client | SecureAddress | str, placement: Pla
     with reach(scheduler) as client:
         used = ClusterWorkers(client, placement)
         used.wait()
-        used.check()
+        used.check(is_quiet=True)  # said once the tasks are sent
         used.look()
 
 

@@ -19,7 +19,7 @@ from distributed.protocol.pickle import dumps
 from driftmap.pipeline.executors.base import KEPT_SHARE, Executor, LinkedTask, Result, Results, Task
 from driftmap.pipeline.executors.cluster.cluster_workers import RECOUNT_SECONDS, ClusterWorkers
 from driftmap.pipeline.executors.cluster.dask_worker import Setup, call_on_worker, make_carrier
-from driftmap.pipeline.executors.cluster.deaths import explain_deaths
+from driftmap.pipeline.executors.cluster.deaths import explain_cancelled, explain_deaths
 from driftmap.pipeline.executors.machine import count_cores, count_memory_bytes
 from driftmap.pipeline.executors.versions import is_driftmap_missing
 from driftmap.pipeline.executors.worker_process import WorkerError, name_process
@@ -204,7 +204,7 @@ class DaskResults(Generic[Result]):
                     break
                 running.update([*self._receive(future, result), *self._send()])
         except CancelledError as cancelled:
-            error = WorkerError(f"the Dask scheduler gave the tasks up ({cancelled}); run again to go on")
+            error = WorkerError(explain_cancelled(cancelled))
         except Exception as raised:
             error = raised
         finally:
@@ -289,7 +289,7 @@ class Links:
             said = explain_deaths(self._executor.client, self._tasks[number].name, beside, error)
             raise WorkerError(said) from error
         except CancelledError as error:
-            raise WorkerError(f"the Dask scheduler gave the tasks up ({error}); run again to go on") from error
+            raise WorkerError(explain_cancelled(error)) from error
         except ModuleNotFoundError as error:
             if is_driftmap_missing(error):
                 raise WorkerError("driftmap is not installed on a worker that joined; run again to go on") from error

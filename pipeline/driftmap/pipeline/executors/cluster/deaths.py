@@ -1,4 +1,4 @@
-"""Why workers died that tried a task, as far as Dask knows."""
+"""Why workers died that tried a task, or why it was given up, as far as Dask knows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from driftmap.pipeline.executors.machine import format_size
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
+    from concurrent.futures import CancelledError
+
     from distributed import Client, KilledWorker
 
 
@@ -24,3 +26,10 @@ def explain_deaths(client: Client, name: str, beside: list[str], error: KilledWo
     return (
         f"{name}: each worker that tried it was stopped for taking more memory than it may, {taken}{others}; {remedy}"
     )
+
+
+def explain_cancelled(error: CancelledError) -> str:
+    """Say in one line which task was given up, and why: Dask's own text has several, and names the task by its key."""
+    key, reason = getattr(error, "key", None), getattr(error, "reason", None) or " ".join(str(error).split())
+    name = f"{key[1]}: " if isinstance(key, tuple) and len(key) > 1 else ""
+    return f"{name}given up by the Dask scheduler ({reason}); run again to go on"
