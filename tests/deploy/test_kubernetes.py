@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
+import subprocess
 import tomllib
 from importlib.util import find_spec
 
@@ -17,6 +19,7 @@ if missing := [
 ]:
     pytest.skip(f"not installed: {', '.join(missing)}; they come with driftmap[dev]", allow_module_level=True)
 
+import yaml
 from distributed.cli.dask_scheduler import main as dask_scheduler
 from distributed.cli.dask_worker import main as dask_worker
 from tests.deploy import manifests
@@ -43,6 +46,17 @@ def is_lasting(container):
 def test_every_manifest_is_taken(rendered):
     for manifest in rendered:
         check(manifest)
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kustomize_itself_makes_the_same(overlay):
+    folder = FOLDER / "overlays" / overlay
+    made = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True).stdout
+    theirs, ours = list(yaml.safe_load_all(made)), render(folder)
+    for one in (theirs, ours):
+        one.sort(key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
+    assert ours == theirs
 
 
 def test_there_are_the_kinds_that_a_deployment_needs(rendered):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +75,16 @@ def test_alerts_ask_for_what_is_written(metrics):
         for label in re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])):
             used = [sample for name in find_names(rule["expr"]) for sample in metrics[name].samples]
             assert all(label in sample.labels for sample in used)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_has_nothing_to_say(tmp_path):
+    make_store(tmp_path / "days", tmp_path / "store")
+    file = tmp_path / "m.prom"
+    assert run_command(["ingest", str(tmp_path / "store"), "--scheduler", "serial", "--prometheus", str(file)]) == 0
+    for command, text in ((["rules", str(MONITORING / "alerts.yaml")], ""), (["metrics"], file.read_text())):
+        done = subprocess.run(["promtool", "check", *command], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_promql_of_alerts_and_panels_can_be_read(metrics):

@@ -53,6 +53,9 @@ def test_a_run_and_an_ingest_are_traced(spans, tmp_path):
     assert {span.name for span in own} == {
         f"driftmap {name}" for name in ("ingest", "look", "graphs", "graph", "layout")
     }
+    (graph,) = (span for span in own if span.name == "driftmap graph")
+    names = ("driftmap.run", "driftmap.stage", "driftmap.window")
+    assert [graph.attributes[name] for name in names] == [ingest.attributes["driftmap.run"], "graphs", "2024-01-06"]
     (layout,) = (span for span in own if span.name == "driftmap layout")
     assert layout.attributes["driftmap.windows"] == ("2024-01-06",)
 

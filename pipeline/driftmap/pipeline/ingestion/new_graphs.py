@@ -36,13 +36,16 @@ class NewGraphs:
         Where graphs are built.
     is_given
         Whether the rows were given from Python: no source has to be seen by workers then.
+    run
+        Name of the ingest, for traces.
     """
 
-    def __init__(self, store: Store, config: RunConfig, place: Workplace, *, is_given: bool) -> None:
+    def __init__(self, store: Store, config: RunConfig, place: Workplace, *, is_given: bool, run: str) -> None:
         self._store = store
         self._config = config
         self._place = place
         self._is_given = is_given
+        self._run = run
         self._limit: WorkerLimit | None = None
         self._has_limit = False
 
@@ -63,7 +66,8 @@ class NewGraphs:
                 done[result.index if isinstance(result, Refusal) else result["index"]] = result
                 if not isinstance(result, Refusal):
                     label = next(rows.label for rows in windows if rows.index == result["index"])
-                    record("graph", result["seconds"], stage=STAGE, window=label, rows=result["n_rows"])
+                    facts = {"run": self._run, "stage": "graphs", "window": label, "rows": result["n_rows"]}
+                    record("graph", result["seconds"], **facts)
                 while waiting and waiting[0].index in done:
                     rows = waiting.pop(0)
                     yield rows, done.pop(rows.index)

@@ -101,7 +101,7 @@ class IngestWork:
         self._given = source if found is None else None
         self._config = _read_config(store, found)
         self._slots = make_slots(self._config, store.growth.origin)
-        self._graphs = NewGraphs(store, self._config, place, is_given=found is None)
+        self._graphs = NewGraphs(store, self._config, place, is_given=found is None, run=clock.run)
         schemas = self._config.schemas
         self._feed = Feed(self._config.source, self._slots, store.location, self._graphs.find_place, schemas)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
