@@ -237,6 +237,12 @@ def test_what_is_no_address_is_named(address):
         pass
 
 
+def test_the_address_of_a_gateway_is_refused_with_what_to_give():
+    address = "gateway://127.0.0.1:8786/0123abcd"
+    with pytest.raises(WorkerError, match=r"keys that only its client has.*get_client"), make_executor(address):
+        pass
+
+
 def test_a_scheduler_without_workers_is_named(monkeypatch):
     from distributed import LocalCluster
 

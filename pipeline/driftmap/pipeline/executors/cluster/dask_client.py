@@ -111,6 +111,11 @@ def _connect(scheduler: str | SecureAddress) -> Client:
 
 def _refuse_unusable(address: str) -> None:
     """Refuse an address that Dask cannot read: a client that failed on one would hold up the process's end."""
+    if address.startswith("gateway:"):
+        raise WorkerError(
+            f"scheduler is {address!r}, and a gateway is reached with keys that only its client has; from Python, give "
+            "that client (cluster.get_client()) in place of the address"
+        )
     try:
         scheme, _ = parse_address(address)
         get_backend(scheme)
