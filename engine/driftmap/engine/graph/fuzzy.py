@@ -99,8 +99,9 @@ def build_fuzzy_graph(knn: KnnGraph, *, set_op_mix_ratio: float = 1.0, local_con
 def merge_directions(indptr: Int64Array, columns: Int32Array, strengths: Float32Array, mix: float) -> FuzzyGraph:
     """Make a one-way graph, rows sorted by column, symmetric: `mix` parts union to `1 - mix` parts intersection."""
     back_indptr, back_columns, back_strengths = _transpose(indptr, columns, strengths)
+    n_edges = _count_edges(indptr, columns, back_indptr, back_columns)
     return FuzzyGraph(
-        *_mix_directions(indptr, columns, strengths, back_indptr, back_columns, back_strengths, mix),
+        *_mix_directions(indptr, columns, strengths, back_indptr, back_columns, back_strengths, mix, n_edges),
     )
 
 
@@ -205,7 +206,7 @@ def _weigh_edges(
             strengths[place] = strength
             end += 1
         indptr[row + 1] = end
-    return indptr, columns[:end].copy(), strengths[:end].copy()
+    return indptr, columns[:end], strengths[:end]
 
 
 @exact
@@ -232,6 +233,20 @@ def _transpose(
 
 
 @exact
+def _count_edges(indptr: Int64Array, columns: Int32Array, back_indptr: Int64Array, back_columns: Int32Array) -> int:
+    """Count the columns of a row's edges out and in, each once: room for twice as many would be memory for nothing."""
+    n_edges = len(columns) + len(back_columns)
+    for row in range(len(indptr) - 1):
+        out, back = indptr[row], back_indptr[row]
+        while out < indptr[row + 1] and back < back_indptr[row + 1]:
+            out_column, back_column = columns[out], back_columns[back]
+            n_edges -= out_column == back_column
+            out += out_column <= back_column
+            back += back_column <= out_column
+    return n_edges
+
+
+@exact
 def _mix_directions(
     indptr: Int64Array,
     columns: Int32Array,
@@ -240,12 +255,13 @@ def _mix_directions(
     back_columns: Int32Array,
     back_strengths: Float32Array,
     mix: float,
+    n_edges: int,
 ) -> tuple[Int64Array, Int32Array, Float32Array]:
     """Merge a row's edges out and in, both sorted by column."""
     n = len(indptr) - 1
     mixed_indptr = np.zeros(n + 1, dtype=np.int64)
-    mixed_columns = np.empty(2 * len(columns), dtype=np.int32)
-    mixed_strengths = np.empty(2 * len(columns), dtype=np.float32)
+    mixed_columns = np.empty(n_edges, dtype=np.int32)
+    mixed_strengths = np.empty(n_edges, dtype=np.float32)
     end = 0
     for row in range(n):
         out, back = indptr[row], back_indptr[row]
@@ -265,4 +281,4 @@ def _mix_directions(
                 mixed_strengths[end] = strength
                 end += 1
         mixed_indptr[row + 1] = end
-    return mixed_indptr, mixed_columns[:end].copy(), mixed_strengths[:end].copy()
+    return mixed_indptr, mixed_columns[:end], mixed_strengths[:end]  # all, unless an intersection is empty

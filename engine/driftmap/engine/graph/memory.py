@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from driftmap.engine.settings import GraphSettings, TargetSettings
 
-_FUZZY_BYTES = 46
-"""Per row and neighbour: edges one way, the other way and mixed, the last with room for twice as many."""
+_FUZZY_BYTES = 34
+"""Per row and neighbour: edges one way, the other way, and mixed, which are at most as many as both."""
 _LIST_BYTES = 8
 _UNION_BYTES = 125
 """Per edge of a row's neighbours and of its target's, while graphs with other edges are intersected."""

@@ -285,7 +285,7 @@ def _find_sample(ordered: _Ordered, k: int) -> Sample:
     """Compare some rows, evenly spaced, with all."""
     n = len(ordered.numbers)
     some = np.arange(0, n, max(1, n // N_SAMPLED), dtype=np.int32)
-    found = new_graph(n, k)
+    found = np.empty((n, k), np.int32), np.empty((n, k), np.float32)  # of which only these rows take memory
     _search_everywhere(ordered, some, found)
     return Sample(some, found[0][some, 1:])
 
