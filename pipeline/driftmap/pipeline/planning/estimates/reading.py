@@ -49,8 +49,8 @@ class Reading(NamedTuple):
         passed = format_size(self.n_bytes)
         if self.is_sorted:
             line = (
-                f"the rows of a window lie far apart in {self.path}: reading window by window would pass over "
-                f"{passed}, {self.ratio:,.1f} times what they have; so they are read once and sorted by window into "
+                f"parts of {self.path} that are read as a whole hold rows of several windows: reading window by window "
+                f"passes over {passed}, {self.ratio:,.1f} times what they have; so they are read once and sorted by window into "
                 f"the store, where they take {format_size(self.staged_bytes)} until the graphs are built"
             )
         elif self.n_bytes >= _DETAIL_BYTES:
