@@ -50,8 +50,8 @@ class Reading(NamedTuple):
         if self.is_sorted:
             line = (
                 f"parts of {self.path} that are read as a whole hold rows of several windows: reading window by window "
-                f"passes over {passed}, {self.ratio:,.1f} times what they have; so they are read once and sorted by window into "
-                f"the store, where they take {format_size(self.staged_bytes)} until the graphs are built"
+                f"passes over {passed}, {self.ratio:,.1f} times what they have; so they are read once and sorted by "
+                f"window into the store, where they take {format_size(self.staged_bytes)} until the graphs are built"
             )
         elif self.n_bytes >= _DETAIL_BYTES:
             line = f"reading window by window passes over {passed}, {self.ratio:,.1f} times what the windows have"
