@@ -61,6 +61,25 @@ def test_a_run_keeps_words_and_numbers_and_an_ingest_goes_on(tmp_path):
     assert find_damage(store) == []
 
 
+def test_texts_that_change_alone_are_taken_into_provisional_windows(tmp_path):
+    frame, source, path = make_frame(8), tmp_path / "rows.parquet", tmp_path / "s"
+    frame[frame["w"] < 7].to_parquet(source)
+    run(source, path, text="message", show="link", block_windows=2, lookahead=1, **OPTIONS)
+    before = open_store(path)
+    statuses = [window.status for window in before.state()]
+    assert set(statuses) == {"final", "provisional"}
+    frame["message"] = "other words"
+    frame["link"] += "/new"
+    frame.to_parquet(source)
+    done = ingest(path, complete=True)
+    store = open_store(path)
+    assert done.altered == []  # a map does not rest on texts
+    for window, status in enumerate(statuses):
+        assert (words_of(store, window)[0] == ["other", "words"]) == (status == "provisional")
+        assert store.window_labels(window)["link"][0].endswith("/new") == (status == "provisional")
+    assert find_damage(store) == []
+
+
 def test_words_and_numbers_stay_when_graphs_are_removed(tmp_path):
     run(make_frame(10), tmp_path / "s", text="message", **OPTIONS)
     before = words_of(open_store(tmp_path / "s"), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -55,10 +56,13 @@ def count_terms(texts: Iterable[str], max_terms: int = MAX_TERMS) -> RowTerms:
     from sklearn.feature_extraction.text import CountVectorizer  # late: 1 s
 
     counter = CountVectorizer(binary=True, token_pattern=_WORD, dtype=np.int32)
-    analyse, held = counter.build_analyzer(), list(texts)
-    if not any(analyse(text) for text in held):  # the vectoriser refuses texts without words
-        return RowTerms(np.zeros(0, dtype="U1"), np.zeros(len(held) + 1, np.int64), np.zeros(0, np.int32))
-    counts = counter.fit_transform(held).tocsr()
+    rows = itertools.count()
+    try:  # one by one: texts are held nowhere together
+        counts = counter.fit_transform(text for text, _ in zip(texts, rows, strict=False)).tocsr()
+    except ValueError as error:  # texts without words are refused
+        if "empty vocabulary" not in str(error):
+            raise
+        return RowTerms(np.zeros(0, dtype="U1"), np.zeros(next(rows) + 1, np.int64), np.zeros(0, np.int32))
     words = counter.get_feature_names_out().astype(np.str_)
     if len(words) > max_terms:
         n_rows = np.bincount(counts.indices, minlength=len(words))

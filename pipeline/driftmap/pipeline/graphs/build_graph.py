@@ -14,10 +14,10 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
-from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, take_words
+from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, exchange_texts
 from driftmap.pipeline.planning.estimates.task_size import size_task
 from driftmap.pipeline.sources.opening import fingerprint_again
-from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
@@ -135,9 +135,8 @@ def _build_and_write(
     built = _supervise(order, settings, seed, built)
     name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
     attempt = Attempt(store, order.index, name, order.label)
-    spec = order.pieces[0].spec
+    spec, traits = order.pieces[0].spec, built.traits
     labels = {name: values for name, values in built.labels.items() if spec.is_kept(name)}
-    traits = built.traits | take_words(spec, built.labels)
     n_bytes = write_graph(attempt, built.ids, labels, built.graph, traits)
     receipt = GraphReceipt(
         index=order.index,
@@ -152,7 +151,7 @@ def _build_and_write(
         rows_digest=built.digest,
     )
     if traits:  # without any, a receipt is as it was before there were some
-        receipt["traits"] = {"has_terms": spec.text is not None, "columns": list(built.columns)}
+        receipt["traits"] = describe_traits(spec, built.columns, built.prose_digest)
     return receipt
 
 
@@ -161,11 +160,13 @@ class _Built(NamedTuple):
 
     ids: np.ndarray[Any, Any]
     labels: dict[str, np.ndarray[Any, Any]]
+    """Without texts, of which only the words are kept."""
     graph: WindowGraph
     digest: str
     columns: tuple[str, ...]
     traits: dict[str, np.ndarray[Any, Any]]
-    """Arrays of the numbers of these columns."""
+    """Arrays of the numbers of these columns, and of words."""
+    prose_digest: str | None = None
 
 
 def _supervise(order: GraphOrder, settings: GraphSettings, seed: int, built: _Built) -> _Built:
@@ -206,11 +207,12 @@ def _build_whole(
     refuse_change()
     spec = order.pieces[0].spec
     digest = digest_pieces(rows, spec)  # before they are scaled where they stand
+    prose, words = digest_prose(rows, spec), exchange_texts(spec, rows.labels)
     numbers = NumberTaker(spec, len(rows.ids))
     numbers.start(rows.vectors)
     numbers.take(0, rows.vectors)
     graph = build_window_graph(scaler.apply(rows.vectors), settings, seed)
-    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish())
+    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
 
 
 def _build_in_blocks(
@@ -220,6 +222,7 @@ def _build_in_blocks(
     rows = reader.read_beside()
     spec = order.pieces[0].spec
     digest = digest_parts(reader.read_in_order, reader.n_features, rows.ids, spec.pick_digested(rows.labels))
+    prose, words = digest_prose(rows, spec), exchange_texts(spec, rows.labels)
     numbers = NumberTaker(spec, len(rows.ids))
     if numbers.columns:
         numbers.start(reader.read_vectors(0, SCALE_ROWS))
@@ -235,7 +238,7 @@ def _build_in_blocks(
         for begin in range(first, last, block_rows):
             numbers.take(begin, reader.read_vectors(begin, min(begin + block_rows, last)))
     refuse_change()
-    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish())
+    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
 
 
 def warm_up() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.build_graph import name_window, refuse_other_rows
-from driftmap.pipeline.graphs.traits import NumberTaker, take_words
-from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
+from driftmap.pipeline.graphs.traits import NumberTaker, describe_traits, take_words
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_pieces
 from driftmap.pipeline.store.attempts import (
     GRAPH_ARRAYS,
     Attempt,
@@ -88,7 +88,7 @@ def _explain(store: Location, order: GraphOrder, window: WindowState) -> GraphRe
         seconds=round(window.seconds + time.perf_counter() - started, 6),
         bytes=n_bytes,
         rows_digest=window.rows_digest,  # type: ignore[typeddict-item]  # none in stores of before 0.2
-        traits={"has_terms": spec.text is not None, "columns": list(numbers.columns)},
+        traits=describe_traits(spec, numbers.columns, digest_prose(rows, spec)),
     )
 
 

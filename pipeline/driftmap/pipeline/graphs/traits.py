@@ -10,7 +10,7 @@ from driftmap.engine import count_terms
 from driftmap.pipeline.store.row_traits import MAX_COLUMNS, NUMBER_ARRAYS, SCALE_ROWS, NumberCoder, pack_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -82,10 +82,24 @@ def take_words(spec: SourceSpec, labels: Mapping[str, Array]) -> dict[str, Array
     return pack_terms(count_terms(_read_texts(labels[spec.text])))
 
 
+def describe_traits(spec: SourceSpec, columns: Sequence[str], prose_digest: str | None) -> dict[str, Any]:
+    """Say what the group of a graph holds besides, and which texts that was made of."""
+    found = {"has_terms": spec.text is not None, "columns": list(columns)}
+    return found if prose_digest is None else {**found, "prose_digest": prose_digest}
+
+
+def exchange_texts(spec: SourceSpec, labels: dict[str, Array]) -> dict[str, Array]:
+    """Find the words of a window's texts, and let go of texts that the store does not keep."""
+    words = take_words(spec, labels)
+    if spec.text is not None and not spec.is_kept(spec.text):
+        del labels[spec.text]
+    return words
+
+
 def _read_texts(values: Array) -> Iterator[str]:
     for begin in range(0, len(values), _ROWS_AT_ONCE):
         for value in values[begin : begin + _ROWS_AT_ONCE].tolist():
             yield value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
 
 
-__all__ = ["SCALE_ROWS", "NumberTaker", "name_number_columns", "take_words"]
+__all__ = ["SCALE_ROWS", "NumberTaker", "describe_traits", "exchange_texts", "name_number_columns", "take_words"]

@@ -19,7 +19,7 @@ from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.ingestion.parts.late import list_taken, windows_by_slot
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
-from driftmap.pipeline.sources.rows.pieces import digest_pieces, read_pieces
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_pieces
 from driftmap.pipeline.store.log.windows import count_left_out
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Planner:
         self._reach = max(1, config.layout.alignment_window_size)
 
     def plan_rebuilds(self) -> Batch:
-        """Find provisional windows that are whole, and have more rows now or other vectors or labels."""
+        """Find provisional windows that are whole, and have more rows now, or other vectors, labels or texts."""
         growth, counts = self._store.growth, self._store.growth.count_rows()
         found = []
         windows = self._store.state()
@@ -311,7 +311,10 @@ def _has_changed(planned: WindowRows, window: WindowState) -> bool:
         rows = read_pieces(planned.pieces)
     except SourceError as error:
         raise _UnfitError(str(error)) from error
-    return digest_pieces(rows, planned.pieces[0].spec) != window.rows_digest
+    spec, prose = planned.pieces[0].spec, (window.traits or {}).get("prose_digest")
+    if digest_pieces(rows, spec) != window.rows_digest:
+        return True
+    return prose is not None and digest_prose(rows, spec) != prose  # texts alone change no map, but words and details
 
 
 def _refuse_repeated(selected: Selection) -> None:

@@ -104,8 +104,10 @@ def number_values(windows: Sequence[Array]) -> tuple[Array, list[Int32Array]]:
 
     kinds = {values.dtype.kind for values in windows}
     if len(kinds) > 1 or kinds - set("iufUS"):  # bytes that are no text in one window may be text in another
-        windows = [np.array([as_text(value) for value in values.tolist()], dtype=np.str_) for values in windows]
-    encoded = pa.chunked_array([as_value_column(values) for values in windows]).combine_chunks().dictionary_encode()
+        columns = [pa.array([as_text(value) for value in values.tolist()], pa.string()) for values in windows]
+    else:
+        columns = [as_value_column(values) for values in windows]
+    encoded = pa.chunked_array(columns).combine_chunks().dictionary_encode()
     bounds = np.cumsum([0, *(len(values) for values in windows)])
     codes = encoded.indices.to_numpy().astype(np.int32)
     values = encoded.dictionary.to_numpy(zero_copy_only=False)

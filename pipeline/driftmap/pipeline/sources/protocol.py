@@ -26,7 +26,8 @@ class WindowRows(NamedTuple):
     ids: np.ndarray[Any, Any] | None
     """(n,) int64 or fixed-width bytes; None where the source has no ids."""
     labels: dict[str, np.ndarray[Any, Any]]
-    """Per label column (n,): numbers, dates, or text as UTF-8 in fixed-width bytes."""
+    """Per label column (n,): numbers, dates, or text as UTF-8 in fixed-width bytes; what is only shown, and texts, as
+    bytes objects."""
 
 
 class KeyFacts(NamedTuple):
@@ -53,6 +54,8 @@ class ReadEstimate(NamedTuple):
     """Of sparse rows: numbers that are stored at most in as many as were asked for; None for others."""
     left_bytes: int = 0
     """What its threads may keep after that, while neighbours are searched."""
+    text_bytes: int = 0
+    """Of a row's text, of which words are found; in `row_bytes` too."""
 
     def count_vector_bytes(self, n_rows: int) -> int:
         """Count what the vectors of as many rows as were asked for take, as they are passed on."""

@@ -169,12 +169,25 @@ def read_fuzzy_graph(attempt: Attempt) -> FuzzyGraph:
     return FuzzyGraph(attempt.read("indptr"), attempt.read("indices"), attempt.read("data"))
 
 
+_WIDE_BYTES = 64
+"""Of texts: longer ones are objects, since numpy's own take four bytes a character of the longest for every row."""
+
+
 def read_texts(attempt: Attempt, array: str) -> np.ndarray[Any, Any]:
-    """Read ids or a label column; bytes that are UTF-8 come back as text."""
+    """Read ids or a label column; bytes that are UTF-8 come back as text, as objects where the longest is long."""
     values = attempt.read(array)
     if values.dtype.kind != "S":
         return values
     try:
+        if values.dtype.itemsize > _WIDE_BYTES:
+            return _decode_each(values)
         return np.char.decode(values, "utf-8")
     except UnicodeDecodeError:
         return values
+
+
+def _decode_each(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    texts = np.empty(len(values), dtype=object)
+    for begin in range(0, len(values), 4096):
+        texts[begin : begin + 4096] = [value.decode("utf-8") for value in values[begin : begin + 4096].tolist()]
+    return texts

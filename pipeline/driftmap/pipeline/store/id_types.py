@@ -194,6 +194,8 @@ def as_value_column(keys: Keys) -> pa.Array:
 
     if keys.dtype.kind == "U":
         return pa.array(keys.tolist(), pa.string())  # of numpy's texts Arrow takes what comes before a zero
+    if keys.dtype.kind == "O" and all(isinstance(key, bytes) for key in keys.tolist()):
+        return pa.array([key.decode("utf-8", errors="replace") for key in keys.tolist()], pa.string())
     if keys.dtype.kind != "S":
         return pa.array(keys)
     try:

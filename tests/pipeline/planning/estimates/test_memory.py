@@ -47,7 +47,7 @@ warm_up()
 if {share}:  # kernels of blocks are compiled by the first task that needs them
     rows = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     build_window_graph_from_blocks(lambda first, last: rows[first:last], 64, GraphSettings(n_neighbors=4), 32)
-roles = dict(id="id", vectors={vectors!r}, duplicates={duplicates!r}, target={target!r})
+roles = dict(id="id", vectors={vectors!r}, duplicates={duplicates!r}, target={target!r}, text={text!r})
 more = dict(target_metric="euclidean") if {target!r} else dict()
 planned = plan({source!r}, **roles, **more, rows={n_rows}, n_neighbors={n_neighbors})
 window, source = planned.windows[0], as_source({source!r}, **roles)
@@ -135,7 +135,7 @@ CASES = [
 def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kind, n_rows, n_features, n_neighbors):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, text=None, store=str(tmp_path))
     peak, at_rest, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
     assert peak <= estimate <= 2 * peak
     assert at_rest <= WORKER_BYTES <= 2 * at_rest
@@ -160,7 +160,7 @@ MEAN_CASES = [
 def test_means_of_rows_of_one_id_too(tmp_path, kind, n_rows, n_features, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features, n_each=2)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": 15}
-    code = MEASURE_TASK.format(**given, duplicates="mean", target=None, share=share, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="mean", target=None, share=share, text=None, store=str(tmp_path))
     peak, _, estimate, _, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
     assert (block_rows is None) == (share is None)
     assert peak <= estimate <= 2 * peak
@@ -173,9 +173,43 @@ def test_targets_of_values_too(tmp_path, n_rows, n_neighbors):
     rows = pq.read_table(path)
     pq.write_table(rows.append_column("age", pa.array(np.random.default_rng(1).normal(size=len(rows)))), path)
     given = {"source": str(path), "vectors": vectors, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, duplicates="refuse", target="age", share=None, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target="age", share=None, text=None, store=str(tmp_path))
     peak, _, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
     assert peak <= estimate <= 2 * peak
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"
+WORDS = [f"w{number:05d}" for number in range(8_000)]
+
+
+def make_texts(kind: str, n_rows: int) -> list[str]:
+    rng = np.random.default_rng(0)
+    if kind == "short words":
+        pairs = [first + second for first in LETTERS for second in LETTERS]
+        return [" ".join(pairs[number] for number in rng.integers(len(pairs), size=340)) for _ in range(n_rows)]
+    lowest, highest = {"one long": (2, 8), "all long": (140, 160), "repeated": (140, 160)}[kind]
+    n_texts = 20 if kind == "repeated" else n_rows
+    numbers = [rng.integers(len(WORDS), size=size) for size in rng.integers(lowest, highest, size=n_texts)]
+    texts = [" ".join(WORDS[number] for number in row) for row in numbers]
+    texts = [texts[row % n_texts] for row in range(n_rows)]
+    return ["word " * 800, *texts[1:]] if kind == "one long" else texts
+
+
+@needs_proc
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("texts", "n_rows"), [("one long", 20_000), ("all long", 10_000), ("repeated", 10_000), ("short words", 10_000)]
+)
+def test_texts_too(tmp_path, texts, n_rows):
+    path, vectors = write_source(tmp_path, "parquet", n_rows, 16)
+    rows = pq.read_table(path)
+    pq.write_table(rows.append_column("t", pa.array(make_texts(texts, len(rows)))), path)
+    given = {"source": str(path), "vectors": vectors, "n_rows": n_rows, "n_neighbors": 15}
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, text="t", store=str(tmp_path))
+    peak, _, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
+    assert peak <= estimate <= 2 * peak
+    if texts == "one long":
+        assert peak < n_rows * 4_000
 
 
 BLOCKED_CASES = [
@@ -197,7 +231,7 @@ BLOCKED_CASES = [
 def test_in_blocks_too(tmp_path, kind, n_rows, n_features, n_neighbors, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
-    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=share, store=str(tmp_path))
+    code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=share, text=None, store=str(tmp_path))
     peak, _, estimate, limit, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
     assert block_rows < n_rows
     assert peak <= estimate <= 2 * peak

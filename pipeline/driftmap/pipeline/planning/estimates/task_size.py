@@ -17,6 +17,9 @@ _LEFT_SHARE = 0.4
 _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 
+_WORDS = 4
+"""Finding the words of texts takes so many times their size at most (tests/pipeline/planning/estimates/test_memory.py)."""
+
 
 class TaskSize(NamedTuple):
     """What a graph task takes, and how it reads its window."""
@@ -74,12 +77,14 @@ def size_task(
     """
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
-    drawn = target_bytes(n_rows, settings, target) + beside
+    words = n_rows * (read.row_bytes + _WORDS * read.text_bytes)
+    drawn = max(target_bytes(n_rows, settings, target) + beside, words)
     left = int(_LEFT_SHARE * read.peak_bytes) + read.left_bytes
     if read.n_stored is not None:  # sparse rows are searched as a whole
         search = sparse_graph_bytes(n_rows, read.n_stored, read.n_features, settings)
         return TaskSize(max(read.peak_bytes, search + beside + left, drawn), None)
-    whole = max(read.peak_bytes, graph_bytes(n_rows, read.n_features, settings) + beside + left, drawn)
+    search = graph_bytes(n_rows, read.n_features, settings) + beside + left
+    whole = max(read.peak_bytes, search, drawn, read.count_vector_bytes(n_rows) + words)
     if max_bytes is None or whole <= max_bytes:
         return TaskSize(whole, None)
 

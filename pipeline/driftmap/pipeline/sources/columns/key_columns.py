@@ -14,6 +14,7 @@ import pyarrow.types as pt
 from driftmap.pipeline.config.times.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.moments import describe_moments, read_moments, to_numbers
+from driftmap.pipeline.sources.columns.texts import to_objects
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
 from driftmap.pipeline.store.id_types import (
@@ -73,12 +74,14 @@ def flag_missing(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]
 def read_label(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     """Read a column to colour by, to show or to read words of; a missing text is empty, a number NaN, a date NaT.
 
-    Of what is shown, and of texts, no more than MAX_PROSE characters are read; longer labels are refused.
+    Of what is shown, and of texts, no more than MAX_PROSE characters are read, and they come as bytes objects; longer
+    labels are refused.
     """
     column = _as_plain(column)
     if spec.is_prose(name) and _is_text(column.type):
         column = _cut(column)
-    return _read_chunks(column, name, _read_labels)
+    is_label = name in spec.label or not spec.is_prose(name)
+    return _read_chunks(column, name, _read_labels if is_label else partial(_read_labels, as_objects=True))
 
 
 def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> KeyFacts:
@@ -273,7 +276,7 @@ def _read_values(array: pa.Array, name: str) -> Column:
     raise SourceError(f"column {name!r} holds {array.type}; numbers, text or dates were expected")
 
 
-def _read_labels(array: pa.Array, name: str) -> Column:
+def _read_labels(array: pa.Array, name: str, *, as_objects: bool = False) -> Column:
     if pt.is_integer(array.type) and array.null_count:
         array = array.cast(pa.float64())
     if pt.is_decimal(array.type):
@@ -288,9 +291,8 @@ def _read_labels(array: pa.Array, name: str) -> Column:
         if pt.is_nested(array.type):
             raise SourceError(f"label column {name!r} holds {array.type}; numbers, text or dates were expected")
         array = array.cast(pa.string())
-    return to_fixed_bytes(
-        _as_readable(array.cast(pa.large_binary()).fill_null(_make_scalar(b""))), name, MAX_LABEL_BYTES
-    )
+    texts = _as_readable(array.cast(pa.large_binary()).fill_null(_make_scalar(b"")))
+    return to_objects(texts) if as_objects else to_fixed_bytes(texts, name, MAX_LABEL_BYTES)
 
 
 def _cut(column: pa.ChunkedArray) -> pa.ChunkedArray:

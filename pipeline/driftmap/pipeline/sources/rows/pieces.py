@@ -12,7 +12,7 @@ from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.protocol import ReadEstimate
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.sources.rows.repeated_ids import Groups, average_rows, group_rows
-from driftmap.pipeline.sources.rows.row_digest import digest_rows
+from driftmap.pipeline.sources.rows.row_digest import digest_parts, digest_rows
 from driftmap.pipeline.sources.sparse_rows import STORED_BYTES, join_rows
 
 if TYPE_CHECKING:
@@ -116,6 +116,13 @@ def digest_pieces(rows: PieceRows, spec: SourceSpec) -> str:
     return digest_rows(rows.vectors, rows.ids, spec.pick_digested(rows.labels))
 
 
+def digest_prose(rows: PieceRows | PieceColumns, spec: SourceSpec) -> str | None:
+    """Digest what `digest_pieces` leaves out, texts and what is only shown; None where there is neither."""
+    digested = spec.pick_digested(rows.labels)
+    prose = {name: values for name, values in rows.labels.items() if name not in digested}
+    return digest_parts(lambda _: (), 0, rows.ids, prose) if prose else None
+
+
 def read_piece_columns(pieces: Sequence[Piece], *, by_id: bool = True) -> PieceColumns:
     """Read ids and labels of a window's rows, as `read_pieces` does, without their vectors."""
     ids, labels = [], []
@@ -135,7 +142,8 @@ def estimate_pieces(pieces: Sequence[Piece], n_rows: int, *, by_id: bool) -> Rea
     copied = largest.count_vector_bytes(n_rows) + 2 * n_rows * row_bytes if by_id or len(each) > 1 else 0
     peak_bytes = max(one.peak_bytes for one in each) + copied
     left_bytes = max(one.left_bytes for one in each)
-    return ReadEstimate(n_features, row_bytes, peak_bytes, largest.n_stored, left_bytes)
+    text_bytes = max(one.text_bytes for one in each)
+    return ReadEstimate(n_features, row_bytes, peak_bytes, largest.n_stored, left_bytes, text_bytes)
 
 
 def estimate_merged(estimate: Callable[[int], ReadEstimate], n_rows: int, n_window: int, n_read: int) -> ReadEstimate:

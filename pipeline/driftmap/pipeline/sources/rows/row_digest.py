@@ -67,7 +67,7 @@ def _take_parts(vectors: Rows, order: npt.NDArray[np.intp]) -> Iterator[Numbers]
 
 
 def _to_bytes(column: np.ndarray[Any, Any]) -> bytes:
-    if column.dtype.kind == "S":  # its width is that of the longest text that was read with it
+    if column.dtype.kind in "SO":  # the width of "S" is that of the longest text that was read with it
         texts: list[bytes] = column.tolist()
         return b"\0".join(texts)
     return bytes(column.dtype.str.encode() + column.tobytes())

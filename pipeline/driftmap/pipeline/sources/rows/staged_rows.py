@@ -14,6 +14,7 @@ import numpy as np
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.sources.columns.key_columns import join_parts
+from driftmap.pipeline.sources.columns.texts import PackedTexts, is_texts
 from driftmap.pipeline.sources.protocol import ReadEstimate, WindowRows
 from driftmap.pipeline.sources.row_ranges import runs_to_rows
 from driftmap.pipeline.store.attempts import STAGED
@@ -116,7 +117,7 @@ class StagedReader:
     def _unpack(self, data: memoryview, vectors: Float32Array | None, places: Int64Array | None) -> WindowRows:
         stream = io.BytesIO(data)
         n_columns = self._staged.has_ids + len(self._staged.names)
-        columns = [np.lib.format.read_array(stream, allow_pickle=False) for _ in range(n_columns)]
+        columns = [_read_column(stream) for _ in range(n_columns)]
         picked: list[np.ndarray[Any, Any]] = columns if places is None else [column[places] for column in columns]
         ids = picked.pop(0) if self._staged.has_ids else None
         return WindowRows(vectors, ids, dict(zip(self._staged.names, picked, strict=True)))
@@ -133,5 +134,22 @@ def pack_rows(rows: WindowRows) -> bytes:
         stream.write(np.ascontiguousarray(rows.vectors, dtype=np.float32).data)
     columns: Sequence[np.ndarray[Any, Any]] = [*([] if rows.ids is None else [rows.ids]), *rows.labels.values()]
     for column in columns:
-        np.lib.format.write_array(stream, np.ascontiguousarray(column), allow_pickle=False)
+        _write_column(stream, column)
     return stream.getvalue()
+
+
+def _write_column(stream: io.BytesIO, column: np.ndarray[Any, Any]) -> None:
+    """Write a column as numpy does; of texts first their offsets, (n + 1, 1), by whose shape they are known."""
+    arrays = [column]
+    if is_texts(column):
+        packed = PackedTexts.of(column)
+        arrays = [packed.offsets[:, None], packed.data]
+    for array in arrays:
+        np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _read_column(stream: io.BytesIO) -> np.ndarray[Any, Any]:
+    column: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    if column.ndim == 1:
+        return column
+    return PackedTexts(np.lib.format.read_array(stream, allow_pickle=False), column[:, 0]).take_all()

@@ -7,12 +7,21 @@ that says what it was, so nothing needs pickle.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.pipeline.errors import StoreError
-from driftmap.pipeline.store.disk.checks import METADATA, VALUES, describe_files, digest_bytes, read_digests
+from driftmap.pipeline.store.disk.byte_rows import ByteRows
+from driftmap.pipeline.store.disk.checks import (
+    METADATA,
+    VALUES,
+    describe_files,
+    digest_bytes,
+    digest_parts,
+    read_digests,
+)
 from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, pack_files
@@ -223,8 +232,9 @@ def digest_values(values: np.ndarray[Any, Any]) -> str:
     return _digest_encoded(encoded, kind)
 
 
-def _digest_encoded(encoded: np.ndarray[Any, Any], kind: str | None) -> str:
-    return digest_bytes(f"{encoded.dtype.str} {encoded.shape} {kind}".encode(), encoded)
+def _digest_encoded(encoded: np.ndarray[Any, Any] | ByteRows, kind: str | None) -> str:
+    parts = encoded.list_parts() if isinstance(encoded, ByteRows) else (encoded,)
+    return digest_parts(chain((f"{encoded.dtype.str} {encoded.shape} {kind}".encode(),), parts))
 
 
 def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -244,20 +254,20 @@ def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tup
     return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
 
 
-def _choose_chunks(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
-    row_bytes = max(1, values.itemsize * int(np.prod(values.shape[1:])))
+def _choose_chunks(values: np.ndarray[Any, Any] | ByteRows) -> tuple[int, ...]:
+    row_bytes = max(1, values.dtype.itemsize * int(np.prod(values.shape[1:])))
     n_rows = max(1, min(len(values), MAX_CHUNK_BYTES // row_bytes))
     return (n_rows, *(max(1, length) for length in values.shape[1:]))
 
 
-def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], str | None]:
+def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any] | ByteRows, str | None]:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     kind = values.dtype.kind
     if kind == "M":
         return values.view(np.int64), values.dtype.name
     if kind in "UO":
-        texts = ["" if value is None else str(value) for value in values.tolist()]
-        return _as_byte_rows(np.array([text.encode() for text in texts], dtype=np.bytes_)), "text"
+        is_bytes = kind == "O" and len(values) > 0 and all(isinstance(value, bytes) for value in values.tolist())
+        return ByteRows.of(values), "bytes" if is_bytes else "text"
     if kind == "S":
         return _as_byte_rows(values), "bytes"
     if kind in "biuf":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from driftmap.pipeline.store.disk.location import Location
 
@@ -32,6 +32,11 @@ class Flaw(NamedTuple):
 
 def digest_bytes(*parts: Any) -> str:
     """Tell bytes apart."""
+    return digest_parts(parts)
+
+
+def digest_parts(parts: Iterable[Any]) -> str:
+    """Tell bytes apart that are given part by part."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

@@ -19,6 +19,8 @@ from numcodecs import Blosc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from driftmap.pipeline.store.disk.byte_rows import ByteRows
+
 FILL_VALUES = {"b": False, "i": 0, "u": 0, "f": 0.0}
 """What zarr takes for a value that was not written, by the kind of a dtype: the ones that are stored."""
 
@@ -129,7 +131,7 @@ def encode_group_metadata(attributes: Mapping[str, Any]) -> bytes:
 
 
 def encode_array(
-    values: np.ndarray[Any, Any], chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
+    values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
 ) -> tuple[bytes, dict[str, bytes]]:
     """Make the metadata of an array, and its chunks by their keys.
 
@@ -146,7 +148,7 @@ def encode_array(
 
 
 def _encode_metadata(
-    values: np.ndarray[Any, Any], chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
+    values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
 ) -> bytes:
     dtype = values.dtype
     in_bytes: dict[str, Any] = {"name": "bytes"}
@@ -169,13 +171,15 @@ def _encode_metadata(
     )
 
 
-def _encode_chunks(values: np.ndarray[Any, Any], chunk_shape: tuple[int, ...]) -> Iterator[tuple[str, bytes]]:
+def _encode_chunks(
+    values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...]
+) -> Iterator[tuple[str, bytes]]:
     if not values.size:
         return
     codec, n_rows = _make_codec(values.dtype.itemsize), chunk_shape[0]
-    stored = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    stored = values.dtype.newbyteorder("<")
     for number, start in enumerate(range(0, len(values), n_rows)):
-        chunk = stored[start : start + n_rows]
+        chunk = values[start : start + n_rows].astype(stored, copy=False)
         if len(chunk) < n_rows:  # every chunk is whole
             chunk = np.concatenate([chunk, np.zeros((n_rows - len(chunk), *chunk.shape[1:]), chunk.dtype)])
         packed = bytes(codec.encode(chunk.reshape(-1).view(np.uint8)))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftmap.pipeline.sources.columns.texts import PackedTexts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,7 +36,7 @@ class Table(NamedTuple):
     """(n + 1,) where each vector begins in `values`."""
     keys: dict[str, Column]
     """Columns of time, id and by."""
-    labels: dict[str, Column]
+    labels: dict[str, Column | PackedTexts]
     window_names: list[str] | None = None
     features: np.ndarray[Any, np.dtype[np.int32]] | None = None
     """Of sparse rows, which feature each of `values` is."""
@@ -52,7 +54,8 @@ class Table(NamedTuple):
 def digest_table(table: Table) -> str:
     """Tell arrays apart: the same for the same columns."""
     digest = hashlib.sha256(json.dumps([list(table.keys), list(table.labels), table.window_names]).encode())
-    beside = (*table.keys.values(), *table.labels.values(), *table.sparse_files.values())
+    labels = [part for column in table.labels.values() for part in _list_parts(column)]
+    beside = (*table.keys.values(), *labels, *table.sparse_files.values())
     everything: tuple[Column, ...] = (table.values, table.offsets, *beside)
     for array in everything:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -69,12 +72,24 @@ def write_table(folder: Path, table: Table, digest: str) -> None:
     files: dict[str, Column] = {"values.npy": table.values, "offsets.npy": table.offsets, **table.sparse_files}
     for kind, columns in (("keys", table.keys), ("labels", table.labels)):
         manifest[kind] = {name: f"{kind}-{number}.npy" for number, name in enumerate(columns)}
-        files |= {manifest[kind][name]: column for name, column in columns.items()}
+        for name, column in columns.items():
+            names = [manifest[kind][name], name_offsets(manifest[kind][name])]
+            files |= dict(zip(names, _list_parts(column), strict=False))
+    manifest["texts"] = [name for name, column in table.labels.items() if isinstance(column, PackedTexts)]
     for file, array in files.items():
         np.save(folder / file, array, allow_pickle=False)
     unfinished = folder / f"{MANIFEST}.part"
     unfinished.write_text(json.dumps(manifest), encoding="utf-8")
     unfinished.replace(folder / MANIFEST)
+
+
+def name_offsets(file: str) -> str:
+    """Name the file of the offsets of texts beside that of their bytes."""
+    return file.replace(".npy", "-offsets.npy")
+
+
+def _list_parts(column: Column | PackedTexts) -> tuple[Column, ...]:
+    return (column.data, column.offsets) if isinstance(column, PackedTexts) else (column,)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from driftmap.engine import make_sparse_rows
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.columns.texts import PackedTexts
 from driftmap.pipeline.sources.columns.vectors import (
     RaggedRows,
     flag_bad_rows,
@@ -23,6 +24,7 @@ from driftmap.pipeline.sources.readers.python.array_files import (
     VERSION,
     Table,
     digest_table,
+    name_offsets,
     read_manifest,
     write_table,
 )
@@ -93,7 +95,10 @@ class ArraySource:
         rows = runs_to_rows(runs)
         refuse_outside(rows, self.n_rows, self.spec.path)
         ids = None if self.spec.id is None else np.array(self._table.keys[self.spec.id][rows])
-        labels = {name: np.array(column[rows]) for name, column in self._table.labels.items()}
+        labels = {
+            name: column.take(rows) if isinstance(column, PackedTexts) else np.array(column[rows])
+            for name, column in self._table.labels.items()
+        }
         return WindowRows(self._read_vectors(runs, rows) if with_vectors else None, ids, labels)
 
     def find_bad_rows(self, runs: Int64Array) -> Int64Array:
@@ -116,14 +121,17 @@ class ArraySource:
         """Estimate what reading takes; see `Source`."""
         offsets, widths = self._table.offsets, self._table.widths
         n_features = int(np.diff(offsets).max() if widths is None else widths.max())
-        beside = [*([self._table.keys[self.spec.id]] if self.spec.id else []), *self._table.labels.values()]
-        row_bytes = sum(column.dtype.itemsize for column in beside)
+        labels = self._table.labels
+        row_bytes = self._table.keys[self.spec.id].dtype.itemsize if self.spec.id else 0
+        row_bytes += sum(map(_measure, labels.values()))
+        text_bytes = _measure(labels[self.spec.text]) if self.spec.text else 0
         if widths is not None:
             n_stored = self._most_stored.count(n_rows)
             peak_bytes = n_stored * (2 * STORED_BYTES + 1) + n_rows * (2 * row_bytes + 48)
-            return ReadEstimate(n_features, row_bytes, peak_bytes, n_stored)
+            return ReadEstimate(n_features, row_bytes, peak_bytes, n_stored, text_bytes=text_bytes)
         # What is mapped counts as well as what is picked, and a flag for each number.
-        return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 2 * row_bytes + 24))
+        peak_bytes = n_rows * (9 * n_features + 2 * row_bytes + 24)
+        return ReadEstimate(n_features, row_bytes, peak_bytes, text_bytes=text_bytes)
 
     def column_facts(self) -> ColumnFacts:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
@@ -196,6 +204,10 @@ class ArraySource:
         return read
 
 
+def _measure(column: Column | PackedTexts) -> int:
+    return column.row_bytes if isinstance(column, PackedTexts) else column.dtype.itemsize
+
+
 def _let_go(array: Column) -> None:
     """Have what was read of a mapped file count no longer as this process's memory: it stays in the system's cache."""
     mapped: Any = array.base
@@ -226,7 +238,10 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
         return loaded
 
     keys = {name: load(file) for name, file in manifest["keys"].items()}
-    labels = {name: load(file) for name, file in manifest["labels"].items()}
+    labels: dict[str, Column | PackedTexts] = {name: load(file) for name, file in manifest["labels"].items()}
+    for name in manifest.get("texts", ()):
+        file = manifest["labels"][name]
+        labels[name] = PackedTexts(load(file), load(name_offsets(file)))
     table = Table(load("values.npy"), load("offsets.npy"), keys, labels, manifest["window_names"])
     if manifest["version"] == SPARSE_VERSION:
         table = table._replace(features=load("features.npy"), widths=load("widths.npy"))

@@ -14,6 +14,7 @@ from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import choose_vectors
 from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.texts import PackedTexts, is_texts
 from driftmap.pipeline.sources.columns.vectors import (
     RaggedRows,
     find_vectors,
@@ -256,7 +257,8 @@ def _make_table(vectors: RaggedRows | SparseParts, columns: Mapping[str, pa.Chun
     if spec.id is not None and spec.on_bad_rows == "drop":
         is_missing = flag_missing(columns[spec.id])
         keys |= {MISSING_IDS: is_missing} if is_missing.any() else {}
-    labels = {name: read_label(columns[name], name, spec) for name in spec.beside}
+    read = {name: read_label(columns[name], name, spec) for name in spec.beside}
+    labels = {name: PackedTexts.of(column) if is_texts(column) else column for name, column in read.items()}
     table = Table(vectors.values, np.concatenate([[0], np.cumsum(vectors.lengths)]), keys, labels)
     if isinstance(vectors, RaggedRows):
         return table

@@ -18,6 +18,7 @@ from driftmap.pipeline.sources.columns.key_columns import (
     read_key,
     read_label,
 )
+from driftmap.pipeline.sources.columns.texts import OBJECT_BYTES
 from driftmap.pipeline.sources.columns.vectors import (
     VectorColumns,
     find_vectors,
@@ -200,14 +201,22 @@ class TableSource:
             ColumnSizes.largest([file.measure(columns) for file in self._files])
             for columns in (self._vectors.names, beside, list(dict.fromkeys([*beside, *self._vectors.names])))
         )
+        prose = [name for name in self.spec.beside if self.spec.is_prose(name)]
+        row_bytes = others.row_bytes + len(prose) * OBJECT_BYTES
+        text_bytes = self._measure_text()
         if self._outside is not None:  # what is mapped, what is picked, and a flag for each number
             n_features = self._outside.n_features
-            kept = n_rows * (5 * n_features + 3 * others.row_bytes)
+            kept = n_rows * (5 * n_features + 3 * row_bytes)
             working = max(both.working_bytes, 2 * MAPPED_BYTES)
-            return ReadEstimate(n_features, others.row_bytes, kept + working)
+            return ReadEstimate(n_features, row_bytes, kept + working, text_bytes=text_bytes)
         # Parts and then the whole, and a flag for each number.
-        kept = n_rows * (9 * vectors.row_values + 3 * others.row_bytes)
-        return ReadEstimate(vectors.row_values, others.row_bytes, kept + both.working_bytes)
+        kept = n_rows * (9 * vectors.row_values + 3 * row_bytes)
+        return ReadEstimate(vectors.row_values, row_bytes, kept + both.working_bytes, text_bytes=text_bytes)
+
+    def _measure_text(self) -> int:
+        """Find how long a row's text is on average, in the file whose texts are longest; 0 where there is none."""
+        text = self.spec.text
+        return 0 if text is None else OBJECT_BYTES + max(file.measure([text]).row_bytes for file in self._files)
 
     def column_facts(self) -> ColumnFacts:
         """Count missing values and find spreads, as far as the files tell; see `Source`."""

@@ -161,7 +161,8 @@ class ZarrSource:
         chunk_bytes = 2 * chunk_rows * n_features * width
         peak_bytes = n_rows * (numbers * n_features + 2 * row_bytes) + n_chunks * chunk_bytes
         left_bytes = min(n_chunks, _LEFT_CHUNKS) * chunk_bytes
-        return ReadEstimate(n_features, row_bytes, peak_bytes, left_bytes=left_bytes)
+        text_bytes = 0 if self.spec.text is None else self._columns[self.spec.text].dtype.itemsize
+        return ReadEstimate(n_features, row_bytes, peak_bytes, left_bytes=left_bytes, text_bytes=text_bytes)
 
     def column_facts(self) -> ColumnFacts:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""
