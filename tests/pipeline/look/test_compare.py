@@ -103,6 +103,36 @@ def test_on_a_phone_a_swipe_uncovers_window_a(path, visit):
     assert not visit(path, viewport=WIDE).locator("#swipe").is_visible()
 
 
+NOTE_TEXTS = """
+window.written = {};
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const half = this.measureText(text).width / 2;
+  (window.written[this.canvas.id] ||= []).push([text, x - half, x + half]);
+  fillText.call(this, text, x, y);
+};"""
+
+
+@pytest.mark.parametrize("percent", [10, 30, 50, 75])
+def test_on_a_phone_the_swipe_cuts_no_name(path, visit, percent):
+    page = visit(path, viewport={"width": 390, "height": 844}, script=NOTE_TEXTS, first=False)
+    page.locator("#swipe").evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }", percent
+    )
+    page.evaluate("window.written = {}")
+    press(page, "d")
+    settle(page)
+    written = page.evaluate("window.written")
+    swipe = page.locator("#map").bounding_box()["width"] * percent / 100
+    assert any(written.values())
+    assert all(right <= swipe for _, _, right in written.get("since-map", []))
+    assert all(left >= swipe for _, left, _ in written.get("map", []))
+    begin = page.locator("#map").bounding_box()["x"]
+    older, newer = (page.locator(f".pane-{pane} .now").bounding_box() for pane in "ab")
+    assert older["x"] + older["width"] <= begin + swipe
+    assert newer["x"] >= begin + swipe
+
+
 def test_two_fingers_zoom_both_windows(path, visit):
     page = visit(path, viewport=NARROW, first=False)
     page.locator("#map").evaluate(

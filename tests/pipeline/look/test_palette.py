@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -83,6 +84,33 @@ def test_every_colour_stands_out_from_its_background(theme, background):
     assert measure_contrast(names, read_variable(theme, background)).min() >= 3
 
 
+def read_ramp(theme: str, kind: str) -> np.ndarray:
+    script = (TEMPLATES / "colours.js").read_text(encoding="utf-8")
+    ramps = re.search(r"const RAMPS = \{(.*?)\n\};", script, re.DOTALL)[1]
+    found = re.search(rf"{theme}: .*?{kind}: (\[\[.*?\]\])", ramps)[1]
+    return np.array(json.loads(found))
+
+
+def blend_steps(ramp: np.ndarray) -> list[str]:
+    """The colours of a ramp's 64 steps, as the page paints them."""
+    at = np.linspace(0, len(ramp) - 1, 64)
+    steps = [np.interp(at, np.arange(len(ramp)), ramp[:, axis]) for axis in range(3)]
+    return ["#{:02x}{:02x}{:02x}".format(*step) for step in np.rint(steps).astype(int).T.tolist()]
+
+
+@pytest.mark.parametrize("kind", ["number", "moved"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_step_of_a_ramp_stands_out_and_differs_in_lightness(theme, kind):
+    steps = blend_steps(read_ramp(theme, kind))
+    for background in ("card", "page"):
+        assert measure_contrast(steps, read_variable(theme, background)).min() >= 3
+    lightness = to_oklab(to_linear(steps))[:, 0]
+    change = np.diff(lightness) * np.sign(lightness[-1] - lightness[0])
+    assert change.min() > -0.003  # of rounding to whole numbers
+    assert abs(lightness[-1] - lightness[0]) > 0.3
+
+
 def test_pictures_have_the_colours_of_the_light_page():
     assert read_palette("light") == list(colours.PALETTE)
+    assert ["#{:02x}{:02x}{:02x}".format(*stop) for stop in read_ramp("light", "number").tolist()] == list(colours.RAMP)
     assert read_variable("light", "other") == colours.OTHER

@@ -43,6 +43,7 @@ _MORE_COMMANDS: dict[str, str] = {
     "plot": "plot",
     "prune": "prune",
     "verify": "verify",
+    "view": "view",
 }
 """Commands that have a file of their own in `commands`: their names, and the file's."""
 

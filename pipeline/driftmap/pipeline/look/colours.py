@@ -18,8 +18,8 @@ PALETTE = (
 """The page's, in light. Any two differ by at least 0.1 in OKLab, with full colour vision and with each of the
 dichromacies, and each stands out from white by 3:1."""
 
-RAMP = ("#440154", "#3b528b", "#21918c", "#7ad151", "#d6e028")
-"""Of numbers, from low to high; the top is darkened so that it shows on white."""
+RAMP = ("#440154", "#3b528b", "#147486", "#2e8c46", "#8e8e00")
+"""Of numbers, from low to high: the page's, in light. Every step stands out from white by 3:1."""
 
 OTHER = "#858d98"
 """Rows whose category has no colour of its own, whose number is missing, or that stand back."""

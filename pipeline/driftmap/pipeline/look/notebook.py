@@ -71,8 +71,13 @@ def open_report(store: Store, path: str | Path | None, title: str | None) -> Pat
 
 def open_page(page: Path) -> bool:
     """Open a page in the browser, where there is a screen to show it on; returns whether that was tried."""
+    return open_url(page.resolve().as_uri())
+
+
+def open_url(url: str) -> bool:
+    """Open an address in the browser, as `open_page` does."""
     has_screen = sys.platform in ("darwin", "win32") or any(os.environ.get(v) for v in ("DISPLAY", "WAYLAND_DISPLAY"))
-    return has_screen and webbrowser.open(page.resolve().as_uri())
+    return has_screen and webbrowser.open(url)
 
 
 def _count_colours(colouring: Colouring) -> tuple[list[npt.NDArray[np.intp]], list[str]]:

@@ -7,10 +7,10 @@ const PALETTES = {
 };
 const N_COLOURS = PALETTES.light.length;
 const paletteColour = (number) => PALETTES[theme()][number];
-// Lightness rises or falls throughout, so ramps read without colour; each ends well clear of its page.
+// Lightness rises or falls throughout, so ramps read without colour; every step stands out from the page by 3:1.
 const RAMPS = {
-  light: { number: [[68, 1, 84], [59, 82, 139], [33, 145, 140], [122, 209, 81], [214, 224, 40]], moved: [[205, 212, 221], [242, 170, 92], [206, 66, 58], [92, 10, 60]] },
-  dark: { number: [[94, 60, 190], [68, 110, 190], [38, 160, 150], [122, 209, 81], [253, 231, 37]], moved: [[62, 71, 84], [150, 62, 92], [240, 130, 60], [255, 236, 170]] },
+  light: { number: [[68, 1, 84], [59, 82, 139], [20, 116, 134], [46, 140, 70], [142, 142, 0]], moved: [[114, 143, 169], [186, 92, 50], [176, 36, 48], [76, 6, 52]] },
+  dark: { number: [[116, 84, 212], [70, 128, 210], [38, 160, 150], [122, 209, 81], [253, 231, 37]], moved: [[92, 108, 130], [196, 86, 110], [244, 140, 70], [255, 236, 170]] },
 };
 const RAMP_STEPS = 64;
 const OTHER = -1, HIDDEN = -2;

@@ -4,6 +4,11 @@ const PANES = {
   since: { id: "since-map", time: () => sinceWindow(), each: (visit) => eachSince(visit) },
 };
 
+// Where there is little room, window A lies over B, from the left up to the swipe (report.css has the same width).
+const narrow = matchMedia("(max-width: 900px)");
+const isSwiped = () => view.isComparing && narrow.matches;
+const swipePart = () => $("swipe").value / 100;
+
 const sinceWindow = () => (view.since === "previous" ? Math.max(0, Math.ceil(view.time - 1e-6) - 1) : Math.min(Number(view.since), last));
 // The older of both windows first; two different ones.
 function pairNow() {
@@ -23,7 +28,7 @@ function drawSince() {
   const map = windows[sinceWindow()], place = fit($("since-map"), map.t, true);
   if (view.mode === "points") drawStill(place, map, radius(place.side, map.entities.length) * Math.min(2.5, view.zoom ** 0.35));
   else drawDensity(place, map.t);
-  drawNamesAt(place, map, map, 0, 0, boxesOf($("since-now").parentElement, $("since-count")));
+  drawNamesAt({ ...place, right: isSwiped() ? swipePart() * place.w : place.w }, map, map, 0, 0, boxesOf($("since-now").parentElement, $("since-count")));
   place.context.strokeStyle = themed("--ink");
   for (const entity of new Set([view.followed, view.hover])) {
     const row = entity < 0 ? -1 : findRow(map, entity);
@@ -63,7 +68,7 @@ function startCompare() {
   $("since-time").max = last;
   $("since-time").addEventListener("input", () => chooseSince($("since-time").value));
   $("compare").addEventListener("click", () => setComparing(!view.isComparing));
-  const swipe = () => $("panes").style.setProperty("--swipe", `${$("swipe").value}%`);
+  const swipe = () => { $("panes").style.setProperty("--swipe", `${$("swipe").value}%`); redraw(); };
   $("swipe").addEventListener("input", swipe);
   swipe();
   setComparing(true);

@@ -48,7 +48,7 @@ function layNames(place, map, headings) {
   for (const [code, [placeX, placeY]] of findAnchors(map)) {
     const x = place.x(placeX), y = place.y(placeY);
     if (offsets.size >= place.side / PIXELS_A_NAME) break;
-    if (x < 0 || x > place.w || y < 0 || y > place.h) continue;
+    if (x < leftOf(place) || x > rightOf(place) || y < 0 || y > place.h) continue;
     const box = findSlot(place, x, y, place.context.measureText(nameOf(code)).width / 2 + 5, taken);
     if (!box) continue;
     taken.push(box);
@@ -57,8 +57,13 @@ function layNames(place, map, headings) {
   return offsets;
 }
 
+// What is seen of a map: all, or its part beside the swipe.
+const leftOf = (place) => place.left || 0;
+const rightOf = (place) => place.right ?? place.w;
+
 function findSlot(place, x, y, half, taken) {
-  const tall = NAME_HEIGHT / 2, slots = [[0, 0]];
+  const tall = NAME_HEIGHT / 2, slots = [[0, 0]], left = leftOf(place) + half + NAME_EDGE, right = rightOf(place) - half - NAME_EDGE;
+  if (left > right) return null;
   for (const r of SLOT_RADII) for (let k = 0; k < SLOT_ANGLES; k++) {
     const angle = 2 * Math.PI * k / SLOT_ANGLES;
     // the end of a name, not its middle, lies on the circle
@@ -66,7 +71,7 @@ function findSlot(place, x, y, half, taken) {
   }
   for (const [dx, dy] of slots) {
     const box = {
-      x: Math.max(half + NAME_EDGE, Math.min(place.w - half - NAME_EDGE, x + dx)), half,
+      x: Math.max(left, Math.min(right, x + dx)), half,
       y: Math.max(tall + NAME_EDGE, Math.min(place.h - tall - NAME_EDGE, y + dy)), tall,
     };
     if (!taken.some((other) => Math.abs(other.x - box.x) < other.half + half && Math.abs(other.y - box.y) < other.tall + tall)) return box;
@@ -81,7 +86,7 @@ const boxesOf = (...elements) => elements.map(({ offsetLeft, offsetTop, offsetWi
 
 function drawNames(place) {
   const { pair, part, ease } = pairAt(view.time);
-  drawNamesAt(place, pair.a, pair.b, part, ease, boxesOf($("now"), $("count")));
+  drawNamesAt({ ...place, left: isSwiped() ? swipePart() * place.w : 0 }, pair.a, pair.b, part, ease, boxesOf($("now"), $("count")));
 }
 
 // Between two windows names glide: both are laid out for themselves.

@@ -18,7 +18,7 @@ _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 
 _WORDS = 4
-"""Finding the words of texts takes so many times their size at most (tests/pipeline/planning/estimates/test_memory.py)."""
+"""Memory that finding words takes, over that of texts: at most (tests/pipeline/planning/estimates/test_memory.py)."""
 
 
 class TaskSize(NamedTuple):

@@ -1,0 +1,41 @@
+"""The command `driftmap view`: look at a store without leaving a file."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from driftmap.pipeline.cli.groups import DrawnHelp
+from driftmap.pipeline.cli.lines import say
+
+
+@click.command(cls=DrawnHelp, short_help="Show the maps in the browser until Ctrl-C.")
+@click.argument("store")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; any free one when left out."
+)
+@click.option("--title", help="Heading of the page; the store's name when left out.")
+@click.option("--open/--no-open", "is_opened", default=True, help="Open it in the browser, where there is a screen.")
+def view(store: str, port: int, title: str | None, *, is_opened: bool) -> None:
+    """Show the page of STORE at an address of this machine, until Ctrl-C.
+
+    The address holds a random token and is reached from this machine only. After an ingest, load the page again.
+    """
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look.notebook import open_url
+    from driftmap.pipeline.look.view import PageServer
+
+    opened = open_store(store)
+    try:
+        server = PageServer(opened, title, port)
+    except OSError as error:
+        raise click.ClickException(
+            f"port {port} of this machine cannot be used ({error}); give another --port"
+        ) from error
+    with server:
+        say(f"Page: {server.url} (Ctrl-C ends it)")
+        if is_opened:
+            open_url(server.url)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
