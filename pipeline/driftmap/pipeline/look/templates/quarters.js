@@ -50,10 +50,14 @@ function drawQuarterDots(map, moves) {
   }
   context.globalAlpha = 1;
   context.fillStyle = themed("--soft");
+  Object.assign(context, { strokeStyle: themed("--card"), lineWidth: 4, lineJoin: "round" });
   for (const [, name, isChanged, isMoved] of QUARTERS) {
     context.textAlign = isChanged ? "right" : "left";
-    context.fillText(name, isChanged ? x(1) - 2 : QUARTER_EDGE + 4, isMoved ? 20 : y(0) - 6);
+    const at = [isChanged ? x(1) - 2 : QUARTER_EDGE + 4, isMoved ? 20 : y(0) - 6];
+    context.strokeText(name, ...at);  // rows may lie beneath
+    context.fillText(name, ...at);
   }
+  context.lineWidth = 1;
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
   for (const share of [0, 0.5, 1]) context.fillText(`${100 * share}%`, Math.min(w - 14, x(share)), h - 4);
