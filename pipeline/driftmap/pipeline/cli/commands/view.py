@@ -16,7 +16,13 @@ from driftmap.pipeline.cli.lines import say
     "--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; any free one when left out."
 )
 @click.option("--title", help="Heading of the page; the store's name when left out.")
-@click.option("--open/--no-open", "is_opened", default=True, help="Open it in the browser, where there is a screen.")
+@click.option(
+    "--open/--no-open",
+    "is_opened",
+    default=True,
+    envvar="DRIFTMAP_VIEW_OPEN",
+    help="Open it in the browser, where there is a screen.",
+)
 def view(store: str, port: int, title: str | None, *, is_opened: bool) -> None:
     """Show the page of STORE at an address of this machine, until Ctrl-C.
 
