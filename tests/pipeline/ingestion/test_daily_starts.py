@@ -48,6 +48,7 @@ def compare_with_peace(place, n_days, renamed, **troubles):
     return stores[1]
 
 
+@pytest.mark.slow
 def test_three_weeks_of_daily_starts_end_as_one_run(tmp_path):
     store = compare_with_peace(tmp_path, 25, renamed=18, killed=(9,), overlapping=(13,), full=(12,), away=(21, 22, 23))
     assert store.n_windows == 25 - 1  # an empty day

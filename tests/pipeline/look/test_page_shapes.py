@@ -27,6 +27,7 @@ def make_parts(n_windows: int, n_rows: int, labels: list | None) -> list[SmallWi
 
 SHAPES = {
     "one window": make_parts(1, 30, ["a", "b"]),
+    "60 windows": make_parts(60, 12, ["a", "b"]),
     "200 windows": make_parts(200, 12, ["a", "b"]),
     "one label": make_parts(2, 30, ["only"]),
     "500 labels": make_parts(3, 1500, [f"label {i}" for i in range(500)]),
@@ -50,7 +51,10 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape",  # what is said of each pair of 200 windows takes most of a minute
+    [pytest.param(shape, marks=[pytest.mark.long] * (shape == "200 windows")) for shape in SHAPES],
+)
 def test_runs_of_every_shape(tmp_path, visit, shape):
     parts = SHAPES[shape]
     store = make_store(tmp_path / "r.zarr", parts)

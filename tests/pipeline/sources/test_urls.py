@@ -29,6 +29,7 @@ class Objects(BaseHTTPRequestHandler):
 
     objects: dict[str, bytes]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms until its head is acknowledged
 
     def do_GET(self):
         url = urlsplit(self.path)

@@ -117,13 +117,18 @@ CASES = [
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in (
-            ("parquet", 4_000, 1_000, 15),
             ("zarr", 4_000, 1_000, 15),
             ("parquet", 10_000, 8, 60),
-            ("parquet", 20_000, 64, 15),
             ("parquet", 16_000, 256, 15),
-            ("zarr", 30_000, 32, 15),
             ("h5ad", 2_000, 30_000, 60),
+        )
+    ),
+    *(
+        pytest.param(*case, marks=pytest.mark.long)  # each reads and searches as one above does
+        for case in (
+            ("parquet", 4_000, 1_000, 15),
+            ("parquet", 20_000, 64, 15),
+            ("zarr", 30_000, 32, 15),
             ("h5ad", 9_000, 1_000, 5),
         )
     ),
@@ -219,9 +224,11 @@ BLOCKED_CASES = [
         for case in (
             ("parquet", 20_000, 512, 5, 0.8),
             ("columns", 20_000, 200, 5, 0.9),
-            ("zarr", 6_000, 3_000, 5, 0.7),
-            ("parquet", 30_000, 384, 15, 0.6),
         )
+    ),
+    *(
+        pytest.param(*case, marks=pytest.mark.long)  # each reads as one above does
+        for case in (("zarr", 6_000, 3_000, 5, 0.7), ("parquet", 30_000, 384, 15, 0.6))
     ),
 ]
 
@@ -254,7 +261,9 @@ if __name__ == "__main__":
 @pytest.fixture(params=["kernels to compile", "kernels compiled"])
 def numba_cache(request, tmp_path):
     """Compiling leaves memory with a process, so what is said must hold with and without."""
-    return {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")} if request.param == "kernels to compile" else {}
+    if request.param == "kernels compiled":
+        return {}
+    return {"NUMBA_CACHE_DIR": str(tmp_path / "kernels"), "DRIFTMAP_KERNELS": ""}
 
 
 @needs_proc

@@ -1,0 +1,33 @@
+"""Compile the kernels that most runs and fits need into numba's cache folder (NUMBA_CACHE_DIR)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import driftmap
+
+
+def compile_kernels() -> None:
+    """Fit, go on, place rows, and run over a small source, in both layouts."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 4)).astype(np.float32)
+    pairs = {row: row for row in range(len(rows))}
+    mapper = driftmap.AlignedUMAP(n_neighbors=5, n_epochs=2).fit([rows, rows], relations=[pairs])
+    mapper.update(rows, relations=pairs)
+    with tempfile.TemporaryDirectory() as scratch:
+        table = pa.table({"year": np.repeat(np.arange(6), 60), "id": np.tile(np.arange(60), 6)})
+        for column in range(4):
+            table = table.append_column(f"v{column}", pa.array(rng.normal(size=360)))
+        pq.write_table(table, f"{scratch}/rows.parquet")
+        given = {"by": "year", "id": "id", "n_neighbors": 5, "n_epochs": 2, "scheduler": "serial", "block_windows": 2}
+        for layout in ("carry", "exchange"):
+            driftmap.run(f"{scratch}/rows.parquet", Path(scratch, layout), layout=layout, **given)
+
+
+if __name__ == "__main__":
+    compile_kernels()
