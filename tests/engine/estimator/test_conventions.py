@@ -112,3 +112,29 @@ def test_requests_stay_with_a_clone_and_unknown_ones_are_refused():
 def test_requests_need_scikit_learns_setting():
     with pytest.raises(RuntimeError, match="enable_metadata_routing"):
         AlignedUMAP().set_fit_request(ids=True)
+
+
+def test_columns_and_axes_have_the_names_that_scikit_learn_gives_them(windows):
+    import pandas as pd
+
+    rows, ids = windows
+    frames = [pd.DataFrame(window, columns=list("abcd")) for window in rows]
+    model = AlignedUMAP(n_neighbors=5, n_epochs=5, n_components=3).fit(frames, ids=ids)
+    assert model.n_features_in_ == 4
+    assert model.feature_names_in_.tolist() == list("abcd")
+    assert model.get_feature_names_out().tolist() == ["alignedumap0", "alignedumap1", "alignedumap2"]
+    model.fit([frames[0], frames[1].rename(columns={"d": "e"})], ids=ids)
+    assert not hasattr(model, "feature_names_in_")
+    model.fit([frames[0].rename(columns={"d": 4}), rows[1]], ids=ids)
+    assert not hasattr(model, "feature_names_in_")
+
+
+def test_windows_that_differ_in_their_columns_have_no_number_of_features(windows):
+    rows, ids = windows
+    model = AlignedUMAP(n_neighbors=5, n_epochs=5)
+    with pytest.raises(NotFittedError):
+        model.get_feature_names_out()
+    assert not hasattr(model, "n_features_in_")
+    model.fit([rows[0], rows[1][:, :3]], ids=ids)
+    with pytest.raises(AttributeError, match=r"differ in their number of columns \(3, 4\)"):
+        _ = model.n_features_in_

@@ -242,6 +242,7 @@ class AlignedUMAP(Estimator):
         self._similarity = similarity
         self._own_values: dict[int, dict[str, Any]] = {}
         self._keep(prepared.model._replace(maps=maps), shown)
+        self._note_names(X)
         return self
 
     def fit_transform(

@@ -6,11 +6,15 @@ import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.estimator.repr_html import describe_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy.typing as npt
 
 
 class Estimator:
@@ -62,6 +66,31 @@ class Estimator:
     def get_metadata_routing(self) -> Any:
         """Return scikit-learn's `MetadataRequest` of this estimator."""
         return self._make_twin().get_metadata_routing()
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns, where all windows that `fit` saw have as many; else there is no such attribute."""
+        self._check_is_fitted()
+        found = {rows.shape[1] for rows in vars(self)["_model"].rows}
+        if len(found) > 1:
+            counts = ", ".join(str(n) for n in sorted(found))
+            msg = f"windows differ in their number of columns ({counts}), so there is no n_features_in_."
+            raise AttributeError(msg)
+        return int(found.pop())
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:  # noqa: ARG002 - scikit-learn's
+        """Return the names of a map's axes, as scikit-learn makes them: the class's name and a number."""
+        self._check_is_fitted()
+        n_axes = vars(self)["embeddings_"][0].shape[1]
+        return np.array([f"{type(self).__name__.lower()}{axis}" for axis in range(n_axes)], dtype=object)
+
+    def _note_names(self, X: Any) -> None:
+        """Set `feature_names_in_` where every window is a frame with the same names of columns, all strings."""
+        vars(self).pop("feature_names_in_", None)
+        columns = [list(found) if (found := getattr(rows, "columns", None)) is not None else [] for rows in X]
+        is_named = all(names and all(isinstance(name, str) for name in names) for names in columns)
+        if is_named and all(names == columns[0] for names in columns):
+            self.feature_names_in_ = np.array(columns[0], dtype=object)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return str(self._make_twin().__repr__(N_CHAR_MAX))
