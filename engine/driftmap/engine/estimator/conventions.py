@@ -69,7 +69,7 @@ class Estimator:
 
     @property
     def n_features_in_(self) -> int:
-        """Number of columns, where all windows that `fit` saw have as many; else there is no such attribute."""
+        """Number of columns, where all windows have as many; else there is no such attribute."""
         self._check_is_fitted()
         found = {rows.shape[1] for rows in vars(self)["_model"].rows}
         if len(found) > 1:
