@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 from tests.pipeline.browsing import MARKS, press, settle, wait_for_label
+from tests.pipeline.look.test_palette import read_ramp
 from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline.look.report import write_report
@@ -84,5 +85,5 @@ def test_movements_below_the_noise_floor_are_grey_and_the_scale_is_absolute(tmp_
     fills = {name: cells.nth(k).evaluate("cell => getComputedStyle(cell).fill") for k, name in enumerate(names)}
     classes = {name: cells.nth(k).get_attribute("class") for k, name in enumerate(names)}
     assert classes["still"] == "still"
-    assert fills["far"] == "rgb(92, 10, 60)"
+    assert fills["far"] == "rgb({}, {}, {})".format(*read_ramp("light", "moved")[-1].tolist())
     assert fills["calm"] in (fills["still"], "rgb(205, 212, 221)")
