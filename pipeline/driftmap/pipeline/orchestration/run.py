@@ -209,13 +209,10 @@ def _make_maps(
         place = place.show_source(opened.spec)
     with leave_no_empty_store(location), _hold(location, is_new=found is None) as lock:
         place = place.show_store(location, lock)
-        is_new = found is None and not has_commits(location)
-        if is_new:
+        if found is None and not has_commits(location):
             create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
-        if is_new and opened.spec.path:  # its keys are not read a second time
-            written = Store.open(location, read_only=False)
-        else:  # what another process committed until the lock was ours counts too; arrays are in the store now
-            written, planned = found if found and not found[0].refresh() else open_again()
+        # What another process committed until the lock was ours counts too.
+        written, planned = found if found and not found[0].refresh() else open_again()
         written.lock = lock
         events.follow(written)
         _commit_changes(written, planned)
