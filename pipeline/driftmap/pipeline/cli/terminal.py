@@ -272,7 +272,7 @@ def show_status(store: Store) -> None:
     _print_table(table)
     say(f"{store.path}: {store.n_windows} windows, {_count(store)}")
     _show_columns(store)
-    if (layout := store.config["layout"].get("layout")) == "exchange":
+    if (layout := store.config.get("layout", {}).get("layout")) == "exchange":
         say(describe_layout(layout))
     if store.n_staged_bytes:
         size = format_size(store.n_staged_bytes)

@@ -153,7 +153,7 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
     what = f"{where}, made by driftmap {payload['driftmap']},"
     format_version = _check_version(payload["version"], what)
     config = payload["config"]
-    if not isinstance(config, dict) or not isinstance(config.get("source", {}), dict):
+    if not isinstance(config, dict) or not all(isinstance(config.get(name, {}), dict) for name in ("source", "layout")):
         raise TypeError("its settings are no table")
     if not _is_fingerprint(payload["fingerprint"]):
         raise TypeError("its fingerprint of the source is no table")
