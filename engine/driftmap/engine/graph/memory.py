@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings, TargetSettings
 
 _FUZZY_BYTES = 34
-"""Per row and neighbour: edges one way, the other way, and mixed, which are at most as many as both."""
+"""Per row and neighbour: edges out, edges in, and mixed, which are at most as many as both."""
 _LIST_BYTES = 8
 _UNION_BYTES = 125
 """Per edge of a row's neighbours and of its target's, while graphs with other edges are intersected."""
