@@ -45,7 +45,8 @@ def describe_tasks(dask_scheduler):
     return [
         (task.priority[0], task.retries, dict(task.resource_restrictions or {}), sorted(task.worker_restrictions or ()))
         for key, task in dask_scheduler.tasks.items()
-        if isinstance(key, tuple)  # a task of the run: its stage, its name and a number
+        # A task of the run: its stage, its name and a number. Before it is sent on, it has no priority yet.
+        if isinstance(key, tuple) and task.state == "processing"
     ]
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -38,3 +41,17 @@ def test_any_other_process_is_not_refused(monkeypatch):
     monkeypatch.setattr("driftmap.pipeline.executors.cluster.local_cluster._start_cluster", stand_in)
     with ExitStack() as stack, pytest.raises(KeyError, match="cluster"):
         start_workers(stack, 1, 1, None, None)
+
+
+def test_the_callers_environment_is_left_alone_when_a_worker_dies_and_is_started_again():
+    before = dict(os.environ)
+    with ExitStack() as stack:
+        client = start_workers(stack, 1, 1, None, None).client
+        assert dict(os.environ) == before
+        (first,) = client.run(os.getpid).values()
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while not (found := client.run(os.getpid, on_error="ignore")) or first in found.values():
+            assert time.monotonic() < deadline, "no worker was started in its stead"
+            time.sleep(0.05)
+        assert dict(os.environ) == before

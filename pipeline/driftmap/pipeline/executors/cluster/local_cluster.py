@@ -64,18 +64,19 @@ def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCl
 
 def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
+    before_spawn = {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads}
     settings = {
         "distributed.worker.multiprocessing-method": start_fork_server(),
         **FEW_MESSAGES,
         # Dask's own setting stays: it has freed memory go back at once.
-        "distributed.nanny.pre-spawn-environ": {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads},
+        "distributed.nanny.pre-spawn-environ": before_spawn,
     }
     # The server has what it needs; else Dask would import pandas in this process, to have the server load it too.
     distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no setting says so
     environment = {**os.environ, **threads}  # else it would be the one that the fork server was started with
-    # Dask sets the workers' threads in this process too, where the layout may use every core.
-    with keep_environment(THREAD_VARIABLES), dask.config.set(settings), hold_interrupts():
-        return LocalCluster(
+    # Dask sets the workers' variables in this process too, where the layout may use every core.
+    with keep_environment((*before_spawn, "PYTHONHASHSEED")), dask.config.set(settings), hold_interrupts():
+        cluster = LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
             memory_limit=worker_bytes,
@@ -84,3 +85,7 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalC
             silence_logs=logging.CRITICAL,
             env=environment,
         )
+    # A worker that dies is started again while the run goes on: this process would keep the worker's variables.
+    for nanny in cluster.workers.values():
+        nanny.pre_spawn_env.clear()
+    return cluster
