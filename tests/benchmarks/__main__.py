@@ -218,12 +218,17 @@ def settings(seeds, out) -> None:
 @main.command()
 @click.option("--stores", type=int, default=20, show_default=True, help="Of each kind, with labels and without.")
 @click.option("--runs", is_flag=True, help="Plant the changes in data, and run them: 3 s a store.")
-@click.option("--first-seed", type=int, default=0, show_default=True, help="Of the runs.")
+@click.option("--first-seed", type=int, default=0, show_default=True, help="Of the stores; the next ones follow.")
+@click.option("--windows", type=int, default=4, show_default=True, help="Of each store, without --runs.")
+@click.option("--rows", type=int, help="Of each of five groups, without --runs; else 40 to 95, by the seed.")
 @click.option("--share-new", type=float, default=0.0, show_default=True, help="Of ids, in each window of the runs.")
 @out_option
-def answers(stores, runs, first_seed, share_new, out) -> None:
+def answers(stores, runs, first_seed, windows, rows, share_new, out) -> None:
     """How often the page's sentences name a planted change, in maps made by hand or by runs."""
-    found = count_named_by_runs(stores, first_seed, share_new, click.echo) if runs else count_named(stores, click.echo)
+    if runs:
+        found = count_named_by_runs(stores, first_seed, share_new, click.echo)
+    else:
+        found = count_named(stores, first_seed, windows, rows, click.echo)
     write(out, answers=found)
 
 

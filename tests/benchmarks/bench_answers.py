@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def count_named(n_stores: int, say: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Plant each kind in the maps of `n_stores` stores with labels, and of as many without."""
-    return _count(
-        KINDS, lambda folder, kind, seed, **how: plant(folder / "run.zarr", kind, seed, **how), n_stores, 0, say
-    )
+def count_named(
+    n_stores: int, first_seed: int = 0, n_windows: int = 4, n_rows: int | None = None, say: Callable[[str], Any] = print
+) -> dict[str, Any]:
+    """Plant each kind in the maps of `n_stores` stores with labels, and of as many without.
+
+    Stores have five groups of `n_rows` in each of `n_windows`; None: of 40 to 95, by the seed.
+    """
+
+    def make(folder: Path, kind: str, seed: int, **how: Any) -> Planted:
+        return plant(folder / "run.zarr", kind, seed, n_windows=n_windows, **how)
+
+    return _count(KINDS, make, range(first_seed, first_seed + n_stores), n_rows, say)
 
 
 def count_named_by_runs(
@@ -31,19 +38,24 @@ def count_named_by_runs(
 ) -> dict[str, Any]:
     """Plant each kind in data, of which `share_new` of the ids are new in each window, and run it."""
     made = partial(run_planted, share_new=share_new)
-    return _count(RUN_KINDS, made, n_stores, first_seed, say)
+    return _count(RUN_KINDS, made, range(first_seed, first_seed + n_stores), None, say)
 
 
 def _count(
-    kinds: Sequence[str], make: Callable[..., Planted], n_stores: int, first_seed: int, say: Callable[[str], Any]
+    kinds: Sequence[str],
+    make: Callable[..., Planted],
+    seeds: Sequence[int],
+    n_rows: int | None,
+    say: Callable[[str], Any],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for has_labels in (True, False):
         for kind in kinds:
             named, others = 0, Counter[str]()
-            for seed in range(first_seed, first_seed + n_stores):
+            for seed in seeds:
                 with tempfile.TemporaryDirectory() as folder:
-                    planted = make(Path(folder), kind, seed, has_labels=has_labels, n_rows=40 + 5 * seed % 60)
+                    size = 40 + 5 * seed % 60 if n_rows is None else n_rows
+                    planted = make(Path(folder), kind, seed, has_labels=has_labels, n_rows=size)
                     run = read_run(planted.store)
                     answers = find_answers(planted.store, run, measure_frame(planted.store, run).spread).sentences
                 named += is_named(planted, answers)
@@ -53,7 +65,7 @@ def _count(
                     if (one.kind, one.window) != (kind, planted.window)
                 )
             key = f"{kind}, {'labels' if has_labels else 'no labels'}"
-            found[key] = {"named": named, "stores": n_stores, "others": dict(others)}
+            found[key] = {"named": named, "stores": len(seeds), "others": dict(others)}
             said = ", ".join(f"{what} {count}" for what, count in others.items()) or "none"
-            say(f"{key:24} {named:3} of {n_stores} named; other sentences, with their windows after it: {said}")
+            say(f"{key:24} {named:3} of {len(seeds)} named; other sentences, with their windows after it: {said}")
     return found
