@@ -152,12 +152,14 @@ def join_passages(
             heirs[first] = second
     before, after = set(np.unique(old).tolist()), set(np.unique(new).tolist())
     rows = np.flatnonzero(relation >= 0)
-    ends = np.column_stack([old[rows], new[relation[rows]]])
-    pairs, counts = np.unique(ends[(ends >= 0).all(axis=1)], axis=0, return_counts=True)
+    first_ends, second_ends = old[rows].astype(np.int64), new[relation[rows]]
+    is_both, width = (first_ends >= 0) & (second_ends >= 0), _count(new)
+    pairs, counts = np.unique(first_ends[is_both] * width + second_ends[is_both], return_counts=True)
     joined = []
-    for (first, second), n_rows in zip(pairs.tolist(), counts.tolist(), strict=True):
+    for pair, n_rows in zip(pairs.tolist(), counts.tolist(), strict=True):
         if n_rows < MIN_CLUSTER:
             continue
+        first, second = divmod(pair, width)
         kind = "other"
         if first == second:
             kind = "same"

@@ -144,6 +144,7 @@ class _Comparison:
     def __init__(self, store: Store, run: Run, spread: float, found: FoundClusters) -> None:
         self._store, self._run, self._spread = store, run, spread
         self._clusters, self._names = found.windows, found.names
+        self._forks = [[one for one in w.passages if one.kind in ("split", "merge")] for w in found.windows]
         self._has_books = bool(store.read_relations().books)
         n_rows = sum(fact.n_rows for fact in run.facts)
         self._most_held = len(run.facts) if n_rows * (len(run.facts) - 1) // 2 <= MAX_PAIR_ROWS else 2
@@ -187,7 +188,7 @@ class _Comparison:
         old, new, relation = self._clusters[a].of_row, self._clusters[b].of_row, self._relate(a, b)
         passages = self._clusters[b].passages
         if b > a + 1:
-            passages = join_passages(old, new, relation, [self._clusters[t].passages for t in range(a + 1, b + 1)])
+            passages = join_passages(old, new, relation, self._forks[a + 1 : b + 1])
         pair = Pair(self._run, (a, b), relation, (old, new), self._column, self._names)
         return sorted(pair.say(passages, moves), key=lambda one: -one.unusual)[:N_ANSWERS]
 

@@ -16,6 +16,8 @@ MIN_CHANGED = 0.5
 """Mean turnover from which a group has other company, and below half of which it was carried along."""
 MIN_MOVED = 0.5
 """Displacement, over the spread, from which a row moved; also four times the noise floor of the pair."""
+MIN_ROWS = 5
+"""Of a group that is said to have moved."""
 MOVED_SHARE = 0.75
 """Share of a group's rows that moved from which the group did."""
 SAME_FACT = 0.5
@@ -62,16 +64,17 @@ def find_moves(groups: Int32Array, moves: Moves) -> list[GroupChange]:
     limit = max(MIN_MOVED, 4 * noise_floor(change, moved))
     usual = float(np.median(change[is_known]))
     found = []
-    for group in np.unique(groups[is_known]).tolist():
+    for group in np.flatnonzero(np.bincount(groups[is_known]) >= MIN_ROWS).tolist():
         rows = is_known & (groups == group)
-        n, mixed, far = int(rows.sum()), float(change[rows].mean()), float(np.median(moved[rows]))
+        n, mixed = int(rows.sum()), float(change[rows].mean())
         # against the median of all rows: where every row changes, no group is named
         has_changed = mixed >= max(MIN_CHANGED, usual + MIN_CHANGED / 2)
         has_moved = float((moved[rows] >= limit).mean()) >= MOVED_SHARE
-        if n < 5 or (not has_changed and (not has_moved or mixed > MIN_CHANGED / 2)):
+        if not has_changed and (not has_moved or mixed > MIN_CHANGED / 2):
             continue
         kind = ("moved" if has_moved else "company") if has_changed else "carried"
-        found.append(GroupChange(kind, group, n, n, n, (mixed if has_changed else far / limit) * n**0.5))
+        much = mixed if has_changed else float(np.median(moved[rows])) / limit
+        found.append(GroupChange(kind, group, n, n, n, much * n**0.5))
     return found
 
 
@@ -88,7 +91,7 @@ def find_strays(moves: Moves, is_said: BoolArray) -> npt.NDArray[np.intp]:
     change, moved = moves
     is_known = moves.is_known
     n_known = int(is_known.sum())
-    if n_known == 0:
+    if not (is_known & ~is_said & (moved >= MIN_MOVED) & (change >= MIN_CHANGED)).any():
         return np.zeros(0, dtype=np.intp)
     usual, spread = float(np.median(change[is_known])), float(change[is_known].std())
     limit = max(MIN_MOVED, 2 * noise_floor(change, moved), 2 * float(np.median(moved[is_known])))
