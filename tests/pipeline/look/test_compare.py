@@ -100,6 +100,7 @@ def test_on_a_phone_a_swipe_uncovers_window_a(path, visit):
         return page.locator(".pane-a").evaluate("pane => getComputedStyle(pane).clipPath")
 
     assert swipe(20) != swipe(70)
+    assert page.locator("#swipe").bounding_box()["y"] >= b["y"] + b["height"]  # it covers nothing of the map
     assert not visit(path, viewport=WIDE).locator("#swipe").is_visible()
 
 

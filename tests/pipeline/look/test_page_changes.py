@@ -39,6 +39,16 @@ def test_events_are_ranked_and_those_of_one_row_folded(tmp_path, visit):
     assert {text.split()[2] for text in seen.all_inner_texts() if text.endswith("1")} == {"lone"}
 
 
+def test_events_of_one_row_are_shown_where_there_are_no_others(tmp_path, visit):
+    ids, places = np.arange(12), np.random.default_rng(0).normal(size=(12, 2))
+    kinds = [["x"] * 12, ["x"] * 11 + ["lone"]]
+    parts = [SmallWindow(f"w{t}", ids, places, {"kind": np.array(kind)}) for t, kind in enumerate(kinds)]
+    page = visit(write_report(make_store(tmp_path / "r.zarr", parts), tmp_path / "page.html"))
+    assert "lone" in page.locator("#events li:visible").first.inner_text()
+    key = page.locator(".heat-key").inner_text()
+    assert key.startswith("1/64 and less")
+
+
 def test_a_few_rows_far_away_do_not_make_the_map_small(tmp_path, visit):
     rng = np.random.default_rng(0)
     ids, places = np.arange(1001), np.vstack([rng.uniform(-1, 1, (1000, 2)), [[40.0, 0.0]]])

@@ -52,7 +52,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(
-    "shape",  # what is said of each pair of 200 windows takes most of a minute
+    "shape",  # what is said of each pair of 200 windows takes a quarter of a minute
     [pytest.param(shape, marks=[pytest.mark.long] * (shape == "200 windows")) for shape in SHAPES],
 )
 def test_runs_of_every_shape(tmp_path, visit, shape):
@@ -69,6 +69,9 @@ def test_runs_of_every_shape(tmp_path, visit, shape):
     first = read_page_header(tmp_path / "page.html")["columns"][:1]  # the clusters, where there are no labels
     n_labels = len(first[0]["values"]) if first else 0
     assert page.locator(".chip").count() == n_labels
+    if n_labels > 10:
+        coloured = page.locator(".dot").evaluate_all("(all) => all.filter((d) => !d.style.background.includes('var'))")
+        assert len(coloured) == 10
     if shape == "500 labels":
         page.fill("#legend-filter", "label 499")
         assert page.locator(".chip:visible .name").all_inner_texts() == ["label 499"]
@@ -80,6 +83,9 @@ def test_runs_of_every_shape(tmp_path, visit, shape):
         page.set_viewport_size(viewport)
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    if shape != "long names":  # tables stand whole on a phone
+        widths = page.locator(".scroll").evaluate_all("(all) => all.map((box) => box.scrollWidth - box.clientWidth)")
+        assert max(widths) <= 0
 
 
 def test_a_sample_says_so(tmp_path, visit):

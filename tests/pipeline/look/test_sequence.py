@@ -123,7 +123,7 @@ def test_of_many_categories_the_most_frequent_have_colours():
     kinds = np.array([f"k{i % 500}" for i in range(1000)] + ["k400"] * 9 + ["k7"] * 5)
     colouring = colour_rows([kinds], [len(kinds)])
     assert colouring.names[:2] == ["k400", "k7"]
-    assert len(colouring.names) == len(PALETTE) - 1
+    assert len(colouring.names) == len(PALETTE)
     assert colouring.other == f"{500 - len(colouring.names)} others"
     shown = np.isin(kinds, colouring.names)
     np.testing.assert_array_equal(colouring.codes[0] >= 0, shown)

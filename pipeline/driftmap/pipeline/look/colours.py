@@ -89,7 +89,7 @@ def colour_rows(values: Sequence[Array] | None, sizes: Sequence[int], column: st
     kinds, codes, counts = np.unique(flat, return_inverse=True, return_counts=True)
     is_many = len(kinds) > len(PALETTE)
     order = np.argsort(-counts, kind="stable") if is_many else np.arange(len(kinds))
-    n_shown = len(PALETTE) - 1 if is_many else len(kinds)
+    n_shown = min(len(PALETTE), len(kinds))
     rank = np.full(len(kinds), -1)
     rank[order[:n_shown]] = np.arange(n_shown)
     names = [as_text(kinds[kind]) for kind in order[:n_shown]]

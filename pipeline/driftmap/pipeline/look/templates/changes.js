@@ -30,19 +30,20 @@ function drawEvents() {
   const { values } = data.columns[c], title = (code) => shorten(values[code], 40);
   const all = windows.flatMap((map) => map.events.filter(([, column]) => column === c).map((event) => ({ map, event })));
   all.sort((a, b) => b.event[3] - a.event[3] || a.map.t - b.map.t);
+  const isFolding = all.some(({ event: [, , , n] }) => n > 1);
   const items = all.map(({ map, event: [kind, , label, n, other] }) => {
     const [sign, verb] = EVENTS[kind], rest = kind === "turn" ? ` ${title(other)}` : kind === "split" ? ` into ${other} parts` : kind === "merge" ? ` from ${other} parts` : "";
     const name = make("b", { text: title(label), title: values[label] }), when = make("span", { className: "when", text: shorten(map.label, 24), title: map.label });
     const button = make("button", { type: "button" }, when, make("span", { className: `sign ${kind}`, textContent: sign, ariaHidden: "true" }), make("span", { className: "what" }, name, make("span", { text: ` ${verb}${rest}` })), make("span", { className: "n", textContent: count(n) }));
     button.addEventListener("click", () => { setPlaying(false); goTo(map.t); showMap(); });
     const item = make("li", { data: { t: map.t } }, button);
-    item.hidden = n === 1;
+    item.hidden = isFolding && n === 1;
     return item;
   });
   list.replaceChildren(...items, ...foldEvents(items.filter((item) => item.hidden)));
 }
 
-// Events of one row are shown when asked for.
+// Events of one row are shown when asked for, where there are larger ones.
 function foldEvents(folded) {
   if (!folded.length) return [];
   const more = make("li", {}), button = make("button", { type: "button", className: "link", textContent: `${count(folded.length)} more of one row` });

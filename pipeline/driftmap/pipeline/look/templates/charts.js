@@ -55,7 +55,15 @@ function drawHeat() {
   const labels = make("div", { className: "heat-names" }, ...column.values.slice(0, n).map((text) => make("span", { text, title: text })));
   $("heat").replaceChildren(labels, make("div", { className: "heat-side" }, chart, makeAxis(1, (t) => (t - 0.5) / last)));
   fitAxes();
-  $("heat-note").textContent = `How far the rows of each ${shorten(column.name, 40)} moved into each window, on average: 1/64 of a spread and less to 1 and more (darkest; on black, brightest). Grey: no more than rows whose neighbours in the data stayed.${column.values.length > n ? ` The ${n} most frequent of ${count(column.values.length)}.` : ""}`;
+  $("heat-note").textContent = `How far the rows of each ${shorten(column.name, 40)} moved into each window, on average, in spreads.${column.values.length > n ? ` The ${n} most frequent of ${count(column.values.length)}.` : ""}`;
+  $("heat-note").append(makeHeatKey());
+}
+
+function makeHeatKey() {
+  const bar = make("i", { className: "heat-bar" });
+  bar.style.background = `linear-gradient(90deg, ${[0, 1 / 3, 2 / 3, 1].map(paintMoved)})`;
+  const still = make("span", {}, make("i", { className: "heat-still" }), " no more than rows whose neighbours in the data stayed");
+  return make("span", { className: "heat-key" }, make("span", {}, "1/64 and less ", bar, " 1 and more"), still);
 }
 
 function drawStepCharts() {

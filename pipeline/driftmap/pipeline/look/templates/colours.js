@@ -9,8 +9,8 @@ const N_COLOURS = PALETTES.light.length;
 const paletteColour = (number) => PALETTES[theme()][number];
 // Lightness rises or falls throughout, so ramps read without colour; every step stands out from the page by 3:1.
 const RAMPS = {
-  light: { number: [[68, 1, 84], [59, 82, 139], [20, 116, 134], [46, 140, 70], [142, 142, 0]], moved: [[114, 143, 169], [186, 92, 50], [176, 36, 48], [76, 6, 52]] },
-  dark: { number: [[116, 84, 212], [70, 128, 210], [38, 160, 150], [122, 209, 81], [253, 231, 37]], moved: [[92, 108, 130], [196, 86, 110], [244, 140, 70], [255, 236, 170]] },
+  light: { number: [[68, 1, 84], [59, 82, 139], [20, 116, 134], [46, 140, 70], [142, 142, 0]], moved: [[176, 126, 0], [200, 84, 20], [176, 36, 48], [76, 6, 52]] },
+  dark: { number: [[116, 84, 212], [70, 128, 210], [38, 160, 150], [122, 209, 81], [253, 231, 37]], moved: [[140, 88, 220], [208, 86, 130], [244, 140, 70], [255, 236, 170]] },
 };
 const RAMP_STEPS = 64;
 const OTHER = -1, HIDDEN = -2;
@@ -51,7 +51,7 @@ function paletteOf(code) {
     for (let other = 0; other < code; other++) if (isVisible(other)) rank++;
     return rank;
   }
-  return code < N_COLOURS - 1 ? code : OTHER;
+  return code < N_COLOURS ? code : OTHER;
 }
 
 function rangeOf(colouring) {

@@ -24,8 +24,7 @@ function drawLegend() {
   $("legend").replaceChildren(...(isCategory ? colouring.values.map(makeChip) : isRamp() ? [makeRampBar()] : []));
   $("legend-note").hidden = !isCategory || colouring.values.length <= N_COLOURS;
   if (isCategory) {
-    const shown = N_COLOURS - 1;
-    $("legend-note").textContent = `Of ${count(colouring.values.length)} labels, the ${shown} most frequent have colours; hide some, and others get them.`;
+    $("legend-note").textContent = `Of ${count(colouring.values.length)} labels, the ${N_COLOURS} most frequent have colours; hide some, and others get them.`;
   }
   markChips();
 }
