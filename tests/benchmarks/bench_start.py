@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.tables import format_table
 from tests.pipeline.growing import N_ROWS, make_store, write_days
 
+from driftmap.pipeline import open_store
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,12 +49,14 @@ def _measure(folder: Path, repeats: int) -> dict[str, float]:
     _start(folder, words)  # writes byte code, and what the next start answers from
     nothing = [_start(folder, words) for _ in range(repeats)]
     looks = [_start(folder, [*words, "--grace", f"{minutes}min"]) for minutes in range(1, 1 + repeats)]
-    write_days(folder / "days", range(N_DAYS, N_DAYS + 1))
-    ones = []
+    write_days(folder / "days", range(N_DAYS, N_DAYS + 2))  # the second one's rows say that the window is whole
+    n_before, ones = len(open_store(folder / "kept").labels), []
     for _ in range(1 + repeats):
         shutil.rmtree(folder / "store")
         shutil.copytree(folder / "kept", folder / "store")
         ones.append(_start(folder, words))
+        if len(open_store(folder / "store").labels) != n_before + 1:
+            raise RuntimeError("the start took in other than one window")
     seconds = (nothing, looks, ones[1:])
     return {name: statistics.median(measured) for name, measured in zip(BARS, seconds, strict=True)}
 
