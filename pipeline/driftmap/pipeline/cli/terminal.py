@@ -211,7 +211,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "columns": plan.columns,
         "scale": plan.config.scale,
         "layout": plan.config.layout.layout,
-        "reading": None if plan.reading is None else {**plan.reading._asdict(), "ratio": round(plan.reading.ratio, 3)},
+        "reading": None if plan.reading is None else plan.reading.to_json(),
         "notes": plan.notes,
         **asdict(plan.estimate),
         "seconds": None if plan.duration is None else plan.duration._asdict(),

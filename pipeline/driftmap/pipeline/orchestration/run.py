@@ -25,7 +25,7 @@ from driftmap.pipeline.orchestration.stages import Progress, RunWork
 from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
-from driftmap.pipeline.sources import as_source, needs_workers
+from driftmap.pipeline.sources import as_source, forget_keys, needs_workers
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.create import SOURCE_FOLDER, leave_no_empty_store, prepare_location
 from driftmap.pipeline.store.disk.location import Location
@@ -213,6 +213,7 @@ def _make_maps(
             create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
         # What another process committed until the lock was ours counts too.
         written, planned = found if found and not found[0].refresh() else open_again()
+        forget_keys(opened)
         written.lock = lock
         events.follow(written)
         _commit_changes(written, planned)

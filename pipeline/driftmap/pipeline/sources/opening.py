@@ -98,6 +98,13 @@ def needs_workers(source: Source) -> TypeGuard[LazySource]:
     return bool(getattr(source, "needs_workers", False))
 
 
+def forget_keys(source: Source) -> None:
+    """Free the keys that a source of text keeps in memory, once no plan needs them any more."""
+    forget = getattr(source, "forget_keys", None)
+    if forget is not None:
+        forget()
+
+
 def open_source(spec: SourceSpec) -> Source:
     """Open the source that a specification names, on any worker.
 

@@ -80,6 +80,10 @@ class ReadCost(NamedTuple):
     """Of all windows together."""
     source_bytes: int
     """Of the source."""
+    opening_bytes: int = 0
+    """What every process passes over that opens the source: text says nothing of itself."""
+    planning_bytes: int = 0
+    """What a run passes over until it stands which windows there are."""
 
 
 class ColumnFacts(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 
 import numpy as np
@@ -12,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.memory import AS_IN_WORKERS, needs_proc, run_python
 
-from driftmap.pipeline import plan
+from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.planning.estimates import reading
-from driftmap.pipeline.sources import as_source, open_source
-from driftmap.pipeline.sources.readers.text import text_bytes
+from driftmap.pipeline.sources import as_source, forget_keys, open_source
+from driftmap.pipeline.sources.readers.text import kept_keys, text_bytes
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 
 
@@ -152,11 +153,77 @@ def test_a_plan_says_what_reading_passes_over(tmp_path, small_blocks, monkeypatc
     options = {"by": "w", "id": "id", "n_neighbors": 5, "scheduler": "serial"}
     lines = [f"{row % 100},{row // 100},{row}.5,1\n" for row in range(1000)]
     path = write(tmp_path / "a.csv", "id,w,x,y\n" + "".join(lines))
-    assert not any("passes over" in line for line in plan(path, **options).columns)
+    made = plan(path, **options)
+    assert made.reading.ratio < 1.3
+    assert any("passes over all of its text first; so they are read once" in line for line in made.columns)
     path = write(tmp_path / "b.csv", "id,w,x,y\n" + "".join(lines[row % 10 * 100 + row // 10] for row in range(1000)))
     made = plan(path, **options)
     assert made.reading.is_sorted
     assert any(re.search(r"[3-9]\.\d times what they have; so they are read once", line) for line in made.columns)
+    assert any("a run reads 2.0 times the source" in line for line in made.columns)
+
+
+@pytest.mark.parametrize(("n_kept", "expected"), [(2**20, 2), (100, 4)])
+def test_a_run_reads_text_as_often_as_the_plan_says(tmp_path, small_blocks, monkeypatch, n_kept, expected):
+    monkeypatch.setattr(reading, "LEAST_EXCESS_BYTES", 0)
+    monkeypatch.setattr(kept_keys, "KEPT_BYTES", n_kept)
+    lines = [f"{row % 100},{row // 100},{row % 7}.5,{row % 3}\n" for row in range(1000)]
+    path = write(tmp_path / "a.csv", "id,w,x,y\n" + "".join(lines[row % 10 * 100 + row // 10] for row in range(1000)))
+    options = {"by": "w", "id": "id", "n_neighbors": 5, "n_epochs": 5, "scheduler": "serial"}
+    said = plan(path, **options).reading.total_ratio
+    n_read = []
+    iterate, read_ranges = text_bytes.TextBytes.iterate, text_bytes.TextBytes.read_ranges
+
+    def count_blocks(self, *arguments):
+        for data, end in iterate(self, *arguments):
+            n_read.append(len(data))
+            yield data, end
+
+    def count_ranges(self, ranges):
+        for data in read_ranges(self, ranges):
+            n_read.append(len(data))
+            yield data
+
+    monkeypatch.setattr(text_bytes.TextBytes, "iterate", count_blocks)
+    monkeypatch.setattr(text_bytes.TextBytes, "read_ranges", count_ranges)
+    run(path, tmp_path / "s", **options)
+    assert said == pytest.approx(expected, abs=0.01)
+    assert sum(n_read) / path.stat().st_size == pytest.approx(said, abs=0.02)
+
+
+KEYS = {
+    "numbers": [*range(90), None],
+    "texts": [*(f"a{k}" for k in range(90)), "7"],
+    "floats late": [*range(50), 0.5, *range(50, 90)],
+    "truth": [*[True, False] * 45, True],
+    "dates": [f"2024-01-{1 + k % 28:02}T00:00:00" for k in range(91)],
+    "text late": [*(f"2024-01-{1 + k % 28:02}" for k in range(90)), "soon"],
+    "nothing first": [*[None] * 40, *range(51)],
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("name", KEYS)
+def test_keys_that_are_kept_are_those_that_are_read(tmp_path, small_blocks, name, ending):
+    def write_rows(file, values):
+        if ending == "csv":
+            lines = ["k,x\n", *(f"{'' if value is None else value},1.5\n" for value in values)]
+        else:
+            lines = [json.dumps({"k": value, "x": 1.5}) + "\n" for value in values]
+        write(tmp_path / f"{file}.{ending}", "".join(lines))
+
+    write_rows("1", KEYS[name])
+    write_rows("2", KEYS[name][-45:])
+    source = as_source(tmp_path, by="k")
+    kept = [file.read_columns(["k"]) for file in source._files]
+    assert all(file.has_keys for file in source._files)
+    source = pickle.loads(pickle.dumps(source))  # as tasks are given it
+    forget_keys(source)
+    assert not any(file.has_keys for file in source._files)
+    again = [file.read_columns(["k"]) for file in source._files]
+    for one, other in zip(kept, again, strict=True):
+        assert one.schema == other.schema
+        assert one.equals(other)
 
 
 READ_FEW = """

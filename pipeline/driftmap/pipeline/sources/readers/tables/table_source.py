@@ -33,7 +33,7 @@ from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.held_rows import HeldBatch, join_batches
 from driftmap.pipeline.sources.readers.table_file import ColumnSizes, add_folders, explain_read, pick_rows
-from driftmap.pipeline.sources.readers.tables.formats import open_files, settle_text_types
+from driftmap.pipeline.sources.readers.tables import formats
 from driftmap.pipeline.sources.readers.tables.listing import find_folder_columns, list_files
 from driftmap.pipeline.sources.readers.tables.npy_matrix import MAPPED_BYTES, NpyVectors
 from driftmap.pipeline.sources.readers.tables.row_blocks import RowBlocks
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.protocol import HeldRows, ReadCost
     from driftmap.pipeline.sources.readers.table_file import TableFile
-
 
 _ROWS_AT_ONCE = 4096
 
@@ -71,10 +70,9 @@ class TableSource:
 
     def __init__(self, spec: SourceSpec, *, must_pin: bool = False) -> None:
         self.spec = spec
-        place = SourcePlace(spec.path)
-        base, self._stamps = list_files(place, spec.files, spec.format)
-        self._files = open_files(base, self._stamps, spec)
-        self.spec = spec = settle_text_types(self._files, spec)
+        base, self._stamps = list_files(place := SourcePlace(spec.path), spec.files, spec.format)
+        self._files = formats.open_files(base, self._stamps, spec)
+        self.spec = spec = formats.settle_text_types(self._files, spec)
         names = [stamp.path for stamp in self._stamps] if base is place else [""]
         fields, self._folders = find_folder_columns(names)
         self._schemas = [
@@ -235,8 +233,14 @@ class TableSource:
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
         """Count what reading some windows passes over; see `Source`."""
-        sizes = [file.measure_blocks(self._list_wanted()) for file in self._files]
-        return self._blocks.count_bytes(self._files, np.concatenate(sizes), windows)
+        sizes = np.concatenate([file.measure_blocks(self._list_wanted()) for file in self._files])
+        cost = self._blocks.count_bytes(self._files, sizes, windows)
+        return formats.add_text_passes(cost, self._files, self.spec)
+
+    def forget_keys(self) -> None:
+        """Free keys that are kept in memory."""
+        for file in formats.list_text_files(self._files, self.spec):
+            file.forget_keys()
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file was added, removed or written again."""
@@ -387,8 +391,8 @@ def list_columns(spec: SourceSpec) -> list[str]:
     place = SourcePlace(spec.path)
     base, stamps = list_files(place, spec.files, spec.format)
     names = [stamps[0].path] if base is place else []
-    fields = find_folder_columns(names).fields
-    return list(_add_fields(open_files(base, stamps[:1], spec)[0].schema, fields).names)
+    (file,) = formats.open_files(base, stamps[:1], spec)
+    return list(_add_fields(file.schema, find_folder_columns(names).fields).names)
 
 
 def _add_fields(schema: pa.Schema, fields: Sequence[pa.Field]) -> pa.Schema:

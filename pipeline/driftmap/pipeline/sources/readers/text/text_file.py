@@ -2,12 +2,13 @@
 
 Where blocks begin and how many rows they have is found when the file is opened, by passing over it once. Types are
 found at the same time for a new run; the run then keeps those of columns with a role, and numbers of vectors are read
-as float64.
+as float64. The keys that its windows are planned by are kept in memory from that pass, until the plan stands.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.readers.table_file import ColumnSizes, explain_read
+from driftmap.pipeline.sources.readers.text.kept_keys import KeptKeys
 from driftmap.pipeline.sources.readers.text.text_bytes import TextBytes
 from driftmap.pipeline.sources.readers.text.text_formats import FORMATS, explain_column
 from driftmap.pipeline.sources.readers.text.text_types import TypeFinder, read_texts
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.locations import SourcePlace
+    from driftmap.pipeline.sources.readers.text.kept_keys import KeyBudget
     from driftmap.pipeline.sources.readers.text.text_formats import TextFormat
 
 _PARSED_BLOCKS = 6
@@ -55,15 +58,19 @@ class TextFile:
         The folder as Arrow has it.
     spec
         Roles; format; and, of a run, types and pin.
+    budget
+        For keys that are kept in memory.
     """
 
-    def __init__(self, base: SourcePlace, path: str, files: fs.FileSystem, spec: SourceSpec) -> None:
+    def __init__(self, base: SourcePlace, path: str, files: fs.FileSystem, spec: SourceSpec, budget: KeyBudget) -> None:
         self.name = base.name(path)
         self._spec = spec
         self._bytes = TextBytes(files, path)
         with explain_read(self.name):
             self._format: TextFormat = FORMATS[spec.format](self._bytes.read_head(), self.name)
             self._found = TypeFinder(self.name, spec, is_text=self._format.is_text)
+            keys = [name for name in dict.fromkeys((spec.time, spec.id, spec.by)) if name is not None]
+            self._keys = KeptKeys(keys if self._found.is_whole else [], budget, is_text=self._format.is_text)
             self._blocks = list(self._pass_over())
         self.lengths = np.array([block.n_rows for block in self._blocks], dtype=np.int64)
         self.read_as(self._found.find_roles())
@@ -90,6 +97,11 @@ class TextFile:
     def read_columns(self, columns: Sequence[str]) -> pa.Table:
         """Read some columns of all rows; see `TableFile`."""
         wanted = pa.schema([self.schema.field(name) for name in columns])
+        if columns:
+            with explain_read(self.name):
+                kept = self._keys.read(columns, self.text_types)
+            if kept is not None:
+                return pa.table(kept, wanted)
         return pa.Table.from_batches(self.read_blocks(range(len(self._blocks)), columns) if columns else [], wanted)
 
     def measure(self, columns: Sequence[str]) -> ColumnSizes:
@@ -128,6 +140,15 @@ class TextFile:
         return longest if shortest == longest else None
 
     @property
+    def has_keys(self) -> bool:
+        """Whether its keys are in memory."""
+        return self._keys.is_kept
+
+    def forget_keys(self) -> None:
+        """Keep no keys in memory any more."""
+        self._keys.forget()
+
+    @property
     def is_sequential(self) -> bool:
         """Whether it is compressed, and so read from its start; see `TableFile`."""
         return self._bytes.is_compressed
@@ -142,6 +163,7 @@ class TextFile:
             if self._found.wants_more:
                 table = self._read_all(data, n_rows)
                 self._found.add(table)
+                self._keys.add(table, partial(self._read_text, data))
                 found = len(table)
             else:
                 with self._explain_rows(n_rows):
@@ -152,6 +174,9 @@ class TextFile:
     def _read_all(self, data: bytes, first_row: int) -> pa.Table:
         with self._explain_rows(first_row):
             return self._format.parse(data, None, self._found.known)
+
+    def _read_text(self, data: bytes, name: str) -> pa.ChunkedArray:
+        return self._format.parse(data, [name], {name: pa.string()}).column(name)
 
     def _parse(self, data: bytes, columns: Sequence[str], first_row: int) -> pa.Table:
         types = {name: self._types[name] for name in columns}

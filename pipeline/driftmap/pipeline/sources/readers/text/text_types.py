@@ -43,7 +43,8 @@ class TypeFinder:
         self._spec = spec
         self._is_text = is_text
         self._given = dict(spec.text_types)
-        self._is_whole = spec.pin is None or not set(self._given) >= set(spec.named_columns)
+        self.is_whole = spec.pin is None or not set(self._given) >= set(spec.named_columns)
+        """Whether all parts are looked at."""
         self._types: dict[str, list[pa.DataType]] = {}
         self._kinds: dict[str, list[frozenset[str]]] = {}
         self.nulls: dict[str, int] = {}
@@ -56,7 +57,7 @@ class TypeFinder:
     @property
     def wants_more(self) -> bool:
         """Whether the next part is to be looked at."""
-        return self._is_whole or not self._types
+        return self.is_whole or not self._types
 
     @property
     def known(self) -> dict[str, pa.DataType]:
@@ -73,7 +74,7 @@ class TypeFinder:
             if name in self._spec.named_columns:
                 if self._is_text and name not in self._given:
                     self._kinds.setdefault(name, []).append(find_text_kinds(column))
-            elif self._is_whole:
+            elif self.is_whole:
                 self._note(name, column)
 
     def find_roles(self) -> dict[str, str]:
