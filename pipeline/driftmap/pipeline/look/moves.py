@@ -26,7 +26,7 @@ ONE_GROUP = 0.8
 """Share of the rows of one group in clusters that come together, from which no group moved to another."""
 MIN_PART = 0.1
 """Share of the rows of a cluster that splits, from which another one is a part of it."""
-MIXED = 0.6
+MIXED = 0.65
 """Mean turnover from which a group on the same spot was mixed, rather than split or put together."""
 MAX_STRAYS = 0.05
 """Share of the rows that may move each for itself; where more do, none is unusual."""
