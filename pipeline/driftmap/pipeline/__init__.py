@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,11 @@ class _Viewer:
         from driftmap.pipeline.look.notebook import open_report
 
         return open_report(store, path, title)
+
+    def make_widget(self, store: Store, title: str | None, height: int) -> Any:
+        from driftmap.pipeline.look.widget import make_widget
+
+        return make_widget(store, title, height)
 
 
 def __getattr__(name: str) -> object:

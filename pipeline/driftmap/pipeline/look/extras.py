@@ -1,4 +1,4 @@
-"""Libraries that only pictures need: loaded when one is drawn, and named where they are missing."""
+"""Libraries that only pictures and widgets need: loaded when one is made, and named where they are missing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from driftmap.pipeline.errors import MissingExtraError
 
+_NEEDED_FOR = {"plot": "pictures", "widget": "widgets"}
 
-def load_extra(module: str, purpose: str) -> Any:
-    """Import a module of the extra `plot`.
+
+def load_extra(module: str, purpose: str, extra: str = "plot") -> Any:
+    """Import a module of an extra.
 
     Parameters
     ----------
@@ -17,6 +19,8 @@ def load_extra(module: str, purpose: str) -> Any:
         Its full name, such as `matplotlib.figure`.
     purpose
         What it is needed for, as the message starts.
+    extra
+        That brings it.
 
     Raises
     ------
@@ -31,5 +35,6 @@ def load_extra(module: str, purpose: str) -> Any:
             raise
         name = {"PIL": "pillow"}.get(package, package)
         raise MissingExtraError(
-            f"{purpose} needs {name}, which is not installed; pip install 'driftmap[plot]' brings what pictures need"
+            f"{purpose} needs {name}, which is not installed; pip install 'driftmap[{extra}]' brings what "
+            f"{_NEEDED_FOR[extra]} need"
         ) from error

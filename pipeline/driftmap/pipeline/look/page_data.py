@@ -65,6 +65,9 @@ class PageData(NamedTuple):
     n_components: int
     details: str
     """What is shown of rows, in blocks; empty where nothing is."""
+    windows: list[str]
+    ids: list[str]
+    """Of the rows that are drawn, as the page shows them."""
 
 
 def read_page(
@@ -110,7 +113,17 @@ def read_page(
             break
         share *= _SHRINK * max_bytes / len(text)
     n_components = int(store.positions(run.facts[0].index).shape[1])
-    return PageData(text, len(run.facts), n_rows, n_drawn, not chosen.all(), n_components, reasons.pack_details()[1])
+    return PageData(
+        text,
+        len(run.facts),
+        n_rows,
+        n_drawn,
+        not chosen.all(),
+        n_components,
+        reasons.pack_details()[1],
+        [fact.label for fact in run.facts],
+        header["entities"],
+    )
 
 
 def measure_frame(store: Store, run: Run) -> Frame:

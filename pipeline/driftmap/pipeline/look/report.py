@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -25,9 +25,19 @@ _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
     *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
     *("traits.js", "details.js", "weigh.js", "reasons.js", "pointer.js", "lasso.js", "search.js", "follow.js"),
-    *("address.js", "save.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
+    *("host.js", "address.js", "save.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
     "page.js",
 )
+
+
+class Page(NamedTuple):
+    """The page of a store."""
+
+    html: str
+    windows: list[str]
+    """Labels of its windows."""
+    ids: list[str]
+    """Of the rows that it draws, as it shows them."""
 
 
 def write_report(
@@ -66,6 +76,20 @@ def write_report(
         When the file cannot be written.
     """
     target = check_output(path)
+    page = render_page(store, title=title, max_rows=max_rows, quality=quality)
+    with whole_file(target, makes_folder=True) as unfinished:
+        unfinished.write_text(page.html, encoding="utf-8", newline="\n")
+    return target
+
+
+def render_page(
+    store: Store,
+    *,
+    title: str | None = None,
+    max_rows: int = MAX_ROWS,
+    quality: list[WindowQuality] | None = None,
+) -> Page:
+    """Make the page of a store; the parameters are those of `write_report`."""
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)
     facts = [
@@ -78,12 +102,10 @@ def write_report(
         facts.append(f"{data.n_drawn:,} rows drawn")
     if data.n_components > 2:
         facts.append(f"first 2 of {data.n_components} components")
-    page = _render(
+    html = _render(
         title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text, details=data.details
     )
-    with whole_file(target, makes_folder=True) as unfinished:
-        unfinished.write_text(page, encoding="utf-8", newline="\n")
-    return target
+    return Page(html, data.windows, data.ids)
 
 
 def _render(**values: object) -> str:

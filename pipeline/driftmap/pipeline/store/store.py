@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts
@@ -14,9 +13,9 @@ from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.log import checkpoints, commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
-from driftmap.pipeline.store.log_view import LogView
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
 from driftmap.pipeline.store.row_traits import NUMBER_ARRAYS, read_terms, read_traits
+from driftmap.pipeline.store.shown_store import ShownStore
 from driftmap.pipeline.store.turnover_codes import decode_turnover
 
 if TYPE_CHECKING:
@@ -35,17 +34,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 
-class Viewer(Protocol):
-    """What shows a store: in a notebook, and as a page."""
-
-    def describe(self, store: Store) -> str:
-        """Show a store as HTML."""
-
-    def open_report(self, store: Store, path: str | Path | None, title: str | None) -> Path | str:
-        """Write the page of a store, and open it in the browser where there is one."""
-
-
-class Store(LogView):
+class Store(ShownStore):
     """A run's store: its windows, graphs and maps, as far as the log says that they are there.
 
     Open one with `open_store(path)`. A window is named by its label, or by its number in the run.
@@ -61,9 +50,6 @@ class Store(LogView):
     is_migrating
         Take a store of an older format for writing.
     """
-
-    viewer: ClassVar[Viewer | None] = None
-    """Given by `driftmap.pipeline` to every store: the store itself knows no page."""
 
     _books: tuple[tuple[str, ...], tuple[RelationBook, ...]] | None = None
 
@@ -115,27 +101,6 @@ class Store(LogView):
             if not log.read_new():  # of a first commit that was cut short it warns, and writes it again
                 log.append("create", payload)
         return cls(location, read_only=False)
-
-    def _repr_html_(self) -> str:
-        return html.escape(repr(self)) if self.viewer is None else self.viewer.describe(self)
-
-    def report(self, path: str | Path | None = None, *, title: str | None = None) -> Path | str:
-        """Write the page with the maps, and open it in the browser where there is one.
-
-        Parameters
-        ----------
-        path
-            The HTML file, or the URL of one in a bucket; the store's name in this folder when left out.
-        title
-            Heading of the page; by default the store's name.
-
-        Returns
-        -------
-        The path of the file, or its URL.
-        """
-        if self.viewer is None:
-            raise StoreError("no viewer is at hand for the page; open the store with `driftmap.open_store`")
-        return self.viewer.open_report(self, path, title)
 
     def window_ids(self, window: str | int) -> np.ndarray[Any, Any]:
         """Entity ids of a window's rows, (n,); row numbers of the source where it has no ids.

@@ -43,7 +43,7 @@ function makeAddress() {
 }
 
 function noteAddress() {
-  if (isNoting || view.isPlaying) return;
+  if (isNoting || view.isPlaying || isHosted) return;
   isNoting = true;
   setTimeout(() => {
     isNoting = false;

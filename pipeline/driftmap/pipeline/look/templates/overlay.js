@@ -29,6 +29,7 @@ function drawLarge() {
   drawSince();
   showTime();
   noteAddress();
+  sendToHost();
 }
 
 // Arrows at the edge towards rows that lie outside, one for all rows in the same direction.

@@ -119,6 +119,7 @@ async function start() {
   drawChanges();
   goTo(windowToOpen());
   startAddress();
+  startHost();
   if (hasDetails()) unpackDetails().then(drawFollowed);
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });
 }

@@ -1,0 +1,210 @@
+"""The page as a widget of a notebook: its traits in the kernel, both ways in a browser, and in JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from tests.pipeline.browsing import MARKS
+from tests.pipeline.pictured import make_maps, write_maps
+
+from driftmap.pipeline import open_store
+from driftmap.pipeline.errors import MissingExtraError
+from driftmap.pipeline.look import extras, widget
+
+SCRIPT = Path(widget.__file__).parent / "templates" / "widget.js"
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_maps(tmp_path / "run.zarr", make_maps(n_windows=3, n_rows=30), ["2024-01", "2024-02", "2024-03"])
+    return tmp_path / "run.zarr"
+
+
+def test_what_is_set_must_be_of_the_page(path):
+    from traitlets import TraitError
+
+    shown = open_store(path).widget(title="Batters", height=500)
+    assert "<title>Batters · driftmap</title>" in shown._page
+    assert (shown.window, shown.selection, shown.hover, shown.height) == ("", [], "", 500)
+    shown.window, shown.selection, shown.hover = "2024-02", ["entity 16", "entity 20"], "entity 17"
+    state = shown.get_state()
+    assert (state["window"], state["selection"], state["hover"]) == ("2024-02", ["entity 16", "entity 20"], "entity 17")
+    with pytest.raises(TraitError, match=r"window must be .* one of the 3 windows, .*'2024-03'; got '2025'"):
+        shown.window = "2025"
+    with pytest.raises(TraitError, match=r"selection must be of ids that the page draws.*; got 'nobody'"):
+        shown.selection = ["entity 16", "nobody"]
+    with pytest.raises(TraitError, match="hover must be"):
+        shown.hover = "nobody"
+    assert (shown.window, shown.selection, shown.hover) == ("2024-02", ["entity 16", "entity 20"], "entity 17")
+
+
+def test_without_anywidget_it_says_what_to_install(path, monkeypatch):
+    def refuse(module):
+        raise ModuleNotFoundError(module, name=module)
+
+    monkeypatch.setattr(extras, "import_module", refuse)
+    widget._load_class.cache_clear()
+    with pytest.raises(MissingExtraError, match=r"a widget needs anywidget.*driftmap\[widget\]"):
+        open_store(path).widget()
+
+
+HOST = """<!DOCTYPE html><div id="cell"></div><script type="module">
+const state = STATE, followers = [];
+window.model = {
+  get: (name) => state[name],
+  set: (name, value) => {
+    state[name] = value;
+    for (const [event, follow] of followers) if (event === `change:${name}`) follow();
+  },
+  on: (event, follow) => followers.push([event, follow]),
+  save_changes: () => { window.n_saved = (window.n_saved || 0) + 1; },
+};
+const source = new Blob([SCRIPT], { type: "text/javascript" });
+const { default: made } = await import(URL.createObjectURL(source));
+made.render({ model: window.model, el: document.getElementById("cell") });
+</script>"""
+
+
+@pytest.fixture
+def hosted(path, tmp_path, browser):
+    """A page that holds the widget as a notebook does, and the frame in it."""
+    shown = open_store(path).widget()
+    state = {name: getattr(shown, name) for name in ("_page", "height", "window", "selection", "hover")}
+    state |= {"window": "2024-01", "selection": ["entity 3"]}
+    text = [json.dumps(one).replace("</", "<\\/") for one in (state, SCRIPT.read_text(encoding="utf-8"))]
+    (tmp_path / "host.html").write_text(HOST.replace("STATE", text[0]).replace("SCRIPT", text[1]), encoding="utf-8")
+    complaints = []
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "host.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready]").wait_for(state="attached", timeout=30_000)
+    yield page, frame
+    page.close()
+    assert complaints == []
+
+
+def expect_state(page, name, value):
+    page.wait_for_function(
+        "([name, value]) => JSON.stringify(model.get(name)) === value",
+        arg=[name, json.dumps(value, separators=(",", ":"))],
+    )
+
+
+@pytest.mark.parametrize("mark", [pytest.param(None, marks=MARKS)])
+def test_window_selection_and_hover_go_both_ways(hosted, mark):
+    from playwright.sync_api import expect
+
+    page, frame = hosted
+    expect(frame.locator("#now")).to_have_text("2024-01")  # as the notebook has it
+    expect(frame.locator("#selected-count")).to_have_text("1 selected")
+    page.evaluate("model.set('window', '2024-03')")
+    expect(frame.locator("#now")).to_have_text("2024-03")
+    page.evaluate("model.set('selection', ['entity 31', 'entity 32'])")
+    expect(frame.locator("#selected-count")).to_have_text("2 selected")
+    assert page.evaluate("window.n_saved") is None  # nothing comes back of what the notebook said
+    frame.locator("#back").click()
+    expect_state(page, "window", "2024-02")
+    frame.locator("#unselect").click()
+    expect_state(page, "selection", [])
+    box = frame.locator("#map").bounding_box()
+    found = set()
+    for part in range(4, 17):
+        page.mouse.move(box["x"] + box["width"] * part / 20, box["y"] + box["height"] / 2, steps=4)
+        found.add(page.evaluate("model.get('hover')"))
+    assert any(re.fullmatch(r"entity \d+", one) for one in found), found
+    page.evaluate("model.set('hover', 'entity 20')")
+    expect(frame.locator("#now")).to_have_text("2024-02")
+
+
+NOTEBOOK = """
+from driftmap import open_store
+shown = open_store({path!r}).widget(height=620)
+shown
+"""
+
+
+def run_last_cell(page, text):
+    page.locator(".jp-CodeCell .cm-content").last.click()  # keys go to the frame otherwise
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Shift+Enter")
+
+
+def wait_for_address(log):
+    for _ in range(600):
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text(encoding="utf-8")):
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError(log.read_text(encoding="utf-8"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mark", [pytest.param(None, marks=MARKS)])
+def test_in_jupyterlab(path, tmp_path, browser, mark):
+    from playwright.sync_api import expect
+
+    cells = [
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "id": "one",
+            "source": NOTEBOOK.format(path=str(path)).strip(),
+        }
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "maps.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    options = [
+        "--no-browser",
+        "--ServerApp.token=secret",
+        "--ServerApp.port=0",
+        "--allow-root",
+        "--ServerApp.disable_check_xsrf=True",
+    ]
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    log = tmp_path / "lab.log"
+    with log.open("w", encoding="utf-8") as unfinished:
+        environment = {**os.environ, **folders}
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        lab = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=unfinished)
+    try:
+        address = wait_for_address(log)
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}lab/tree/maps.ipynb?token=secret")
+        page.get_by_text("(ipykernel) | Idle").wait_for()  # without a kernel a cell that is run does nothing
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        frame = page.frame_locator("iframe[title='Maps of a store']")
+        frame.locator("html[data-ready]").wait_for(state="attached")
+        expect(frame.locator("#now")).to_have_text("2024-02", timeout=30_000)
+        frame.locator("#back").click()
+        expect(frame.locator("#now")).to_have_text("2024-01", timeout=30_000)
+        run_last_cell(page, "print('at', shown.window)")
+        expect(page.locator(".jp-OutputArea-output pre").last).to_have_text("at 2024-01\n", timeout=30_000)
+        run_last_cell(
+            page,
+            textwrap.dedent("""
+            shown.window = '2024-03'
+            shown.selection = ['entity 31', 'entity 32']
+        """).strip(),
+        )
+        expect(frame.locator("#now")).to_have_text("2024-03", timeout=30_000)
+        expect(frame.locator("#selected-count")).to_have_text("2 selected", timeout=30_000)
+        if folder := os.environ.get("DRIFTMAP_SHOTS"):
+            page.screenshot(path=Path(folder) / "jupyterlab.png")
+        page.close()
+    finally:
+        lab.terminate()
+        lab.wait(30)
