@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 from driftmap.engine import count_terms
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
@@ -82,14 +83,14 @@ def add_maps(
 
 
 def nearest(rows: np.ndarray) -> KnnGraph:
-    """Of small windows all distances; of large ones, the next rows stand for the nearest."""
+    """Of small windows few neighbours, of large ones as many as a run has by default."""
     n, k = len(rows), min(N_NEIGHBORS, len(rows))
     if n > 2000:
-        order = (np.arange(n)[:, None] + np.arange(k)) % n
-    else:
-        distances = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
-        np.fill_diagonal(distances, -1)
-        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        lengths, order = cKDTree(rows).query(rows, 15)
+        return KnnGraph(order.astype(np.int32), lengths.astype(np.float32))
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+    np.fill_diagonal(distances, -1)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     lengths = np.linalg.norm(rows[:, None] - rows[order], axis=-1)
     return KnnGraph(order.astype(np.int32), lengths.astype(np.float32))
 

@@ -48,7 +48,8 @@ def plant(path: Path, kind: str, seed: int, *, has_labels: bool, n_windows: int 
         keep = np.ones(len(ids), dtype=bool)
         if kind != "nothing":
             here, names, keep = change_groups(kind, here, ids, groups, is_after=t >= turn)
-        noisy = here + rng.normal(scale=_NOISE, size=here.shape)
+        # rows of large groups lie closer to each other
+        noisy = here + rng.normal(scale=_NOISE * min(1, (100 / n_rows) ** 0.5), size=here.shape)
         labels = np.array([f"group {g}" for g in groups])
         columns = {"kind": labels[keep]} if has_labels else {}
         windows.append(SmallWindow(f"w{t}", names[keep], noisy[keep], columns))
