@@ -47,6 +47,13 @@ def test_a_line_every_ten_seconds(clock, capsys):
     assert progress.last["layout"].windows_done == 6
 
 
+def test_a_block_at_work_says_what_share_of_its_epochs_is_done(clock, capsys):
+    with RunProgress() as progress:
+        clock[0] += 60.0
+        progress(Progress("layout", 0, 8, 1_000, 40_000, 20.0, epochs_done=85, epochs_total=200))
+    assert capsys.readouterr().err == "layout: 0/8 windows, epochs 42%, 50 rows/s\n"
+
+
 def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkeypatch):
     monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
     with RunProgress() as progress:

@@ -16,7 +16,7 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.executors import make_executor
 from driftmap.pipeline.executors.base import Task, WorkerLimit
-from driftmap.pipeline.layout import block_layout
+from driftmap.pipeline.layout import block_layout, on_worker
 from driftmap.pipeline.planning.estimates.memory import LAYOUT_WORKER_BYTES, share_block_bytes
 from driftmap.pipeline.planning.plan import make_plan
 from driftmap.pipeline.sources import as_source
@@ -70,6 +70,30 @@ def list_maps(store):
 def test_workers_lay_blocks_out_and_the_bytes_are_those_of_a_local_run(client, tmp_path, expected):
     store = run(make_source(), tmp_path / "s", scheduler=client, **OPTIONS)
     assert list_maps(store) == expected
+
+
+def set_note_seconds(seconds):
+    on_worker.NOTE_SECONDS = seconds
+
+
+@pytest.mark.usefixtures("nothing_here")
+def test_a_long_block_says_how_far_it_is(client, tmp_path, expected, monkeypatch):
+    """Notes of workers go through the store, and none is left."""
+    usual = on_worker.NOTE_SECONDS
+    monkeypatch.setattr(on_worker, "NOTE_SECONDS", 0.0)
+    client.run(set_note_seconds, 0.0)
+    reports = []
+    try:
+        store = run(make_source(), tmp_path / "s", scheduler=client, progress=reports.append, **OPTIONS)
+    finally:
+        client.run(set_note_seconds, usual)
+    assert list_maps(store) == expected
+    within = [report for report in reports if report.epochs_total]
+    assert {report.stage for report in within} == {"layout"}
+    assert any(0 < report.epochs_done < report.epochs_total and report.windows_done < N_WINDOWS for report in within)
+    rows = [report.rows_done for report in reports if report.stage == "layout"]
+    assert rows == sorted(rows)
+    assert not (tmp_path / "s" / "staged").exists()
 
 
 @pytest.mark.usefixtures("nothing_here")

@@ -190,6 +190,11 @@ def test_progress_counts_windows_and_rows(source, tmp_path):
         assert stage[-1].rows_done == stage[-1].rows_total == N_WINDOWS * N_ROWS
         assert all(before.rows_done <= after.rows_done for before, after in pairwise(stage))
         assert all(before.seconds <= after.seconds for before, after in pairwise(stage))
+    shares = [report.epochs_done / report.epochs_total for report in layout if report.epochs_total]
+    assert len(shares) > 20
+    assert shares[0] < 0.1
+    assert shares.count(1.0) == len({report.windows_done for report in layout} - {N_WINDOWS})  # of every block
+    assert not any(report.epochs_total for report in graphs)
 
 
 def test_early_blocks_are_laid_out_while_later_graphs_are_built(source, tmp_path):

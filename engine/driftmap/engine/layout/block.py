@@ -70,7 +70,8 @@ def lay_out_block(
     random_state
         Seed of the run.
     on_epoch
-        Called after every epoch with (epochs done, epochs in all).
+        Called after every epoch with (epochs done, epochs in all). One in which several windows move counts as often,
+        so that these tell what share of the work is done.
     pace
         How long both passes are, and how fast.
 
@@ -92,10 +93,10 @@ def lay_out_block(
     if not windows:
         return []
     layout = BlockLayout(windows, relations, settings, random_state, pace)
-    n = layout.n_joint_epochs
-    watch = count_epochs(on_epoch, layout.n_carry_epochs + n)
+    n, n_free = layout.n_joint_epochs, sum(not window.is_fixed for window in windows)
+    watch = count_epochs(on_epoch, layout.n_carry_epochs + n * n_free)
     layout.carry(watch)
-    layout.move(n, range(n), watch)
+    layout.move(n, range(n), None if watch is None else lambda n_epochs: watch(n_epochs * n_free))
     return [layout.read(place) for place in range(len(windows))]
 
 

@@ -67,6 +67,7 @@ class RunProgress:
             TextColumn("{task.description:<7}"),
             BarColumn(bar_width=32),
             TextColumn("{task.fields[windows]:>12} windows"),
+            TextColumn("{task.fields[epochs]:>11}"),
             TextColumn("{task.fields[speed]:>14}", style="cyan"),
             TextColumn("{task.fields[left]:>12}"),
             console=Console(stderr=True),
@@ -91,24 +92,26 @@ class RunProgress:
             self._say_compiling()
         self.last[state.stage] = state
         if state.stage not in self._tasks:
-            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", speed="", left="")
+            self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", epochs="", speed="", left="")
             if state.windows_in_blocks and not self._is_quiet:
                 line = describe_blocks(state.windows_in_blocks, state.row_blocks)
                 self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         windows = f"{state.windows_done:,}/{state.windows_total:,}"
         speed = f"{state.rows_done / state.seconds:,.0f} rows/s" if state.rows_done > state.seconds else ""
         left = describe_time_left(state)
+        epochs = f"epochs {100 * state.epochs_done // state.epochs_total}%" if state.epochs_total else ""
         self._bars.update(
             self._tasks[state.stage],
             total=state.rows_total,
             completed=state.rows_done,
             windows=windows,
+            epochs=epochs,
             speed=speed,
             left=left,
         )
         if self._bars.disable and not self._is_quiet and time.monotonic() >= self._line_due:
             self._line_due = time.monotonic() + LINE_SECONDS
-            facts = ", ".join(fact for fact in (f"{windows} windows", speed, left) if fact)
+            facts = ", ".join(fact for fact in (f"{windows} windows", epochs, speed, left) if fact)
             say_on_stderr(f"{state.stage}: {facts}")
 
     def _say_compiling(self) -> None:

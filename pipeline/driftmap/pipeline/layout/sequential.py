@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def lay_out_store(
     store: Store,
     job: LayoutJob,
-    on_progress: Callable[[int, int], None],
+    on_progress: Callable[[int, int, tuple[int, int]], None],
     lay_out: LayOut,
     wait_for: Callable[[Iterable[int]], None] | None = None,
 ) -> None:
@@ -33,7 +33,7 @@ def lay_out_store(
         Blocks and settings.
     on_progress
         Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
-        counts by its epochs.
+        counts by its epochs. These come last: those that are done, and all there are, where a block is at work.
     lay_out
         Lays out a block and writes its maps, here (`BlockLayout`) or on a worker (`lay_out_on_worker`).
     wait_for
@@ -50,11 +50,11 @@ def lay_out_store(
         def on_epoch(
             done: int, total: int, start: int = block.core.start, before: int = n_rows_done, rows: int = n_core_rows
         ) -> None:
-            on_progress(start, before + rows * done // max(1, total))
+            on_progress(start, before + rows * done // max(1, total), (done, total))
 
         _publish(store, job, number, lay_out(block, on_epoch))
         n_rows_done += n_core_rows
-        on_progress(block.core.stop, n_rows_done)
+        on_progress(block.core.stop, n_rows_done, (0, 0))
 
 
 def _publish(store: Store, job: LayoutJob, number: int, written: WrittenBlock) -> None:

@@ -50,6 +50,10 @@ class Progress(NamedTuple):
     """Windows of the stage `graphs` that do not fit a worker, see `Estimate`."""
     row_blocks: int = 0
     """Blocks of rows that these are read in."""
+    epochs_done: int = 0
+    """Of the block that is laid out in order; one in which several windows move counts as often."""
+    epochs_total: int = 0
+    """0 where no block is at work, or where blocks are laid out in parallel."""
 
 
 class RunWork:
@@ -262,8 +266,8 @@ class RunWork:
         report = self._report_layout()
         report(missing[0].core.start, 0)
 
-        def on_progress(n_windows: int, n_rows_done: int) -> None:
-            report(n_windows, n_rows_done)
+        def on_progress(n_windows: int, n_rows_done: int, epochs: tuple[int, int]) -> None:
+            report(n_windows, n_rows_done, epochs)
             if meanwhile is not None:
                 meanwhile()
 
@@ -324,11 +328,12 @@ class _Reporter:
         self._started = time.perf_counter()
         self._is_over = False
 
-    def __call__(self, windows_done: int, rows_done: int) -> None:
+    def __call__(self, windows_done: int, rows_done: int, epochs: tuple[int, int] = (0, 0)) -> None:
         windows, rows = self._totals
         seconds = time.perf_counter() - self._started
         if windows_done == windows and not self._is_over:
             self._is_over = True
             record(self._stage, seconds, stage=self._stage, rows=rows_done)
         if self._progress is not None:
-            self._progress(Progress(self._stage, windows_done, windows, rows_done, rows, seconds, *self._in_blocks))
+            done = (windows_done, windows, rows_done, rows, seconds)
+            self._progress(Progress(self._stage, *done, *self._in_blocks, *epochs))
