@@ -14,6 +14,7 @@ from tests.benchmarks.bench_clusters import compare_clusters
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
 from tests.benchmarks.bench_movement import compare_movement
+from tests.benchmarks.bench_pace import compare_paces
 from tests.benchmarks.bench_pages import weigh_pages
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
@@ -143,6 +144,15 @@ def lambda_(data, n_epochs, image, kept_peer, seeds, no_peer, fresh_peer, out) -
 def strength(data, seeds, kept, out) -> None:
     """Rules for the strength that the data decide, on every set, and which one the other sets would choose."""
     write(out, strength=compare_rules(data or available(), seeds, kept=kept, say=click.echo))
+
+
+@main.command()
+@data_option
+@click.option("--seeds", type=Names(int), default=[0, 1, 2, 3, 4], help="Default 0,1,2,3,4.")
+@out_option
+def pace(data, seeds, out) -> None:
+    """Lengths of the joint pass, on every set, and which one the other sets would choose."""
+    write(out, pace=compare_paces(data or available(), seeds, say=click.echo))
 
 
 @main.command()

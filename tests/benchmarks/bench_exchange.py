@@ -14,6 +14,7 @@ from tests.benchmarks.tables import figure, format_table
 from driftmap.engine import BlockWindow, GraphSettings, LayoutSettings, build_window_graph, lay_out_block
 from driftmap.engine.estimator.window_relations import WindowRelations
 from driftmap.engine.layout.exchange import lay_out_in_exchange
+from driftmap.engine.layout.pace import PACE, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ def trace_exchanges(
     results: dict[str, Any] = {}
     for name in names:
         data = load(name)
-        work = _Prepared(data, block_windows)
+        work = Prepared(data, block_windows)
         found = {"joint": [measure(data, work.lay_out_jointly(seed)) for seed in seeds]}
         for n_exchanges in exchanges:
             found[str(n_exchanges)] = [measure(data, work.lay_out_in_exchange(seed, n_exchanges)) for seed in seeds]
@@ -68,10 +69,10 @@ def find_loss(shown: str, value: float, joint: float) -> float:
     return (value / joint - 1) * (1 if shown.startswith("drift") else -1)
 
 
-class _Prepared:
+class Prepared:
     """Graphs and relations of a data set, built once: they depend on no seed below the size of approximate search."""
 
-    def __init__(self, data: DataSet, block_windows: int) -> None:
+    def __init__(self, data: DataSet, block_windows: int = 4) -> None:
         self._settings = LayoutSettings()
         reach, n = self._settings.alignment_window_size, len(data)
         graphs = [build_window_graph(rows, GraphSettings()).fuzzy for rows in data.windows]
@@ -82,8 +83,8 @@ class _Prepared:
         n_blocks = -(-n // block_windows)
         self._cores = [range(*ends) for ends in pairwise(number * n // n_blocks for number in range(n_blocks + 1))]
 
-    def lay_out_jointly(self, seed: int) -> list[Any]:
-        return lay_out_block(self._windows, self._relations, self._settings, seed)
+    def lay_out_jointly(self, seed: int, pace: Pace = PACE) -> list[Any]:
+        return lay_out_block(self._windows, self._relations, self._settings, seed, pace=pace)
 
     def lay_out_in_exchange(self, seed: int, n_exchanges: int) -> list[Any]:
         return lay_out_in_exchange(self._windows, self._relations, self._settings, seed, self._cores, n_exchanges)

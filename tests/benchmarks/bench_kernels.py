@@ -63,6 +63,7 @@ def make_block() -> arrays.BlockArrays:
         related_indptr=np.zeros(N_ROWS + 1, np.int64),
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
+        places=np.arange(N_ROWS, dtype=np.int32),
     )
 
 
@@ -93,13 +94,13 @@ def repel_all(positions, block, n_passes):
     scratch.force[:, :] = np.float32(0)
     for _ in range(n_passes):
         for first in range(0, N_ROWS, kernels.BLOCK_ROWS):
-            kernels.repel((first, first + kernels.BLOCK_ROWS), block, positions, window, scratch)
+            kernels.repel((first, first + kernels.BLOCK_ROWS), block, (positions, positions), window, scratch)
     return scratch.force[0, 0] + scratch.force[1, 0]
 
 
 @fast
 def make_window():
-    return arrays.WindowEpoch(0, N_ROWS, A, B, kernels.N_NEGATIVES, np.float32(1), np.uint64(5))
+    return arrays.WindowEpoch(0, N_ROWS, N_ROWS, 0, A, B, kernels.N_NEGATIVES, np.float32(1), np.uint64(5))
 
 
 @fast
@@ -119,8 +120,8 @@ def repel_all_with_powf(positions, block, n_passes):
         for row in range(N_ROWS):
             first, n_head = kernels.draw_run(row, window)
             squared[:] = np.float32(0)
-            kernels.measure_run(positions, row, first, squared[:n_head])
-            kernels.measure_run(positions, row, 0, squared[n_head:])
+            kernels.measure_run((positions, positions), row, first, squared[:n_head])
+            kernels.measure_run((positions, positions), row, 0, squared[n_head:])
             weigh_repulsion_with_powf(squared, A, B)
             for d in range(2):
                 axis = arrays.Axis(positions[d, first : first + n_head], positions[d, row])

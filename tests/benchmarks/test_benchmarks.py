@@ -13,6 +13,7 @@ from tests.benchmarks import bench_lambda, bench_pages, peer
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
 from tests.benchmarks.bench_movement import judge_movement
+from tests.benchmarks.bench_pace import PACES, choose, compare_paces, list_losses
 from tests.benchmarks.bench_quality import describe_misses, list_missed
 from tests.benchmarks.bench_strength import FREE as NO_PULL
 from tests.benchmarks.bench_strength import (
@@ -303,3 +304,29 @@ def test_pages_are_weighed(tmp_path, monkeypatch):
     assert "OVER 0.01 MB" in result.output
     found = json.loads(out.read_text())["pages"]
     assert 0.05 < found["small"]["megabytes"] < 0.5
+
+
+def make_paced(trust: float, cpu: float, drift: float = 0.1) -> dict[str, float]:
+    """Figures that meet all bars on Gapminder's countries."""
+    return {"trust": trust, "neighbours": 0.55, "drift1": drift, "drift5": 0.2, "across": 0.75, "cpu": cpu}
+
+
+def test_the_cheapest_pace_is_chosen_that_loses_little():
+    found = [make_paced(0.91, 1.0), make_paced(0.91, 0.5), make_paced(0.908, 0.2), make_paced(0.9099, 0.4, drift=0.5)]
+    assert list_losses("gapminder", found, 2) == ["trust"]
+    assert list_losses("gapminder", found, 3) == ["drift1"]
+    assert choose({"gapminder": found}) == 1
+    assert choose({"gapminder": found[:1]}) == 0
+    assert choose({}) is None
+
+
+def test_paces_are_measured_on_a_set(wandering, monkeypatch):
+    data, _ = wandering
+    monkeypatch.setattr("tests.benchmarks.bench_pace.load", lambda _: data)
+    said: list[str] = []
+    results = compare_paces(["wandering"], [0], paces=PACES[:2], say=said.append)
+    (found,) = results["means"].values()
+    assert len(found) == 2
+    assert all(0 < means["trust"] <= 1 and means["cpu"] > 0 for means in found)
+    assert found[0] != found[1]
+    assert "(default)" in said[0]

@@ -52,9 +52,9 @@ class AlignedUMAP(Estimator):
     metric_kwds : dict or sequence, default None
         (*) Arguments of the metric.
     n_epochs : int or sequence, default None
-        (*) Length of the optimisation; None is 200. A tenth carries a window, nearly twice as much is joint: `Pace`.
+        (*) Length of the optimisation; None is 200. A tenth carries a window; 1.1 is joint, 1.9 where all rows are new.
     learning_rate : float or sequence, default 1.0
-        (*) Step of the carry pass at its start; the joint pass starts at .3 of it.
+        (*) Step of the carry pass at its start; the joint pass starts at .7 of it.
     init : str or list of arrays, default "previous"
         Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
         spectrum); "spectral", "pca", "random", or one (n_t, n_components) array per window, each registered to the
@@ -87,7 +87,7 @@ class AlignedUMAP(Estimator):
     verbose : bool, default False
         Whether to show a progress bar on standard error.
     knn_recall : float or sequence, default 0.98
-        (*) Share of the nearest rows that the search of a large window (14,000 rows of 64 features, 7,000 of 784) is to
+        (*) Share of the nearest rows that the search of a large window (6,400 rows of 64 features, 3,200 of 784) is to
         find; 1 finds them all. The search of smaller windows is exact.
     low_memory, transform_queue_size, angular_rp_forest, transform_seed : any, default None
         Accepted for code written for umap-learn; they do nothing, and a warning says why.

@@ -11,6 +11,7 @@ from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREA
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
+from driftmap.engine.layout.fresh import find_fresh_shares
 from driftmap.engine.layout.kernels.arrays import WindowForces
 from driftmap.engine.layout.loss import measure_loss
 from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
@@ -203,18 +204,20 @@ class BlockLayout:
         is_fixed = [window.is_fixed for window in windows]
         is_new = [window.positions is None and not window.is_fixed for window in windows]
         rates = [value.learning_rate for value in values]
-        self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, pace)
+        graphs = [window.graph for window in windows]
+        fresh = find_fresh_shares(graphs, relations)
+        self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, pace)
         self.n_carry_epochs = self._schedule.n_carry_epochs
         self.n_joint_epochs = self._schedule.n_joint_epochs
         seeds = [make_seed(random_state, window.index, SHUFFLE_STREAM) for window in windows]
         self._shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
         # A fixed window moves in no epoch, so none of its edges is kept.
         n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
-        graphs, is_auto = [window.graph for window in windows], [value.moves_freely > 0 for value in values]
+        is_auto = [value.moves_freely > 0 for value in values]
         arrays = flatten_block(graphs, relations, self._shuffles, n_moves, is_auto)
         forces = join_forces(values)
         epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
-        self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components)
+        self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components, may_order=True)
         held = [*arrays, *(array for window in windows for array in window.graph)]
         self.n_bytes = self._optimiser.n_bytes + sum(array.nbytes for array in held)
         """Memory that the block takes."""
@@ -226,6 +229,7 @@ class BlockLayout:
                 self.place(place, window.positions)
             elif not window.is_fixed:
                 self._carry_one(place, on_epoch)
+                self._optimiser.order(place)
 
     def move(self, n_epochs: int, epochs: range, on_epoch: Callable[[int], None] | None = None) -> None:
         """Move all windows that are not fixed in some of the `n_epochs` epochs of a joint pass."""
@@ -234,6 +238,8 @@ class BlockLayout:
     def place(self, place: int, positions: Float32Array) -> None:
         """Place a window, its rows in their own order."""
         self._optimiser.set_positions(place, positions[self._shuffles[place].rows])
+        if not self._is_placed[place]:
+            self._optimiser.order(place)
         self._is_placed[place] = True
 
     def read(self, place: int) -> Float32Array:

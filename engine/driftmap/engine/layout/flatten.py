@@ -80,6 +80,7 @@ def flatten_block(
         related_indptr=related_indptr,
         related=related,
         related_weights=weights,
+        places=np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in sizes)]),
     )
 
 

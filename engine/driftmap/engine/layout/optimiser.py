@@ -12,6 +12,8 @@ from driftmap.engine.core.jit import is_compiled
 from driftmap.engine.core.threads import limit_threads
 from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, WindowForces
 from driftmap.engine.layout.kernels.epoch_kernels import CHUNK_ROWS, run_epochs
+from driftmap.engine.layout.kernels.order_kernels import reorder_rows
+from driftmap.engine.layout.order import ORDERED_ROWS, order_by_position
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array
@@ -58,23 +60,46 @@ class Stage(NamedTuple):
 class Optimiser:
     """Positions of a block while they are optimised."""
 
-    def __init__(self, arrays: BlockArrays, forces: WindowForces, seeds: Sequence[int], n_components: int) -> None:
+    def __init__(
+        self,
+        arrays: BlockArrays,
+        forces: WindowForces,
+        seeds: Sequence[int],
+        n_components: int,
+        *,
+        may_order: bool = False,
+    ) -> None:
         self.n_components = n_components
         self._arrays = arrays
         self._forces = forces
         self._seeds = np.array(seeds, dtype=np.uint64)
         self._buffers = np.zeros((2, n_components, int(arrays.offsets[-1])), dtype=np.float32)
-        self.n_bytes = self._buffers.nbytes
+        self._is_ordered = may_order and bool((arrays.n_active >= ORDERED_ROWS).any())
+        self._shuffled = np.zeros((n_components, int(arrays.offsets[-1]) * self._is_ordered), dtype=np.float32)
+        """Positions in random order, where a window is ordered."""
+        self.n_bytes = self._buffers.nbytes + self._shuffled.nbytes
 
     def set_positions(self, window: int, positions: Float32Array) -> None:
-        """Place a window's rows, float32 (n, c) in flat order; rows without an edge may be NaN and are never read."""
+        """Place a window's rows, float32 (n, c) in random order; rows without an edge may be NaN and are never read."""
         rows = slice(self._arrays.offsets[window], self._arrays.offsets[window + 1])
-        self._buffers[:, :, rows] = np.nan_to_num(positions, nan=0.0).T
+        self._buffers[:, :, rows] = np.nan_to_num(positions[self._arrays.places[rows]], nan=0.0).T
 
     def get_positions(self, window: int) -> Float32Array:
-        """Return a window's positions in flat order, float32 (n, c)."""
+        """Return a window's positions in random order, float32 (n, c)."""
         rows = slice(self._arrays.offsets[window], self._arrays.offsets[window + 1])
-        return np.ascontiguousarray(self._buffers[0, :, rows].T)
+        positions = np.empty((rows.stop - rows.start, self.n_components), dtype=np.float32)
+        positions[self._arrays.places[rows]] = self._buffers[0, :, rows].T
+        return positions
+
+    def order(self, window: int) -> None:
+        """Order a large window's rows by where they lie now; it changes no byte of the layout, only its speed."""
+        start, n = int(self._arrays.offsets[window]), int(self._arrays.n_active[window])
+        if not self._is_ordered or n < ORDERED_ROWS:
+            return
+        rows = slice(start, start + n)
+        order = order_by_position(self._buffers[0, :, rows])
+        reorder_rows(self._arrays, start, order)
+        self._buffers[:, :, rows] = self._buffers[:, :, rows][:, :, order]
 
     def run(
         self,
@@ -102,20 +127,24 @@ class Optimiser:
     def _run_epochs(
         self, stage: Stage, chunks: Int64Array, at_once: int, on_epoch: Callable[[int], None] | None
     ) -> None:
-        for first in range(0, stage.n_epochs, at_once):
-            last = min(first + at_once, stage.n_epochs)
+        # Where every window rests, nothing is to be done.
+        moving = np.flatnonzero((stage.learning_rates[:, list(stage.windows)] > 0).any(axis=1))
+        done = 0
+        for first in range(0, len(moving), at_once):
+            epochs = moving[first : first + at_once]
             plan = EpochPlan(
                 chunks=chunks,
-                learning_rates=np.ascontiguousarray(stage.learning_rates[first:last]),
-                first_epoch=stage.first_epoch + first,
+                learning_rates=stage.learning_rates[epochs],
+                epochs=stage.first_epoch + epochs,
                 n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
                 seeds=self._seeds,
+                is_ordered=self._is_ordered,
             )
             # Only here: `on_epoch` may change how many threads there are.
             with limit_threads(len(chunks) // _CHUNKS_A_THREAD), numba.parallel_chunksize(_CHUNKS_AT_ONCE):
-                run_epochs(plan, self._arrays, self._forces, self._buffers)
-            if on_epoch is not None:
-                on_epoch(last - first)
+                run_epochs(plan, self._arrays, self._forces, self._buffers, self._shuffled)
+            done = _tell(on_epoch, done, int(epochs[-1]) + 1)
+        _tell(on_epoch, done, stage.n_epochs)
 
     def _split(self, windows: Sequence[int]) -> Int64Array:
         """Cut the active rows of windows into chunks, (chunks, 3): window, first row, last row + 1."""
@@ -124,6 +153,14 @@ class Optimiser:
             _cut(window, int(starts[window]), int(starts[window] + self._arrays.n_active[window])) for window in windows
         ]
         return np.concatenate([np.empty((0, 3), dtype=np.int64), *chunks])
+
+
+def _tell(on_epoch: Callable[[int], None] | None, done: int, last: int) -> int:
+    """Call for each epoch from the one that was done last; those in which every window rests among them."""
+    for _ in range(done, last):
+        if on_epoch is not None:
+            on_epoch(1)
+    return last
 
 
 def _cut(window: int, start: int, end: int) -> Int64Array:

@@ -29,6 +29,8 @@ class Schedule:
         Windows that have no positions yet.
     is_fixed
         Halo windows.
+    fresh
+        Share of each window's rows that no window before it has.
     pace
         Lengths and rates of the passes.
     """
@@ -39,6 +41,7 @@ class Schedule:
         learning_rates: Sequence[float],
         is_new: Sequence[bool],
         is_fixed: Sequence[bool],
+        fresh: Sequence[float],
         pace: Pace = PACE,
     ) -> None:
         self._n_epochs = n_epochs
@@ -50,6 +53,7 @@ class Schedule:
         """Epochs of all carry stages."""
         self.n_joint_epochs = pace.count_joint_epochs([n_epochs[place] for place in self._free])
         """Epochs of the joint stage, where no other windows move with these."""
+        self._own = [pace.count_own_epochs(n, share) for n, share in zip(n_epochs, fresh, strict=True)]
 
     def carry(self, place: int) -> Stage:
         """One new window alone, its learning rate falling to 0."""
@@ -59,11 +63,11 @@ class Schedule:
         return Stage([place], n, rates, 0, place + 1)
 
     def joint(self, n: int, epochs: range) -> Stage:
-        """All free windows in some of `n` joint epochs; one with fewer epochs than that moves in evenly spaced ones."""
+        """All free windows in some of `n` joint epochs, each in as many of them as it has, evenly spaced."""
         rates = np.zeros((n, len(self._n_epochs)), dtype=np.float32)
-        falling = self._pace.joint_learning_rate * (1 - np.arange(n) / max(n, 1))
+        falling = self._pace.joint_learning_rate * (1 - np.arange(n) / max(n, 1)) ** self._pace.joint_decay
         for place in self._free:
-            own = round(self._pace.joint_share * self._n_epochs[place])
+            own = min(self._own[place], n)
             moves = (np.arange(1, n + 1) * own) // max(n, 1) > (np.arange(n) * own) // max(n, 1)
             rates[:, place] = np.where(moves, falling * self._learning_rates[place], 0)
         first = _JOINT_FIRST_EPOCH + epochs.start

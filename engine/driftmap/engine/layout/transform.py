@@ -197,6 +197,7 @@ def _optimise(
         related_indptr=np.zeros(n_old + n_new + 1, dtype=np.int64),
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
+        places=np.arange(n_old + n_new, dtype=np.int32),
     )
     forces = join_forces([values])
     optimiser = Optimiser(arrays, forces, [seed], positions.shape[1])

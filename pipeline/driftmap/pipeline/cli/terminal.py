@@ -178,7 +178,8 @@ def describe_layout(layout: str) -> str:
 def describe_blocks(n_windows: int, n_blocks: int) -> str:
     """Say that windows do not fit a worker, and what is done about it."""
     what = "1 window does" if n_windows == 1 else f"{n_windows:,} windows do"
-    return f"{what} not fit a worker: neighbours are searched in {n_blocks:,} blocks of rows read from the source"
+    blocks = "1 block" if n_blocks == 1 else f"{n_blocks:,} blocks"
+    return f"{what} not fit a worker: neighbours are searched in {blocks} of rows read from the source"
 
 
 def _describe_estimate(plan: Plan) -> list[str]:

@@ -55,12 +55,13 @@ def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, 
     plan = arrays.EpochPlan(
         chunks=np.array(chunks, np.int64),
         learning_rates=np.array(learning_rates, np.float32),
-        first_epoch=first_epoch,
+        epochs=first_epoch + np.arange(len(learning_rates), dtype=np.int64),
         n_placed=int(block.offsets[-1]) if n_placed is None else n_placed,
         seeds=np.arange(11, 11 + len(block.n_active), dtype=np.uint64),
+        is_ordered=False,
     )
     buffers = np.stack([positions.T, positions.T]).astype(np.float32).copy()
-    kernels.run_epochs(plan, block, forces, buffers)
+    kernels.run_epochs(plan, block, forces, buffers, np.empty((buffers.shape[1], 0), np.float32))
     assert np.array_equal(buffers[0], buffers[1], equal_nan=True)
     return buffers[0].T
 
@@ -72,7 +73,17 @@ def make_pair(n_components, distance):
     block = flatten_block([graph], {}, [shuffle], [200])
     places = np.stack([np.zeros(n_components), np.full(n_components, distance / np.sqrt(n_components))])
     positions = places.T.astype(np.float32).copy()
-    window = arrays.WindowEpoch(0, 2, A, B, n_negatives=2, repulsion=np.float32(1), random=np.uint64(7))
+    window = arrays.WindowEpoch(
+        start=0,
+        n=2,
+        n_sampled=2,
+        first_sampled=0,
+        a=A,
+        b=B,
+        n_negatives=2,
+        repulsion=np.float32(1),
+        random=np.uint64(7),
+    )
     scratch = kernels.make_scratch(np.array([0, 0, 2]), block, n_components)
     scratch.force[:] = 0
     return block, positions, window, scratch
@@ -94,7 +105,7 @@ def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
 def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(distance, n_components):
     # Each row's negative samples are both rows; a row does not repel itself.
     block, positions, window, scratch = make_pair(n_components, distance)
-    kernels.repel((0, 2), block, positions, window, scratch)
+    kernels.repel((0, 2), block, (positions, positions), window, scratch)
     here, there = positions.T.astype(np.float64)
     expected = naive_layout.downhill(naive_layout.repulsion_loss, here, there, float(A), float(B))
     assert scratch.force[:, 0] == pytest.approx(expected, rel=5e-3, abs=1e-6)
@@ -104,7 +115,7 @@ def test_repulsion_follows_the_gradient_of_its_loss_where_it_is_not_softened(dis
 @pytest.mark.parametrize("distance", [0.0, 1e-6, 1e-3, 0.1])
 def test_repulsion_is_bounded_and_a_row_does_not_repel_itself(distance):
     block, positions, window, scratch = make_pair(2, distance)
-    kernels.repel((0, 2), block, positions, window, scratch)
+    kernels.repel((0, 2), block, (positions, positions), window, scratch)
     assert np.isfinite(scratch.force[:, :2]).all()
     assert np.linalg.norm(scratch.force[:, 0]) <= 4.001
     assert (np.linalg.norm(scratch.force[:, 0]) > 0) == (distance > 0)
@@ -176,3 +187,62 @@ def test_rows_without_an_edge_take_no_part():
     moved = run(block, make_forces(1), poisoned, [[1.0]] * 5)
     assert np.array_equal(moved[:28], run(block, make_forces(1), positions, [[1.0]] * 5)[:28])
     assert np.isfinite(moved[:28]).all()
+
+
+def make_plan(block, is_ordered):
+    chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + n)) for t, n in enumerate(block.n_active)]
+    return arrays.EpochPlan(
+        chunks=np.array(chunks, np.int64),
+        learning_rates=np.full((3, len(chunks)), 0.5, np.float32),
+        epochs=np.array([5, 6, 9]),
+        n_placed=int(block.offsets[-1]),
+        seeds=np.arange(11, 11 + len(chunks), dtype=np.uint64),
+        is_ordered=is_ordered,
+    )
+
+
+def test_negative_samples_of_a_large_window_begin_anywhere_in_a_part_that_changes_with_the_epoch():
+    n = 3 * kernels.SAMPLED_ROWS
+    block = make_ring_block(n)
+    plan = make_plan(block, is_ordered=False)
+    found = [kernels.find_sampled(0, epoch, plan, block) for epoch in range(3)]
+    assert len({first for first, _ in found}) == 3
+    assert {n_sampled for _, n_sampled in found} == {kernels.SAMPLED_ROWS}
+    (first, n_sampled) = found[0]
+    window = arrays.WindowEpoch(0, n, n_sampled, first, A, B, 64, np.float32(1), np.uint64(7))
+    starts = np.array([kernels.draw_run(place, window)[0] for place in range(0, n, 7)])
+    assert ((starts - first) % n < kernels.SAMPLED_ROWS).all()
+    assert np.histogram((starts - first) % n, bins=16)[0].min() > 0.85 * len(starts) / 16
+    small = make_ring_block(kernels.SAMPLED_ROWS)
+    assert kernels.find_sampled(0, 1, make_plan(small, is_ordered=False), small) == (0, kernels.SAMPLED_ROWS)
+
+
+def make_ring_block(n):
+    """A window of rows of which each has an edge to the next one."""
+    return arrays.BlockArrays(
+        offsets=np.array([0, n]),
+        n_active=np.array([n]),
+        indptr=np.arange(n + 1),
+        indices=((np.arange(n) + 1) % n).astype(np.int32),
+        rates=np.ones(n, np.float32),
+        row_rates=np.ones(n, np.float32),
+        related_indptr=np.zeros(n + 1, np.int64),
+        related=np.empty(0, np.int32),
+        related_weights=np.empty(0, np.float32),
+        places=np.arange(n, dtype=np.int32),
+    )
+
+
+@pytest.mark.parametrize("n", [500, 4 * kernels.SAMPLED_ROWS])
+def test_samples_from_a_shuffled_copy_are_the_same_bytes(n):
+    block = make_ring_block(n)
+    positions = np.random.default_rng(5).normal(size=(2, n)).astype(np.float32)
+    moved = []
+    for is_ordered in (False, True):
+        buffers = np.stack([positions, positions]).copy()
+        shuffled = np.full_like(positions, np.nan)
+        kernels.run_epochs(make_plan(block, is_ordered), block, make_forces(1), buffers, shuffled)
+        moved.append(buffers[0])
+    assert np.isfinite(moved[0]).all()
+    assert np.array_equal(*moved)
+    assert np.isnan(shuffled).any() == (n > kernels.SAMPLED_ROWS)  # only what is read is copied

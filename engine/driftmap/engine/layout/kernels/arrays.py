@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BlockArrays(NamedTuple):
-    """A block of windows as flat arrays; a window's rows are shuffled: neighbouring rows are a random sample."""
+    """A block of windows as flat arrays; a window's rows are shuffled, or ordered by where they lie: see `places`."""
 
     offsets: Int64Array
     """(T + 1,) first row of every window."""
@@ -35,6 +35,8 @@ class BlockArrays(NamedTuple):
     """(r,) rows of the block that stand for the same entity in another window."""
     related_weights: Float32Array
     """(r,) alignment weights: decay with the offset times Jaccard overlap."""
+    places: Int32Array
+    """(N,) where a row stands in its window's random order, which the negative samples come from."""
 
 
 class WindowForces(NamedTuple):
@@ -56,12 +58,14 @@ class EpochPlan(NamedTuple):
     """(chunks, 3) window, first row, last row + 1; only windows that move."""
     learning_rates: Float32Array
     """(epochs, T); 0 where a window rests."""
-    first_epoch: int
-    """Number of the first epoch, for the random numbers."""
+    epochs: Int64Array
+    """(epochs,) their numbers, for the random numbers."""
     n_placed: int
     """Rows of the block from here on have no position yet and pull nothing."""
     seeds: npt.NDArray[np.uint64]
     """(T,) random seed of each window."""
+    is_ordered: bool
+    """Whether rows stand in another order than `places`: negative samples are then read from a shuffled copy."""
 
 
 class WindowEpoch(NamedTuple):
@@ -71,6 +75,10 @@ class WindowEpoch(NamedTuple):
     """First row."""
     n: int
     """Rows that have an edge."""
+    n_sampled: int
+    """Rows of the random order that this epoch's negative samples begin at."""
+    first_sampled: int
+    """The first of them; behind the last row comes the first one."""
     a: np.float32
     b: np.float32
     n_negatives: int

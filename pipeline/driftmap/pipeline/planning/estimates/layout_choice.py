@@ -52,15 +52,15 @@ def estimate_layout(config: RunConfig, windows: Sequence[WindowPlan], n_blocks: 
         Blocks in an exchange.
     """
     moves = sum(window.n_rows * _count_epochs(config, window.index) for window in windows) * _MOVE_SECONDS
-    carry = (PACE.carry_share + PACE.joint_share) * moves
+    carry = (PACE.carry_share + PACE.usual_joint_share) * moves
     return LayoutSeconds(carry, share_layout(carry, n_blocks, _LEAST_WORKERS))
 
 
 def share_layout(carry_seconds: float, n_blocks: int, n_workers: int) -> float:
     """Return the seconds that a layout in parallel takes on some workers, by those that it takes in order on one."""
     n_turns = -(-n_blocks // n_workers)
-    moves = carry_seconds / (PACE.carry_share + PACE.joint_share)
-    joint = PACE.joint_share * moves * n_turns / n_blocks + N_EXCHANGES * n_turns * _STEP_SECONDS
+    moves = carry_seconds / (PACE.carry_share + PACE.usual_joint_share)
+    joint = PACE.usual_joint_share * moves * n_turns / n_blocks + N_EXCHANGES * n_turns * _STEP_SECONDS
     return PACE.carry_share * moves + joint
 
 

@@ -84,6 +84,7 @@ def _measure_layout(rows: Rows, config: RunConfig) -> float:
 
     lay_out(1)  # compiles
     seconds, _ = _clock(lambda: lay_out(2))
+    # Rows of both windows are the same, so none is fresh.
     n_moves = n * (1 + PACE.carry_share + 2 * PACE.joint_share) * _count_epochs(config, 0)
     return seconds / max(1.0, n_moves)
 
@@ -93,7 +94,7 @@ def _count_moves(config: RunConfig, windows: Sequence[WindowPlan], blocks: Seque
     n_moves, n_placed = 0.0, 0
     for block in blocks:
         for index in (*block.core, *block.lookahead):
-            share = PACE.joint_share + (0 if index < n_placed else PACE.carry_share if index else 1)
+            share = PACE.usual_joint_share + (0 if index < n_placed else PACE.carry_share if index else 1)
             n_moves += windows[index].n_rows * share * _count_epochs(config, index)
         n_placed = max(n_placed, block.lookahead.stop)
     return n_moves
