@@ -225,12 +225,10 @@ class Store(ShownStore):
     def to_table(self, windows: Iterable[str | int] | None = None) -> pa.Table:
         """All maps as one table: window, window_index, id, x, y (z, or dim_0 ...), status, cluster and label columns.
 
-        A store of an older driftmap has no clusters, and its table no such column.
-
         Parameters
         ----------
         windows
-            Labels or numbers; all windows that have a map when left out.
+            Labels or numbers; all windows that have a map when left out. One of an older driftmap has no clusters.
         """
         import pyarrow as pa  # late: opening a store needs none of it
 
@@ -249,6 +247,42 @@ class Store(ShownStore):
             for state in map(self._find, chosen)
         ]
         return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+
+    def to_anndata(self, windows: Iterable[str | int] | None = None) -> Any:
+        """All maps as an AnnData object, for scanpy and its kin; needs `pip install anndata`.
+
+        Parameters
+        ----------
+        windows
+            As for `to_table`.
+
+        Returns
+        -------
+        anndata.AnnData
+            Rows of all windows, named `window/id`; `obsm["X_driftmap"]` has the positions, float32 (rows, components),
+            `obs` the other columns of `to_table`, `window` as an ordered category; `X` is None.
+        """
+        from driftmap.pipeline.store.tables.data_sets import convert_to_anndata  # late: rarely needed
+
+        return convert_to_anndata(self.to_table(windows))
+
+    def to_xarray(self, windows: Iterable[str | int] | None = None) -> Any:
+        """All maps as a data set of xarray; needs `pip install xarray`.
+
+        Parameters
+        ----------
+        windows
+            As for `to_table`.
+
+        Returns
+        -------
+        xarray.Dataset
+            `position`, float32 (row, axis), and the other columns of `to_table` (row,), with coordinates `window`,
+            `window_index`, `id` (row,) and `axis`. Rows of all windows follow each other: `.groupby("window")`.
+        """
+        from driftmap.pipeline.store.tables.data_sets import convert_to_xarray  # late: rarely needed
+
+        return convert_to_xarray(self.to_table(windows))
 
     @property
     def n_staged_bytes(self) -> int:
