@@ -13,6 +13,7 @@ from tests.benchmarks.bench_at_once import compare_workers
 from tests.benchmarks.bench_clusters import compare_clusters
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
+from tests.benchmarks.bench_large import SIZES, time_rows
 from tests.benchmarks.bench_movement import compare_movement
 from tests.benchmarks.bench_pace import compare_paces
 from tests.benchmarks.bench_pages import weigh_pages
@@ -169,6 +170,14 @@ def auto_cost(data, rounds, out) -> None:
 def movement(seeds, no_peer, fresh_peer, out) -> None:
     """Blobs of which it is known who moves: movers left behind, and how far the others move."""
     write(out, movement=compare_movement(seeds, has_peer=not no_peer, is_fresh=fresh_peer, say=click.echo))
+
+
+@main.command()
+@click.option("--sizes", type=Names(int), default=list(SIZES), help="Rows of a window; default 2,000 to 1,000,000.")
+@out_option
+def large(sizes, out) -> None:
+    """CPU time of a row in an epoch, in windows of 2,000 to 1,000,000 rows."""
+    write(out, large=time_rows(sizes, say=click.echo))
 
 
 @main.command()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tests.benchmarks.bench_exchange import Prepared
 from tests.benchmarks.bench_quality import MEAN_DRIFT, mean_and_spread
-from tests.benchmarks.bench_strength import PEER, SHOWN, list_failures
+from tests.benchmarks.bench_strength import PEER, SHOWN, format_gains, list_failures, mean_drift
 from tests.benchmarks.clock import clock
 from tests.benchmarks.data_sets import load
 from tests.benchmarks.measures import measure
@@ -101,12 +101,6 @@ def list_losses(name: str, found: Sequence[Figures], i: int) -> list[str]:
     return list_failures(name, found[i]) + lost
 
 
-def mean_drift(results: Results, i: int) -> float:
-    """Geometric mean over the sets of drift1 as a share of umap-learn's."""
-    own = SHOWN.index("drift1")
-    return float(np.exp(np.mean([np.log(found[i]["drift1"] / PEER[name][own]) for name, found in results.items()])))
-
-
 def format_paces(name: str, found: Sequence[Figures], paces: Sequence[Pace]) -> str:
     """A row per pace: its figures on a set, and its CPU seconds against the first one's."""
     rows = [
@@ -122,14 +116,12 @@ def format_left_out(results: Results, chosen: dict[str, int | None], paces: Sequ
     """A row per set: the pace that the others choose, and what it gives there against umap-learn."""
     rows = []
     for name, found in results.items():
-        i, theirs = chosen[name], dict(zip(SHOWN, PEER[name], strict=True))
+        i = chosen[name]
         if i is None:
             rows.append([name, "none", *[""] * 5])
             continue
-        gains = [f"{found[i][key] - theirs[key]:+.4f}" for key in ("trust", "neighbours")]
-        ratios = [found[i][key] / theirs[key] for key in ("drift1", "drift5")]
-        cells = ["-" if np.isnan(ratio) else f"x {ratio:.2f}" for ratio in ratios]
-        rows.append([name, name_pace(paces[i]), *gains, *cells, ", ".join(list_losses(name, found, i)) or "-"])
+        cells = format_gains(name, found[i])
+        rows.append([name, name_pace(paces[i]), *cells, ", ".join(list_losses(name, found, i)) or "-"])
     everything = chosen[""]
     last = "none" if everything is None else f"{name_pace(paces[everything])}, {mean_drift(results, everything):.3f}"
     rows.append(["none: all choose, drift1", last, *[""] * 5])

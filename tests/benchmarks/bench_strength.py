@@ -25,7 +25,7 @@ from tests.benchmarks.tables import figure, format_table
 from driftmap.engine.layout import strength
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 Rule = tuple[float, float, int]
@@ -143,7 +143,7 @@ def list_failures(name: str, means: Figures) -> list[str]:
     return failed + [key for key in ("drift1", "drift5") if means[key] > theirs[key]]
 
 
-def mean_drift(results: Results, rule: Rule) -> float:
+def mean_drift(results: Mapping[str, Any], rule: Rule | int) -> float:
     """Geometric mean over the sets of drift1 as a share of umap-learn's."""
     ratios = [found[rule]["drift1"] / _peer(name)["drift1"] for name, found in results.items()]
     return float(np.exp(np.mean(np.log(ratios))))
@@ -161,19 +161,25 @@ def format_left_out(criterion: str, results: Results, chosen: dict[str, Rule | N
     """A row per set: the rule that the others choose, and what it gives there against umap-learn."""
     rows = []
     for name, found in results.items():
-        rule, theirs = chosen[name], _peer(name)
+        rule = chosen[name]
         if rule is None:
             rows.append([name, "none", *[""] * 6])
             continue
-        gains = [f"{found[rule][key] - theirs[key]:+.4f}" for key in ("trust", "neighbours")]
-        ratios = [found[rule][key] / theirs[key] for key in ("drift1", "drift5")]
-        cells = ["-" if np.isnan(ratio) else f"x {ratio:.2f}" for ratio in ratios]
-        across = f"{found[rule]['across'] - theirs['across']:+.3f}"
-        rows.append([name, name_rule(rule), *gains, *cells, across, ", ".join(list_failures(name, found[rule])) or "-"])
+        across = f"{found[rule]['across'] - _peer(name)['across']:+.3f}"
+        cells = [*format_gains(name, found[rule]), across]
+        rows.append([name, name_rule(rule), *cells, ", ".join(list_failures(name, found[rule])) or "-"])
     everything = chosen[""]
     last = "none" if everything is None else f"{name_rule(everything)}, drift1 x {mean_drift(results, everything):.3f}"
     rows.append(["none: all choose", last, *[""] * 6])
     return format_table([f"{criterion}: left out", "chosen by the others", *SHOWN, "missed"], rows)
+
+
+def format_gains(name: str, means: Figures) -> list[str]:
+    """A set's trust and neighbours less umap-learn's, and its drifts over umap-learn's."""
+    theirs = _peer(name)
+    gains = [f"{means[key] - theirs[key]:+.4f}" for key in ("trust", "neighbours")]
+    ratios = [means[key] / theirs[key] for key in ("drift1", "drift5")]
+    return gains + ["-" if np.isnan(ratio) else f"x {ratio:.2f}" for ratio in ratios]
 
 
 def name_rule(rule: Rule) -> str:

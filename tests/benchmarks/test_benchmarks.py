@@ -12,6 +12,7 @@ from sklearn.manifold import trustworthiness
 from tests.benchmarks import bench_lambda, bench_pages, peer
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
+from tests.benchmarks.bench_large import time_rows
 from tests.benchmarks.bench_movement import judge_movement
 from tests.benchmarks.bench_pace import PACES, choose, compare_paces, list_losses
 from tests.benchmarks.bench_quality import describe_misses, list_missed
@@ -330,3 +331,11 @@ def test_paces_are_measured_on_a_set(wandering, monkeypatch):
     assert all(0 < means["trust"] <= 1 and means["cpu"] > 0 for means in found)
     assert found[0] != found[1]
     assert "(default)" in said[0]
+
+
+def test_the_time_of_a_row_is_that_of_its_size():
+    said: list[str] = []
+    found = time_rows([200, 400], said.append)
+    assert [*found] == [200, 400]
+    assert all(1 < ns < 100_000 for ns in found.values())
+    assert "1.00x" in said[0]

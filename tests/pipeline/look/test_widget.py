@@ -1,4 +1,4 @@
-"""The page as a widget of a notebook: its traits in the kernel, both ways in a browser, and in JupyterLab."""
+"""The page as a widget of a notebook: its traits in the kernel, in both directions in a browser, and in JupyterLab."""
 
 from __future__ import annotations
 

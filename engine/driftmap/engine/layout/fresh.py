@@ -1,4 +1,4 @@
-"""Which share of a window's rows is new: nobody knows where they belong, so the window moves in more epochs."""
+"""The share of a window's rows that no window before it has; such a window moves in more epochs."""
 
 from __future__ import annotations
 

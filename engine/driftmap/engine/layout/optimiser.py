@@ -143,8 +143,8 @@ class Optimiser:
             # Only here: `on_epoch` may change how many threads there are.
             with limit_threads(len(chunks) // _CHUNKS_A_THREAD), numba.parallel_chunksize(_CHUNKS_AT_ONCE):
                 run_epochs(plan, self._arrays, self._forces, self._buffers, self._shuffled)
-            done = _tell(on_epoch, done, int(epochs[-1]) + 1)
-        _tell(on_epoch, done, stage.n_epochs)
+            done = _report_epochs(on_epoch, done, int(epochs[-1]) + 1)
+        _report_epochs(on_epoch, done, stage.n_epochs)
 
     def _split(self, windows: Sequence[int]) -> Int64Array:
         """Cut the active rows of windows into chunks, (chunks, 3): window, first row, last row + 1."""
@@ -155,8 +155,8 @@ class Optimiser:
         return np.concatenate([np.empty((0, 3), dtype=np.int64), *chunks])
 
 
-def _tell(on_epoch: Callable[[int], None] | None, done: int, last: int) -> int:
-    """Call for each epoch from the one that was done last; those in which every window rests among them."""
+def _report_epochs(on_epoch: Callable[[int], None] | None, done: int, last: int) -> int:
+    """Call once for each epoch since those already done, also where every window rests; return how many are done."""
     for _ in range(done, last):
         if on_epoch is not None:
             on_epoch(1)

@@ -1,4 +1,4 @@
-"""A store's page as a widget of a notebook: window, selected rows and the row under the pointer go both ways."""
+"""The page of a store as a widget of a notebook: window, selection and hover go in both directions."""
 
 from __future__ import annotations
 
