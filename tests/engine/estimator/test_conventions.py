@@ -23,9 +23,10 @@ import numpy as np
 from driftmap.engine import AlignedUMAP
 rows = np.random.default_rng(0).normal(size=(90, 4))
 model = AlignedUMAP(n_neighbors=5, n_epochs=10, random_state=0)
-model.fit([rows[:60], rows[30:]], ids=[np.arange(60), np.arange(30, 90)])
+model.fit_transform([rows[:60], rows[30:]], ids=[np.arange(60), np.arange(30, 90)])
 model.update(rows[40:], ids=np.arange(40, 90))
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"sklearn", "pandas", "joblib", "pynndescent"}))
+others = {"sklearn", "pandas", "polars", "joblib", "pynndescent"}
+print(*sorted({name.partition(".")[0] for name in sys.modules} & others))
 """
 
 
@@ -49,7 +50,7 @@ def routing():
         yield
 
 
-def test_neither_fit_nor_update_loads_scikit_learn():
+def test_neither_fit_nor_update_loads_scikit_learn_or_a_library_of_frames():
     done = subprocess.run([sys.executable, "-c", FIT], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -255,10 +255,10 @@ class AlignedUMAP(Estimator):
         knn: Sequence[Any] | None = None,
         reference: Sequence[npt.ArrayLike | None] | None = None,
         callback: EpochCallback | None = None,
-    ) -> list[Float32Array]:
-        """Lay out a sequence of windows and return `embeddings_`; arguments as in `fit`."""
+    ) -> list[Any]:
+        """Lay out a sequence of windows and return `embeddings_`, or a frame of each (`set_output`); as `fit`."""
         fitted = self.fit(X, y, relations=relations, ids=ids, knn=knn, reference=reference, callback=callback)
-        return fitted.embeddings_
+        return [self._shape_map(found, rows) for found, rows in zip(fitted.embeddings_, X, strict=True)]
 
     def update(
         self,
@@ -314,9 +314,10 @@ class AlignedUMAP(Estimator):
         maps = [*self._model.maps[: prepared.first], *placed]
         self._own_values = own
         self._keep(prepared.model._replace(maps=maps), [*self.embeddings_[: index + 1 - len(moved)], *moved])
+        self._note_more_names(X)
         return self
 
-    def transform(self, X: Any, window: int = -1) -> Float32Array:
+    def transform(self, X: Any, window: int = -1) -> Any:
         """Place new rows into the map of a window, which stays as it is.
 
         Parameters
@@ -328,7 +329,7 @@ class AlignedUMAP(Estimator):
 
         Returns
         -------
-        float32 (m, n_components). A row of the window itself comes out near its place, not on it.
+        float32 (m, n_components), or a frame (`set_output`). A row of the window itself comes out near its place.
 
         Raises
         ------
@@ -338,6 +339,7 @@ class AlignedUMAP(Estimator):
             When rows or window cannot be used.
         """
         self._check_is_fitted()
+        self._check_names(X)
         index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
         checked = self._check_all_windows()
         settings = read_graph_settings(checked, index)
@@ -346,7 +348,7 @@ class AlignedUMAP(Estimator):
         seed = make_seed(self._model.seed, index, TRANSFORM_STREAM)
         connectivity = settings.local_connectivity
         placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
-        return placed if self._similarity is None else self._similarity.apply(placed)
+        return self._shape_map(placed if self._similarity is None else self._similarity.apply(placed), X)
 
     def _check_all_windows(self) -> dict[str, Any]:
         values = extend_values(self.get_params(deep=False), self.n_windows_, self._own_values)

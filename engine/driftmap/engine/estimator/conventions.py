@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.estimator.output import check_output, find_output, shape_map
 from driftmap.engine.estimator.repr_html import describe_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
+
+    from driftmap.engine.types import Float32Array
 
 
 class Estimator:
@@ -63,6 +66,27 @@ class Estimator:
         """Say whether a pipeline is to hand `window` to `transform`, as `set_fit_request`."""
         return self._request("set_transform_request", requests)
 
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Say what `transform` and `fit_transform` return: arrays, or frames of pandas or polars.
+
+        Windows have rows of their own, so a list of maps comes back as a list of frames, one per window, never as one
+        long frame. Columns have the names of `get_feature_names_out`; of a window that is a frame of pandas the index
+        is kept. `embeddings_` are arrays always. Without a call, `sklearn.set_config(transform_output=...)` holds.
+
+        Parameters
+        ----------
+        transform
+            "default" (arrays), "pandas" or "polars"; None changes nothing.
+
+        Raises
+        ------
+        InvalidInputError
+            When it is another, or its library is not installed.
+        """
+        if transform is not None:
+            vars(self)["_sklearn_output_config"] = {"transform": check_output(transform)}  # `sklearn.clone` copies it
+        return self
+
     def get_metadata_routing(self) -> Any:
         """Return scikit-learn's `MetadataRequest` of this estimator."""
         return self._make_twin().get_metadata_routing()
@@ -84,13 +108,43 @@ class Estimator:
         n_axes = vars(self)["embeddings_"][0].shape[1]
         return np.array([f"{type(self).__name__.lower()}{axis}" for axis in range(n_axes)], dtype=object)
 
-    def _note_names(self, X: Any) -> None:
+    def _note_names(self, X: Iterable[Any]) -> None:
         """Set `feature_names_in_` where every window is a frame with the same names of columns, all strings."""
         vars(self).pop("feature_names_in_", None)
-        columns = [list(found) if (found := getattr(rows, "columns", None)) is not None else [] for rows in X]
-        is_named = all(names and all(isinstance(name, str) for name in names) for names in columns)
-        if is_named and all(names == columns[0] for names in columns):
+        columns = [_read_names(rows) for rows in X]
+        if columns[0] and all(names == columns[0] for names in columns):
             self.feature_names_in_ = np.array(columns[0], dtype=object)
+
+    def _note_more_names(self, rows: Any) -> None:
+        """Keep `feature_names_in_` only where one window more has the same names."""
+        if hasattr(self, "feature_names_in_") and _read_names(rows) != self.feature_names_in_.tolist():
+            del self.feature_names_in_
+
+    def _check_names(self, rows: Any) -> None:
+        """Refuse a frame whose columns are not those of the windows, in their order; one without names passes."""
+        names = _read_names(rows)
+        if not names or not hasattr(self, "feature_names_in_"):
+            return
+        fitted = self.feature_names_in_.tolist()
+        if names == fitted:
+            return
+        if sorted(names) == sorted(fitted):
+            first = next(index for index, name in enumerate(names) if name != fitted[index])
+            msg = (
+                f"X has the columns of the windows in another order (column {first} is {names[first]!r}, was "
+                f"{fitted[first]!r}); give X[model.feature_names_in_]."
+            )
+            raise InvalidInputError(msg)
+        found = [f"without {_list_some(missing)}"] if (missing := [n for n in fitted if n not in set(names)]) else []
+        found += [f"with {_list_some(more)}"] if (more := [n for n in names if n not in set(fitted)]) else []
+        msg = (
+            f"X has other columns than the windows ({', '.join(found)}); give those of feature_names_in_, in its order."
+        )
+        raise InvalidInputError(msg)
+
+    def _shape_map(self, positions: Float32Array, rows: Any) -> Any:
+        own = vars(self).get("_sklearn_output_config", {}).get("transform")
+        return shape_map(positions, rows, self.get_feature_names_out().tolist(), find_output(own))
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         return str(self._make_twin().__repr__(N_CHAR_MAX))
@@ -136,6 +190,18 @@ class Estimator:
         if (requests := vars(self).get("_metadata_request")) is not None:
             vars(twin)["_metadata_request"] = requests
         return twin
+
+
+def _read_names(rows: Any) -> list[str]:
+    """Return the names of a frame's columns; none where they are not all strings."""
+    found = getattr(rows, "columns", None)
+    names = [] if found is None else list(found)
+    return names if all(isinstance(name, str) for name in names) else []
+
+
+def _list_some(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 @cache
