@@ -1,8 +1,8 @@
 """Look at a store: quality of each window, pictures, and a page with the maps. Reads the store only.
 
-`plot_grid`, `plot_curves` and `animate` take an opened store or a list of embeddings; `read_sequence` chooses windows
-of a store for them. `plot_river` and `plot_change` take an opened store. What pictures need beyond driftmap comes with
-`pip install 'driftmap[plot]'`.
+`plot_grid`, `plot_points`, `plot_connectivity`, `plot_curves` and `animate` take an opened store, a fitted estimator or
+a list of embeddings; `read_sequence` chooses windows of a store for them. `plot_river` and `plot_change` take an opened
+store. What pictures need beyond driftmap comes with `pip install 'driftmap[plot]'`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.look.change_picture import plot_change
     from driftmap.pipeline.look.curves import plot_curves
     from driftmap.pipeline.look.grid import plot_grid
+    from driftmap.pipeline.look.one_map.connectivity import plot_connectivity
+    from driftmap.pipeline.look.one_map.points import plot_points
     from driftmap.pipeline.look.quality import measure_windows
     from driftmap.pipeline.look.report import write_report
     from driftmap.pipeline.look.river import plot_river
@@ -25,8 +27,10 @@ __all__ = [
     "animate",
     "measure_windows",
     "plot_change",
+    "plot_connectivity",
     "plot_curves",
     "plot_grid",
+    "plot_points",
     "plot_river",
     "read_sequence",
     "write_report",
@@ -37,8 +41,10 @@ _HOMES = {
     "animate": "animation",
     "measure_windows": "quality",
     "plot_change": "change_picture",
+    "plot_connectivity": "one_map.connectivity",
     "plot_curves": "curves",
     "plot_grid": "grid",
+    "plot_points": "one_map.points",
     "plot_river": "river",
     "read_sequence": "sequence",
     "write_report": "report",

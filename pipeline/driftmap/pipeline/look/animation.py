@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from driftmap.engine import AlignedUMAP
     from driftmap.pipeline.look.colours import Colouring
     from driftmap.pipeline.look.sequence import MapSequence
     from driftmap.pipeline.look.stage import Stage
@@ -41,7 +42,7 @@ HOLD_SECONDS = 0.4
 
 
 def animate(
-    maps: Store | MapSequence | Sequence[npt.ArrayLike],
+    maps: Store | MapSequence | AlignedUMAP | Sequence[npt.ArrayLike],
     path: str | Path,
     *,
     label: str | Sequence[npt.ArrayLike] | None = None,
@@ -56,8 +57,8 @@ def animate(
     Parameters
     ----------
     maps
-        An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`. Of three axes and more,
-        the first two are drawn.
+        An opened store, a fitted `AlignedUMAP`, or one (n_t, c) array per window. Of three axes and more, the first two
+        are drawn.
     path
         A .gif, .webp or .mp4 file, or the URL of one in a bucket; .mp4 needs the program ffmpeg.
     label

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from driftmap.engine import AlignedUMAP
     from driftmap.pipeline.look.sequence import MapSequence
     from driftmap.pipeline.store import Store
 
@@ -39,7 +40,7 @@ FORMATS = (".html", ".png", ".svg", ".pdf")
 
 
 def plot_curves(
-    maps: Store | MapSequence | Sequence[npt.ArrayLike],
+    maps: Store | MapSequence | AlignedUMAP | Sequence[npt.ArrayLike],
     path: str | Path | None = None,
     *,
     label: str | Sequence[npt.ArrayLike] | None = None,
@@ -56,8 +57,8 @@ def plot_curves(
     Parameters
     ----------
     maps
-        An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`. Of three axes and more,
-        the first two are drawn.
+        An opened store, a fitted `AlignedUMAP`, or one (n_t, c) array per window. Of three axes and more, the first two
+        are drawn.
     path
         A file to write as well: .html, a page that needs no network; or .png, .svg or .pdf, drawn by matplotlib.
     label

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from driftmap.engine import AlignedUMAP
     from driftmap.pipeline.look.grid_layout import GridLayout
     from driftmap.pipeline.look.sequence import MapSequence
     from driftmap.pipeline.store import Store
@@ -40,7 +41,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def plot_grid(
-    maps: Store | MapSequence | Sequence[npt.ArrayLike],
+    maps: Store | MapSequence | AlignedUMAP | Sequence[npt.ArrayLike],
     path: str | Path | None = None,
     *,
     label: str | Sequence[npt.ArrayLike] | None = None,
@@ -54,8 +55,8 @@ def plot_grid(
     Parameters
     ----------
     maps
-        An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`. Of three axes and more,
-        the first two are drawn.
+        An opened store, a fitted `AlignedUMAP`, or one (n_t, c) array per window. Of three axes and more, the first two
+        are drawn.
     path
         A .png, .svg or .pdf file to write as well.
     label
@@ -86,19 +87,17 @@ def plot_grid(
     target = None if path is None else check_format(path, FORMATS, "a grid")
     sequence = as_sequence(maps, label, ids, names)
     marked = find_highlight(sequence, highlight)
-    colouring = sequence.colouring()
-    if marked is not None:
-        colouring = colouring._replace(other="all others" if marked.is_ringed else "new in the window")
+    colouring = name_others(sequence.colouring(), marked)
     layout = plan_grid(sequence, colouring, title)
     figure = new_figure(layout)
     planes = sequence.planes()
     is_picture = sum(len(planes[index]) for index in layout.windows) > MAX_SHAPES
     for cell, index in enumerate(layout.windows):
         axes = add_panel(figure, layout, cell, clean_text(sequence.names[index], layout.most))
-        colours, is_behind = _dress(colouring, marked, index)
+        colours, is_behind = dress_rows(colouring, marked, index)
         draw_points(axes, planes[index], colours, is_behind, layout, is_picture=is_picture)
         if marked is not None and marked.is_ringed:
-            _ring(axes, planes[index], colours, marked, index, layout)
+            ring_rows(axes, planes[index], colours, marked, index, layout)
     add_legend(figure, layout, colouring)
     if target is not None:
         save_figure(figure, target)
@@ -139,7 +138,15 @@ def add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:
     return axes
 
 
-def _dress(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[Array, Array]:
+def name_others(colouring: Colouring, marked: Highlight | None) -> Colouring:
+    """Give the rows that are not highlighted their name in the legend."""
+    if marked is None:
+        return colouring
+    return colouring._replace(other="all others" if marked.is_ringed else "new in the window")
+
+
+def dress_rows(colouring: Colouring, marked: Highlight | None, index: int) -> tuple[Array, Array]:
+    """Choose the colours of a window's rows, (n, 3), and which of them lie below the others, (n,)."""
     colours = colouring.paint(index)
     if marked is None:
         codes = colouring.codes[index]
@@ -189,7 +196,8 @@ def _point_outside(axes: Any, plane: Array, colours: Array, layout: GridLayout) 
         axes.scatter(*marks[some].T, s=22, marker=marker, c=colours[rows[some]], linewidths=0, zorder=3)
 
 
-def _ring(axes: Any, plane: Array, colours: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
+def ring_rows(axes: Any, plane: Array, colours: Array, marked: Highlight, index: int, layout: GridLayout) -> None:
+    """Ring and name the rows of a map that are highlighted."""
     rows = np.flatnonzero(marked.is_shown[index] & np.isfinite(plane[:, 0]))
     plane = keep_inside(plane, layout)
     axes.scatter(*plane[rows].T, s=26, c=colours[rows], edgecolors=INK, linewidths=0.9, zorder=5)

@@ -15,6 +15,7 @@ from driftmap.pipeline.store.id_types import show_ids
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftmap.engine import AlignedUMAP
     from driftmap.pipeline.store import Store
 
 Array = npt.NDArray[Any]
@@ -133,7 +134,7 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
 
 
 def as_sequence(
-    maps: Store | MapSequence | Sequence[npt.ArrayLike],
+    maps: Store | MapSequence | AlignedUMAP | Sequence[npt.ArrayLike],
     label: str | Sequence[npt.ArrayLike] | None = None,
     ids: Sequence[npt.ArrayLike] | None = None,
     names: Sequence[object] | None = None,
@@ -143,7 +144,7 @@ def as_sequence(
     Parameters
     ----------
     maps
-        An opened store; or one (n_t, c) array per window, such as an estimator's `embeddings_`.
+        An opened store, a fitted `AlignedUMAP`, or one (n_t, c) array per window.
     label
         Of a store, the label column to colour by. Of a list, one array of labels or numbers per window.
     ids
@@ -172,12 +173,15 @@ def as_sequence(
 
 
 def _read_lists(
-    maps: Sequence[npt.ArrayLike],
+    given: Any,
     label: str | Sequence[npt.ArrayLike] | None,
     ids: Sequence[npt.ArrayLike] | None,
 ) -> MapSequence:
+    maps = getattr(given, "embeddings_", given)
     is_list = hasattr(maps, "__len__") and not isinstance(maps, str | bytes)
-    _refuse(is_list, f"maps must be an opened store or a list of embeddings, got {type(maps).__name__}")
+    _refuse(
+        is_list, f"maps must be an opened store, a fitted estimator or a list of embeddings, got {type(maps).__name__}"
+    )
     _refuse(len(maps) > 0, "got no maps; give one (rows, axes) array per window")
     _refuse(not isinstance(label, str), "of a list of embeddings, label is one array of labels per window")
     places = [_read_places(one, index) for index, one in enumerate(maps)]

@@ -37,7 +37,9 @@ def _picture(kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-@click.group(cls=DrawnGroup, short_help="Draw the maps: grid, curves, animation, river or change.")
+@click.group(
+    cls=DrawnGroup, short_help="Draw the maps: grid, points, connectivity, curves, animation, river or change."
+)
 def plot() -> None:
     """Draw the maps of a store as a picture; needs what `pip install 'driftmap[plot]'` brings."""
 
@@ -53,11 +55,59 @@ def grid(
     """Draw the maps of all windows of STORE next to each other, with common axes."""
     from driftmap.pipeline.look import plot_grid
 
-    if shared and highlight:
-        raise click.UsageError("--shared and --highlight exclude each other")
+    marked = _choose_marked(highlight, shared=shared)
     maps = _read(store, **chosen)
     with _name_file(output):
-        plot_grid(maps, output, highlight="shared" if shared else highlight or None, title=title)
+        plot_grid(maps, output, highlight=marked, title=title)
+    say(f"Picture: {output}")
+
+
+_OUTPUT = click.option("-o", "--output", required=True, metavar="FILE", help="The file to write: .png, .svg or .pdf.")
+_WINDOW = click.option("--window", metavar="LABEL", help="The window to draw, by its label; the newest when left out.")
+_ROW_LABEL = click.option("--label", metavar="COLUMN", help="Label column to colour by; the first one when left out.")
+_TITLE = click.option("--title", help="Heading of the picture.")
+
+
+@plot.command(short_help="One window, large.")
+@click.argument("store")
+@_OUTPUT
+@_ROW_LABEL
+@_WINDOW
+@click.option("--shared", is_flag=True, help="Grey out rows whose id was not in the window before.")
+@click.option("--highlight", multiple=True, metavar="ID", help="An id to mark; several times for more.")
+@_TITLE
+def points(
+    store: str, output: str, window: str | None, highlight: tuple[str, ...], *, shared: bool, **drawn: Any
+) -> None:
+    """Draw the map of one window of STORE; colours are those of all windows."""
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look import plot_points
+
+    marked = _choose_marked(highlight, shared=shared)
+    with _name_file(output):
+        plot_points(open_store(store), output, window=-1 if window is None else window, highlight=marked, **drawn)
+    say(f"Picture: {output}")
+
+
+@plot.command(short_help="One window, with the edges of its graph.")
+@click.argument("store")
+@_OUTPUT
+@_ROW_LABEL
+@_WINDOW
+@click.option("--points/--no-points", "points", default=True, show_default=True, help="Rows on the edges.")
+@_TITLE
+def connectivity(store: str, output: str, window: str | None, *, points: bool, **drawn: Any) -> None:
+    """Draw the map of one window of STORE, and which of its rows are neighbours in the data: dark where they are near.
+
+    A long edge joins neighbours that lie apart on the map.
+    """
+    from driftmap.pipeline import open_store
+    from driftmap.pipeline.look import plot_connectivity
+
+    with _name_file(output):
+        plot_connectivity(
+            open_store(store), output, window=-1 if window is None else window, has_points=points, **drawn
+        )
     say(f"Picture: {output}")
 
 
@@ -91,11 +141,9 @@ def animate(store: str, output: str, steps: int | None, fps: int, size: int, **c
     say(f"Animation: {written}{size_said}")
 
 
-_OUTPUT = click.option("-o", "--output", required=True, metavar="FILE", help="The file to write: .png, .svg or .pdf.")
 _LABEL = click.option(
     "--label", metavar="COLUMN", help='Label column, or "cluster"; the first column when left out, or the clusters.'
 )
-_TITLE = click.option("--title", help="Heading of the picture.")
 
 
 @plot.command(short_help="Rows of each label or cluster through time.")
@@ -135,6 +183,12 @@ def _read(store: str, label: str | None, window: tuple[str, ...]) -> MapSequence
     from driftmap.pipeline.look import read_sequence
 
     return read_sequence(open_store(store), label, window or None)
+
+
+def _choose_marked(highlight: tuple[str, ...], *, shared: bool) -> str | tuple[str, ...] | None:
+    if shared and highlight:
+        raise click.UsageError("--shared and --highlight exclude each other")
+    return "shared" if shared else highlight or None
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Pictures of one window's map alone: its rows, and the edges of its graph."""
