@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.runtime.nrt import rtsys
 
 from driftmap.engine.core.openmp import load_openmp
 
@@ -100,10 +101,24 @@ def _compile(function: _Function, **flags: Any) -> _Function:
     not there any more, as after an upgrade.
     """
     kernel: Any = numba.njit(**flags)(function)
-    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    cache: Any = getattr(kernel, "_cache", None)
+    file = getattr(cache, "_cache_file", None)
     if file is not None:
         file._load_index = functools.partial(_load_or_forget, file._load_index)  # noqa: SLF001 - numba has no setting
+        if hasattr(cache, "_load_overload") and hasattr(cache, "_guard_against_spurious_io_errors"):
+            cache.load_overload = functools.partial(_load_alone, cache)
     return cast("_Function", kernel)
+
+
+def _load_alone(cache: Any, signature: Any, context: Any) -> Any:
+    """Load a kernel's machine code from disk without all that numba needs to compile.
+
+    numba's own method first imports and registers every type and function that it can compile, which machine code does
+    not need, only its runtime; a compilation that comes later does so by itself.
+    """
+    rtsys.initialize(context)
+    with cache._guard_against_spurious_io_errors():  # noqa: SLF001 - as numba's own method
+        return cache._load_overload(signature, context)  # noqa: SLF001
 
 
 def _load_or_forget(load_index: Callable[[], dict[Any, str]]) -> dict[Any, str]:

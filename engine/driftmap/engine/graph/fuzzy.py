@@ -128,9 +128,18 @@ def _fit_rows(
     for row in range(len(distances)):
         rho = _find_rho(distances[row], local_connectivity)
         sigma = _find_sigma(distances[row], rho, target)
-        mean = distances[row].sum() / distances.shape[1] if rho > 0.0 else mean_distance
+        mean = _add_up(distances[row]) / distances.shape[1] if rho > 0.0 else mean_distance
         rhos[row] = rho
         sigmas[row] = max(sigma, np.float32(MIN_SIGMA_SCALE * mean))
+
+
+@exact_uncounted
+def _add_up(distances: Float32Array) -> np.float32:
+    """Add in order; as a method of the array it would have the process load scipy.linalg with the kernel."""
+    total = np.float32(0.0)
+    for distance in distances:
+        total += distance
+    return total
 
 
 @exact_uncounted

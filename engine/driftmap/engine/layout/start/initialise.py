@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.core.jit import exact
+from driftmap.engine.core.threads import limit_blas
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -319,7 +320,8 @@ def _find_last(matrix: npt.NDArray[np.float64], wanted: int) -> tuple[npt.NDArra
     from scipy.linalg import eigh
 
     n = len(matrix)
-    values, vectors = eigh(matrix, subset_by_index=[n - wanted, n - 1])
-    if vectors.shape[1] < wanted:  # of many equal eigenvalues LAPACK's search by number may find none
-        values, vectors = eigh(matrix)
+    with limit_blas(1):  # a matrix this small takes two threads ten times the CPU time, most of it spent in waiting
+        values, vectors = eigh(matrix, subset_by_index=[n - wanted, n - 1])
+        if vectors.shape[1] < wanted:  # of many equal eigenvalues LAPACK's search by number may find none
+            values, vectors = eigh(matrix)
     return values[-wanted:][::-1], vectors[:, -wanted:][:, ::-1]
