@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jupytext
 from reference import STORE_FORMAT, make_reference
 from texts import HOME, include_sections, read_page
 
@@ -21,7 +22,12 @@ PAGES = {
     "CONTRIBUTING.md": "CONTRIBUTING.md",
     "CHANGELOG.md": "CHANGELOG.md",
     **{f"examples/guide/{path.name}": f"guide/{path.name}" for path in (HOME / "examples/guide").glob("*.md")},
+    "examples/notebooks/README.md": "notebooks/README.md",
     **{str(path.relative_to(HOME)): str(path.relative_to(HOME)) for path in sorted((HOME / "deploy").rglob("*.md"))},
+}
+NOTEBOOKS = {
+    f"examples/notebooks/{path.name}": f"notebooks/{path.stem}.ipynb"
+    for path in (HOME / "examples/notebooks").glob("*.py")
 }
 PICTURES = {
     **{f"examples/images/{path.name}": f"images/{path.name}" for path in (HOME / "examples/images").iterdir()},
@@ -46,13 +52,16 @@ def build(folder: Path) -> None:
 
 
 def write_texts(folder: Path) -> None:
-    """Write every page as Markdown, with pictures and figures."""
-    places = {**PAGES, **PICTURES, STORE_FORMAT: "reference/store.md"}
+    """Write every page as Markdown, with pictures and figures, and the notebooks as files to load."""
+    places = {**PAGES, **PICTURES, **NOTEBOOKS, STORE_FORMAT: "reference/store.md"}
     for path, place in PAGES.items():
         _write(folder / place, read_page(path, places))
     for path, place in PICTURES.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(HOME / path, folder / place)
+    for path, place in NOTEBOOKS.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        jupytext.write(jupytext.read(HOME / path), folder / place)
     for place, text in make_reference().items():
         _write(folder / place, include_sections(text, place, places))
     shutil.copy(SITE / "site.css", folder / "site.css")

@@ -46,6 +46,9 @@ def test_every_text_is_a_page_and_every_page_is_there(site, tmp_path):
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.md")}
     settings = (HOME / "deploy/site/mkdocs.yml").read_text(encoding="utf-8")
     assert set(list_pages(yaml.safe_load(settings)["nav"])) == written
+    assert {path.stem for path in (tmp_path / "notebooks").glob("*.ipynb")} == {
+        path.stem for path in (HOME / "examples/notebooks").glob("*.py")
+    }
     assert "<!-- include" not in "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.md"))
 
 

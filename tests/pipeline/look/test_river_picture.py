@@ -36,6 +36,7 @@ def test_bands_are_as_high_as_their_rows_and_lie_as_on_the_map():
 def test_the_river_names_its_groups(tmp_path, has_labels):
     planted = plant(tmp_path / "run.zarr", "birth", 0, has_labels=has_labels, n_rows=40)
     figure = plot_river(planted.store, tmp_path / "river.svg", title="Rows")
+    assert figure._repr_png_().startswith(b"\x89PNG")  # in notebooks
     texts = list_texts(figure)
     names = {f"group {g}" if has_labels else f"cluster {g}" for g in range(5)}
     assert names | {"Rows", "kind" if has_labels else "cluster", "provisional"} <= set(texts)

@@ -10,6 +10,7 @@ from driftmap.pipeline.look.colours import INK, LINE, SOFT, Colouring, blend_ram
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.grid_layout import EDGE, GridLayout, measure_legend
 from driftmap.pipeline.look.legend import add_legend, add_text
+from driftmap.pipeline.look.picture_files import make_figure
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def draw_curves_image(sequence: MapSequence, colouring: Colouring, found: Tracks
     room = 0.3 + 0.065 * min(MAX_NAME, max(map(len, sequence.names)))  # for the windows' names, right of the curves
     nowhere, size = np.zeros(2), (_SIDE + room + legend + 2 * EDGE, _SIDE + 0.4)
     layout = GridLayout([0], 1, (_SIDE, _SIDE), 0.7, legend, size, nowhere, nowhere, heading)
-    figure = load_extra("matplotlib.figure", "a still picture of curves").Figure(figsize=size, facecolor="white")
+    figure = make_figure(size, "a still picture of curves")
     x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
     add_text(figure, (x, y), clean_text(heading, 120), fontsize=13, fontweight="bold")
     axes = figure.add_axes(layout.place(0, 0.3, _SIDE, _SIDE), projection="3d")

@@ -13,7 +13,7 @@ from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.grid_layout import EDGE, find_outside, keep_inside, plan_grid
 from driftmap.pipeline.look.highlight import Highlight, find_highlight
 from driftmap.pipeline.look.legend import add_legend, add_text
-from driftmap.pipeline.look.picture_files import DPI, check_format, save_figure
+from driftmap.pipeline.look.picture_files import DPI, check_format, make_figure, save_figure
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
@@ -106,25 +106,11 @@ def plot_grid(
 
 def new_figure(layout: GridLayout) -> Any:
     """Make the figure of a layout, with its heading."""
-    figure = _figure_class()(figsize=layout.size, facecolor="white")
+    figure = make_figure(layout.size, "drawing a grid")
     if layout.heading:
         x, y, _, _ = layout.place(EDGE, EDGE + 0.12, 0, 0)
         add_text(figure, (x, y), clean_text(layout.heading, 120), fontsize=13, fontweight="bold")
     return figure
-
-
-def _figure_class() -> Any:
-    class Figure(load_extra("matplotlib.figure", "drawing a grid").Figure):  # type: ignore[misc]
-        """A figure that shows itself in notebooks without pyplot."""
-
-        def _repr_png_(self) -> bytes:
-            from io import BytesIO
-
-            written = BytesIO()
-            self.savefig(written, dpi=100, format="png")
-            return written.getvalue()
-
-    return Figure
 
 
 def add_panel(figure: Any, layout: GridLayout, cell: int, name: str) -> Any:

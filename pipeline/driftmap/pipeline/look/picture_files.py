@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,33 @@ def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path | 
     if name.suffix.lower() not in formats:
         raise PictureError(f"{what} cannot be written as {name.name!r}; end its name in {', '.join(formats)}")
     return check_output(path)
+
+
+def make_figure(size: tuple[float, float], purpose: str) -> Any:
+    """Make an empty figure of matplotlib that shows itself in notebooks, without pyplot.
+
+    Parameters
+    ----------
+    size
+        Width and height, in inches.
+    purpose
+        What it is needed for, as `load_extra` has it.
+
+    Raises
+    ------
+    MissingExtraError
+        When matplotlib is not installed.
+    """
+
+    class Figure(load_extra("matplotlib.figure", purpose).Figure):  # type: ignore[misc]
+        """A figure that shows itself in notebooks."""
+
+        def _repr_png_(self) -> bytes:
+            written = BytesIO()
+            self.savefig(written, dpi=100, format="png")
+            return written.getvalue()
+
+    return Figure(figsize=size, facecolor="white")
 
 
 def save_figure(figure: Any, target: Path | str) -> None:

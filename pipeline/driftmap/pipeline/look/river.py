@@ -10,9 +10,8 @@ import numpy.typing as npt
 from driftmap.engine import relate_ids
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.colours import INK, LINE, OTHER, PALETTE, SOFT
-from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.group_column import choose_column
-from driftmap.pipeline.look.picture_files import check_format, save_figure
+from driftmap.pipeline.look.picture_files import check_format, make_figure, save_figure
 from driftmap.pipeline.look.run_codes import EMPTY, read_run
 from driftmap.pipeline.look.text import clean_text, list_fonts
 
@@ -66,7 +65,7 @@ def plot_river(
     Returns
     -------
     Any
-        Matplotlib.figure.Figure, unknown to pyplot.
+        Matplotlib.figure.Figure, unknown to pyplot; it shows itself in notebooks.
 
     Raises
     ------
@@ -81,7 +80,7 @@ def plot_river(
         raise PictureError(f"a river needs two windows with maps; {store.path} has {len(run.facts)}")
     column = choose_column(store, run, label)
     bands = stack_bands(column, [store.positions(fact.index) for fact in run.facts])
-    figure = load_extra("matplotlib.figure", "drawing a river").Figure(figsize=_SIZE, facecolor="white")
+    figure = make_figure(_SIZE, "drawing a river")
     axes = figure.add_axes((0.015, 0.13, 0.80, 0.85 - (0.08 if title else 0.0)), frame_on=False)
     _draw_threads(axes, run, column, bands)
     for at, code in enumerate(bands.codes):
