@@ -99,7 +99,7 @@ def build_both(source, folder, monkeypatch, block_rows=37, **options):
     opened = as_source(str(source), **options)
     built = []
     for name, rows_at_once in (("whole", None), ("blocks", block_rows)):
-        monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_, rows=rows_at_once: rows)
+        monkeypatch.setattr(tasks_module, "find_block_rows", lambda *_, rows=rows_at_once: rows)
         store = run(opened, folder / name, rows=150, row_stride=100, n_neighbors=5, n_epochs=2, scheduler="serial")
         facts = store.state()[1]
         built.append((facts, store.positions(1), store.window_ids(1), store.window_labels(1)))
@@ -130,7 +130,7 @@ def test_arrays_from_python_in_blocks(tmp_path, monkeypatch):
 
 def test_a_source_that_changes_between_blocks_is_refused(tmp_path, monkeypatch):
     path = write_source(tmp_path, "parquet", 400, 6)
-    monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_: 50)
+    monkeypatch.setattr(tasks_module, "find_block_rows", lambda *_: 50)
     search = tasks_module.build_window_graph_from_blocks
 
     def search_and_touch(*given):
@@ -223,7 +223,7 @@ def test_blocks_are_searched_in_an_ingest_where_the_window_does_not_fit(tmp_path
     run(tmp_path / "days", tmp_path / "s", scheduler="serial", **options)
     write_wide_day(tmp_path / "days", 2, 70)
     sizes = []
-    monkeypatch.setattr(tasks_module, "_choose_block_rows", lambda *_: sizes.append(32) or 32)
+    monkeypatch.setattr(tasks_module, "find_block_rows", lambda *_: sizes.append(32) or 32)
     ingest(tmp_path / "s", scheduler="serial", complete=True)
     assert sizes == [32]
     ids = open_store(tmp_path / "s").window_ids("2")

@@ -9,6 +9,8 @@ import pytest
 from driftmap.pipeline import explain, ingest, open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.graphs import explain_task
+from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 from driftmap.pipeline.store.verify import find_damage, find_orphans
 
 N_ROWS = 30
@@ -93,6 +95,91 @@ def test_windows_without_a_graph_are_filled_too(tmp_path):
     store = open_store(path)
     assert store.state()[0].pruned == "graph"
     assert words_of(store, 0)[0][-1] == "typing"
+    assert find_damage(store) == []
+
+
+def test_texts_that_changed_and_other_columns_replace_the_former_ones(tmp_path):
+    frame, source, path = make_frame(3), tmp_path / "rows.parquet", tmp_path / "s"
+    frame["other"] = [f"other {name}" for name in frame["message"]]
+    frame.to_parquet(source)
+    run(source, path, text="message", show="message", **OPTIONS)
+    before = read_maps(path)
+    done = explain(path, scheduler="serial")
+    assert (done.filled, done.changed, done.same) == ([], [], ["0", "1", "2"])
+    frame.loc[frame["w"] == 1, "message"] = "brewing"
+    frame.to_parquet(source)
+    done = explain(path, scheduler="serial")
+    assert (done.filled, done.changed, done.same) == ([], ["1"], ["0", "2"])
+    assert str(done).endswith(
+        "1 window changed and were made again; 2 windows had all of it "
+        "(words of message; shown: message; numbers of 3 columns)"
+    )
+    store = open_store(path)
+    assert words_of(store, 1) == [["brewing"]] * N_ROWS
+    assert store.window_labels(1)["message"].tolist() == ["brewing"] * N_ROWS
+    assert words_of(store, 0)[0][-1] == "typing"
+    assert explain(path, text="other", show="other", scheduler="serial").changed == ["0", "1", "2"]
+    store = open_store(path)
+    assert [*store.window_labels(0)] == ["team", "other"]
+    assert store.window_labels(1)["other"].tolist()[0].startswith("other typing")
+    assert "other" in words_of(store, 2)[0]
+    assert read_maps(path) == before
+    assert find_damage(store) == []
+
+
+def test_a_window_read_in_blocks_has_what_one_read_whole_has(tmp_path, monkeypatch):
+    source, sizes = tmp_path / "rows.parquet", []
+    make_frame(2).to_parquet(source)
+    for name in ("whole", "blocks"):
+        run(source, tmp_path / name, **OPTIONS)
+    explain(tmp_path / "whole", text="message", show="message", scheduler="serial")
+    monkeypatch.setattr(explain_task, "find_block_rows", lambda *_: 7)
+    read_rows = TableSource.read_rows
+
+    def note_size(self, runs, *, with_vectors=True):
+        sizes.append(int((runs[:, 1] - runs[:, 0]).sum()) if with_vectors else 0)
+        return read_rows(self, runs, with_vectors=with_vectors)
+
+    monkeypatch.setattr(TableSource, "read_rows", note_size)
+    explain(tmp_path / "blocks", text="message", show="message", scheduler="serial")
+    assert 0 < max(sizes) <= 7
+    whole, blocks = (open_store(tmp_path / name) for name in ("whole", "blocks"))
+    for t in range(2):
+        ours, theirs = blocks.read_traits(t), whole.read_traits(t)
+        assert np.array_equal(ours.numbers, theirs.numbers)
+        assert all(np.array_equal(a, b) for a, b in zip(ours.terms, theirs.terms, strict=True))
+        assert blocks.state()[t].traits == whole.state()[t].traits
+        assert blocks.window_labels(t)["message"].tolist() == whole.window_labels(t)["message"].tolist()
+
+
+def test_windows_of_several_schemas_are_filled(tmp_path):
+    """Days of other columns; spans of two days begin where those of the first file did."""
+    (tmp_path / "days").mkdir()
+
+    def write_day(day, columns):
+        frame = make_frame(1)[["a", "b", "c", "id", "message"]].rename(columns=columns)
+        frame["time"] = np.datetime64("2024-01-01") + np.timedelta64(day, "D")
+        frame["time"] = frame["time"].astype("datetime64[us]")
+        frame["id"] += f" of {day}"
+        frame.to_parquet(tmp_path / "days" / f"day-{day}.parquet")
+
+    for day in range(4):
+        write_day(day, {})
+    options = {"time": "time", "window": "2D", "id": "id", "allow_unrelated": True, "n_neighbors": 6, "n_epochs": 6}
+    run(tmp_path / "days", tmp_path / "s", scheduler="serial", **options)
+    for day in (5, 6, 7):  # none of the first day of a span
+        write_day(day, {"c": "d"})
+    ingest(tmp_path / "s", scheduler="serial", accept_schema=True, complete=True)
+    store = open_store(tmp_path / "s")
+    assert [window.schema for window in store.state()] == [0, 0, 1, 1]
+    before = read_maps(tmp_path / "s")
+    done = explain(tmp_path / "s", text="message", show="message", scheduler="serial")
+    assert done.filled == [window.label for window in store.state()]
+    assert done.left_out == []
+    store = open_store(tmp_path / "s")
+    assert [window.traits["columns"][-1] for window in store.state()] == ["c", "c", "d", "d"]
+    assert all(store.window_labels(t)["message"][0].startswith("typing") for t in range(4))
+    assert read_maps(tmp_path / "s") == before
     assert find_damage(store) == []
 
 

@@ -111,7 +111,7 @@ def test_labels_are_numbered(values, expected):
 def test_a_window_read_in_blocks_has_the_same_target(tmp_path, monkeypatch):
     source = write(tmp_path / "rows.parquet")
     whole = run(source, tmp_path / "whole", target="team", **OPTIONS)
-    monkeypatch.setattr("driftmap.pipeline.graphs.build_graph._choose_block_rows", lambda *_: 20)
+    monkeypatch.setattr("driftmap.pipeline.graphs.build_graph.find_block_rows", lambda *_: 20)
     assert read_all(run(source, tmp_path / "blocks", target="team", **OPTIONS)) == read_all(whole)
 
 

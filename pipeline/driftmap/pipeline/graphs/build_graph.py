@@ -80,7 +80,7 @@ def check_rows_task(order: GraphOrder, rows_digest: str, settings: GraphSettings
         When they are others: files of the same size and time need not hold the same rows.
     """
     try:
-        block_rows = _choose_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
+        block_rows = find_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
         if block_rows is None:
             now = digest_pieces(read_pieces(order.pieces, by_id=order.by_id), order.pieces[0].spec)
         else:
@@ -127,7 +127,7 @@ def _build_and_write(
 ) -> GraphReceipt:
     started, settings = time.perf_counter(), settings.for_rows(order.n_rows)
     refuse_change = partial(_refuse_changed_source, order, store)
-    block_rows, scaler = _choose_block_rows(order, settings, max_bytes), order.scale.load(store)
+    block_rows, scaler = find_block_rows(order, settings, max_bytes), order.scale.load(store)
     if block_rows is None:
         built = _build_whole(order, settings, seed, scaler, refuse_change)
     else:
@@ -196,7 +196,8 @@ def number_labels(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.where(is_missing, -1, np.unique(values, return_inverse=True)[1]).astype(np.int64)
 
 
-def _choose_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: int | None) -> int | None:
+def find_block_rows(order: GraphOrder, settings: GraphSettings, max_bytes: int | None) -> int | None:
+    """Find how many rows of a window its tasks read at a time within a limit; None: the whole window."""
     return None if max_bytes is None else size_task(order, order.n_rows, settings, max_bytes, order.target).block_rows
 
 

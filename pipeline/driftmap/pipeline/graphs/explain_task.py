@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.graphs.build_graph import name_window, refuse_other_rows
-from driftmap.pipeline.graphs.traits import NumberTaker, describe_traits, take_words
-from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_pieces
+from driftmap.pipeline.graphs.block_reader import BlockReader
+from driftmap.pipeline.graphs.build_graph import find_block_rows, name_window, refuse_other_rows
+from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, take_words
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_piece_columns, read_pieces
+from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.store.attempts import (
     GRAPH_ARRAYS,
     Attempt,
@@ -22,14 +24,21 @@ from driftmap.pipeline.store.attempts import (
 from driftmap.pipeline.store.disk.arrays import write_arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from driftmap.engine.settings import GraphSettings
+    from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.graphs.orders import GraphOrder
+    from driftmap.pipeline.sources.rows.pieces import PieceColumns, PieceRows
     from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.log.windows import WindowState
 
     Array = np.ndarray[Any, Any]
 
 
-def explain_task(store: Location, order: GraphOrder, window: WindowState) -> GraphReceipt:
+def explain_task(
+    store: Location, order: GraphOrder, window: WindowState, settings: GraphSettings, max_bytes: int | None = None
+) -> tuple[int, GraphReceipt | None]:
     """Write the group of a window's graph again, with words and numbers of its rows and what is shown of them.
 
     Parameters
@@ -40,11 +49,14 @@ def explain_task(store: Location, order: GraphOrder, window: WindowState) -> Gra
         Where the window's rows are.
     window
         What the log says of it; its graph may have been removed.
+    settings, max_bytes
+        As for `build_graph_task`: a window that is read in blocks there is read so here.
 
     Returns
     -------
-    GraphReceipt
-        Of the same graph under a new name.
+    tuple
+        The window's number, and the receipt of the same graph under a new name; None where all that is there is as the
+        source has it.
 
     Raises
     ------
@@ -52,28 +64,46 @@ def explain_task(store: Location, order: GraphOrder, window: WindowState) -> Gra
         When the rows of the source are others than the window was built of.
     """
     try:
-        return _explain(store, order, window)
+        if window.traits is not None and window.traits.get("prose_digest") == _digest_now(order):
+            return order.index, None
+        block_rows = find_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
+        return order.index, _explain(store, order, window, block_rows)
     except Exception as error:
         name_window(error, order.label)
         raise
 
 
-def _explain(store: Location, order: GraphOrder, window: WindowState) -> GraphReceipt:
+def _digest_now(order: GraphOrder) -> str | None:
+    """Digest texts and what is shown, read without vectors; None where there is neither."""
+    spec = order.pieces[0].spec
+    is_any = any(spec.is_prose(name) for name in spec.beside)
+    return digest_prose(read_piece_columns(order.pieces, by_id=order.by_id), spec) if is_any else None
+
+
+class _Read(NamedTuple):
+    """Rows of a window as the source has them now."""
+
+    columns: PieceRows | PieceColumns
+    digest: str
+    read: Callable[[Array], Iterator[Array]]
+    """Gives the vectors of rows in the order that is asked for, some at a time."""
+
+
+def _explain(store: Location, order: GraphOrder, window: WindowState, block_rows: int | None) -> GraphReceipt:
     started, spec = time.perf_counter(), order.pieces[0].spec
-    rows = read_pieces(order.pieces, by_id=order.by_id)
-    refuse_other_rows(window.rows_digest, digest_pieces(rows, spec))
+    columns, digest, read = _read_rows(order, block_rows)
+    refuse_other_rows(window.rows_digest, digest)
     before = Attempt(store, window.index, str(window.graph_attempt), window.label, window.n_rows)
-    names = (*name_ids(len(window.label_columns)), *(() if window.pruned == "graph" else GRAPH_ARRAYS))
+    stored = dict(zip(window.label_columns, name_ids(len(window.label_columns))[1:], strict=True))
+    names = ("ids", *(() if window.pruned == "graph" else GRAPH_ARRAYS))
     arrays = {name: before.read(name) for name in names}
-    places = _find_places(rows.ids, arrays["ids"])
-    numbers = NumberTaker(spec, len(places))
-    vectors = rows.vectors[places] if numbers.columns else rows.vectors
-    numbers.start(vectors)
-    numbers.take(0, vectors)
-    texts = {name: values[places] for name, values in rows.labels.items()}
-    new = [name for name in texts if spec.is_kept(name) and name not in window.label_columns]
-    first = len(window.label_columns)
-    arrays |= {f"label_{first + number}": texts[name] for number, name in enumerate(new)}
+    places = _find_places(columns.ids, arrays["ids"])
+    numbers = _take_numbers(spec, places, read)
+    texts = {name: values[places] for name, values in columns.labels.items()}
+    kept = [name for name in dict.fromkeys((*stored, *texts)) if spec.is_kept(name)]
+    for number, name in enumerate(kept):
+        is_new = name not in stored or name not in spec.label
+        arrays[f"label_{number}"] = texts[name] if is_new and name in texts else before.read(stored[name])
     arrays |= numbers.finish() | take_words(spec, texts)
     attempt = name_small_attempt(arrays.values(), may_pack=order.may_pack)
     n_bytes = write_arrays(store, name_group(window.index, attempt), arrays)
@@ -84,12 +114,42 @@ def _explain(store: Location, order: GraphOrder, window: WindowState) -> GraphRe
         n_rows=window.n_rows,
         n_edges=window.n_edges,
         has_ids=window.has_ids,
-        label_columns=[*window.label_columns, *new],
+        label_columns=kept,
         seconds=round(window.seconds + time.perf_counter() - started, 6),
         bytes=n_bytes,
         rows_digest=window.rows_digest,  # type: ignore[typeddict-item]  # none in stores of before 0.2
-        traits=describe_traits(spec, numbers.columns, digest_prose(rows, spec)),
+        traits=describe_traits(spec, numbers.columns, digest_prose(columns, spec)),
     )
+
+
+def _read_rows(order: GraphOrder, block_rows: int | None) -> _Read:
+    """Read a window whole, or in blocks where it does not fit whole."""
+    spec = order.pieces[0].spec
+    if block_rows is None:
+        rows = read_pieces(order.pieces, by_id=order.by_id)
+
+        def read(wanted: Array) -> Iterator[Array]:
+            for begin in range(0, len(wanted), SCALE_ROWS):
+                yield rows.vectors[wanted[begin : begin + SCALE_ROWS]]
+
+        return _Read(rows, digest_pieces(rows, spec), read)
+    reader = BlockReader(order.pieces, block_rows, by_id=order.by_id)
+    beside = reader.read_beside()
+    digest = digest_parts(reader.read_in_order, reader.n_features, beside.ids, spec.pick_digested(beside.labels))
+    return _Read(beside, digest, reader.read_in_order)
+
+
+def _take_numbers(spec: SourceSpec, places: Array, read: Callable[[Array], Iterator[Array]]) -> NumberTaker:
+    """Take numbers of named columns, in the order of the store."""
+    numbers = NumberTaker(spec, len(places))
+    if numbers.columns:
+        numbers.start(np.concatenate([*read(places[:SCALE_ROWS])]))
+    if numbers.columns:
+        begin = 0
+        for vectors in read(places):
+            numbers.take(begin, vectors)
+            begin += len(vectors)
+    return numbers
 
 
 def _find_places(found: Array, wanted: Array) -> Array:

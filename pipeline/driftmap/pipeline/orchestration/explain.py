@@ -1,42 +1,63 @@
-"""Fills a store that has no words, numbers or details of its rows, from the source that it was made of."""
+"""Fills a store that has no words, numbers or details of its rows, or older ones, from the source it was made of."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
+from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.graphs.explain_task import explain_task
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.graphs.stage import STAGE
 from driftmap.pipeline.orchestration.run import plan
+from driftmap.pipeline.planning.estimates.memory import share_task_bytes
+from driftmap.pipeline.planning.windows import plan_windows
+from driftmap.pipeline.sources import open_source
+from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.rows.pieces import Piece
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.verify import remove_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
-    from driftmap.pipeline.planning.plan import Plan
+    from driftmap.pipeline.config.source_spec import SourceSpec
+    from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.store.log.windows import WindowState
+
+    _Rows: TypeAlias = tuple[SourceSpec, WindowPlan]
 
 
 class Explained(NamedTuple):
     """What `explain` did."""
 
     filled: list[str]
-    """Labels of windows that have words, numbers and details now."""
+    """Labels of windows that have words, numbers and details now, and had none or not all of them."""
     left_out: list[str]
     """Labels of windows that the source does not have any more."""
+    changed: list[str]
+    """Labels of windows whose texts, or columns of them, were others: what is kept of them was made again."""
+    same: list[str]
+    """Labels of windows that have all of it already."""
+    columns: str
+    """What is kept: the columns of texts, of what is shown, and of numbers."""
 
     def __str__(self) -> str:
-        left = f"; {len(self.left_out):,} are not in the source and have none" if self.left_out else ""
-        return f"words, numbers and what is shown of {len(self.filled):,} windows were filled in{left}"
+        said = [f"words, numbers and what is shown of {_count_windows(self.filled)} were filled in"]
+        if self.changed:
+            said.append(f"those of {_count_windows(self.changed)} changed and were made again")
+        if self.same:
+            said.append(f"{_count_windows(self.same)} had all of it")
+        if self.left_out:
+            said.append(f"{_count_windows(self.left_out)} are not in the source and stay as they are")
+        return f"{'; '.join(said)} ({self.columns})"
 
 
 def explain(
@@ -49,8 +70,9 @@ def explain(
 ) -> Explained:
     """Fill in what says why: words of texts, numbers of named columns, and what is shown of rows.
 
-    The source is read again, and no map changes; windows that have all of it already are not read. Later ingests go on
-    with the same columns.
+    The source is read again, within the memory that workers have, and no map changes. Of windows that have all of it
+    only texts and what is shown are read; where these are others now, or other columns are named, what was kept of the
+    former ones is replaced. Later ingests go on with the same columns.
 
     Parameters
     ----------
@@ -66,7 +88,7 @@ def explain(
     Returns
     -------
     Explained
-        The windows that were filled, and those that the source has not any more.
+        The windows that were filled or changed, those that had all of it, and those that the source has not any more.
 
     Raises
     ------
@@ -77,57 +99,103 @@ def explain(
         refuse_unguarded_call()
     opened = Store.open(store)
     config = RunConfig.from_json(opened.config)
-    if config.schemas:
-        raise ConfigError(f"the store {opened.path} has windows of several schemas; explain knows one. Give it another")
     shown = (show,) if isinstance(show, str) else tuple(show or config.source.show)
     roles = config.source.model_copy(update={"text": text or config.source.text, "show": shown})
-    given = config.source.path if source is None else source
-    planned = plan(given, config=config.model_copy(update={"source": roles, "relations": ()}), scheduler="serial")
+    wanted = config.model_copy(update={"source": roles, "relations": ()})
+    spec, rows = _find_rows(opened, wanted, source)
+    place = Workplace.of(scheduler)
+    filled: list[str] = []
+    changed: list[str] = []
+    same: list[str] = []
     with hold_lock(opened.location) as lock:
         written = Store.open(opened.location, read_only=False)
         written.lock = lock
-        orders, left_out = _make_orders(written, planned)
-        place = Workplace.of(scheduler)
+        orders, left_out = _make_orders(written, rows)
         with place.start_for_few(max(1, len(orders)), _do_nothing) as executor:
-            tasks = _make_tasks(written, orders)
-            for receipt in executor.map_unordered(explain_task, tasks, STAGE):
-                replaced = {str(receipt["index"]): written.state()[receipt["index"]].graph_attempt}
+            tasks = _make_tasks(written, config, orders, share_task_bytes(place.find_limit()))
+            for index, receipt in executor.map_unordered(explain_task, tasks, STAGE):
+                window = written.state()[index]
+                if receipt is None:
+                    same.append(window.label)
+                    continue
+                had_any = (window.traits or {}).get("prose_digest") is not None
+                (changed if had_any else filled).append(window.label)
+                replaced = {str(index): window.graph_attempt}
                 written.commit_repair("rebuilt", {"receipt": receipt, "replaces": replaced})
-        _commit_columns(written, planned)
+        _commit_columns(written, spec)
         remove_orphans(written)
-    return Explained([order.label for order, _ in orders], left_out)
+    numbers: list[str] = next((window.traits["columns"] for window in written.state() if window.traits), [])
+    in_order = [sorted(labels, key=written.labels.index) for labels in (filled, changed, same)]
+    return Explained(in_order[0], left_out, in_order[1], in_order[2], _describe_columns(spec, len(numbers)))
 
 
-def _make_orders(store: Store, planned: Plan) -> tuple[list[tuple[GraphOrder, WindowState]], list[str]]:
-    """Find the rows of windows that lack something, by the windows' labels."""
-    spec, orders, left_out = planned.config.source, [], []
-    there = {window.label: window for window in planned.windows}
-    for window in store.state():
-        traits = window.traits or {}
-        is_full = (spec.text is None or traits.get("has_terms")) and {*spec.show} <= {*window.label_columns}
-        if window.graph_attempt is None or window.pruned == "map" or (window.traits is not None and is_full):
+def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceSpec, dict[str, _Rows]]:
+    """Find the rows of windows in the source, by the windows' labels."""
+    given = config.source.path if source is None else source
+    if not config.schemas:
+        planned = plan(given, config=config, scheduler="serial")
+        spec = planned.config.source
+        return spec, {window.label: (spec, window) for window in planned.windows}
+    path = str(SourcePlace(given)) if isinstance(given, str | os.PathLike) else config.source.path
+    roles = config.source.model_copy(update={"path": path})
+    rule = config.windows.model_copy(update={"allow_unrelated": True, "on_empty": "skip"})
+    rows: dict[str, _Rows] = {}
+    for schema, change in enumerate((None, *config.schemas)):
+        files = tuple(sorted(name for name, part in store.growth.parts.items() if part.schema == schema))
+        if not files:
             continue
-        rows = there.get(window.label)
-        if rows is None:
+        named = (roles if change is None else change.apply(roles)).model_copy(update={"files": files})
+        opened = open_source(named)
+        dropped = find_dropped(opened, None)
+        cut = plan_windows(opened, rule, config.graph.n_neighbors, bad_rows=dropped, origin=store.growth.origin).windows
+        wanted = {window.label for window in store.state() if window.schema == schema}
+        rows |= {window.label: (opened.spec, window) for window in cut if window.label in wanted}
+    return roles, rows
+
+
+def _make_orders(store: Store, rows: Mapping[str, _Rows]) -> tuple[list[tuple[GraphOrder, WindowState]], list[str]]:
+    """Make the orders of all windows that have rows, by the windows' labels."""
+    orders, left_out = [], []
+    for window in store.state():
+        if window.graph_attempt is None or window.pruned == "map":
+            continue
+        if window.label not in rows:
             left_out.append(window.label)
             continue
-        piece = Piece(spec, rows.runs)
-        orders.append((GraphOrder(window.index, window.label, (piece,), rows.n_rows, may_pack=store.may_pack), window))
+        spec, found = rows[window.label]
+        piece = Piece(spec, found.runs)
+        orders.append((GraphOrder(window.index, window.label, (piece,), found.n_rows, may_pack=store.may_pack), window))
     return orders, left_out
 
 
-def _make_tasks(store: Store, orders: list[tuple[GraphOrder, WindowState]]) -> Iterator[Task]:
+def _make_tasks(
+    store: Store, config: RunConfig, orders: list[tuple[GraphOrder, WindowState]], max_bytes: int | None
+) -> Iterator[Task]:
+    settings = config.graph_settings()
     for order, window in orders:
-        yield Task(f"window {order.label!r}", (store.location, order, window), priority=-order.index)
+        given = (store.location, order, window, settings, max_bytes)
+        yield Task(f"window {order.label!r}", given, priority=-order.index)
 
 
-def _commit_columns(store: Store, planned: Plan) -> None:
+def _commit_columns(store: Store, read: SourceSpec) -> None:
     """Have later ingests read the same columns."""
-    spec = planned.config.source.model_dump(mode="json")
+    spec = read.model_dump(mode="json")
     source: dict[str, Any] = dict(store.config["source"])
     source |= {name: spec[name] for name in ("text", "show", "text_types")}
     if source != store.config["source"]:
         store.commit_config({**store.config, "source": source})
+
+
+def _describe_columns(spec: SourceSpec, n_numbers: int) -> str:
+    """Say what is kept of which columns."""
+    kept = [f"words of {spec.text}"] if spec.text else []
+    kept += [f"shown: {', '.join(spec.show)}"] if spec.show else []
+    kept += [f"numbers of {n_numbers:,} columns"] if n_numbers else []
+    return "; ".join(kept) or "no column of texts, none that is shown, and none of numbers"
+
+
+def _count_windows(labels: Sequence[str]) -> str:
+    return f"{len(labels):,} window{'s' if len(labels) != 1 else ''}"
 
 
 def _do_nothing() -> None:

@@ -95,6 +95,8 @@ class Spans(NamedTuple):
     window: Duration
     stride: Duration
     zone: str | None
+    origin: str | None = None
+    """Start of the first window in local time, where it is known; None: it goes by the first row."""
 
 
 def cut_times(times: Times, spans: Spans, n_neighbors: int) -> Cuts:
@@ -112,8 +114,8 @@ def cut_times(times: Times, spans: Spans, n_neighbors: int) -> Cuts:
 def _place_windows(ordered: Times, order: Int64Array | None, spans: Spans) -> tuple[Times, Times]:
     """Give the starts and ends of all windows, in local time."""
     first, last = ordered[0], ordered[-1]
-    (window, stride, zone), (local_first, local_last) = spans, to_local(np.array([first, last]), spans.zone)
-    origin = floor_to_border(local_first, stride.unit)
+    (window, stride, zone, known), (local_first, local_last) = spans, to_local(np.array([first, last]), spans.zone)
+    origin = floor_to_border(local_first, stride.unit) if known is None else np.datetime64(known, "us")
     # Where the clock was put back, the last row's local time may be earlier than that of rows before it.
     n_starts = count_steps(origin, local_last if zone in UTC_NAMES else local_last + LONGEST_SHIFT, stride) + 1
     if n_starts > MAX_WINDOWS:

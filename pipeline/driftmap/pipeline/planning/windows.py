@@ -78,6 +78,7 @@ def plan_windows(
     *,
     reach: int | None = None,
     bad_rows: Int64Array | None = None,
+    origin: str | None = None,
 ) -> PlannedWindows:
     """Cut a source into windows.
 
@@ -105,6 +106,8 @@ def plan_windows(
         The alignment reach: how many windows apart two may be to be related by a shared row or id. None: any number.
     bad_rows
         Numbers of the rows that are dropped.
+    origin
+        Start of the first window in time, where a store has it; None: it goes by the first row.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def plan_windows(
     if source.n_rows == 0:
         raise PlanError(f"{source.spec.path or 'the source'} has no rows")
     keys = _read_keys(source, rule)
-    cuts = _cut(source, rule, keys, n_neighbors)
+    cuts = _cut(source, rule, keys, n_neighbors, origin)
     n_read = cuts.highs - cuts.lows
     if bad_rows is not None:
         cuts = cuts.drop(bad_rows, source.n_rows)
@@ -139,13 +142,13 @@ def plan_windows(
     return PlannedWindows(planned, skipped)
 
 
-def _cut(source: Source, rule: WindowRule, keys: dict[str, Keys], n_neighbors: int) -> Cuts:
+def _cut(source: Source, rule: WindowRule, keys: dict[str, Keys], n_neighbors: int, origin: str | None) -> Cuts:
     if rule.rows is not None:
         return cut_rows(source.n_rows, rule.rows, rule.row_stride or rule.rows)
     if rule.window is not None:
         window = parse_duration(rule.window)
         stride = window if rule.stride is None else parse_duration(rule.stride)
-        return cut_times(keys[source.spec.time or ""], Spans(window, stride, rule.timezone), n_neighbors)
+        return cut_times(keys[source.spec.time or ""], Spans(window, stride, rule.timezone, origin), n_neighbors)
     return cut_values(keys[rule.by or ""], source.window_names, rule)
 
 

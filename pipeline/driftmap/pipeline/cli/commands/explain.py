@@ -8,7 +8,7 @@ from driftmap.pipeline.cli.groups import DrawnHelp
 from driftmap.pipeline.cli.lines import say
 
 
-@click.command(cls=DrawnHelp, short_help="Fill in what says why clusters changed.")
+@click.command(cls=DrawnHelp, short_help="Fill in, or refresh, what says why clusters changed.")
 @click.argument("store")
 @click.argument("source", required=False)
 @click.option("--text", metavar="COLUMN", help="Column of texts, whose words are kept.")
@@ -19,7 +19,8 @@ from driftmap.pipeline.cli.lines import say
 def explain(store: str, source: str | None, text: str | None, show: tuple[str, ...], scheduler: str | None) -> None:
     """Read SOURCE again, and keep words of texts, numbers of named columns and what is shown of rows in STORE.
 
-    For stores that were made without them. No map changes; later ingests go on with the same columns.
+    For stores that were made without them, or whose texts changed since: those are replaced, as are columns that are no
+    longer asked for. No map changes; later ingests go on with the same columns.
     """
     from driftmap.pipeline import explain as fill
 
