@@ -112,6 +112,7 @@ def read_page(
         if len(text) <= max_bytes or share < 1e-4:
             break
         share *= _SHRINK * max_bytes / len(text)
+    reasons.warn()
     n_components = int(store.positions(run.facts[0].index).shape[1])
     return PageData(
         text,

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftmap.engine import rate_terms
 from driftmap.pipeline.look.cluster_names import choose_words, number_words
+from driftmap.pipeline.look.row_pictures import PictureReader
 from driftmap.pipeline.look.run_codes import as_text, list_shown, number_values
 from driftmap.pipeline.store.row_traits import CODING, MISSING, encode_numbers
 
@@ -49,6 +50,7 @@ class ReasonWriter:
         self._columns, self._scale = self._find_scale()
         self._has_numbers = self._choose_numbered()
         self._shown = self._read_shown()
+        self._pictures = PictureReader(store)
         self._last_codes: Array = np.zeros((0, 0), dtype=np.int64)
         self._last_words: Array = np.zeros(0, dtype=np.uint64)
         self._used: list[dict[int, int]] = []
@@ -91,25 +93,35 @@ class ReasonWriter:
         Returns
         -------
         tuple
-            Per column its name, how many values it has here, and the number of its first block; then all blocks as
-            base64, a line for each.
+            Per column its name, how many values it has here, and the numbers of the first block of its texts and, where
+            these name pictures, of those; then all blocks as base64, a line for each.
         """
         columns: list[dict[str, Any]] = []
         blocks: list[str] = []
         n_bytes = 0
+        self._pictures.start()
         for (name, values, _), used in zip(self._shown, self._used, strict=True):
             taken, first = 0, len(blocks)
             texts = [values[code] for code in used]
             for begin in range(0, len(texts), BLOCK_VALUES):
                 part = texts[begin : begin + BLOCK_VALUES]
-                block = base64.b64encode(zlib.compress(json.dumps(part).encode("ascii"), 9)).decode("ascii")
+                block = _pack_block(part)
                 if n_bytes + len(block) > MAX_DETAIL_BYTES:
                     break
                 n_bytes += len(block)
                 blocks.append(block)
                 taken += len(part)
-            columns.append({"name": name, "n_values": taken, "n_all": len(texts), "first": first})
+            column = {"name": name, "n_values": taken, "n_all": len(texts), "first": first}
+            pictures = self._pictures.read(texts[:taken])
+            if any(pictures):
+                column |= {"first_picture": len(blocks)}
+                blocks += [_pack_block(pictures[at : at + BLOCK_VALUES]) for at in range(0, taken, BLOCK_VALUES)]
+            columns.append(column)
         return columns, "\n".join(blocks)
+
+    def warn(self) -> None:
+        """Say what is not on the page that was packed last."""
+        self._pictures.warn()
 
     def _choose_words(self, found: FoundClusters) -> Array:
         terms = [self._store.read_words(fact.index) for fact in self._run.facts]
@@ -191,3 +203,7 @@ class ReasonWriter:
         is_new = digests != self._last_words[entities]
         self._last_words[entities] = digests
         return [writer.add(np.where(is_new, lengths + 1, 0)), writer.add(numbers[is_new[owners]])]
+
+
+def _pack_block(texts: list[str]) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(texts).encode("ascii"), 9)).decode("ascii")

@@ -1,7 +1,8 @@
 // What is shown of rows: unpacked block by block once the page stands. Texts only ever become text nodes; only http and
-// https are links, and a picture is fetched when somebody asks for it.
+// https are links, and a picture of theirs is fetched when somebody asks for it; those of files are in the page.
 const BLOCK_VALUES = 512;
 const PICTURE = /\.(png|jpe?g|gif|webp|avif|svg)$/i;
+const PICTURE_HERE = /^data:image\/(png|jpeg);base64,/;
 const blocks = [];
 let unpacked = null;
 
@@ -22,9 +23,9 @@ function unpackDetails() {
   return unpacked;
 }
 
-// A row's text in a shown column; null where it was not unpacked yet, or is not on the page.
-function detailOf(map, row, c) {
-  const code = map.details[c][row], { first, n_values: n } = data.details[c];
+// A row's text in a shown column, or its picture; null where it was not unpacked yet, or is not on the page.
+function detailOf(map, row, c, first = data.details[c].first) {
+  const code = map.details[c][row], { n_values: n } = data.details[c];
   const block = code < n ? blocks[first + Math.floor(code / BLOCK_VALUES)] : null;
   return block ? block[code % BLOCK_VALUES] : null;
 }
@@ -45,10 +46,18 @@ function listDetails(map, row, { isPlain = false, most = 300 } = {}) {
     const text = detailOf(map, row, c);
     if (text === null || !text.trim()) return [];
     const name = make("span", { className: "detail-name", text: column.name }), link = isPlain ? null : linkOf(text);
-    if (!link) return [make("div", { className: "detail" }, name, make("span", { text: shorten(text, most) }))];
+    if (!link) return [make("div", { className: "detail" }, name, make("span", { text: shorten(text, most) }), ...showPicture(map, row, c))];
     const anchor = make("a", { href: link, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer", text: shorten(text, 80), title: link });
     return [make("div", { className: "detail" }, name, anchor, ...(PICTURE.test(new URL(link).pathname) ? [makePicture(link)] : []))];
   });
+}
+
+// The picture of a file, or that it is not here.
+function showPicture(map, row, c) {
+  const first = data.details[c].first_picture, found = first === undefined ? "" : detailOf(map, row, c, first);
+  if (!found) return [];
+  if (!PICTURE_HERE.test(found)) return [make("span", { className: "note", textContent: ` picture ${found}` })];
+  return [make("img", { className: "picture", alt: "picture of this row", src: found })];
 }
 
 function makePicture(link) {
