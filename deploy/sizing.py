@@ -25,7 +25,7 @@ import numpy as np
 from driftmap.engine import build_window_graph, graph_bytes, limit_threads
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
-from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS, row_bytes
+from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS, block_bytes
 from driftmap.pipeline.planning.estimates.layout_choice import share_layout
 from driftmap.pipeline.planning.estimates.memory import AFAR_BYTES, LAYOUT_WORKER_BYTES, WORKER_BYTES
 
@@ -108,13 +108,21 @@ def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int) 
     in_parallel = share_layout(in_order, math.ceil(n_windows / n_core), n_workers)
     read_bytes = 4 * measured.n_features * n_rows
     # The smallest block: one new window, those it reads and those it looks ahead to.
-    block_rows = min(n_windows, 1 + REACH + LOOKAHEAD) * window_rows
-    block_bytes = block_rows * (row_bytes(measured.n_neighbors, 2, REACH) + 4 * 8)
+    n_block = min(n_windows, 1 + REACH + LOOKAHEAD)
+    layout_bytes = block_bytes(
+        int(n_block * window_rows),
+        int(window_rows),
+        n_block,
+        n_neighbors=measured.n_neighbors,
+        n_components=2,
+        reach=REACH,
+        id_bytes=4 * 8,
+    )
     graph = WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings)
     size = Size(
         graph_seconds=graph_seconds,
         layout_seconds=min(in_order, in_parallel),
-        worker_bytes=max(graph, LAYOUT_WORKER_BYTES + block_bytes),
+        worker_bytes=max(graph, LAYOUT_WORKER_BYTES + layout_bytes),
         coordinator_bytes=AFAR_BYTES + KEY_BYTES * n_rows,
         store_bytes=measured.store_bytes * n_rows,
         network_bytes=(read_bytes + measured.store_bytes * n_rows) / min(n_workers, n_windows) / graph_seconds,

@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftmap.engine import cluster_bytes
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.blocks import (
     MAX_CORE_WINDOWS,
     Block,
+    block_bytes,
     choose_block_windows,
-    held_bytes,
     is_final,
     plan_blocks,
-    row_bytes,
 )
 
 plans = st.tuples(st.integers(0, 200), st.integers(1, 30), st.integers(0, 8), st.integers(0, 8))
@@ -90,28 +88,33 @@ def test_a_plan_that_makes_no_sense_is_refused(arguments, name):
     st.integers(1, 200 * 2**20),
 )
 def test_no_block_is_larger_than_the_limit(rows, lookahead, reach, limit):
-    per_row = row_bytes(15, 2, reach)
-    needs = {"n_neighbors": 15, "n_components": 2, "lookahead": lookahead, "reach": reach}
+    sizes = {"n_neighbors": 15, "n_components": 2, "reach": reach}
+
+    def need(block):
+        part = rows[block.windows.start : block.windows.stop]
+        return block_bytes(sum(part), max(part), len(part), **sizes)
+
     try:
-        chosen = choose_block_windows(rows, limit, **needs)
+        chosen = choose_block_windows(rows, limit, lookahead=lookahead, **sizes)
     except PlanError:
-        clusters = cluster_bytes(max(rows), 15)
-        totals = [sum(rows[b.windows.start : b.windows.stop]) for b in plan_blocks(len(rows), 1, lookahead, reach)]
-        smallest = max(max(per_row * total, held_bytes(15) * total + clusters) for total in totals)
-        assert smallest > limit or len(rows) < 1 + lookahead + reach
+        n_windows = min(len(rows), 1 + lookahead + reach)
+        n_rows = max(sum(rows[first : first + n_windows]) for first in range(len(rows) - n_windows + 1))
+        assert block_bytes(n_rows, max(rows), n_windows, **sizes) > limit
         return
     assert 1 <= chosen <= min(MAX_CORE_WINDOWS, len(rows))
     for block in plan_blocks(len(rows), chosen, lookahead, reach):
-        assert per_row * sum(rows[window] for window in block.windows) <= limit
+        assert need(block) <= limit
 
 
 def test_more_memory_gives_longer_blocks_up_to_a_cap():
     def choose(limit: int) -> int:
         return choose_block_windows([2000] * 1000, limit, n_neighbors=15, n_components=2, lookahead=3, reach=3)
 
-    one_window = 2000 * row_bytes(15, 2, 3)
-    assert choose(7 * one_window) == 1
-    assert choose(16 * one_window) == 10
+    def need(n_windows: int) -> int:
+        return block_bytes(2000 * n_windows, 2000, n_windows, n_neighbors=15, n_components=2, reach=3)
+
+    assert choose(need(7)) == choose(need(8) - 1) == 1
+    assert choose(need(16)) == 10
     assert choose(10**12) == MAX_CORE_WINDOWS
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.engine.layout.kernels.arrays import BlockArrays
+from driftmap.engine.layout.kernels.flatten_kernels import count_edges, fill_edges
 from driftmap.engine.layout.strength import decay, strengthen
 from driftmap.engine.relations.couplings import Pulls, weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights
@@ -58,15 +59,7 @@ def flatten_block(
     """
     sizes = [graph.n_rows for graph in graphs]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    degrees, indices, rates = [], [], []
-    for graph, shuffle, offset, epochs in zip(graphs, shuffles, offsets, n_epochs, strict=False):
-        degree, places, rate = _flatten_graph(graph, shuffle, epochs)
-        degrees.append(degree)
-        indices.append((places + offset).astype(np.int32))
-        rates.append(rate)
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(degrees))]).astype(np.int64)
-    all_rates = np.concatenate(rates).astype(np.float32)
-    sums = np.concatenate([[0.0], np.cumsum(all_rates, dtype=np.float64)])
+    indptr, indices, rates, row_rates = _flatten_graphs(graphs, shuffles, offsets, n_epochs)
     related_indptr, related, weights = _flatten_relations(
         graphs, relations, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto
     )
@@ -74,9 +67,9 @@ def flatten_block(
         offsets=offsets,
         n_active=np.array([shuffle.n_active for shuffle in shuffles], dtype=np.int64),
         indptr=indptr,
-        indices=np.concatenate(indices).astype(np.int32),
-        rates=all_rates,
-        row_rates=np.diff(sums[indptr]).astype(np.float32),
+        indices=indices,
+        rates=rates,
+        row_rates=row_rates,
         related_indptr=related_indptr,
         related=related,
         related_weights=weights,
@@ -84,15 +77,33 @@ def flatten_block(
     )
 
 
-def _flatten_graph(graph: FuzzyGraph, shuffle: Shuffle, n_epochs: int) -> tuple[Int64Array, Int64Array, Float32Array]:
-    """Return (n,) degrees, (e,) places of neighbours and (e,) rates, in the shuffled order of rows."""
-    strongest = graph.data.max(initial=np.float32(0))
-    keep = graph.data * np.float32(n_epochs) >= strongest
-    row_of = np.repeat(np.arange(graph.n_rows), np.diff(graph.indptr))
-    rows, neighbours, strengths = shuffle.places[row_of[keep]], shuffle.places[graph.indices[keep]], graph.data[keep]
-    order = np.argsort(rows * graph.n_rows + neighbours)  # no two are equal; four times as fast as lexsort
-    degrees = np.bincount(rows, minlength=graph.n_rows).astype(np.int64)
-    return degrees, neighbours[order], (strengths[order] / strongest).astype(np.float32)
+def _flatten_graphs(
+    graphs: Sequence[FuzzyGraph], shuffles: Sequence[Shuffle], offsets: Int64Array, n_epochs: Sequence[int]
+) -> tuple[Int64Array, Int32Array, Float32Array, Float32Array]:
+    """Return indptr, indices, rates and row_rates of all windows; besides them nothing of their size is allocated."""
+    limits = [
+        (np.float32(epochs), graph.data.max(initial=np.float32(0)))
+        for graph, epochs in zip(graphs, n_epochs, strict=True)
+    ]
+    indptr = np.zeros(int(offsets[-1]) + 1, dtype=np.int64)
+    for graph, shuffle, offset, (epochs, strongest) in zip(graphs, shuffles, offsets, limits, strict=False):
+        counts = count_edges(graph.indptr, graph.data, shuffle.rows, epochs, strongest)
+        indptr[offset + 1 : offset + 1 + len(counts)] = counts
+    np.cumsum(indptr, out=indptr)
+    indices, rates = np.empty(int(indptr[-1]), np.int32), np.empty(int(indptr[-1]), np.float32)
+    row_rates = np.empty(int(offsets[-1]), np.float32)
+    for window, (graph, shuffle) in enumerate(zip(graphs, shuffles, strict=True)):
+        rows = slice(int(offsets[window]), int(offsets[window + 1]))
+        edges = slice(int(indptr[rows.start]), int(indptr[rows.stop]))
+        fill_edges(
+            (graph.indptr, graph.indices, graph.data),
+            (shuffle.rows, shuffle.places),
+            rows.start,
+            limits[window],
+            (indices[edges], rates[edges]),
+            row_rates[rows],
+        )
+    return indptr, indices, rates, row_rates
 
 
 def _flatten_relations(
@@ -103,26 +114,26 @@ def _flatten_relations(
     is_auto: Sequence[bool],
 ) -> tuple[Int64Array, Int32Array, Float32Array]:
     """Return related_indptr, related and related_weights; each pair of windows pulls both ways."""
-    rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    others: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
-    weights: list[Float32Array] = [np.empty(0, np.float32)]
+    rows, others = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    weights = [np.empty(0, np.float32)]
     for (i, j), relation in sorted(relations.items()):
         old, new, pulls = _weigh_pair(graphs[i], graphs[j], relation)
         here, there = shuffles[i].places[old], shuffles[j].places[new]
         kept = (pulls.overlap > 0) & (here < shuffles[i].n_active) & (there < shuffles[j].n_active)
-        here, there, overlap = here[kept] + offsets[i], there[kept] + offsets[j], pulls.overlap[kept]
-        on_old, on_new = pulls.on_old[kept] * decay(j - i), pulls.on_new[kept] * decay(j - i)
+        here, there = ((place[kept] + offsets[k]).astype(np.int32) for place, k in ((here, i), (there, j)))
+        on_old, on_new, overlap = pulls.on_old[kept], pulls.on_new[kept], pulls.overlap[kept]
+        on_old, on_new = on_old * decay(j - i), on_new * decay(j - i)
         rows += [here, there]
         others += [there, here]
         weights += [
             on_old * strengthen(overlap) if is_auto[i] else on_old,
             on_new * strengthen(overlap) if is_auto[j] else on_new,
         ]
-    row, other, weight = np.concatenate(rows), np.concatenate(others), np.concatenate(weights)
-    order = np.lexsort((other, row))
-    counts = np.bincount(row, minlength=int(offsets[-1]))
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return indptr, other[order].astype(np.int32), weight[order].astype(np.float32)
+    row, other = np.concatenate(rows), np.concatenate(others)
+    del rows, others
+    order = np.argsort(row.astype(np.int64) * offsets[-1] + other, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=int(offsets[-1])))]).astype(np.int64)
+    return indptr, other[order], np.concatenate(weights)[order]
 
 
 def _weigh_pair(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import cluster_bytes
+from driftmap.engine import cluster_bytes, start_bytes
 from driftmap.pipeline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -20,13 +20,12 @@ EXCHANGE_CORE_WINDOWS = 4, 8
 """Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and what rounds cost
 in quality was measured with cores of four."""
 
-# What one stored edge and one row cost while a block is laid out: an edge's column, strength and sampling state,
-# a row's positions (now, at the epoch's start, pull), its id, and relations and weights to every window in reach.
-# Measured (tests/pipeline/planning/estimates/test_memory.py): 30 to 33 bytes an edge; a row of 15 neighbours has 20
-# to 28.
-_EDGE_BYTES = 36
+# What one stored edge and one row cost while a block is laid out: an edge's column and weight in its graph and in the
+# flat arrays; a row's positions (now, at the epoch's start, in random order), its id and its places; a related row of
+# another window while the relations are put into order. Measured: tests/pipeline/planning/estimates/test_memory.py.
+_EDGE_BYTES = 16
 _ROW_BYTES = 64
-_RELATION_BYTES = 16
+_RELATION_BYTES = 48
 _EDGES_PER_NEIGHBOUR = 2
 """A symmetric graph of k neighbours, the row itself included, has at most 2 (k - 1) n edges."""
 
@@ -144,16 +143,12 @@ def choose_block_windows(
     PlanError
         When a core of a single window does not fit.
     """
-    rows = np.asarray(window_rows, dtype=np.int64)
-    laid_out = np.concatenate([[0], np.cumsum(rows * row_bytes(n_neighbors, n_components, reach))])
-    held = np.concatenate([[0], np.cumsum(rows * held_bytes(n_neighbors))])
-    clusters = found_bytes(int(rows.max(initial=0)), n_neighbors)
-    for n_core in range(max(1, min(at_most, len(rows))), 0, -1):
-        n_block = min(len(rows), reach + n_core + lookahead)
-        needs = (
-            int((totals[n_block:] - totals[: len(totals) - n_block]).max(initial=0)) for totals in (laid_out, held)
-        )
-        need = max(next(needs), next(needs) + clusters)
+    totals = np.concatenate([[0], np.cumsum(np.asarray(window_rows, dtype=np.int64))])
+    largest, need = max(window_rows, default=0), 0
+    for n_core in range(max(1, min(at_most, len(window_rows))), 0, -1):
+        n_windows = min(len(window_rows), reach + n_core + lookahead)
+        n_rows = int((totals[n_windows:] - totals[: len(totals) - n_windows]).max(initial=0))
+        need = block_bytes(n_rows, largest, n_windows, n_neighbors=n_neighbors, n_components=n_components, reach=reach)
         if need <= memory_limit_bytes:
             return n_core
     raise PlanError(
@@ -163,23 +158,32 @@ def choose_block_windows(
     )
 
 
-def row_bytes(n_neighbors: int, n_components: int, reach: int) -> int:
-    """Bytes that one row of a window takes while its block is laid out."""
-    edges = _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * _EDGE_BYTES
-    return edges + _ROW_BYTES + 3 * 4 * n_components + 2 * reach * _RELATION_BYTES
+def block_bytes(
+    n_rows: int, largest: int, n_windows: int, *, n_neighbors: int, n_components: int, reach: int, id_bytes: int = 0
+) -> int:
+    """Bound what a block takes at its peak: while a window is started, or while its clusters or turnover are found.
 
+    Parameters
+    ----------
+    n_rows, largest, n_windows
+        Rows of the block, and of the largest window; windows of the block.
+    n_neighbors, n_components, reach
+        Neighbours of a row; components of the maps; the alignment reach.
+    id_bytes
+        What the ids of a row take beyond eight bytes.
 
-def held_bytes(n_neighbors: int) -> int:
-    """Bytes that one row of a window takes while the clusters of a window of its block are found: its graph, its id."""
-    return _EDGES_PER_NEIGHBOUR * (n_neighbors - 1) * 8 + _ROW_BYTES
-
-
-def found_bytes(n_rows: int, n_neighbors: int) -> int:
-    """Bytes that finding the clusters of a window takes, or then its turnover, besides what is held.
-
-    Turnover reads the nearest rows of two windows, of one with their distances.
+    Returns
+    -------
+    int
+        Bytes.
     """
-    return max(cluster_bytes(n_rows, n_neighbors), n_rows * (12 * n_neighbors + 24))
+    edges = _EDGES_PER_NEIGHBOUR * (n_neighbors - 1)
+    related = _RELATION_BYTES * max(0, min(2 * reach, n_windows - 1))
+    laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
+    held = n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
+    # Turnover reads the nearest rows of two windows, of one with their distances.
+    found = max(cluster_bytes(largest, n_neighbors), largest * (12 * n_neighbors + 24))
+    return max(laid_out + start_bytes(largest, edges), held + found)
 
 
 def _check_least(**given: tuple[int, int]) -> None:

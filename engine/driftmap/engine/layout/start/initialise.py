@@ -26,6 +26,8 @@ LARGE_ROWS = 20_000
 """Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
+_EDGE_BYTES, _ROW_BYTES = 44, 300
+"""What an edge and a row take while eigenvectors are found; see `start_bytes`."""
 N_LANDMARKS = 128
 """Rows from which shortest paths are found: of 468 rows in 15 ms of CPU time, from all of them in 65."""
 _FLAT = 1e-5
@@ -63,7 +65,7 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     from scipy.sparse.csgraph import connected_components
 
     n = graph.n_rows
-    matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
+    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(n, n))
     n_parts, part_of = connected_components(matrix, directed=False)
     positions = np.zeros((n, n_components))
     sizes = np.bincount(part_of, minlength=n_parts)
@@ -73,7 +75,7 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     for rank, part in enumerate(order):
         rows = members[part]
         share = np.sqrt(len(rows) / n)
-        local = _spread_out(_eigenvectors(matrix[rows][:, rows], n_components)) * share
+        local = _spread_out(_eigenvectors(_cut_out(matrix, rows), n_components)) * share
         radius = START_RADIUS * share
         centre = np.zeros(n_components)
         if rank:
@@ -83,6 +85,24 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
         reach = max(reach, radius if not rank else reach + radius * share)
     rounded = np.round(positions * _GRID) / _GRID
     return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
+
+
+def start_bytes(n_rows: int, n_edges: int) -> int:
+    """Bound the memory that `spectral_start` takes, the graph not counted.
+
+    Parameters
+    ----------
+    n_rows
+        Of the window.
+    n_edges
+        Stored edges of a row.
+
+    Returns
+    -------
+    int
+        Bytes at the peak. Measured at 20 edges of a row: 1,310 a row of 15,000, 950 a row of 200,000.
+    """
+    return n_rows * (n_edges * _EDGE_BYTES + _ROW_BYTES)
 
 
 def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
@@ -202,7 +222,7 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
     from scipy.sparse.csgraph import connected_components
 
     n, n_components = positions.shape
-    matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
+    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(n, n))
     _, part_of = connected_components(matrix, directed=False)
     is_left = np.isnan(positions[:, 0])
     sizes = np.bincount(part_of[is_left])
@@ -211,7 +231,7 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
             break
         rows = np.flatnonzero(part_of == part)
         placed = positions[~np.isnan(positions[:, 0])].astype(np.float64)
-        local = _spread_out(_eigenvectors(matrix[rows][:, rows], n_components)) / START_RADIUS
+        local = _spread_out(_eigenvectors(_cut_out(matrix, rows), n_components)) / START_RADIUS
         rounded = np.round(_put_beside(placed, local * np.sqrt(len(rows) / len(placed))) * _GRID) / _GRID
         positions[rows] = rounded.astype(np.float32)
 
@@ -279,6 +299,11 @@ def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return scaled
 
 
+def _cut_out(matrix: Any, rows: Int64Array) -> Any:
+    """Return the graph of some of the rows, ascending: the graph itself, not a copy, where these are all."""
+    return matrix if len(rows) == matrix.shape[0] else matrix[rows][:, rows]
+
+
 def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
     """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
     from scipy.sparse import csr_array
@@ -302,7 +327,7 @@ def _solve(graph: Any, wanted: int) -> npt.NDArray[np.float64]:
     from scipy.sparse import diags_array
     from scipy.sparse.linalg import eigsh
 
-    n = graph.shape[0]
+    n, graph = graph.shape[0], graph.astype(np.float64)
     scale = diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
     similarity = (scale @ graph @ scale).tocsr()
     if n <= max(DENSE_ROWS, 2 * wanted + 3):

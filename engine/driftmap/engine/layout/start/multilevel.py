@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.types import Int32Array
+    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
 
     Float64Array = npt.NDArray[np.float64]
     Solve = Callable[[Any, int], Float64Array]
@@ -37,8 +37,8 @@ def find_eigenvectors(graph: Any, wanted: int, solve: Solve) -> Float64Array:
 
     Parameters
     ----------
-    graph : scipy.sparse.csr_array of float64
-        Symmetric weights, (n, n).
+    graph : scipy.sparse.csr_array
+        Symmetric weights, (n, n), float32 or float64.
     wanted : int
         How many, q.
     solve : callable
@@ -78,8 +78,13 @@ def _merge(graph: Any) -> tuple[Int32Array, Any]:
     n = graph.shape[0]
     part = np.full(n, -1, dtype=np.int32)
     m = _match_rows(graph.indptr, graph.indices, graph.data, _sum_rows(graph), part)
-    members = csr_array((np.ones(n), part, np.arange(n + 1)), shape=(n, m))
-    return part, (members.T @ (graph @ members)).tocsr()
+    members = np.argsort(part, kind="stable").astype(np.int32)
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=m))])
+    counts = _count_joined(graph.indptr, graph.indices, part, members, bounds)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    indices, weights = np.empty(indptr[-1], np.int32), np.zeros(indptr[-1], np.float32)
+    _sum_joined((graph.indptr, graph.indices, graph.data), part, members, bounds, indptr, indices, weights)
+    return part, csr_array((weights, indices, indptr), shape=(m, m))
 
 
 @exact
@@ -112,17 +117,73 @@ def _match_rows(
     return n_parts
 
 
+@exact
+def _count_joined(
+    indptr: npt.NDArray[Any], indices: npt.NDArray[Any], part: Int32Array, members: Int32Array, bounds: Int64Array
+) -> Int64Array:
+    """Count the groups that each group has edges to, itself among them; (m,). Its rows are members[bounds[k] : ...]."""
+    n_groups = len(bounds) - 1
+    counts, seen = np.zeros(n_groups, np.int64), np.full(n_groups, -1, np.int32)
+    for group in range(n_groups):
+        for row in members[bounds[group] : bounds[group + 1]]:
+            for edge in range(indptr[row], indptr[row + 1]):
+                other = part[indices[edge]]
+                counts[group] += seen[other] != group
+                seen[other] = group
+    return counts
+
+
+@exact
+def _sum_joined(
+    graph: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]],
+    part: Int32Array,
+    members: Int32Array,
+    bounds: Int64Array,
+    starts: Int64Array,
+    others: Int32Array,
+    sums: Float32Array,
+) -> None:
+    """Sum the weights between groups: those of a group stand from its start on, in the order that they come in.
+
+    scipy's two products take five times the memory, for the edges between rows and groups; `sums` is 0 before.
+    """
+    indptr, indices, weights = graph
+    places = np.full(len(bounds) - 1, -1, np.int64)
+    for group in range(len(bounds) - 1):
+        last = starts[group]
+        for row in members[bounds[group] : bounds[group + 1]]:
+            for edge in range(indptr[row], indptr[row + 1]):
+                other = part[indices[edge]]
+                if places[other] < starts[group]:
+                    places[other], others[last] = last, other
+                    last += 1
+                sums[places[other]] += weights[edge]
+
+
 def _smooth(graph: Any, vectors: Float64Array) -> Float64Array:
     """Average each row's value with its neighbours' some times, and part what came out by Rayleigh and Ritz."""
     sums = _sum_rows(graph)[:, None]
     for _ in range(N_SMOOTHED):
-        vectors = 0.5 * (vectors + (graph @ vectors) / sums)
+        vectors = 0.5 * (vectors + _multiply(graph.indptr, graph.indices, graph.data, vectors) / sums)
         vectors -= (sums * vectors).sum(axis=0) / sums.sum()
         vectors /= np.sqrt((sums * vectors**2).sum(axis=0))
     # not by BLAS, whose sums depend on its threads
     within = np.einsum("ij,ik->jk", sums * vectors, vectors)
-    joined = np.einsum("ij,ik->jk", graph @ vectors, vectors)
+    joined = np.einsum("ij,ik->jk", _multiply(graph.indptr, graph.indices, graph.data, vectors), vectors)
     return vectors @ _solve_small(joined, within)
+
+
+@exact
+def _multiply(
+    indptr: npt.NDArray[Any], indices: npt.NDArray[Any], weights: npt.NDArray[Any], vectors: Float64Array
+) -> Float64Array:
+    """Multiply a graph and vectors, (n, q); scipy would first copy the graph's weights to float64."""
+    products = np.zeros_like(vectors)
+    for row in range(len(vectors)):
+        for edge in range(indptr[row], indptr[row + 1]):
+            for q in range(vectors.shape[1]):
+                products[row, q] += weights[edge] * vectors[indices[edge], q]
+    return products
 
 
 def _solve_small(joined: Float64Array, within: Float64Array) -> Float64Array:
@@ -134,5 +195,5 @@ def _solve_small(joined: Float64Array, within: Float64Array) -> Float64Array:
 
 
 def _sum_rows(graph: Any) -> Float64Array:
-    sums: Float64Array = np.asarray(graph.sum(axis=1)).ravel()
+    sums: Float64Array = np.asarray(graph.sum(axis=1, dtype=np.float64)).ravel()
     return sums

@@ -13,7 +13,7 @@ from driftmap.engine import BLAS_METRICS, LEAST_BLOCK_ROWS, can_search_blocks
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import KEPT_SHARE
 from driftmap.pipeline.executors.machine import format_size
-from driftmap.pipeline.planning.blocks import found_bytes, held_bytes, row_bytes
+from driftmap.pipeline.planning.blocks import block_bytes
 from driftmap.pipeline.planning.estimates.task_size import WindowReads, size_task
 
 if TYPE_CHECKING:
@@ -227,12 +227,18 @@ def size_largest_block(
     read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
 ) -> int:
     """Estimate what the largest block takes while it is laid out, whatever process does it."""
-    reach = config.layout.alignment_window_size
-    width = row_bytes(config.graph.n_neighbors, config.layout.n_components, reach) + 4 * read.row_bytes
-    n_rows = max(sum(windows[index].n_rows for index in block.windows) for block in blocks)
-    clusters = found_bytes(max(window.n_rows for window in windows), config.graph.n_neighbors)
-    held = held_bytes(config.graph.n_neighbors) + 4 * read.row_bytes
-    return max(n_rows * width, n_rows * held + clusters)
+    n_rows, n_windows = max(
+        (sum(windows[index].n_rows for index in block.windows), len(block.windows)) for block in blocks
+    )
+    return block_bytes(
+        n_rows,
+        max(window.n_rows for window in windows),
+        n_windows,
+        n_neighbors=config.graph.n_neighbors,
+        n_components=config.layout.n_components,
+        reach=config.layout.alignment_window_size,
+        id_bytes=4 * read.row_bytes,
+    )
 
 
 def _store_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan]) -> int:
