@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 WORKER_BYTES = 430 * 2**20
 """A worker process that has built small graphs: Python, Dask, Arrow and the kernels. 298 MiB, 335 where it compiled
 them; and up to 90 more of libraries, by how their files came into the system's page cache, which Dask counts too."""
-COORDINATOR_BYTES = 570 * 2**20
-"""The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 125 MiB of it are
-what compiling those leaves; a process that finds them compiled has 445 MiB where one that compiles has 570."""
+COORDINATOR_BYTES = 530 * 2**20
+"""The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 155 MiB of it are
+what compiling those takes; a process that finds them compiled loads no compiler."""
 LAYOUT_WORKER_BYTES = 524 * 2**20
 """A worker process that lays blocks out, beside its blocks: 50 MB less since it loads no pandas."""
 AFAR_BYTES = 350 * 2**20
