@@ -62,6 +62,24 @@ def test_the_first_run_says_that_kernels_are_compiled_once(clock, capsys, monkey
     assert capsys.readouterr().err.count("First run on this machine: kernels are compiled, once") == 1
 
 
+@pytest.mark.parametrize(
+    ("n_workers", "said"),
+    [
+        (2, "2 workers of the cluster compile kernels first, once, which takes about half a minute of a core; "),
+        (1, "1 worker of the cluster compiles kernels first"),
+        (0, ""),
+    ],
+)
+def test_kernels_of_a_cluster_are_not_those_of_this_machine(clock, capsys, monkeypatch, n_workers, said):
+    monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
+    with RunProgress() as progress:
+        for n in range(3):
+            progress(Progress("graphs", n, 3, n, 3, 0.1, compiling_workers=n_workers))
+    shown = capsys.readouterr().err
+    assert shown.startswith(said)
+    assert shown.count("kernels") == bool(n_workers)
+
+
 def test_quiet_is_quiet(clock, capsys, monkeypatch):
     monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: False, raising=False)
     with RunProgress("none") as progress:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from driftmap.engine.settings import GraphSettings, LayoutSettings, TargetSettings
@@ -26,6 +28,7 @@ from driftmap.pipeline.config.times.durations import Duration, parse_duration
 from driftmap.pipeline.config.times.time_spans import count_steps, floor_to_border, shift_times
 from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.ingestion.options import IngestOptions
 
 SPEC = SourceSpec(path="/data/posts.parquet", format="parquet", time="date", id="user", label=("topic",))
 
@@ -246,6 +249,27 @@ def test_arrays_differ_by_what_they_hold_not_by_where_they_are():
 )
 def test_durations_are_a_number_and_a_unit(text, expected):
     assert parse_duration(text) == Duration(*expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        (timedelta(days=60), "60D"),
+        (pd.Timedelta("36h"), "36h"),
+        (np.timedelta64(90, "m"), "90min"),
+        (np.timedelta64(1, "D"), "1D"),
+        (timedelta(seconds=61), "61s"),
+    ],
+)
+def test_a_length_of_time_may_be_a_timedelta(given, written):
+    assert make(window=given, stride=given).windows.window == written
+    assert str(IngestOptions(grace=given).grace) == written
+
+
+@pytest.mark.parametrize("given", [60, 1.5, True, timedelta(0), timedelta(days=-1), timedelta(microseconds=5), pd.NaT])
+def test_what_is_no_length_of_time_is_refused_with_what_to_write(given):
+    with pytest.raises(ConfigError, match=r"window: .* is not a length of time; .* such as '30D', '12h' or '1M'"):
+        make(window=given)
 
 
 def test_a_rule_keeps_durations_in_one_spelling():

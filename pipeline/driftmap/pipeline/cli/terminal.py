@@ -89,7 +89,7 @@ class RunProgress:
     def __call__(self, state: RunState) -> None:
         """Show one report."""
         if not self.last and not self._is_quiet:
-            self._say_compiling()
+            self._say_compiling(state.compiling_workers)
         self.last[state.stage] = state
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.stage, windows="", epochs="", speed="", left="")
@@ -114,12 +114,19 @@ class RunProgress:
             facts = ", ".join(fact for fact in (f"{windows} windows", epochs, speed, left) if fact)
             say_on_stderr(f"{state.stage}: {facts}")
 
-    def _say_compiling(self) -> None:
+    def _say_compiling(self, n_workers: int | None) -> None:
         from driftmap.engine import has_compiled_kernels  # late: numba
 
-        if not has_compiled_kernels():
+        if n_workers:
+            who = (
+                f"{n_workers:,} workers of the cluster compile" if n_workers > 1 else "1 worker of the cluster compiles"
+            )
+            line = f"{who} kernels first, once, which takes about half a minute of a core; nothing moves meanwhile."
+        elif n_workers is None and not has_compiled_kernels():
             line = "First run on this machine: kernels are compiled, once, which takes about half a minute of a core."
-            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            return
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def describe_time_left(state: RunState) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
 
@@ -25,8 +26,8 @@ class SettingKeywords(TypedDict, total=False):
     duplicates: Literal["refuse", "first", "last", "mean"] | None
     on_bad_rows: Literal["refuse", "drop"] | None
     scale: Literal["none", "standard", "robust", "unit"] | None
-    window: str | None
-    stride: str | None
+    window: str | timedelta | None
+    stride: str | timedelta | None
     rows: int | None
     row_stride: int | None
     timezone: str | None

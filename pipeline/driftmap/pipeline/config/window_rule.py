@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from driftmap.pipeline.config.models import Column, Count1, FrozenModel
-from driftmap.pipeline.config.times.durations import parse_duration
+from driftmap.pipeline.config.times.durations import parse_duration, write_duration
 from driftmap.pipeline.config.times.time_zones import UTC_NAMES, read_zone
 from driftmap.pipeline.config.window_order import read_order
 
@@ -30,10 +30,10 @@ class WindowRule(FrozenModel):
     on_empty: Literal["skip", "refuse"] = "skip"
     """What becomes of windows of fewer than two rows, in a run and in every later ingest."""
 
-    @field_validator("window", "stride")
+    @field_validator("window", "stride", mode="before")
     @classmethod
-    def _read_duration(cls, value: str | None) -> str | None:
-        return None if value is None else str(parse_duration(value))
+    def _read_duration(cls, value: object) -> str | None:
+        return None if value is None else str(parse_duration(write_duration(value)))
 
     @field_validator("timezone")
     @classmethod

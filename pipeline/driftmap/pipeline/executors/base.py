@@ -110,6 +110,11 @@ class Executor(Protocol):
         As each task is done, its result; None where another task needs that: it stays where the tasks run.
         """
 
+    @property
+    def n_compiling(self) -> int | None:
+        """Workers of the user's cluster that have to compile kernels first; None where there is no such cluster."""
+        return None
+
     def map_unordered(
         self, function: Callable[..., Result], tasks: Iterable[Task], stage: str = "task"
     ) -> Iterator[Result]:

@@ -15,6 +15,7 @@ from driftmap.pipeline.ingestion.parts.schemas import AskedSchema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from driftmap.pipeline.ingestion.parts.late import Late
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class IngestKeywords(WorkerKeywords, total=False):
     """Options of `ingest`, besides its source and scheduler; `IngestOptions` describes them."""
 
-    grace: str | None
+    grace: str | timedelta | None
     clock: bool
     complete: bool
     reopen: bool
@@ -36,7 +37,7 @@ class IngestKeywords(WorkerKeywords, total=False):
     duplicates: Literal["refuse", "first", "last", "mean"] | None
     on_bad_rows: Literal["refuse", "drop"] | None
     quarantine: str | Path | None
-    wait: str | None
+    wait: str | timedelta | None
     accept_schema: bool
     vectors: str | Sequence[str] | None
     exclude: str | Sequence[str] | None

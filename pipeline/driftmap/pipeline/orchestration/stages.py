@@ -54,6 +54,8 @@ class Progress(NamedTuple):
     """Of the block that is laid out in order; one in which several windows move counts as often."""
     epochs_total: int = 0
     """0 where no block is at work, or where blocks are laid out in parallel."""
+    compiling_workers: int | None = None
+    """Workers of a cluster that had to compile kernels when the run began; None where the work is done here."""
 
 
 class RunWork:
@@ -88,6 +90,7 @@ class RunWork:
         self._source = source
         self._max_bytes: int | None = None
         self._in_blocks = 0, 0
+        self._n_compiling: int | None = None
 
     def repair(self) -> None:
         """Make again what is damaged of what the store has."""
@@ -154,7 +157,7 @@ class RunWork:
         self._fit_tasks(missing)
         with self._place.start(len(missing) + 1, warm_up) as executor:
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing)
+            report = self._report_graphs(missing, executor)
             with GraphWork(self._store, self._planned.config, orders, executor, report, self._max_bytes) as work:
                 lay_out = lay_out_on_worker(self._store, self._make_job(), executor, work.commit_ready)
                 self._lay_out(work.wait_for, lay_out=lay_out)
@@ -171,7 +174,7 @@ class RunWork:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
             config = self._planned.config
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing)
+            report = self._report_graphs(missing, executor)
             work = building.enter_context(GraphWork(self._store, config, orders, executor, report, self._max_bytes))
             limit = building.enter_context(ExitStack())
             limit.enter_context(limit_threads(executor.n_free_threads))
@@ -213,7 +216,7 @@ class RunWork:
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing)
+            report = self._report_graphs(missing, executor)
             build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)
             lay_out_in_exchange(self._store, self._make_job(), executor, self._report_layout())
 
@@ -287,12 +290,12 @@ class RunWork:
             self._store.read_relations(),
         )
 
-    def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
+    def _report_graphs(self, missing: list[WindowPlan], executor: Executor) -> Callable[[int, int], None]:
         n_windows = len(self._planned.windows)
         n_before = n_windows - len(missing)
-        report = _Reporter(
-            "graphs", self._progress, n_windows, self._count_rows(w.index for w in missing), self._in_blocks
-        )
+        n_rows = self._count_rows(w.index for w in missing)
+        self._n_compiling = executor.n_compiling if self._progress is not None else None
+        report = _Reporter("graphs", self._progress, n_windows, n_rows, self._in_blocks, self._n_compiling)
 
         def on_graphs(n_done: int, n_rows: int) -> None:
             report(n_before + n_done, n_rows)
@@ -304,7 +307,8 @@ class RunWork:
     def _report_layout(self) -> _Reporter:
         cores = [block.core for block in self._planned.blocks[self._store.n_blocks_done :]]
         n_rows = sum(map(self._count_rows, cores))
-        return _Reporter("layout", self._progress, len(self._planned.windows), n_rows)
+        n_windows = len(self._planned.windows)
+        return _Reporter("layout", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
 
     def _count_rows(self, indices: Iterable[int]) -> int:
         return sum(self._planned.windows[index].n_rows for index in indices)
@@ -320,11 +324,13 @@ class _Reporter:
         windows_total: int,
         rows_total: int,
         in_blocks: tuple[int, int] = (0, 0),
+        n_compiling: int | None = None,
     ) -> None:
         self._stage = stage
         self._progress = progress
         self._totals = windows_total, rows_total
         self._in_blocks = in_blocks
+        self._n_compiling = n_compiling
         self._started = time.perf_counter()
         self._is_over = False
 
@@ -336,4 +342,4 @@ class _Reporter:
             record(self._stage, seconds, stage=self._stage, rows=rows_done)
         if self._progress is not None:
             done = (windows_done, windows, rows_done, rows, seconds)
-            self._progress(Progress(self._stage, *done, *self._in_blocks, *epochs))
+            self._progress(Progress(self._stage, *done, *self._in_blocks, *epochs, self._n_compiling))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster, Scheduler, SpecCluster, Worker, get_client, secede, worker_client
 
+import driftmap.engine
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors import DaskExecutor, make_executor, refuse_blind_workers
 from driftmap.pipeline.executors.base import Task
@@ -232,3 +233,10 @@ def test_the_command_ends_where_no_scheduler_is(tmp_path, address):
     assert ended.returncode == 2
     assert address in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("is_compiled", "n_compiling"), [(True, 0), (False, 3)])
+def test_workers_that_have_to_compile_are_counted(client, monkeypatch, is_compiled, n_compiling):
+    monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: is_compiled, raising=False)
+    with make_executor(client) as executor:
+        assert executor.n_compiling == n_compiling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from driftmap.pipeline.errors import ConfigError
 
@@ -46,6 +46,33 @@ class Duration:
         return self.unit in CALENDAR_UNITS
 
 
+def write_duration(value: object) -> str:
+    """Write a length of time as users do; text, read later, is returned as it is.
+
+    Parameters
+    ----------
+    value
+        Text, or a `timedelta` of whole seconds: Python's, or that of pandas or numpy.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    if isinstance(value, str):
+        return value
+    given = value.item() if hasattr(value, "item") else value
+    if isinstance(given, timedelta) and given > timedelta(0):
+        for unit in ("D", "h", "min", "s"):
+            count, rest = divmod(given, timedelta(microseconds=FIXED_UNITS[unit]))
+            if not rest:
+                return f"{count}{unit}"
+    raise ConfigError(
+        f"{value!r} is not a length of time; text of a whole number and a unit was expected, such as '30D', '12h' or "
+        "'1M' (s, min, h, D days, W weeks, M months, Y years), or a timedelta of whole seconds"
+    )
+
+
 def parse_duration(text: str) -> Duration:
     """Read a length of time.
 
@@ -72,20 +99,20 @@ def parse_duration(text: str) -> Duration:
     return duration
 
 
-def read_duration(text: str, name: str) -> Duration:
-    """Read a length of time, also in units as people write them: `10m`, `2y`.
+def read_duration(value: object, name: str) -> Duration:
+    """Read a length of time, also in units as people write them (`10m`, `2y`), or a `timedelta`.
 
     Raises
     ------
     ConfigError
         When it is none; naming the option.
     """
-    given = str(text).strip()
-    number = given.rstrip(string.ascii_letters)
-    unit = given[len(number) :]
-    if name == "keep" and unit == "m":
-        raise ConfigError(f"{name} is {text!r}; write M for months or min for minutes")
     try:
+        given = write_duration(value).strip()
+        number = given.rstrip(string.ascii_letters)
+        unit = given[len(number) :]
+        if name == "keep" and unit == "m":
+            raise ConfigError(f"{value!r} may be months or minutes; write M for months or min for minutes")
         return parse_duration(number + _COMMON_UNITS.get(unit, unit))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error

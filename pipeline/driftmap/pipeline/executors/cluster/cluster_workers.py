@@ -190,6 +190,12 @@ class ClusterWorkers:
                 warnings.warn(said, WorkersLeftOutWarning, stacklevel=2)
         return refuse_other_versions(self._client, described)
 
+    def count_compiling(self) -> int:
+        """Count the workers that have no compiled kernels on disk, so that their first tasks wait for the compiler."""
+        workers = sorted(self.find())
+        found = self._client.run(_has_kernels, workers=workers, on_error="return") if workers else {}
+        return sum(is_compiled is False for is_compiled in found.values())
+
     def look(self) -> None:
         """Have the workers look at what they must see.
 
@@ -241,6 +247,12 @@ class ClusterWorkers:
     def _submit(self, function: Callable[..., Any], arguments: tuple[Any, ...], **options: Any) -> Future[Any]:
         with annotate(**self._others):
             return self._client.submit(function, *arguments, **options)
+
+
+def _has_kernels() -> bool:
+    from driftmap.engine import has_compiled_kernels  # late: numba
+
+    return has_compiled_kernels()
 
 
 def remove_old_plugin(client: Client) -> None:

@@ -86,6 +86,11 @@ class DaskExecutor(Executor):
         n_slots: int = sum(worker["nthreads"] for worker in self.workers.find().values() if worker["host"] in here)
         return max(1, count_cores() - n_slots * self._setup.n_threads)
 
+    @property
+    def n_compiling(self) -> int | None:
+        """Workers of the user's cluster that have to compile kernels first; None where they were started here."""
+        return self.workers.count_compiling() if self._setup.is_guest else None
+
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` on the workers; few tasks wait at a time, and results leave the cluster as they come."""
         return DaskResults(self, function, tasks, stage)
