@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.optimiser import has_compiled_kernels
     from driftmap.engine.layout.pace import N_EXCHANGES, PACE
     from driftmap.engine.layout.procrustes import fit_similarity
-    from driftmap.engine.layout.start.initialise import start_bytes, start_from_previous
+    from driftmap.engine.layout.start.initialise import start_from_previous
+    from driftmap.engine.layout.start.memory import start_bytes
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.neighbours.blocked import can_search_blocks
     from driftmap.engine.neighbours.rows import is_sparse
@@ -242,7 +243,8 @@ _ROOMS = {
         "lay_out_in_exchange",
         "plan_rounds",
     ),
-    "layout.start.initialise": ("start_bytes", "start_from_previous"),
+    "layout.start.initialise": ("start_from_previous",),
+    "layout.start.memory": ("start_bytes",),
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
     "layout.pace": ("N_EXCHANGES", "PACE"),

@@ -26,8 +26,6 @@ LARGE_ROWS = 20_000
 """Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
-_EDGE_BYTES, _ROW_BYTES = 44, 300
-"""What an edge and a row take while eigenvectors are found; see `start_bytes`."""
 N_LANDMARKS = 128
 """Rows from which shortest paths are found: of 468 rows in 15 ms of CPU time, from all of them in 65."""
 _FLAT = 1e-5
@@ -85,24 +83,6 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
         reach = max(reach, radius if not rank else reach + radius * share)
     rounded = np.round(positions * _GRID) / _GRID
     return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
-
-
-def start_bytes(n_rows: int, n_edges: int) -> int:
-    """Bound the memory that `spectral_start` takes, the graph not counted.
-
-    Parameters
-    ----------
-    n_rows
-        Of the window.
-    n_edges
-        Stored edges of a row.
-
-    Returns
-    -------
-    int
-        Bytes at the peak. Measured at 20 edges of a row: 1,310 a row of 15,000, 950 a row of 200,000.
-    """
-    return n_rows * (n_edges * _EDGE_BYTES + _ROW_BYTES)
 
 
 def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
