@@ -175,7 +175,7 @@ def test_a_cluster_lays_out_in_parallel_where_that_saves_time_whatever_the_numbe
     assert [len(block.core) for block in large.blocks] == [5] * 8
     (note,) = large.notes
     assert re.fullmatch(
-        r"blocks are laid out in parallel, which changes maps a little \(roughly 28 s in order, 17 s in parallel "
+        r"blocks are laid out in parallel, which changes maps a little \(roughly 13 s in order, 8 s in parallel "
         r"on two workers\); layout='carry' lays them out in order",
         note,
     )

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.planning.windows import WindowPlan
 
-_MOVE_SECONDS = 5e-7
-"""One row in one epoch, tied to windows around it: 555 ns in 10 windows of 10,000 rows, less in smaller ones."""
+_MOVE_SECONDS = 1.5e-7
+"""One row in one epoch, tied to windows around it, of one core: `python -m tests.benchmarks large`."""
+
+_ROW_SECONDS = 2.3e-5
+"""One row's share of reading and writing its window, and of finding its clusters."""
 
 _STEP_SECONDS = 0.01
 """What one block costs in one round besides its moves: a task, and positions that go from worker to worker."""
@@ -22,7 +25,7 @@ _STEP_SECONDS = 0.01
 _LEAST_WORKERS = 2
 """The model is asked for two workers, the fewest that can gain: by their real number, maps would depend on it."""
 
-_LEAST_GAIN_SECONDS = 10
+_LEAST_GAIN_SECONDS = 4
 """Less is not worth that a layout which is killed in an exchange begins again."""
 
 
@@ -53,11 +56,13 @@ def estimate_layout(config: RunConfig, windows: Sequence[WindowPlan], n_blocks: 
     """
     moves = sum(window.n_rows * _count_epochs(config, window.index) for window in windows) * _MOVE_SECONDS
     carry = (PACE.carry_share + PACE.usual_joint_share) * moves
-    return LayoutSeconds(carry, share_layout(carry, n_blocks, _LEAST_WORKERS))
+    beside = sum(window.n_rows for window in windows) * _ROW_SECONDS
+    shared = beside * -(-n_blocks // _LEAST_WORKERS) / max(1, n_blocks)
+    return LayoutSeconds(carry + beside, share_layout(carry, n_blocks, _LEAST_WORKERS) + shared)
 
 
 def share_layout(carry_seconds: float, n_blocks: int, n_workers: int) -> float:
-    """Return the seconds that a layout in parallel takes on some workers, by those that it takes in order on one."""
+    """Return the seconds that moves in parallel take on some workers, by those that they take in order on one."""
     n_turns = -(-n_blocks // n_workers)
     moves = carry_seconds / (PACE.carry_share + PACE.usual_joint_share)
     joint = PACE.usual_joint_share * moves * n_turns / n_blocks + N_EXCHANGES * n_turns * _STEP_SECONDS
