@@ -106,7 +106,8 @@ def _draw_curve(panel: Any, who: str, curve: list[dict[str, float]]) -> None:
         value = point["alignment_regularisation"]
         text = value if value == AUTO else f"{value:g}"
         position = (point["drift1"], point["trust"])
-        panel.annotate(text, position, (6, -10), textcoords="offset points", fontsize=7, color=COLOURS[who])
+        below = 3 if point is line[-1] and len(line) > 1 else -10  # the strongest lies at the bottom
+        panel.annotate(text, position, (6, below), textcoords="offset points", fontsize=7, color=COLOURS[who])
 
 
 def _read_axes(points: list[dict[str, float]]) -> tuple[list[float], list[float]]:

@@ -16,6 +16,7 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.executors import make_executor
 from driftmap.pipeline.executors.base import Task, WorkerLimit
+from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers
 from driftmap.pipeline.layout import block_layout, on_worker
 from driftmap.pipeline.planning.estimates.memory import LAYOUT_WORKER_BYTES, share_block_bytes
 from driftmap.pipeline.planning.plan import make_plan
@@ -218,3 +219,12 @@ def test_a_run_that_goes_on_where_workers_have_less_room_lays_out_here(client, t
     with warnings.catch_warnings():
         warnings.simplefilter("error", PlanWarning)
         run(make_source(), tmp_path / "other", scheduler=client, **OPTIONS)  # done: nothing is laid out
+
+
+def test_progress_says_how_many_workers_of_a_cluster_compile_first(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(ClusterWorkers, "count_compiling", lambda _: 2)
+    there, here = [], []
+    run(make_source(), tmp_path / "there", scheduler=client, progress=there.append, **OPTIONS)
+    run(make_source(), tmp_path / "here", scheduler="serial", progress=here.append, **OPTIONS)
+    assert {(state.stage, state.compiling_workers) for state in there} == {("graphs", 2), ("layout", 2)}
+    assert {state.compiling_workers for state in here} == {None}

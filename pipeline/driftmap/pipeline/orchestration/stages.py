@@ -157,7 +157,7 @@ class RunWork:
         self._fit_tasks(missing)
         with self._place.start(len(missing) + 1, warm_up) as executor:
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing, executor)
+            report = self._report_graphs(missing)
             with GraphWork(self._store, self._planned.config, orders, executor, report, self._max_bytes) as work:
                 lay_out = lay_out_on_worker(self._store, self._make_job(), executor, work.commit_ready)
                 self._lay_out(work.wait_for, lay_out=lay_out)
@@ -174,7 +174,7 @@ class RunWork:
             executor = building.enter_context(self._place.start(len(missing), warm_up))
             config = self._planned.config
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing, executor)
+            report = self._report_graphs(missing)
             work = building.enter_context(GraphWork(self._store, config, orders, executor, report, self._max_bytes))
             limit = building.enter_context(ExitStack())
             limit.enter_context(limit_threads(executor.n_free_threads))
@@ -216,7 +216,7 @@ class RunWork:
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
         with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
             orders = self._make_orders(executor, missing)
-            report = self._report_graphs(missing, executor)
+            report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)
             lay_out_in_exchange(self._store, self._make_job(), executor, self._report_layout())
 
@@ -225,6 +225,7 @@ class RunWork:
 
         Before more rows are read, those of an earlier call are read again: maps must not be made of two sources.
         """
+        self._n_compiling = executor.n_compiling if self._progress is not None else None
         if not missing:
             return []
         from driftmap.pipeline.graphs.stage import check_rows, make_orders
@@ -233,7 +234,8 @@ class RunWork:
         planned, left = self._planned, {window.index for window in missing}
         orders = make_orders(self._store, planned.config, planned.windows)
         if planned.reading is not None and planned.reading.is_sorted:
-            report = _Reporter("sort", self._progress, len(planned.windows), planned.reading.n_rows)
+            n_windows, n_rows = len(planned.windows), planned.reading.n_rows
+            report = _Reporter("sort", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
             limit = share_task_bytes(self._place.find_limit())
             location = self._store.location
             orders = stage_rows(location, orders, executor, limit, lambda n: report(0, n), self._source)
@@ -290,11 +292,10 @@ class RunWork:
             self._store.read_relations(),
         )
 
-    def _report_graphs(self, missing: list[WindowPlan], executor: Executor) -> Callable[[int, int], None]:
+    def _report_graphs(self, missing: list[WindowPlan]) -> Callable[[int, int], None]:
         n_windows = len(self._planned.windows)
         n_before = n_windows - len(missing)
         n_rows = self._count_rows(w.index for w in missing)
-        self._n_compiling = executor.n_compiling if self._progress is not None else None
         report = _Reporter("graphs", self._progress, n_windows, n_rows, self._in_blocks, self._n_compiling)
 
         def on_graphs(n_done: int, n_rows: int) -> None:
