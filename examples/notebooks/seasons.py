@@ -37,7 +37,7 @@ store = driftmap.run(
 plot_grid(store, highlight=["troutmi01", "judgeaa01"], title="Mike Trout and Aaron Judge among all")
 
 # %% [markdown]
-# What changed from one season to the next, in words and side by side.
+# What changed from one season to the next: in words, and as two maps.
 
 # %%
 plot_change(store, "2016", "2017")

@@ -187,7 +187,8 @@ def run(source: str, **options: object) -> None:
     or a TOML file with these options.
     """
     from driftmap.pipeline import run as make_maps
-    from driftmap.pipeline.cli.terminal import RunProgress, show_run
+    from driftmap.pipeline.cli.progress import RunProgress
+    from driftmap.pipeline.cli.terminal import show_run
     from driftmap.pipeline.store.disk.output_files import check_output
 
     chosen = collect_options(source, options)
@@ -278,7 +279,8 @@ def report(store: str, output: str, title: str | None) -> None:
 def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: bool) -> None:
     """Map handwritten digits in ten overlapping windows, and show the page."""
     from driftmap.pipeline.cli.demo import run_demo
-    from driftmap.pipeline.cli.terminal import RunProgress, show_quality, show_run
+    from driftmap.pipeline.cli.progress import RunProgress
+    from driftmap.pipeline.cli.terminal import show_quality, show_run
     from driftmap.pipeline.look.notebook import open_page
 
     with RunProgress() as progress:

@@ -25,3 +25,10 @@ def say(line: str) -> None:
 def say_on_stderr(line: str) -> None:
     """Print a line on stderr, without the credentials of URLs in it."""
     click.echo(as_shown(hide_credentials(line)), err=True)
+
+
+def describe_blocks(n_windows: int, n_blocks: int) -> str:
+    """Say that windows do not fit a worker, and what is done about it."""
+    what = "1 window does" if n_windows == 1 else f"{n_windows:,} windows do"
+    blocks = "1 block" if n_blocks == 1 else f"{n_blocks:,} blocks"
+    return f"{what} not fit a worker: neighbours are searched in {blocks} of rows read from the source"

@@ -1,4 +1,4 @@
-"""The edges of a window in flat arrays, against the plain way by scipy."""
+"""The edges of a window in flat arrays, against dense matrices of scipy."""
 
 from __future__ import annotations
 

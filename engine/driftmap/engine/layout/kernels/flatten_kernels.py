@@ -1,4 +1,4 @@
-"""The edges of a window's graph in the order of the flat arrays, njit only; nothing else is allocated on the way.
+"""The edges of a window's graph in the order of the flat arrays, njit only, without temporary arrays of their size.
 
 Dimensions: n rows of the window; e edges that are kept.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def count_edges(
     indptr: Int64Array, data: Float32Array, rows: Int64Array, n_epochs: np.float32, strongest: np.float32
 ) -> Int64Array:
-    """Count the edges of the row at each place, (n,), that attract at least once in so many epochs."""
+    """Count the edges of each row in the shuffled order, (n,), that attract at least once in so many epochs."""
     counts = np.zeros(len(rows), np.int64)
     for place in range(len(rows)):
         for edge in range(indptr[rows[place]], indptr[rows[place] + 1]):
@@ -43,7 +43,7 @@ def fill_edges(
     graph
         Of the window: indptr, indices, data.
     order
-        (n,) row at each place, and place of each row.
+        (n,) row at each index of the shuffled order, and the index of each row.
     offset
         First row of the window in the block.
     limits
@@ -73,7 +73,7 @@ def fill_edges(
 
 @exact_uncounted
 def sort_edges(others: Int32Array, rates: Float32Array) -> None:
-    """Sort a row's edges by their other end, where they stand: Shell's method (1959), fast for the usual few."""
+    """Sort a row's edges by their other end, in place: Shell's method (1959), for rows of few edges."""
     n, gap = len(others), 1
     while 3 * gap + 1 < n:
         gap = 3 * gap + 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import driftmap.engine
-from driftmap.pipeline.cli import terminal
-from driftmap.pipeline.cli.terminal import RunProgress, describe_time_left
+from driftmap.pipeline.cli import progress as shown
+from driftmap.pipeline.cli.progress import RunProgress, describe_time_left
 from driftmap.pipeline.orchestration.stages import Progress
 
 
@@ -29,7 +29,7 @@ def test_time_left_follows_what_was_measured(rows_done, seconds, left):
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(shown.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(driftmap.engine, "has_compiled_kernels", lambda: True, raising=False)
     return now
 
@@ -90,7 +90,7 @@ def test_quiet_is_quiet(clock, capsys, monkeypatch):
 
 
 def test_lines_are_for_terminals_too(clock, capsys, monkeypatch):
-    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(shown.sys.stderr, "isatty", lambda: True, raising=False)
     with RunProgress("lines") as progress:
         clock[0] += 60.0
         progress(Progress("graphs", 1, 3, 500, 1_000, 60.0))
