@@ -25,6 +25,8 @@ from tests.benchmarks.bench_settings import EFFECTS, show_effects
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
 from tests.benchmarks.bench_start import measure_starts
 from tests.benchmarks.bench_strength import compare_rules
+from tests.benchmarks.bench_view import SIZES as VIEWED
+from tests.benchmarks.bench_view import time_views
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
 
@@ -224,6 +226,15 @@ def exchange(data, seeds, exchanges, block_windows, windows, out) -> None:
 def pages(out) -> None:
     """Sizes of the pages of 10 x 20,000 and of 1,000,000 rows, with river, names and sentences: two minutes."""
     write(out, pages=weigh_pages(click.echo))
+
+
+@main.command()
+@click.option("--size", "sizes", multiple=True, help=f"Windows x rows; default: {' and '.join(VIEWED)}.")
+@click.option("--folder", type=click.Path(path_type=Path, exists=True), help="Keeps the stores for the next time.")
+@out_option
+def view(sizes, folder, out) -> None:
+    """`driftmap view` of large stores: first picture, all windows, memory of server and page; 1 GB of disk."""
+    write(out, view=time_views(list(sizes or VIEWED), folder, say=click.echo))
 
 
 @main.command()

@@ -16,7 +16,9 @@ from tests.pipeline.pictured import make_maps, write_maps
 from driftmap.pipeline import open_store
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.look import view
+from driftmap.pipeline.look.report import Page
 from driftmap.pipeline.look.view import PageServer
+from driftmap.pipeline.store import Store
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def path(tmp_path):
 @pytest.fixture
 def server(path):
     with PageServer(open_store(path), title="Batters") as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
         server.shutdown()
@@ -44,9 +46,9 @@ def test_the_page_is_given_at_its_address_alone(server):
     headers, page = fetch(server.url)
     assert "Batters" in page
     assert headers["Cache-Control"] == "no-store"
-    assert server.server_address[0] == "127.0.0.1"
+    assert server.url.startswith("http://127.0.0.1:")
     root = server.url.removesuffix(server.path)
-    for other in ("/", server.path[:-2] + "/", server.path + "x", "/page.html"):
+    for other in ("/", "/head", server.path[:-1], server.path[:-2] + "/", server.path + "x", "/page.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             fetch(root + other)
     assert re.fullmatch(r"/[\w-]{22}/", server.path)
@@ -54,10 +56,10 @@ def test_the_page_is_given_at_its_address_alone(server):
 
 def test_it_is_made_again_only_when_the_store_has_grown(server, path, monkeypatch):
     made = []
-    monkeypatch.setattr(view, "write_report", lambda _, page, **__: made.append(page.write_text("new")))
+    monkeypatch.setattr(view, "render_page", lambda *_, **__: made.append(1) or Page("new", [], []))
     assert "Batters" in fetch(server.url)[1]
     assert made == []
-    server._n_commits -= 1
+    Store.open(path, read_only=False).commit_config({"on_bad_rows": "drop"})
     assert fetch(server.url)[1] == "new"
     assert len(made) == 1
 

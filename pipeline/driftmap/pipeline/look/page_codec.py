@@ -42,14 +42,21 @@ class StreamWriter:
 
     def close(self, header: dict[str, Any]) -> str:
         """Join the streams and a header, which gets their places as `streams`, into base64 of zlib."""
+        return base64.b64encode(zlib.compress(self.pack(header), _LEVEL)).decode("ascii")
+
+    def pack(self, header: dict[str, Any]) -> bytes:
+        """Join the streams and a header as `close` does, without compressing them."""
         text = json.dumps({**header, "streams": self._specs}, allow_nan=False, separators=(",", ":")).encode("ascii")
-        whole = b"".join([np.uint32(len(text)).astype("<u4").tobytes(), text, *self._parts])
-        return base64.b64encode(zlib.compress(whole, _LEVEL)).decode("ascii")
+        return b"".join([np.uint32(len(text)).astype("<u4").tobytes(), text, *self._parts])
 
 
 def decode_page(text: str) -> tuple[dict[str, Any], list[npt.NDArray[np.int64]]]:
     """Read what `StreamWriter.close` wrote: the header and every stream."""
-    whole = zlib.decompress(base64.b64decode(text))
+    return unpack_page(zlib.decompress(base64.b64decode(text)))
+
+
+def unpack_page(whole: bytes) -> tuple[dict[str, Any], list[npt.NDArray[np.int64]]]:
+    """Read what `StreamWriter.pack` wrote."""
     length = int(np.frombuffer(whole[:4], "<u4")[0])
     header = json.loads(whole[4 : 4 + length])
     streams = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LIVE_SCRIPTS = ("live.js", "page.js")
 _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
     *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),
     *("traits.js", "details.js", "weigh.js", "reasons.js", "pointer.js", "lasso.js", "search.js", "follow.js"),
     *("host.js", "address.js", "save.js", "charts.js", "quarters.js", "answers.js", "changes.js"),
-    "page.js",
 )
 
 
@@ -108,12 +109,38 @@ def render_page(
     return Page(html, data.windows, data.ids)
 
 
-def _render(**values: object) -> str:
+def render_live(store: Store, head: dict[str, Any], quality: list[WindowQuality], title: str | None = None) -> str:
+    """Make the page of a large store that is served: what it shows comes from the address that it came from.
+
+    Parameters
+    ----------
+    store
+        An opened store with at least one map.
+    head
+        What `describe_head` gave.
+    quality
+        Figures of the windows.
+    title
+        Heading of the page; by default the store's name.
+    """
+    windows = head["windows"]
+    facts = [
+        "1 window" if len(windows) == 1 else f"{len(windows):,} windows",
+        f"{sum(window['n_rows'] for window in windows):,} rows",
+        *_describe(store.config),
+        *_describe_left_out(store),
+    ]
+    text = json.dumps(head, allow_nan=False).replace("<", "\\u003c")
+    return _render(title=title or Path(store.path).name, facts=facts, quality=quality, live=text, details="")
+
+
+def _render(*, live: str = "", data: str = "", **values: object) -> str:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in _SCRIPTS) + "})();\n"
+    names = (*_SCRIPTS, *(_LIVE_SCRIPTS if live else ("page.js",)))
+    script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in names) + "})();\n"
     style = _read("report.css")
     return environment.get_template("report.html.j2").render(
-        script=script, style=style, script_hash=_hash(script), style_hash=_hash(style), **values
+        script=script, style=style, script_hash=_hash(script), style_hash=_hash(style), live=live, data=data, **values
     )
 
 

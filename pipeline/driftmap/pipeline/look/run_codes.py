@@ -68,15 +68,27 @@ def read_run(store: Store) -> Run:
     StoreError
         When no window has a map yet.
     """
-    facts = [fact for fact in store.state() if fact.status in _LAID_OUT and fact.pruned != "map"]
-    if not facts:
-        raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
+    facts = list_laid_out(store)
     names, entities = number_values(show_ids([store.window_keys(fact.index) for fact in facts], store.id_type))
     labels = [store.window_labels(fact.index) for fact in facts]
     hidden = set(list_shown(store))
     common = [name for name in labels[0] if name not in hidden and all(name in one for one in labels)]
     columns = [encode_column(name, [one[name] for one in labels]) for name in common]
     return Run(facts, [as_text(name) for name in names.tolist()], entities, columns)
+
+
+def list_laid_out(store: Store) -> list[WindowState]:
+    """List the windows that have a map.
+
+    Raises
+    ------
+    StoreError
+        When there is none.
+    """
+    facts = [fact for fact in store.state() if fact.status in _LAID_OUT and fact.pruned != "map"]
+    if not facts:
+        raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
+    return facts
 
 
 def list_shown(store: Store) -> list[str]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
-from driftmap.pipeline.store.disk.arrays import read_of_group, write_arrays
+from driftmap.pipeline.store.disk.arrays import list_chunks, read_of_group, write_arrays
 from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, keep_members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from driftmap.engine.types import Float32Array, Int32Array, WindowGraph
+    from driftmap.pipeline.store.disk.arrays import RowChunk
     from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.turnover_codes import UInt8Array
 
@@ -78,6 +79,10 @@ class Attempt:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
         n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array in _POINTERS)
         return read_of_group(self._files, array, f"window {self.label!r}", n_rows)
+
+    def list_chunks(self, array: str, rows: np.ndarray[Any, Any] | None = None) -> Iterator[RowChunk]:
+        """Read an array of one value per row chunk by chunk; where `rows` are given, chunks that hold any of them."""
+        return list_chunks(self._files, array, f"window {self.label!r}", self.n_rows or 0, rows)
 
     @cached_property
     def _files(self) -> GroupFiles:

@@ -56,6 +56,7 @@ function paletteOf(code) {
 
 function rangeOf(colouring) {
   if (colouring.kind === "moved") return [0, colouring.top];
+  if (colouring.range) return colouring.range;
   if (!colouring.high) {
     let top = 1;
     for (const map of windows) for (const code of map.values[colouring.c]) if (code > top) top = code;

@@ -62,8 +62,12 @@ function showSince() {
   drawReasons();
 }
 
-function startCompare() {
+function listSince() {
   windows.forEach((map, t) => $("since").append(make("option", { value: String(t), text: shorten(map.label, 40) })));
+}
+
+function startCompare() {
+  listSince();
   $("since").addEventListener("change", () => chooseSince($("since").value));
   $("since-time").max = last;
   $("since-time").addEventListener("input", () => chooseSince($("since-time").value));

@@ -4,7 +4,10 @@ async function readData() {
   const packed = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) packed[i] = raw.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const whole = new Uint8Array(await new Response(stream).arrayBuffer());
+  return openStreams(new Uint8Array(await new Response(stream).arrayBuffer()));
+}
+
+function openStreams(whole) {
   const start = 4 + new DataView(whole.buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(whole.subarray(4, start)));
   return { header, read: (number) => readStream(whole, start, header.streams[number]) };

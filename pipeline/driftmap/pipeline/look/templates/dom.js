@@ -29,4 +29,6 @@ const count = (n) => n.toLocaleString("en");
 const figure = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const theme = () => document.documentElement.dataset.theme;
+// Served by `driftmap view`, of a store that is too large for one file: see live.js, which other pages have not.
+const isLive = $("live") !== null;
 const isStill = matchMedia("(prefers-reduced-motion: reduce)");

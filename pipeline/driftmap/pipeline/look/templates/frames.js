@@ -37,19 +37,19 @@ function robustExtent(all) {
   return framed.half * MIN_GAIN <= everything.half ? framed : everything;
 }
 
-function makeFrames() {
-  own = windows.map((map) => robustExtent([map]));
+function makeFrames(framed = windows) {
+  own = framed.map((map) => robustExtent([map]));
   middles = own.map((_, t) => {
     const near = own.slice(Math.max(0, t - SMOOTHED_WINDOWS), t + SMOOTHED_WINDOWS + 1);
     const mean = (axis) => near.reduce((sum, frame) => sum + frame[axis], 0) / near.length;
     return { cx: mean("cx"), cy: mean("cy") };
   });
-  whole = robustExtent(windows);
+  whole = robustExtent(framed);
   followed = Math.max(...own.map((frame, t) =>
     frame.half + Math.max(Math.abs(frame.cx - middles[t].cx), Math.abs(frame.cy - middles[t].cy))));
   isWandering = followed * 1.4 < whole.half;
   view.isCentred = isWandering;
-  const everything = extent(windows), frame = isWandering ? followed : whole.half;
+  const everything = extent(framed), frame = isWandering ? followed : whole.half;
   const far = Math.max(Math.abs(everything.cx - whole.cx), Math.abs(everything.cy - whole.cy)) + everything.half;
   minZoom = Math.min(1, frame / far);
 }

@@ -28,6 +28,7 @@ function drawLarge() {
   if (view.lasso && view.lassoPane !== PANES.since) drawLasso(place);
   drawSince();
   showTime();
+  if (isLive) askForWindows();
   noteAddress();
   sendToHost();
 }

@@ -77,13 +77,21 @@ function startTools() {
   sizes.observe($("heat"));
 }
 
+const NO_GL = "This browser offers no WebGL 2, so the large map stands still between windows; everything else works.";
 function showNotices(hasGl) {
   const notices = [];
-  if (!hasGl) notices.push("This browser offers no WebGL 2, so the large map stands still between windows; everything else works.");
+  if (!hasGl) notices.push(NO_GL);
   if (data.entities.length < data.n_entities) {
     notices.push(`A sample: ${count(data.entities.length)} of ${count(data.n_entities)} ids are drawn, the same share of every label. Densities, drift, movers, events and the table are of all rows.`);
   }
   $("notices").replaceChildren(...notices.map((text) => make("p", { text })));
+}
+
+async function openFile() {
+  const { header, read } = await readData();
+  data = header;
+  ({ names, all: windows, answers } = decodeRun(header, read));
+  last = windows.length - 1;
 }
 
 async function start() {
@@ -95,12 +103,9 @@ async function start() {
     $("notices").replaceChildren(make("p", { text: "This browser is too old to unpack the maps; any of 2023 or later can. The table below has the figures." }));
     return;
   }
-  const { header, read } = await readData();
-  data = header;
-  ({ names, all: windows, answers } = decodeRun(header, read));
-  last = windows.length - 1;
+  if (isLive) await openLive(); else await openFile();
   document.documentElement.toggleAttribute("data-one-window", last === 0);
-  makeFrames();
+  if (isLive) frameLive(); else makeFrames();
   makeColourings();
   showNotices(startGl());
   makeColourSelect();
@@ -120,6 +125,7 @@ async function start() {
   goTo(windowToOpen());
   startAddress();
   startHost();
+  if (isLive) startLive();
   if (hasDetails()) unpackDetails().then(drawFollowed);
   requestAnimationFrame(() => { document.documentElement.dataset.ready = windows.length; });
 }

@@ -43,9 +43,9 @@ function placeTip(tip, px, py) {
 }
 
 function describe(map, row, isPlain = false) {
-  const here = windows.filter((one) => findRow(one, map.entities[row]) >= 0), moved = movesInto(map.t)[row];
+  const known = windows.filter(({ isRead }) => isRead !== false), here = known.filter((one) => findRow(one, map.entities[row]) >= 0), moved = movesInto(map.t)[row];
   const lines = data.columns.map((column, c) => `${column.name}: ${textOf(map, row, c)}`);
-  if (last > 0) lines.push(`in ${here.length} of ${windows.length} windows${here.length > 1 ? `: ${here[0].label} to ${here.at(-1).label}` : ""}`);
+  if (last > 0) lines.push(`in ${here.length} of ${known.length} windows${known.length < windows.length ? " read" : ""}${here.length > 1 ? `: ${here[0].label} to ${here.at(-1).label}` : ""}`);
   if (moved >= 0) lines.push(`moved ${figure(moved)} spreads into ${map.label}`);
   const shown = lines.map((text) => make("div", { text: shorten(text, 160) }));
   return hasDetails() ? [...listDetails(map, row, { isPlain, most: 200 }), ...shown] : shown;

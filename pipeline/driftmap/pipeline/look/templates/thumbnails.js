@@ -7,7 +7,7 @@ let watcher = null;
 function makeThumbnails() {
   watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) { inSight.add(target); drawSmall(target); } else inSight.delete(target);
+      if (isIntersecting) { inSight.add(target); drawSmall(target); if (isLive) askForWindows(); } else inSight.delete(target);
     }
   }, { rootMargin: "120px" });
   windows.forEach((map, t) => {

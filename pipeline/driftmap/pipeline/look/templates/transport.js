@@ -11,7 +11,7 @@ function showTime() {
   const near = nearest(), t = Math.floor(view.time + 1e-6), part = view.time - t;
   const label = part < 0.02 || t >= last ? windows[Math.min(t, last)].label : `${windows[t].label} → ${windows[t + 1].label}`;
   if ($("now").textContent !== label) $("now").textContent = label;
-  $("count").textContent = `${count(near.n_rows)} rows${near.status === "provisional" ? " · provisional" : ""}`;
+  $("count").textContent = `${count(near.n_rows)} rows${near.status === "provisional" ? " · provisional" : ""}${near.isRead === false ? " · reading …" : ""}`;
   $("time").value = view.time;
   $("time").setAttribute("aria-valuetext", near.label);
   moveCursors();
@@ -32,7 +32,7 @@ function setPlaying(isPlaying) {
   requestAnimationFrame(function step(now) {
     if (!view.isPlaying || setPlaying.run !== run) return;
     const step_ms = Math.max(SHORTEST_STEP, Math.min(LONGEST_STEP, WHOLE_RUN / last)) / view.speed;
-    const way = before === null ? 0 : (now - before) / step_ms;
+    const way = before === null || (isLive && isWaiting()) ? 0 : (now - before) / step_ms;
     before = now;
     if (isStill.matches) {
       saved += way;

@@ -8,7 +8,7 @@ that says what it was, so nothing needs pickle.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, pack_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MAX_CHUNK_BYTES = 64 * 2**20
@@ -175,6 +175,57 @@ def read_array(root: Location | Path, name: str, where: str, n_rows: int | None 
     there = GroupFiles(location, group)
     form = _read_form(there, array, what)
     return _decode(*_read_values(there, array, form, what, n_rows))
+
+
+class RowChunk(NamedTuple):
+    """Some rows of an array, as they are stored."""
+
+    start: int
+    """Of the chunk's first row in the array."""
+    values: np.ndarray[Any, Any]
+    """Numbers; of texts and bytes uint8 (n, width), with zeros behind shorter ones."""
+    kind: str | None
+    """What the values stand for; see `decode`."""
+
+    def decode(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Give the values of some rows, by their numbers in the chunk."""
+        return _decode(self.values[rows], self.kind)
+
+
+def list_chunks(
+    there: GroupFiles, array: str, where: str, n_rows: int, rows: np.ndarray[Any, Any] | None = None
+) -> Iterator[RowChunk]:
+    """Read an array chunk by chunk, so that memory is that of one; damage to a chunk is found by its checksum.
+
+    Parameters
+    ----------
+    there, array, where, n_rows
+        As for `read_of_group`.
+    rows
+        Numbers of rows, ascending; only chunks that hold any of them are read. None: all.
+
+    Raises
+    ------
+    StoreError
+        When the array is missing, is of another place, or a chunk is damaged.
+    """
+    what = f"{where}: array {array!r} of {there.group} in {there.location}"
+    form = _read_form(there, array, what)
+    if form.attributes.get(_ARRAY, f"{there.group}/{array}") != f"{there.group}/{array}":
+        raise StoreError(f"{what} is of another place: files were exchanged; {_ADVICE}")
+    if form.shape[0] != n_rows:
+        raise StoreError(f"{what} is damaged (it has {form.shape[0]:,} rows, the log says {n_rows:,}); {_ADVICE}")
+    kind = form.attributes.get(_KIND)
+    for number, key in enumerate(form.list_keys()):
+        start, end = number * form.chunk_shape[0], min(n_rows, (number + 1) * form.chunk_shape[0])
+        if rows is not None and np.searchsorted(rows, start) == np.searchsorted(rows, end):
+            continue
+        alone = form._replace(shape=(end - start, *form.shape[1:]))
+        try:
+            values = alone.decode([_read_chunk(there, array, key, what)])
+        except DamagedArrayError as error:
+            raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+        yield RowChunk(start, values, kind if isinstance(kind, str) else None)
 
 
 def _read_form(there: GroupFiles, array: str, what: str) -> Form:

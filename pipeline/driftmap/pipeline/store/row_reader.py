@@ -1,0 +1,145 @@
+"""Some rows of a window of any size: its arrays are read chunk by chunk, and never held whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store.attempts import TURNOVER, Attempt
+from driftmap.pipeline.store.id_types import show_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from driftmap.pipeline.store.disk.arrays import RowChunk
+    from driftmap.pipeline.store.log.windows import WindowState
+    from driftmap.pipeline.store.store import Store
+
+_ROWS_AT_ONCE = 2**17
+"""Rows hashed or searched at a time: what is computed of them stays in the cache."""
+_OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+_MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+Array = npt.NDArray[Any]
+UInt64Array = npt.NDArray[np.uint64]
+
+
+class RowReader:
+    """Reads rows of one window by their numbers.
+
+    Parameters
+    ----------
+    store
+        An opened store.
+    state
+        What its log says of the window, which has a map.
+    """
+
+    def __init__(self, store: Store, state: WindowState) -> None:
+        state.refuse_pruned({"map"})
+        if state.layout_attempt is None or state.graph_attempt is None:
+            raise StoreError(f"window {state.label!r} has no map yet (status: {state.status})")
+        self._id_type, self._columns = store.id_type, state.label_columns
+        self._graph, self._map, clusters = (
+            Attempt(store.location, state.index, name, state.label, state.n_rows)
+            for name in (state.graph_attempt, state.layout_attempt, (state.clusters or {}).get("attempt", ""))
+        )
+        self._clusters = clusters if state.clusters else None
+        self._has_turnover = bool(state.clusters and state.clusters.get("has_turnover"))
+
+    def list_marks(self) -> Iterator[UInt64Array]:
+        """Give each id a number that looks random and is the same in every window, chunk by chunk."""
+        for chunk in self._graph.list_chunks("ids"):
+            yield _mark(chunk.values)
+
+    def list_positions(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Give the positions of all rows, chunk by chunk."""
+        for chunk in self._map.list_chunks("positions"):
+            yield chunk.values
+
+    def list_codes(self, column: str | None) -> Iterator[RowChunk]:
+        """Give a label column, or the clusters where no name is given, chunk by chunk."""
+        if column is not None:
+            yield from self._graph.list_chunks(f"label_{self._columns.index(column)}")
+        elif self._clusters is not None:
+            yield from self._clusters.list_chunks("clusters")
+
+    def take_positions(self, rows: Array) -> Array:
+        """Read the positions of rows, ascending."""
+        return _take(self._map, "positions", rows)
+
+    def take_ids(self, rows: Array) -> Array:
+        """Read the ids of rows, ascending, as they are shown."""
+        return show_ids([_as_text(_take(self._graph, "ids", rows))], self._id_type)[0]
+
+    def take_labels(self, column: str, rows: Array) -> Array:
+        """Read a label column at rows, ascending."""
+        return _as_text(_take(self._graph, f"label_{self._columns.index(column)}", rows))
+
+    def take_clusters(self, rows: Array) -> Array | None:
+        """Read the clusters of rows, ascending; None where the store has none."""
+        return None if self._clusters is None else _take(self._clusters, "clusters", rows)
+
+    def take_turnover_codes(self, rows: Array) -> Array | None:
+        """Read the turnover of rows, ascending, as `turnover_codes` made it; None where the store has none."""
+        return _take(self._clusters, TURNOVER, rows) if self._clusters is not None and self._has_turnover else None
+
+    def find_ids(self, text: str, most: int) -> Array:
+        """Find the first rows whose id is a number, or begins with a text; ids of other types as they are kept."""
+        found: list[Array] = []
+        for chunk in self._graph.list_chunks("ids"):
+            rows = _find(chunk.values, text)[:most]
+            found.append(rows + chunk.start)
+            most -= len(rows)
+            if most <= 0:
+                break
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def _take(attempt: Attempt, array: str, rows: Array) -> Array:
+    parts = []
+    for chunk in attempt.list_chunks(array, rows):
+        first, end = np.searchsorted(rows, [chunk.start, chunk.start + len(chunk.values)])
+        parts.append(chunk.decode(rows[first:end] - chunk.start))
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _as_text(values: Array) -> Array:
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError:
+        return values
+
+
+def _mark(values: Array) -> UInt64Array:
+    """Hash ids as they are stored (FNV-1a of bytes, then the finaliser of SplitMix64), whatever width they have."""
+    marks = np.empty(len(values), dtype=np.uint64)
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        rows = values[start : start + _ROWS_AT_ONCE]
+        if rows.ndim == 1:
+            own = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        else:
+            own = np.full(len(rows), _OFFSET)
+            for letters in np.ascontiguousarray(rows.T):  # zeros stand behind shorter ids: they change nothing
+                own = np.where(letters > 0, (own ^ letters) * _PRIME, own)
+        for shift, factor in zip((30, 27), _MIX, strict=True):
+            own = (own ^ (own >> np.uint64(shift))) * factor
+        marks[start : start + len(rows)] = own ^ (own >> np.uint64(31))
+    return marks
+
+
+def _find(values: Array, text: str) -> npt.NDArray[np.int64]:
+    if values.ndim == 1:
+        is_number = text.lstrip("-").isdecimal() and values.dtype.kind in "iu"
+        return np.flatnonzero(values == int(text)) if is_number else np.zeros(0, dtype=np.int64)
+    letters = np.frombuffer(text.encode(), dtype=np.uint8)
+    if not len(letters) or len(letters) > values.shape[1]:
+        return np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero(values[:, 0] == letters[0])
+    is_found = (values[rows, : len(letters)] == letters).all(axis=1)
+    return np.asarray(rows[is_found], dtype=np.int64)

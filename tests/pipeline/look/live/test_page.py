@@ -1,0 +1,130 @@
+"""The page of a large store in Chromium: windows come as they are looked at, and new ones by themselves."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+from playwright.sync_api import expect
+from tests.pipeline.browsing import MARKS, WIDE, press, settle, wait_for_label
+from tests.pipeline.growing import make_store, take_in, write_days
+from tests.pipeline.look.live.served import N_ROWS, make_run, serve
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    make_run(tmp_path_factory.mktemp("live") / "run.zarr")
+    return tmp_path_factory.getbasetemp() / "live0" / "run.zarr"
+
+
+@pytest.fixture
+def visit_live(browser):
+    """Serve a store and open its page; afterwards nothing was asked of others, and no error shown."""
+    complaints, asked, roots = [], [], []
+    allowed = []
+
+    def open_page(path, *, viewport=WIDE, address="", n_read=None, flaw="", **options):
+        server = servers.enter_context(serve(path, **options))
+        roots.append(server.url)
+        context = contexts.enter_context(browser.new_context(viewport=viewport))
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.url + address)
+        page.wait_for_selector("html[data-ready]", state="attached")
+        if n_read:
+            page.wait_for_selector(f"html[data-read='{n_read}']", state="attached")
+        settle(page)
+        allowed.extend([flaw] if flaw else [])
+        return page
+
+    with ExitStack() as servers, ExitStack() as contexts:
+        yield open_page
+    assert [text for text in complaints if not any(one in text for one in allowed)] == []
+    assert all(url.startswith(tuple(roots)) for url in asked)
+
+
+def test_it_opens_on_the_newest_final_window_with_a_sample(path, visit_live):
+    page = visit_live(path, sample_rows=100, n_read=3)
+    assert page.locator("#now").text_content() == "w1"
+    assert page.locator("#count").text_content() == f"{N_ROWS} rows"
+    notice = page.locator("#notices").text_content()
+    assert "of 400 rows of a window about 100 are drawn" in notice
+    assert page.locator("#legend .chip").all_text_contents() == ["calmonly", "risingonly"]
+    assert page.locator("#grid button").count() == 3
+    press(page, "ArrowRight")
+    assert "w2" in page.locator("#now").text_content()
+    assert page.locator("#followed-card").is_hidden()
+
+
+def test_windows_out_of_sight_are_read_when_they_are_looked_at(tmp_path, visit_live):
+    make_run(tmp_path / "run.zarr", n_windows=40, n=60)
+    page = visit_live(tmp_path / "run.zarr", viewport={"width": 1200, "height": 700})
+    page.wait_for_selector("html[data-read]", state="attached")
+    before = int(page.get_attribute("html", "data-read"))
+    assert 2 < before < 40
+    press(page, "Home")
+    expect(page.locator("#count")).to_have_text("60 rows")
+    assert page.locator("#now").text_content() == "w0"
+    expect(page.locator("html")).not_to_have_attribute("data-read", str(before))
+
+
+def test_an_id_is_found_and_followed_through_the_windows(path, visit_live):
+    page = visit_live(path, n_read=3)
+    page.fill("#search", "id 00001")
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.locator("#followed-name").text_content() == "id 00001"
+    assert "in 3 of 3 windows: w0 to w2" in page.locator("#followed").text_content()
+    page.wait_for_timeout(400)
+    address = page.evaluate("location.hash")
+    assert "id=" in address
+    again = visit_live(path, address=address, n_read=3)
+    assert again.locator("#followed-name").text_content() == "id 00001"
+
+
+def test_moves_are_measured_once_both_windows_are_read(path, visit_live):
+    page = visit_live(path, n_read=3)
+    page.select_option("#by", label="how far it moved")
+    settle(page)
+    low, high = page.locator("#legend .ramp span").all_text_contents()
+    assert low == "0"
+    assert 0.1 < float(high.split()[0]) < 0.5
+
+
+def test_a_window_that_is_damaged_is_said_and_the_others_stand(tmp_path, visit_live):
+    make_run(tmp_path / "run.zarr")
+    for file in (tmp_path / "run.zarr" / "windows" / "00000000").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    page = visit_live(tmp_path / "run.zarr", n_read=2, flaw="503")
+    page.wait_for_selector("#notices p:has-text('Window w0 cannot be read')")
+    assert page.locator("#now").text_content() == "w1"
+
+
+def test_a_window_of_an_ingest_appears_in_the_open_page(tmp_path, visit_live):
+    make_store(tmp_path / "days", tmp_path / "store")
+    page = visit_live(tmp_path / "store")
+    labels = page.locator("#grid button span").all_text_contents()
+    now = page.locator("#now").text_content()
+    write_days(tmp_path / "days", range(6, 8))
+    take_in(tmp_path)
+    page.wait_for_selector("#notices p:has-text('The store has grown')")
+    grown = page.locator("#grid button span").all_text_contents()
+    assert grown[: len(labels)] == labels
+    assert len(grown) > len(labels)
+    assert page.locator("#now").text_content() == now
+    assert page.locator("#quality-rows tr").count() == len(grown)
+    press(page, "End")
+    wait_for_label(page, grown[-1])
+    expect(page.locator("#count")).not_to_contain_text("reading")
+
+
+def test_a_server_that_ended_is_said(path, visit_live):
+    page = visit_live(path, n_read=3, flaw="ERR_FAILED")
+    page.route("**/head", lambda route: route.abort())
+    page.wait_for_selector("#notices p:has-text('does not answer')")
