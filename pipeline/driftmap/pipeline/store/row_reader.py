@@ -14,7 +14,6 @@ from driftmap.pipeline.store.id_types import show_ids
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from driftmap.pipeline.store.disk.arrays import RowChunk
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.store import Store
 
@@ -42,7 +41,7 @@ class RowReader:
         state.refuse_pruned({"map"})
         if state.layout_attempt is None or state.graph_attempt is None:
             raise StoreError(f"window {state.label!r} has no map yet (status: {state.status})")
-        self._id_type, self._columns = store.id_type, state.label_columns
+        self._id_type, self.columns, self.n_rows = store.id_type, state.label_columns, state.n_rows
         self._graph, self._map, clusters = (
             Attempt(store.location, state.index, name, state.label, state.n_rows)
             for name in (state.graph_attempt, state.layout_attempt, (state.clusters or {}).get("attempt", ""))
@@ -55,17 +54,18 @@ class RowReader:
         for chunk in self._graph.list_chunks("ids"):
             yield _mark(chunk.values)
 
+    def take_marks(self, rows: Array) -> UInt64Array:
+        """Give the marks of the ids of rows, ascending."""
+        parts = []
+        for chunk in self._graph.list_chunks("ids", rows):
+            first, end = np.searchsorted(rows, [chunk.start, chunk.start + len(chunk.values)])
+            parts.append(_mark(chunk.values[rows[first:end] - chunk.start]))
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
     def list_positions(self) -> Iterator[npt.NDArray[np.float32]]:
         """Give the positions of all rows, chunk by chunk."""
         for chunk in self._map.list_chunks("positions"):
             yield chunk.values
-
-    def list_codes(self, column: str | None) -> Iterator[RowChunk]:
-        """Give a label column, or the clusters where no name is given, chunk by chunk."""
-        if column is not None:
-            yield from self._graph.list_chunks(f"label_{self._columns.index(column)}")
-        elif self._clusters is not None:
-            yield from self._clusters.list_chunks("clusters")
 
     def take_positions(self, rows: Array) -> Array:
         """Read the positions of rows, ascending."""
@@ -77,7 +77,7 @@ class RowReader:
 
     def take_labels(self, column: str, rows: Array) -> Array:
         """Read a label column at rows, ascending."""
-        return _as_text(_take(self._graph, f"label_{self._columns.index(column)}", rows))
+        return _as_text(_take(self._graph, f"label_{self.columns.index(column)}", rows))
 
     def take_clusters(self, rows: Array) -> Array | None:
         """Read the clusters of rows, ascending; None where the store has none."""
@@ -86,6 +86,16 @@ class RowReader:
     def take_turnover_codes(self, rows: Array) -> Array | None:
         """Read the turnover of rows, ascending, as `turnover_codes` made it; None where the store has none."""
         return _take(self._clusters, TURNOVER, rows) if self._clusters is not None and self._has_turnover else None
+
+    def find_same(self, other: RowReader, row: int) -> int:
+        """Find the row that has the id of a row of another window; -1 where there is none."""
+        wanted = next(other._graph.list_chunks("ids", np.array([row])))
+        value = wanted.values[row - wanted.start]
+        for chunk in self._graph.list_chunks("ids"):
+            rows = _find_equal(chunk.values, value)
+            if len(rows):
+                return int(rows[0]) + chunk.start
+        return -1
 
     def find_ids(self, text: str, most: int) -> Array:
         """Find the first rows whose id is a number, or begins with a text; ids of other types as they are kept."""
@@ -131,6 +141,18 @@ def _mark(values: Array) -> UInt64Array:
             own = (own ^ (own >> np.uint64(shift))) * factor
         marks[start : start + len(rows)] = own ^ (own >> np.uint64(31))
     return marks
+
+
+def _find_equal(values: Array, value: Array) -> npt.NDArray[np.int64]:
+    """Find the rows that hold a value as it is stored; texts may be of other widths."""
+    if values.ndim == 1:
+        return np.flatnonzero(values == value)
+    width = int(np.max(np.flatnonzero(value), initial=-1)) + 1
+    if width > values.shape[1]:
+        return np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero(values[:, max(0, width - 1)] == (value[width - 1] if width else 0))
+    is_same = (values[rows, :width] == value[:width]).all(axis=1) & ~values[rows, width:].any(axis=1)
+    return np.asarray(rows[is_same], dtype=np.int64)
 
 
 def _find(values: Array, text: str) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline import open_store
+from driftmap.pipeline.look.live.session import LiveOptions
 from driftmap.pipeline.look.view import PageServer
 
 N_ROWS = 400
@@ -33,7 +34,8 @@ def make_run(path, n_windows: int = 3, n: int = N_ROWS):
 @contextmanager
 def serve(path, **options):
     """Serve the page, live whatever the store's size."""
-    with PageServer(open_store(path), **{"max_rows": 0, "poll_seconds": 0.3, **options}) as server:
+    bounds = LiveOptions(**{"poll_seconds": 0.3, **options})
+    with PageServer(open_store(path), max_rows=0, options=bounds) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 from tests.pipeline.browsing import MARKS, WIDE, press, settle, wait_for_label
 from tests.pipeline.growing import make_store, take_in, write_days
-from tests.pipeline.look.live.served import N_ROWS, make_run, serve
+from tests.pipeline.look.live.served import N_ROWS, make_run, make_window, serve
+from tests.pipeline.small_stores import make_store as make_small
+
+from driftmap.pipeline import open_store
+from driftmap.pipeline.look.live.windows import LiveWindows
 
 pytestmark = MARKS
 
@@ -128,3 +133,55 @@ def test_a_server_that_ended_is_said(path, visit_live):
     page = visit_live(path, n_read=3, flaw="ERR_FAILED")
     page.route("**/head", lambda route: route.abort())
     page.wait_for_selector("#notices p:has-text('does not answer')")
+
+
+def test_rows_that_the_sample_lacks_are_shown_closer_and_followed(path, visit_live):
+    page = visit_live(path, n_read=3, sample_rows=60)
+    before = page.locator("#count").text_content()
+    assert "here" not in before
+    page.click("#closer")
+    expect(page.locator("#count")).to_contain_text("here all")
+    expect(page.locator("#since-count")).to_contain_text("here all")
+    box = page.locator("#map").bounding_box()
+    tip, name = page.locator("#tip"), ""
+    for x, y in scan(box):
+        page.mouse.move(x, y)
+        settle(page)
+        if tip.is_visible() and "windows" not in tip.text_content():
+            expect(tip).to_contain_text("kind: ")
+            name = tip.locator("b").text_content()
+            page.mouse.click(x, y)
+            break
+    assert name.startswith("id ")
+    expect(page.locator("#followed-name")).to_have_text(name)
+    expect(page.locator("#followed")).to_contain_text("windows: w")
+
+
+def scan(box):
+    """Spots over the pane, as many as find one of a few hundred rows."""
+    for k in range(400):
+        yield box["x"] + box["width"] * (0.05 + 0.9 * (k * 0.618 % 1)), box["y"] + box["height"] * (0.2 + 0.7 * k / 400)
+
+
+def test_an_id_outside_the_sample_is_found_and_followed(path, visit_live):
+    page = visit_live(path, n_read=3, sample_rows=20)
+    drawn = set(LiveWindows(open_store(path), 20).read(1).names)
+    wanted = next(name for name in make_window(1).ids.tolist() if name not in drawn and name in make_window(0).ids)
+    page.fill("#search", wanted)
+    expect(page.locator("#found-list li")).to_have_text(f"{wanted} id")
+    page.keyboard.press("Enter")
+    expect(page.locator("#followed-name")).to_have_text(wanted)
+    expect(page.locator("#followed")).to_contain_text("in 3 of 3 windows: w0 to w2")
+
+
+def test_what_is_shown_of_a_row_is_asked_for(tmp_path, visit_live):
+    window = make_window(0)
+    links = np.array([f"https://example.org/{i}" for i in range(N_ROWS)])
+    shown = window._replace(columns={**window.columns, "link": links, "note": np.array(["<b>bold</b>"] * N_ROWS)})
+    make_small(tmp_path / "run.zarr", [shown], config={"source": {"show": ["link", "note"]}})
+    page = visit_live(tmp_path / "run.zarr", n_read=1)
+    page.fill("#search", "id 00007")
+    page.keyboard.press("Enter")
+    link = page.locator("#followed .detail a")
+    expect(link).to_have_attribute("href", "https://example.org/7")
+    expect(page.locator("#followed")).to_contain_text("<b>bold</b>")

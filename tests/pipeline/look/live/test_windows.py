@@ -29,6 +29,13 @@ def test_the_same_ids_are_drawn_in_every_window_whatever_is_read_first(store):
         assert len(read[t]) == pytest.approx(100, abs=30)
 
 
+def test_a_small_window_beside_large_ones_has_rows_of_the_same_ids(tmp_path):
+    windows = LiveWindows(make_store(tmp_path / "run.zarr", [make_window(0), make_window(0, 40, label="small")]), 30)
+    assert len(windows.read(0).rows) == pytest.approx(30, abs=12)
+    assert len(windows.read(1).rows) == 8
+    assert {name for name in windows.read(0).names if name < "id 00040"} <= set(windows.read(1).names)
+
+
 def test_rows_are_those_of_the_store(store):
     windows = LiveWindows(store, 100)
     windows.read(1)

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from driftmap.pipeline.look.clusters import MAX_NAMED
+from driftmap.pipeline.look.live.frame import count_cells, describe_frame, measure_live_frame, to_steps
 from driftmap.pipeline.look.live.numbering import ColumnCodes, EntityNumbers
 from driftmap.pipeline.look.page_codec import StreamWriter
-from driftmap.pipeline.look.page_data import DENSITY_CELLS, Frame, as_plane, is_placed
+from driftmap.pipeline.look.page_data import Frame, as_plane, is_placed
 from driftmap.pipeline.look.run_codes import as_text, list_laid_out, list_shown, name_label
 from driftmap.pipeline.store.row_reader import RowReader
 
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 100_000
 """Rows of a window, about, that are drawn of it unless one zooms in."""
+LEAST_ROWS = 200
+"""Of a window, however small it is beside the largest."""
 ALL_SAMPLE_ROWS = 2_000_000
 """Of all windows together: what the page and the server hold."""
-STEPS = 8191
-"""Steps from the middle of the frame to its edge, to which positions are rounded."""
-MARGIN = 1.25
-"""Half of the frame, over half of the extent of the window that is read first: later ones may reach farther."""
 CLUSTER, NO_CLUSTER = "cluster", "no cluster"
 
 Array = npt.NDArray[Any]
-_MARKS = 2.0**64
+_MARKS = 2**64
 
 
 class Sample(NamedTuple):
@@ -66,15 +65,20 @@ class LiveWindows:
         self._samples: dict[int, Sample] = {}
         self._entities = EntityNumbers()
         self._columns: list[ColumnCodes] = []
-        self.frame: Frame | None = None
-        """Of all windows, by the one that was read first."""
+        self._frame: Frame | None = None
         facts = list_laid_out(store)
         most, total = max(fact.n_rows for fact in facts), sum(fact.n_rows for fact in facts)
+        self._least_rows = min(LEAST_ROWS, 1 + sample_rows // 4)
         self.share = min(1.0, sample_rows / max(1, most), ALL_SAMPLE_ROWS / max(1, total))
         """Of the ids; it stays when windows come."""
         common = set.intersection(*(set(fact.label_columns) for fact in facts)) - set(list_shown(store))
         self.label_columns = [name for name in facts[0].label_columns if name in common]
         self.has_clusters = all(fact.clusters is not None for fact in facts)
+
+    @property
+    def frame(self) -> Frame:
+        """Of all windows, by the one that was read first."""
+        return self._frame or Frame(np.zeros(2), 1.0, 1.0)
 
     @property
     def columns(self) -> list[ColumnCodes]:
@@ -101,6 +105,14 @@ class LiveWindows:
                 known = self._samples[index] = self._read(state)
             return known
 
+    def take_column(self, reader: RowReader, c: int, rows: Array) -> Array:
+        """Read a column at rows, ascending: the clusters come after the labels; what a window has not is empty."""
+        if c < len(self.label_columns):
+            name = self.label_columns[c]
+            return reader.take_labels(name, rows) if name in reader.columns else np.full(len(rows), "")
+        clusters = reader.take_clusters(rows)
+        return np.full(len(rows), NO_CLUSTER) if clusters is None else _name_clusters(clusters)
+
     def encode(self, index: int) -> bytes:
         """Write a window's sample as `decode.js` reads it."""
         sample, writer = self.read(index), StreamWriter()
@@ -108,46 +120,53 @@ class LiveWindows:
             "map": sample.state.layout_attempt,
             "entities": writer.add(np.diff(sample.entities, prepend=-1)),
             "names": sample.names,
+            "rows": writer.add(sample.rows),
             "x": writer.add(sample.places[:, 0]),
             "y": writer.add(sample.places[:, 1]),
             "columns": [writer.add(codes) for codes in sample.codes],
             "described": [column.describe() for column in self._columns],
             "turnover": None if sample.turnover is None else writer.add(sample.turnover),
             "density": writer.add(sample.density),
-            **self._describe_frame(),
+            **describe_frame(self.frame),
         }
         return writer.pack(header)
 
-    def to_steps(self, positions: Array) -> npt.NDArray[np.int32]:
-        """Round positions to steps of the frame, (n, 2); those without a place are far outside."""
-        frame = self.frame or Frame(np.zeros(2), 1.0, 1.0)
-        plane = (as_plane(positions) - frame.centre) * (STEPS / frame.half)
-        return np.rint(np.clip(np.nan_to_num(plane, nan=NOWHERE), -NOWHERE, NOWHERE)).astype(np.int32)
-
-    def _describe_frame(self) -> dict[str, Any]:
-        frame = self.frame or Frame(np.zeros(2), 1.0, 1.0)
+    def describe_row(self, index: int, row: int) -> dict[str, Any]:
+        """Give one row of a window as the sample has rows, with a number of its own."""
+        reader, at = self.open(index), np.array([row])
+        self.read(index)
+        mark = reader.take_marks(at)
+        with self._lock:
+            entity = int(self._entities.number(mark)[0])
+            codes = [int(c.encode(self.take_column(reader, k, at))[0]) for k, c in enumerate(self._columns)]
+        positions = reader.take_positions(at)
+        turnover = reader.take_turnover_codes(at)
         return {
-            "frame": [*frame.centre.tolist(), frame.half / STEPS],
-            "steps": STEPS,
-            "spread": frame.spread / frame.half * STEPS,
+            "row": row if is_placed(as_plane(positions))[0] else None,
+            "entity": entity,
+            "name": name_label(as_text(reader.take_ids(at).tolist()[0])),
+            "place": to_steps(self.frame, positions)[0].tolist(),
+            "codes": codes,
+            "turnover": None if turnover is None else int(turnover[0]),
+            "described": [column.describe() for column in self._columns],
         }
 
     def _read(self, state: WindowState) -> Sample:
         reader = RowReader(self._store, state)
         rows, marks = self._choose(reader)
         positions = reader.take_positions(rows)
-        if self.frame is None:
-            self.frame = _measure_frame(as_plane(positions))
-        density = self._count(reader)
+        if self._frame is None:
+            self._frame = measure_live_frame(as_plane(positions))
+        density = count_cells(self.frame, reader.list_positions())
         has_place = is_placed(as_plane(positions))
         rows, marks, positions = rows[has_place], marks[has_place], positions[has_place]
-        values = {name: reader.take_labels(name, rows) for name in self.label_columns}
-        if self.has_clusters and (clusters := reader.take_clusters(rows)) is not None:
-            values[f"found {CLUSTER}" if CLUSTER in values else CLUSTER] = _name_clusters(clusters)
+        values = [self.take_column(reader, c, rows) for c in range(len(self.label_columns) + self.has_clusters)]
         if not self._columns:
-            limits = [(None, "")] * len(self.label_columns) + [(MAX_NAMED, NO_CLUSTER)]
-            self._columns = [ColumnCodes(*one, *limit) for one, limit in zip(values.items(), limits, strict=False)]
-        codes = [column.encode(own) for column, own in zip(self._columns, values.values(), strict=True)]
+            self._columns = [ColumnCodes(name, own) for name, own in zip(self.label_columns, values, strict=False)]
+            if self.has_clusters:
+                name = f"found {CLUSTER}" if CLUSTER in self.label_columns else CLUSTER
+                self._columns.append(ColumnCodes(name, values[-1], MAX_NAMED, NO_CLUSTER))
+        codes = [column.encode(own) for column, own in zip(self._columns, values, strict=True)]
         turnover, ids = reader.take_turnover_codes(rows), reader.take_ids(rows).tolist()
         entities = self._entities.number(marks)
         order = np.argsort(entities, kind="stable")
@@ -156,47 +175,27 @@ class LiveWindows:
             rows[order],
             entities[order],
             [name_label(as_text(ids[row])) for row in order.tolist()],
-            self.to_steps(positions[order]),
+            to_steps(self.frame, positions[order]),
             [own[order] for own in codes],
             None if turnover is None else turnover[order].astype(np.int64),
             density,
         )
 
     def _choose(self, reader: RowReader) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-        """Choose the rows whose ids are of the sample, and give their marks."""
+        """Choose the rows whose ids are of the sample, and give their marks; of a small window those of least marks."""
+        limit = int(self.share * _MARKS)
+        if limit < _MARKS and reader.n_rows * self.share < 2 * self._least_rows:
+            everyone = np.sort(np.concatenate(list(reader.list_marks())))
+            limit = max(limit, int(everyone[: self._least_rows][-1])) if len(everyone) else limit
         start, rows, chosen = 0, [], []
-        most = np.uint64(min(self.share * _MARKS, _MARKS - 2**12))
         for marks in reader.list_marks():
-            here = np.flatnonzero(marks <= most) if self.share < 1 else np.arange(len(marks))
+            here = np.flatnonzero(marks <= np.uint64(limit)) if limit < _MARKS else np.arange(len(marks))
             rows.append(here + start)
             chosen.append(marks[here])
             start += len(marks)
+        if not rows:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
         return np.concatenate(rows), np.concatenate(chosen)
-
-    def _count(self, reader: RowReader) -> npt.NDArray[np.int64]:
-        counts = np.zeros(DENSITY_CELLS**2, dtype=np.int64)
-        for positions in reader.list_positions():
-            for start in range(0, len(positions), _ROWS_COUNTED):
-                steps = self.to_steps(positions[start : start + _ROWS_COUNTED])
-                inside = steps[(np.abs(steps) < NOWHERE).all(axis=1)]
-                cells = np.clip((inside + STEPS) * DENSITY_CELLS // (2 * STEPS), 0, DENSITY_CELLS - 1)
-                counts += np.bincount(cells[:, 1] * DENSITY_CELLS + cells[:, 0], minlength=len(counts))
-        return counts
-
-
-NOWHERE = 32_000
-"""Step at which rows without a place lie, and those that are farther away than a picture shows."""
-_ROWS_COUNTED = 2**18
-
-
-def _measure_frame(plane: npt.NDArray[np.float64]) -> Frame:
-    """Measure the frame of all windows by a sample of one."""
-    placed = plane[is_placed(plane)]
-    if not len(placed):
-        return Frame(np.zeros(2), 1.0, 1.0)
-    low, high = placed.min(axis=0), placed.max(axis=0)
-    half = max(float((high - low).max()) / 2, 1e-12) * MARGIN
-    return Frame((low + high) / 2, half, float(np.sqrt(placed.var(axis=0).mean())) or 1.0)
 
 
 def _name_clusters(clusters: Array) -> Array:

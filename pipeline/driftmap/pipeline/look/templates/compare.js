@@ -26,7 +26,8 @@ function eachSince(visit) {
 function drawSince() {
   if (!view.isComparing) return;
   const map = windows[sinceWindow()], place = fit($("since-map"), map.t, true);
-  if (view.mode === "points") drawStill(place, map, radius(place.side, map.entities.length) * Math.min(2.5, view.zoom ** 0.35));
+  const { map: shown, colours } = isLive ? joinTile(map) : { map, colours: coloursOf(map.t) };
+  if (view.mode === "points") drawStill(place, shown, radius(place.side, map.entities.length) * Math.min(2.5, view.zoom ** 0.35), colours);
   else drawDensity(place, map.t);
   drawNamesAt({ ...place, right: isSwiped() ? swipePart() * place.w : place.w }, map, map, 0, 0, boxesOf($("since-now").parentElement, $("since-count")));
   place.context.strokeStyle = themed("--ink");
@@ -56,7 +57,7 @@ function showSince() {
   slider.value = map.t;
   slider.setAttribute("aria-valuetext", map.label);
   if ($("since-now").textContent !== map.label) $("since-now").textContent = map.label;
-  $("since-count").textContent = `${count(map.n_rows)} rows`;
+  $("since-count").textContent = `${count(map.n_rows)} rows${isLive ? sayTile(map.t) : ""}`;
   for (const cursor of document.querySelectorAll(".since-cursor")) { cursor.setAttribute("x1", stripX(map.t)); cursor.setAttribute("x2", stripX(map.t)); }
   drawAnswers();
   drawReasons();

@@ -45,11 +45,15 @@ function listDetails(map, row, { isPlain = false, most = 300 } = {}) {
   return data.details.flatMap((column, c) => {
     const text = detailOf(map, row, c);
     if (text === null || !text.trim()) return [];
-    const name = make("span", { className: "detail-name", text: column.name }), link = isPlain ? null : linkOf(text);
-    if (!link) return [make("div", { className: "detail" }, name, make("span", { text: shorten(text, most) }), ...showPicture(map, row, c))];
-    const anchor = make("a", { href: link, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer", text: shorten(text, 80), title: link });
-    return [make("div", { className: "detail" }, name, anchor, ...(PICTURE.test(new URL(link).pathname) ? [makePicture(link)] : []))];
+    return [makeDetail(column.name, text, { isPlain, most, pictures: showPicture(map, row, c) })];
   });
+}
+
+function makeDetail(title, text, { isPlain, most, pictures = [] }) {
+  const name = make("span", { className: "detail-name", text: title }), link = isPlain ? null : linkOf(text);
+  if (!link) return make("div", { className: "detail" }, name, make("span", { text: shorten(text, most) }), ...pictures);
+  const anchor = make("a", { href: link, target: "_blank", rel: "noopener noreferrer", referrerPolicy: "no-referrer", text: shorten(text, 80), title: link });
+  return make("div", { className: "detail" }, name, anchor, ...(PICTURE.test(new URL(link).pathname) ? [makePicture(link)] : []));
 }
 
 // The picture of a file, or that it is not here.

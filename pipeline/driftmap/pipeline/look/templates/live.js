@@ -12,7 +12,7 @@ async function ask(path) {
 const askStreams = async (path) => openStreams(new Uint8Array(await (await ask(path)).arrayBuffer()));
 
 const emptyWindow = (given, t) => ({
-  ...given, t, entities: new Int32Array(0), places: new Float32Array(0), values: data.columns.map(() => new Int32Array(0)),
+  ...given, t, entities: new Int32Array(0), rows: new Int32Array(0), places: new Float32Array(0), values: data.columns.map(() => new Int32Array(0)),
   density: null, turnover: null, movers: [], events: [], histogram: [0, ...data.bin_edges.map(() => 0)], label_drift: data.columns.map(() => []),
   noise_floor: null, numbers: [], details: [], words: null, isRead: false, flaw: "",
 });
@@ -47,18 +47,26 @@ function fillWindow(map, { header, read }) {
     e = entities[row] += e;
     places[2 * row] = x[row];
     places[2 * row + 1] = y[row];
-    while (names.length <= e) names.push("");
-    names[e] = header.names[row];
+    learnName(e, header.names[row]);
   }
   learnColumns(header.described);
   Object.assign(data, { frame: header.frame, steps: header.steps, spread: header.spread });
   const changed = header.turnover === null ? null : read(header.turnover);
   Object.assign(map, {
-    entities, places, values: header.columns.map(read), density: read(header.density), map: header.map, isRead: true,
+    entities, places, rows: read(header.rows), values: header.columns.map(read), density: read(header.density), map: header.map, isRead: true,
     turnover: changed && Float32Array.from(changed, (code) => (code ? (code - 1) / data.turnover_steps : NaN)),
   });
   for (const other of [map, windows[map.t + 1]]) if (other) { forgetDrawn(other); measureStep(other); }
-  if (view.selected) { const grown = new Uint8Array(names.length); grown.set(view.selected); view.selected = grown; }
+}
+
+function learnName(entity, name) {
+  while (names.length <= entity) names.push("");
+  names[entity] = name;
+  if (view.selected && view.selected.length < names.length) {
+    const grown = new Uint8Array(2 * names.length);
+    grown.set(view.selected);
+    view.selected = grown;
+  }
 }
 
 // Labels have the numbers in which they came: those of later windows stand behind.
@@ -130,6 +138,7 @@ async function askForWindows() {
     await readWindow(t);
     if (windows[t].isRead) {
       hasRead = true;
+      for (const known of joined) await joinWindow(windows[t], known);
       if (data.columns.reduce((sum, { values }) => sum + (values ? values.length : 0), 0) > n) { drawLegend(); colourKey++; }
       showRead(t);
     }

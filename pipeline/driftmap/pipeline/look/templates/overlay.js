@@ -28,7 +28,7 @@ function drawLarge() {
   if (view.lasso && view.lassoPane !== PANES.since) drawLasso(place);
   drawSince();
   showTime();
-  if (isLive) askForWindows();
+  if (isLive) { askForWindows(); askForTiles(); }
   noteAddress();
   sendToHost();
 }

@@ -11,7 +11,7 @@ function pointAt(px, py, pane) {
     const dx = place.x(x) - px, dy = place.y(y) - py, squared = dx * dx + dy * dy;
     if (squared < least) { least = squared; best = { map, row, px, py }; }
   });
-  return best;
+  return (isLive && pointInTile(px, py, place, pane.time(), least)) || best;
 }
 
 function placeOf(event, pane) {
@@ -21,12 +21,14 @@ function placeOf(event, pane) {
 
 function showTip(event, pane) {
   const found = view.mode === "points" ? pointAt(...placeOf(event, pane), pane) : null, tip = $("tip");
-  const entity = found ? found.map.entities[found.row] : -1;
+  // of a row that the sample lacks, what is known is asked for
+  const isKnown = found && found.map, entity = isKnown ? found.map.entities[found.row] : -1;
+  view.stray = isKnown ? null : found;
   if (entity !== view.hover) { view.hover = entity; redraw(); }
   tip.hidden = !found;
   $(pane.id).classList.toggle("is-over", found !== null);
   if (!found) return;
-  tip.replaceChildren(make("b", { text: names[entity] }), ...describe(found.map, found.row, true));
+  tip.replaceChildren(...(isKnown ? [make("b", { text: names[entity] }), ...describe(found.map, found.row, true)] : [showRow(windows[found.t].index, found.row, { isPlain: true })]));
   const box = $(pane.id).getBoundingClientRect(), whole = $("panes").getBoundingClientRect();
   placeTip(tip, found.px + box.left - whole.left, found.py + box.top - whole.top);
 }
@@ -48,11 +50,13 @@ function describe(map, row, isPlain = false) {
   if (last > 0) lines.push(`in ${here.length} of ${known.length} windows${known.length < windows.length ? " read" : ""}${here.length > 1 ? `: ${here[0].label} to ${here.at(-1).label}` : ""}`);
   if (moved >= 0) lines.push(`moved ${figure(moved)} spreads into ${map.label}`);
   const shown = lines.map((text) => make("div", { text: shorten(text, 160) }));
+  if (isLive && data.shown.length) return [showRow(map.index, map.rows[row], { isPlain, hasLabels: false }), ...shown];
   return hasDetails() ? [...listDetails(map, row, { isPlain, most: 200 }), ...shown] : shown;
 }
 
 function hideTip() {
   $("tip").hidden = true;
+  view.stray = null;
   if (view.hover >= 0) { view.hover = -1; redraw(); }
 }
 
@@ -92,7 +96,8 @@ function startPointer(pane) {
     if (view.lasso) closeLasso(isDragged);
     else if (start && !isDragged) {
       showTip(event, pane);
-      if (view.hover >= 0 || view.followed >= 0) follow(view.hover);
+      if (view.stray) join(windows[view.stray.t].index, view.stray.row);
+      else if (view.hover >= 0 || view.followed >= 0) follow(view.hover);
     }
     start = null;
   });

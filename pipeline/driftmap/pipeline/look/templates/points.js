@@ -2,13 +2,13 @@
 let points = null;
 
 function pointsNow() {
-  const { pair } = pairAt(view.time);
-  if (points && points.pair === pair && !points.isStale) return points;
-  const { from, to, a, b } = pair, n = from.length;
-  const isMade = points && points.pair === pair;
-  const out = isMade ? points : { pair, n, places: new Float32Array(4 * n), looks: new Float32Array(4 * n), lit: new Float32Array(n) };
+  const { pair } = pairAt(view.time), extra = isLive ? tileNow() : null;
+  const isMade = points && points.pair === pair && points.extra === extra;
+  if (isMade && !points.isStale) return points;
+  const { from, to, a, b } = pair, nRows = from.length, n = nRows + (extra ? extra.rows.length : 0);
+  const out = isMade ? points : { pair, extra, n, nRows, places: new Float32Array(4 * n), looks: new Float32Array(4 * n), lit: new Float32Array(n) };
   const coloursA = coloursOf(a.t), coloursB = coloursOf(b.t), isLitAll = !isDimming();
-  for (let k = 0; k < n; k++) {
+  for (let k = 0; k < nRows; k++) {
     const i = from[k], j = to[k];
     if (!isMade) {
       out.places[4 * k] = i < 0 ? b.places[2 * j] : a.places[2 * i];
@@ -23,6 +23,7 @@ function pointsNow() {
     out.looks[4 * k + 3] = j < 0 || q === HIDDEN ? 0 : 1;
     out.lit[k] = isLitAll || isLit(pair, i, j) ? 1 : 0;
   }
+  if (extra) addTile(out, nRows, extra);
   out.isStale = false;
   out.version = (out.version || 0) + 1;
   points = out;
@@ -40,9 +41,9 @@ const isDimming = () => view.focus !== null || view.selected !== null;
 
 // What is drawn now: x, y, entity, row and window of each point that can be seen.
 function eachPoint(visit) {
-  const { pair, part, ease } = pairAt(view.time), { n, places, looks, lit } = pointsNow();
+  const { pair, part, ease } = pairAt(view.time), { nRows, places, looks, lit } = pointsNow();
   const isNearer = part < 0.5;
-  for (let k = 0; k < n; k++) {
+  for (let k = 0; k < nRows; k++) {
     const alpha = looks[4 * k + 2] + (looks[4 * k + 3] - looks[4 * k + 2]) * part;
     if (alpha < 0.5) continue;
     const x = places[4 * k] + (places[4 * k + 2] - places[4 * k]) * ease;

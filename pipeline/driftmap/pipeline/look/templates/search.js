@@ -55,7 +55,7 @@ function selectValue(c, code) {
 function showFound() {
   const text = $("search").value, found = findNames(text), list = $("found-list"), isSought = text.trim() !== "";
   marked = 0;
-  others = findOthers(text);
+  others = isLive ? [...findOthers(text), ...findServed(text, found)] : findOthers(text);
   const most = others.length ? MOST_FOUND - 6 : MOST_FOUND;
   const options = found.slice(0, most).map((entity) => make("li", { text: names[entity], data: { entity } }));
   others.forEach(({ text: name, kind }, k) => options.push(make("li", { data: { other: k } }, make("span", { text: name }), make("span", { className: "note", text: ` ${kind}` }))));

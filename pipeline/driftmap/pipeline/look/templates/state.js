@@ -3,7 +3,7 @@ let data, names, windows, last, answers;
 const view = {
   time: 0, speed: 1, isPlaying: false, mode: "points", since: "previous", isComparing: false,
   colouring: null, hidden: new Set(), focus: null, selected: null, selectedBy: null,
-  hover: -1, followed: -1, hasNames: true, hasTrails: true, isLassoing: false, lasso: null, lassoPane: null,
+  hover: -1, stray: null, followed: -1, hasNames: true, hasTrails: true, isLassoing: false, lasso: null, lassoPane: null,
   zoom: 1, panX: 0, panY: 0, pair: null,
 };
 

@@ -56,6 +56,9 @@ function sparkLines(values) {
     : draw("line", { class: "spark-line", x1: run[0][0] - 4, x2: run[0][0] + 4, y1: run[0][1], y2: run[0][1] })));
 }
 
+// In full up to 9,999,999: more has no room.
+const sayRows = (n) => (n < 1e7 ? count(n) : n.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 }));
+
 function moveCursors() {
   for (const cursor of document.querySelectorAll(".cursor")) {
     cursor.setAttribute("x1", stripX(view.time));
@@ -64,6 +67,6 @@ function moveCursors() {
   const near = nearest();
   for (const output of $("strip").querySelectorAll("output")) {
     const value = near[output.dataset.field];
-    output.textContent = output.dataset.field === "n_rows" ? count(value) : figure(value, Number(output.dataset.digits));
+    output.textContent = output.dataset.field === "n_rows" ? sayRows(value) : figure(value, Number(output.dataset.digits));
   }
 }

@@ -26,8 +26,8 @@ function drawSmall(cell) {
 }
 
 // One window, without a graphics card: discs while they are few, else single pixels.
-function drawStill(place, map, r) {
-  const colours = coloursOf(map.t), dim = isDimming();
+function drawStill(place, map, r, colours = coloursOf(map.t)) {
+  const dim = isDimming();
   if (map.entities.length > DOTS) { drawPixels(place, map, colours, dim); return; }
   for (let row = 0; row < colours.length; row++) {
     if (colours[row] === HIDDEN) continue;

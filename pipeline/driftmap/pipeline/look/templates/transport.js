@@ -11,7 +11,7 @@ function showTime() {
   const near = nearest(), t = Math.floor(view.time + 1e-6), part = view.time - t;
   const label = part < 0.02 || t >= last ? windows[Math.min(t, last)].label : `${windows[t].label} → ${windows[t + 1].label}`;
   if ($("now").textContent !== label) $("now").textContent = label;
-  $("count").textContent = `${count(near.n_rows)} rows${near.status === "provisional" ? " · provisional" : ""}${near.isRead === false ? " · reading …" : ""}`;
+  $("count").textContent = `${count(near.n_rows)} rows${near.status === "provisional" ? " · provisional" : ""}${near.isRead === false ? " · reading …" : ""}${isLive ? sayTile(view.time) : ""}`;
   $("time").value = view.time;
   $("time").setAttribute("aria-valuetext", near.label);
   moveCursors();
