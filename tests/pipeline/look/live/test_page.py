@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.pipeline.browsing import MARKS, WIDE, press, settle, wait_for_label
 from tests.pipeline.growing import make_store, take_in, write_days
 from tests.pipeline.look.live.served import N_ROWS, make_run, make_window, serve
+from tests.pipeline.look.planted import plant
 from tests.pipeline.small_stores import make_store as make_small
 
 from driftmap.pipeline import open_store
@@ -185,3 +186,18 @@ def test_what_is_shown_of_a_row_is_asked_for(tmp_path, visit_live):
     link = page.locator("#followed .detail a")
     expect(link).to_have_attribute("href", "https://example.org/7")
     expect(page.locator("#followed")).to_contain_text("<b>bold</b>")
+
+
+def test_what_changed_is_said_of_the_rows_that_are_drawn(tmp_path, visit_live):
+    plant(tmp_path / "run.zarr", "growth", 1, has_labels=True)
+    page = visit_live(tmp_path / "run.zarr")
+    page.wait_for_selector("html[data-compared='4']", state="attached")
+    expect(page.locator("#answers")).to_be_visible()
+    expect(page.locator("#answers-list")).not_to_contain_text("Measured on")
+    buttons = page.locator("#answers-list button")
+    expect(buttons.first).to_contain_text("group 1 grew from 20 to 60 rows")
+    buttons.first.click()
+    expect(page.locator("#selected-card")).to_be_visible()
+    sampled = visit_live(tmp_path / "run.zarr", sample_rows=150, n_read=4)
+    expect(sampled.locator("#answers-list")).to_contain_text("Measured on the rows that are drawn")
+    expect(sampled.locator("#answers-list button").first).to_contain_text("group 1 grew from ")

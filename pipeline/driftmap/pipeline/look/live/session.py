@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from driftmap.pipeline.look.changes import BIN_EDGES
 from driftmap.pipeline.look.live.head import describe_head, list_quality
 from driftmap.pipeline.look.live.rows import TILE_ROWS, LiveRows
+from driftmap.pipeline.look.live.sentences import describe_changes
 from driftmap.pipeline.look.live.windows import SAMPLE_ROWS, LiveWindows
 from driftmap.pipeline.look.report import render_live
 from driftmap.pipeline.store.turnover_codes import TURNOVER_STEPS
@@ -54,6 +55,7 @@ class LiveSession:
             "": lambda _: self._render(),
             "head": lambda _: self._describe(),
             "window/{index:int}": lambda request: self._windows.encode(request.path_params["index"]),
+            "changes": lambda _: describe_changes(self._store, self._windows),
             "tile/{index:int}": self._give_tile,
             "row/{index:int}/{row:int}": lambda request: self._rows.describe_row(**request.path_params),
             "follow/{index:int}/{origin:int}/{row:int}": lambda request: self._rows.follow(**request.path_params),

@@ -44,6 +44,7 @@ class Sample(NamedTuple):
     """Positions in steps of the frame, (n, 2)."""
     codes: list[npt.NDArray[np.int64]]
     """Of each column."""
+    clusters: npt.NDArray[np.int32] | None
     turnover: Array | None
     density: npt.NDArray[np.int64]
     """Rows in each cell of the frame, of all rows that have a place."""
@@ -84,6 +85,16 @@ class LiveWindows:
     def columns(self) -> list[ColumnCodes]:
         """What colours rows; empty before a window was read."""
         return self._columns
+
+    @property
+    def n_entities(self) -> int:
+        """Ids that were seen so far."""
+        return len(self._entities)
+
+    def find_cluster(self, name: str) -> int | None:
+        """Give the code of a cluster; None where it has none of its own."""
+        values = self._columns[-1].values if self.has_clusters else []
+        return values.index(name) if name in values else None
 
     def find(self, index: int) -> WindowState:
         """Give what the log says of a window that has a map."""
@@ -168,6 +179,7 @@ class LiveWindows:
                 self._columns.append(ColumnCodes(name, values[-1], MAX_NAMED, NO_CLUSTER))
         codes = [column.encode(own) for column, own in zip(self._columns, values, strict=True)]
         turnover, ids = reader.take_turnover_codes(rows), reader.take_ids(rows).tolist()
+        clusters = reader.take_clusters(rows)
         entities = self._entities.number(marks)
         order = np.argsort(entities, kind="stable")
         return Sample(
@@ -177,6 +189,7 @@ class LiveWindows:
             [name_label(as_text(ids[row])) for row in order.tolist()],
             to_steps(self.frame, positions[order]),
             [own[order] for own in codes],
+            None if clusters is None else clusters[order].astype(np.int32),
             None if turnover is None else turnover[order].astype(np.int64),
             density,
         )

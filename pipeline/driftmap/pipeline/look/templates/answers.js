@@ -15,12 +15,14 @@ function drawAnswers() {
   const others = answers.highlights.filter((answer) => !own.includes(answer)).slice(0, MOST_ANSWERS - own.length - (own.length ? 0 : 1));
   $("answers-title").textContent = `What changed from ${shorten(windows[a].label, 30)} to ${shorten(windows[b].label, 30)}`;
   const rest = others.length ? [make("li", { className: "note", text: "Most unusual in the whole run" })] : [];
+  if (isLive && data.share < 1) rest.unshift(make("li", { className: "note", text: "Measured on the rows that are drawn: counts are of these." }));
   list.replaceChildren(...(own.length ? own.map(makeAnswer) : [make("li", { className: "none", text: sayNothing(a, b) })]), ...rest, ...others.map(makeAnswer));
   // the map below does not jump when there is less to say
   list.style.minHeight = `${Math.max(parseFloat(list.style.minHeight) || 0, list.scrollHeight)}px`;
 }
 
 function sayNothing(a, b) {
+  if (isLive && Math.min(a, b) < last + 1 - MOST_COMPARED) return `Not compared in words: of a store this large, only the newest ${MOST_COMPARED} windows are.`;
   if (answers.is_complete || b === a + 1 || (a === 0 && b === answers.newest[1])) return "No group of rows changed unusually.";
   return "Not compared in words: of this many rows, only windows next to each other are.";
 }

@@ -1,6 +1,6 @@
 // A store that is too large for one file: the page was served, and asks where it came from for windows as they are looked
 // at. Each brings its density of all rows, and a sample of its rows, of the same ids in every window.
-const MOST_DRIFTING = 40;
+const MOST_COMPARED = 24, MOST_DRIFTING = 40;
 let isAsking = false, isSilent = false;
 
 async function ask(path) {
@@ -120,10 +120,11 @@ function meanByLabel(codes, moves, n) {
   return Array.from(sums, (sum, code) => (counts[code] ? sum / counts[code] : null));
 }
 
-// The windows to read next: what is shown, what is in sight among the small maps, and the next one.
+// The windows to read next: what is shown, what is in sight among the small maps, the next one, and those that the server
+// has read to compare them: river and charts are of these too.
 function nextToRead() {
   const { pair } = pairAt(view.time), now = performance.now();
-  const wanted = [nearest().t, pair.a.t, pair.b.t, sinceWindow(), ...[...inSight].map((cell) => Number(cell.dataset.window)), pair.b.t + 1];
+  const wanted = [nearest().t, pair.a.t, pair.b.t, sinceWindow(), ...[...inSight].map((cell) => Number(cell.dataset.window)), pair.b.t + 1, ...comparedWindows];
   return wanted.find((t) => t <= last && !windows[t].isRead && !(windows[t].flaw && now - windows[t].triedAt < 1000 * data.poll_seconds));
 }
 
@@ -146,7 +147,32 @@ async function askForWindows() {
   }
   isAsking = false;
   if (hasRead) showSummaries();
+  askForChanges();
   document.documentElement.dataset.read = windows.filter(({ isRead }) => isRead).length;
+}
+
+// What changed, in sentences, once nothing is left to read for now: the server reads the windows that it compares.
+let changesOf = -1, comparedWindows = [];
+
+async function askForChanges() {
+  if (last === 0 || changesOf === data.n_commits || isAsking || !windows.some(({ isRead }) => isRead)) return;
+  const asked = changesOf = data.n_commits;
+  try {
+    const { compared, all, highlights, newest, noise_floors: floors } = await (await ask("changes")).json();
+    if (asked !== data.n_commits) return;
+    const at = new Map(windows.map(({ index, t }) => [index, t]));
+    const listed = all.map((one) => ({ ...one, a: at.get(one.a), b: at.get(one.b), t: at.get(one.t) ?? null }));
+    answers = { all: listed, highlights: highlights.map((k) => listed[k]), newest: newest.map((index) => at.get(index)), is_complete: false };
+    compared.forEach((index, k) => { windows[at.get(index)].noise_floor = floors[k]; });
+    comparedWindows = compared.map((index) => at.get(index)).reverse();
+    drawAnswers.key = null;
+    drawAnswers();
+    drawChanges();
+    askForWindows();
+    document.documentElement.dataset.compared = compared.length;
+  } catch (error) {
+    showLiveNotices(`What changed is not known: ${error.message}`);
+  }
 }
 
 // What is drawn of all windows, once nothing is left to read for now.
@@ -210,6 +236,7 @@ function grow(head) {
   });
   last = windows.length - 1;
   view.pair = null;
+  comparedWindows = [];
   showWindows();
   lookForNews.said = fresh.length ? `The store has grown: ${fresh.map(({ label }) => shorten(label, 40)).join(", ")}.` : lookForNews.said;
   showLiveNotices(lookForNews.said);
