@@ -26,21 +26,18 @@ if TYPE_CHECKING:
     )
     from driftmap.engine.graph.supervise import read_target, supervise_graph
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
-    from driftmap.engine.layout.block import (
-        BlockWindow,
-        WindowValues,
-        find_block_strengths,
-        lay_out_block,
-        window_values,
-    )
+    from driftmap.engine.layout.block import BlockWindow, WindowKind, find_block_strengths, lay_out_block
+    from driftmap.engine.layout.block_part import BlockPart, ReadGraphs, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
     from driftmap.engine.layout.optimiser import has_compiled_kernels
     from driftmap.engine.layout.pace import N_EXCHANGES, PACE
     from driftmap.engine.layout.procrustes import fit_similarity
+    from driftmap.engine.layout.row_share import LEAST_SHARED_ROWS, RowShare
     from driftmap.engine.layout.start.initialise import start_from_previous
     from driftmap.engine.layout.start.memory import start_bytes
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
+    from driftmap.engine.layout.window_values import WindowValues, window_values
     from driftmap.engine.neighbours.blocked import can_search_blocks
     from driftmap.engine.neighbours.rows import is_sparse
     from driftmap.engine.neighbours.scaling.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
@@ -92,12 +89,14 @@ __all__ = [
     "CLUSTER_STREAM",
     "EXACT_WORK",
     "LEAST_BLOCK_ROWS",
+    "LEAST_SHARED_ROWS",
     "N_EXCHANGES",
     "PACE",
     "PAIRWISE_METRICS",
     "START_STREAM",
     "TRANSFORM_STREAM",
     "AlignedUMAP",
+    "BlockPart",
     "BlockWindow",
     "Clustered",
     "ColumnMoments",
@@ -114,10 +113,13 @@ __all__ = [
     "KnnGraph",
     "LayoutSettings",
     "Passage",
+    "ReadGraphs",
     "Relation",
+    "RowShare",
     "RowTerms",
     "TargetSettings",
     "WindowGraph",
+    "WindowKind",
     "WindowValues",
     "alignment_weights",
     "as_halo",
@@ -155,6 +157,7 @@ __all__ = [
     "has_compiled_kernels",
     "invert_relation",
     "is_sparse",
+    "join_parts",
     "join_passages",
     "join_sparse_rows",
     "lay_out_block",
@@ -170,6 +173,7 @@ __all__ = [
     "neighbour_preservation_from_graph",
     "noise_floor",
     "place_rows",
+    "place_window",
     "plan_rounds",
     "rate_terms",
     "read_relation",
@@ -231,10 +235,9 @@ _ROOMS = {
     ),
     "layout.block": (
         "BlockWindow",
-        "WindowValues",
+        "WindowKind",
         "find_block_strengths",
         "lay_out_block",
-        "window_values",
     ),
     "layout.curve": ("fit_curve",),
     "layout.exchange": (
@@ -243,6 +246,14 @@ _ROOMS = {
         "lay_out_in_exchange",
         "plan_rounds",
     ),
+    "layout.block_part": (
+        "BlockPart",
+        "ReadGraphs",
+        "join_parts",
+        "place_window",
+    ),
+    "layout.row_share": ("LEAST_SHARED_ROWS", "RowShare"),
+    "layout.window_values": ("WindowValues", "window_values"),
     "layout.start.initialise": ("start_from_previous",),
     "layout.start.memory": ("start_bytes",),
     "layout.optimiser": ("has_compiled_kernels",),

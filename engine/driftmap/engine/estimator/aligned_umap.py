@@ -17,9 +17,10 @@ from driftmap.engine.estimator.parameters import (
     warn_of_idle,
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
-from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block, window_values
+from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
+from driftmap.engine.layout.window_values import window_values
 from driftmap.engine.quality.diagnostics import Move, find_movers, measure_windows
 from driftmap.engine.settings import DEFAULTS, extend_values
 
@@ -368,8 +369,7 @@ class AlignedUMAP(Estimator):
     def quality_(self) -> list[dict[str, float]]:
         """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
         self._check_is_fitted()
-        checked = self._check_all_windows()
-        layout = read_layout_settings(checked)
+        layout = read_layout_settings(checked := self._check_all_windows())
         metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
         rows, steps = self._model.rows, self._model.related.steps()
         table = measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)

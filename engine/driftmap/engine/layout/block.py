@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
 from driftmap.engine.layout.fresh import find_fresh_shares
-from driftmap.engine.layout.kernels.arrays import WindowForces
 from driftmap.engine.layout.loss import measure_loss
 from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.pace import PACE, Pace
-from driftmap.engine.layout.procrustes import fit_similarity
+from driftmap.engine.layout.row_share import WHOLE, RowShare
 from driftmap.engine.layout.schedule import Schedule
-from driftmap.engine.layout.start.initialise import DENSE_ROWS, geodesic_start, spectral_start, start_from_previous
+from driftmap.engine.layout.start.initialise import DENSE_ROWS, geodesic_start
+from driftmap.engine.layout.start.place_new import place_new
 from driftmap.engine.layout.strength import find_strengths
-from driftmap.engine.relations.couplings import average_partners
-from driftmap.engine.relations.relations import invert_relation
-from driftmap.engine.settings import AUTO, DEFAULT_N_EPOCHS, LayoutSettings, pick_value
-from driftmap.engine.types import Coupling
+from driftmap.engine.layout.window_values import join_forces, window_values
+from driftmap.engine.settings import AUTO, LayoutSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+    from driftmap.engine.layout.kernels.arrays import BlockArrays
+    from driftmap.engine.types import Float32Array, FuzzyGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,63 +99,6 @@ def lay_out_block(
     return [layout.read(place) for place in range(len(windows))]
 
 
-class WindowValues(NamedTuple):
-    """Layout settings of one window, as the optimiser takes them; the last six are the fields of `WindowForces`."""
-
-    n_epochs: int
-    learning_rate: float
-    a: float
-    b: float
-    repulsion_strength: float
-    negative_sample_rate: float
-    alignment_regularisation: float
-    moves_freely: float
-
-
-def window_values(settings: LayoutSettings, index: int) -> WindowValues:
-    """Pick the layout settings of one window of the run.
-
-    Parameters
-    ----------
-    settings
-        Of the layout.
-    index
-        Number of the window.
-
-    Returns
-    -------
-    WindowValues
-        With the curve's parameters fitted where they were not given.
-    """
-
-    def of(value: Any) -> Any:
-        return pick_value(value, index)
-
-    if settings.a is not None and settings.b is not None:
-        a, b = settings.a, settings.b
-    else:
-        a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
-    n_epochs, strength = of(settings.n_epochs), of(settings.alignment_regularisation)
-    return WindowValues(
-        n_epochs=DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
-        learning_rate=float(of(settings.learning_rate)),
-        a=a,
-        b=b,
-        repulsion_strength=float(of(settings.repulsion_strength)),
-        negative_sample_rate=float(of(settings.negative_sample_rate)),
-        # "auto": the weights of related rows have the strength in them
-        alignment_regularisation=1.0 if strength == AUTO else float(strength),
-        moves_freely=float(strength == AUTO),
-    )
-
-
-def join_forces(values: Sequence[WindowValues]) -> WindowForces:
-    """Join what the kernels take of several windows' values, in their order."""
-    return WindowForces(
-        **{name: np.array([getattr(each, name) for each in values], np.float32) for name in WindowForces._fields}
-    )
-
-
 def find_block_strengths(
     windows: Sequence[BlockWindow], relations: RelationMap, settings: LayoutSettings
 ) -> list[float]:
@@ -176,6 +117,75 @@ def find_block_strengths(
     values = [window_values(settings, window.index) for window in windows]
     given = [AUTO if value.moves_freely else value.alignment_regularisation for value in values]
     return find_strengths([window.graph for window in windows], relations, given)
+
+
+class WindowKind(NamedTuple):
+    """What becomes of a window of a block."""
+
+    number: int
+    """In the whole run."""
+    is_new: bool
+    """It has no positions yet."""
+    is_fixed: bool
+
+
+class BlockSettings(NamedTuple):
+    """How a block is laid out; see `lay_out_block`."""
+
+    layout: LayoutSettings
+    random_state: int
+    pace: Pace
+
+
+def shuffle_window(graph: FuzzyGraph, random_state: int, index: int) -> Shuffle:
+    """Put the rows of a window of the run into their random order."""
+    return Shuffle(graph, make_seed(random_state, index, SHUFFLE_STREAM))
+
+
+def set_up_block(
+    graphs: Sequence[FuzzyGraph],
+    kinds: Sequence[WindowKind],
+    relations: RelationMap,
+    shuffles: Sequence[Shuffle],
+    settings: BlockSettings,
+    share: RowShare = WHOLE,
+) -> tuple[Schedule, Optimiser, BlockArrays]:
+    """Prepare the layout of a block, or of a share of its rows.
+
+    Parameters
+    ----------
+    graphs
+        Of each window; read again and again where they are not held.
+    kinds, shuffles
+        Of each window.
+    relations
+        As for `lay_out_block`.
+    settings
+        How it is laid out.
+    share
+        The rows that are moved; only their edges are held.
+
+    Returns
+    -------
+    tuple
+        When which window moves, what moves them, and the arrays that it moves them by.
+    """
+    values = [window_values(settings.layout, kind.number) for kind in kinds]
+    n_epochs = [value.n_epochs for value in values]
+    is_fixed = [kind.is_fixed for kind in kinds]
+    is_new = [kind.is_new and not kind.is_fixed for kind in kinds]
+    rates = [value.learning_rate for value in values]
+    fresh = find_fresh_shares([shuffle.has_edge for shuffle in shuffles], relations)
+    schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, settings.pace)
+    # A fixed window moves in no epoch, so none of its edges is kept.
+    n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
+    is_auto = [value.moves_freely > 0 for value in values]
+    own = [share.own(shuffle.n_active) for shuffle in shuffles]
+    arrays = flatten_block(graphs, relations, shuffles, n_moves, is_auto, None if share == WHOLE else own)
+    seeds = [make_seed(settings.random_state, kind.number, EPOCH_STREAM) for kind in kinds]
+    n_components = settings.layout.n_components
+    optimiser = Optimiser(arrays, join_forces(values), seeds, n_components, may_order=True, share=share)
+    return schedule, optimiser, arrays
 
 
 class BlockLayout:
@@ -199,25 +209,14 @@ class BlockLayout:
         self._relations = relations
         self._random_state = random_state
         self._is_placed = [False] * len(windows)
-        values = self._values = [window_values(settings, window.index) for window in windows]
-        n_epochs = [value.n_epochs for value in values]
-        is_fixed = [window.is_fixed for window in windows]
-        is_new = [window.positions is None and not window.is_fixed for window in windows]
-        rates = [value.learning_rate for value in values]
+        self._values = [window_values(settings, window.index) for window in windows]
         graphs = [window.graph for window in windows]
-        fresh = find_fresh_shares(graphs, relations)
-        self._schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, pace)
+        self._shuffles = [shuffle_window(window.graph, random_state, window.index) for window in windows]
+        kinds = [WindowKind(window.index, window.positions is None, window.is_fixed) for window in windows]
+        settled = BlockSettings(settings, random_state, pace)
+        self._schedule, self._optimiser, arrays = set_up_block(graphs, kinds, relations, self._shuffles, settled)
         self.n_carry_epochs = self._schedule.n_carry_epochs
         self.n_joint_epochs = self._schedule.n_joint_epochs
-        seeds = [make_seed(random_state, window.index, SHUFFLE_STREAM) for window in windows]
-        self._shuffles = [Shuffle(window.graph, seed) for window, seed in zip(windows, seeds, strict=True)]
-        # A fixed window moves in no epoch, so none of its edges is kept.
-        n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
-        is_auto = [value.moves_freely > 0 for value in values]
-        arrays = flatten_block(graphs, relations, self._shuffles, n_moves, is_auto)
-        forces = join_forces(values)
-        epoch_seeds = [make_seed(random_state, window.index, EPOCH_STREAM) for window in windows]
-        self._optimiser = Optimiser(arrays, forces, epoch_seeds, settings.n_components, may_order=True)
         held = [*arrays, *(array for window in windows for array in window.graph)]
         self.n_bytes = self._optimiser.n_bytes + sum(array.nbytes for array in held)
         """Memory that the block takes."""
@@ -253,11 +252,7 @@ class BlockLayout:
         window, shuffle = self._windows[place], self._shuffles[place]
         if window.is_fixed and window.positions is not None:
             return window.positions
-        active = self._optimiser.get_positions(place)
-        _refuse_overflow(window.index, active[: shuffle.n_active])
-        positions = active[shuffle.places]
-        positions[shuffle.places >= shuffle.n_active] = np.nan
-        return positions
+        return read_window(self._optimiser.get_positions(place), shuffle, window.index)
 
     def _carry_one(self, place: int, on_epoch: Callable[[int], None] | None) -> None:
         """Start a new window and let it settle; a small one that stands alone from two starts, the better one kept.
@@ -286,28 +281,30 @@ class BlockLayout:
         bool
             Whether it was the spectrum.
         """
-        graph, n_components = self._windows[place].graph, self._optimiser.n_components
-        known = np.full((graph.n_rows, n_components), np.nan, dtype=np.float32)
-        fallback = None
-        for earlier in range(place - 1, -1, -1):
-            relation = self._relations.get((earlier, place))
-            if relation is None or not self._is_placed[earlier]:
-                continue
-            positions = self.read(earlier)
-            _fill_known(known, positions, relation)
-            if fallback is None:
-                fallback = positions[np.isfinite(positions).all(axis=1)]
-        known[np.diff(graph.indptr) == 0] = np.nan
-        n_known = int(np.isfinite(known[:, 0]).sum())
-        own = self._windows[place].start
-        if own is not None:
-            self.place(place, fit_similarity(own, known, with_scale=False).apply(own))
-        elif fallback is None or not len(fallback) or n_known <= n_components:
-            self.place(place, spectral_start(graph, n_components, seed))
-            return True
-        else:
-            self.place(place, start_from_previous(graph, known, fallback, seed))
-        return False
+        window = self._windows[place]
+        before = {
+            earlier: (self.read(earlier), relation)
+            for earlier in range(place - 1, -1, -1)
+            if self._is_placed[earlier] and (relation := self._relations.get((earlier, place))) is not None
+        }
+        placed = place_new(window.graph, list(before.values()), self._optimiser.n_components, seed, window.start)
+        self.place(place, placed.positions)
+        return placed.is_spectral
+
+
+def read_window(active: Float32Array, shuffle: Shuffle, index: int) -> Float32Array:
+    """Put positions in random order, (n, c) or of rows that have edges alone, into that of the window; NaN for others.
+
+    Raises
+    ------
+    InvalidInputError
+        When rows that have edges have no position: the settings made them overflow.
+    """
+    _refuse_overflow(index, active[: shuffle.n_active])
+    has_edge = shuffle.places < shuffle.n_active
+    positions = np.full((len(shuffle.places), active.shape[1]), np.nan, dtype=np.float32)
+    positions[has_edge] = active[shuffle.places[has_edge]]
+    return positions
 
 
 def _refuse_overflow(index: int, positions: Float32Array) -> None:
@@ -320,18 +317,6 @@ def _refuse_overflow(index: int, positions: Float32Array) -> None:
             "negative_sample_rate, raise min_dist, or leave out a and b."
         )
         raise InvalidInputError(msg)
-
-
-def _fill_known(known: Float32Array, positions: Float32Array, relation: Relation | Coupling) -> None:
-    """Take over positions of related rows of an earlier window where none is known yet."""
-    if isinstance(relation, Coupling):
-        means = average_partners(relation, positions, len(known))
-        rows = np.flatnonzero(np.isnan(known[:, 0]))
-        known[rows] = means[rows]
-        return
-    back = invert_relation(relation, len(known))
-    rows = np.flatnonzero((back >= 0) & np.isnan(known[:, 0]))
-    known[rows] = positions[back[rows]]
 
 
 def count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int], None] | None:

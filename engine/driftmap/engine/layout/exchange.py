@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, find_block_strengths, window_values
+from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, find_block_strengths
 from driftmap.engine.layout.pace import N_EXCHANGES, PACE, Pace
+from driftmap.engine.layout.window_values import window_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

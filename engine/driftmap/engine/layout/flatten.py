@@ -34,6 +34,11 @@ class Shuffle:
         self.places[self.rows] = np.arange(graph.n_rows)
         self.n_active = int(has_edge.sum())
 
+    @property
+    def has_edge(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each row of the window has an edge."""
+        return self.places < self.n_active
+
 
 def flatten_block(
     graphs: Sequence[FuzzyGraph],
@@ -41,6 +46,7 @@ def flatten_block(
     shuffles: Sequence[Shuffle],
     n_epochs: Sequence[int],
     is_auto: Sequence[bool] | None = None,
+    own: Sequence[range] | None = None,
 ) -> BlockArrays:
     """Put a block's graphs and relations into flat arrays.
 
@@ -56,13 +62,17 @@ def flatten_block(
         Epochs of each window: an edge weaker than the strongest over this would not attract once, and is left out.
     is_auto
         Whether the strength of a window's pull is found from the data: then its weights have it in them. None: nowhere.
+    own
+        Of each window, the rows of the shuffled order whose edges and relations are wanted. None: all.
     """
-    sizes = [graph.n_rows for graph in graphs]
+    sizes = [len(shuffle.rows) for shuffle in shuffles]
+    own = [range(size) for size in sizes] if own is None else own
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    indptr, indices, rates, row_rates = _flatten_graphs(graphs, shuffles, offsets, n_epochs)
+    # First: graphs that are read as they are looked at are read in pairs here, and the edges not there yet.
     related_indptr, related, weights = _flatten_relations(
-        graphs, relations, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto
+        graphs, relations, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto, own
     )
+    indptr, indices, rates, row_rates = _flatten_graphs(graphs, shuffles, offsets, n_epochs, own)
     return BlockArrays(
         offsets=offsets,
         n_active=np.array([shuffle.n_active for shuffle in shuffles], dtype=np.int64),
@@ -78,32 +88,41 @@ def flatten_block(
 
 
 def _flatten_graphs(
-    graphs: Sequence[FuzzyGraph], shuffles: Sequence[Shuffle], offsets: Int64Array, n_epochs: Sequence[int]
+    graphs: Sequence[FuzzyGraph],
+    shuffles: Sequence[Shuffle],
+    offsets: Int64Array,
+    n_epochs: Sequence[int],
+    own: Sequence[range],
 ) -> tuple[Int64Array, Int32Array, Float32Array, Float32Array]:
     """Return indptr, indices, rates and row_rates of all windows; besides them nothing of their size is allocated."""
-    limits = [
-        (np.float32(epochs), graph.data.max(initial=np.float32(0)))
-        for graph, epochs in zip(graphs, n_epochs, strict=True)
-    ]
+    limits = []
     indptr = np.zeros(int(offsets[-1]) + 1, dtype=np.int64)
-    for graph, shuffle, offset, (epochs, strongest) in zip(graphs, shuffles, offsets, limits, strict=False):
-        counts = count_edges(graph.indptr, graph.data, shuffle.rows, epochs, strongest)
-        indptr[offset + 1 : offset + 1 + len(counts)] = counts
+    for window, shuffle in enumerate(shuffles):
+        graph, rows = graphs[window], _slice(own[window])
+        limits.append((np.float32(n_epochs[window]), graph.data.max(initial=np.float32(0))))
+        counts = count_edges(graph.indptr, graph.data, shuffle.rows[rows], *limits[window])
+        indptr[int(offsets[window]) + 1 :][rows] = counts
+        del graph
     np.cumsum(indptr, out=indptr)
     indices, rates = np.empty(int(indptr[-1]), np.int32), np.empty(int(indptr[-1]), np.float32)
-    row_rates = np.empty(int(offsets[-1]), np.float32)
-    for window, (graph, shuffle) in enumerate(zip(graphs, shuffles, strict=True)):
-        rows = slice(int(offsets[window]), int(offsets[window + 1]))
-        edges = slice(int(indptr[rows.start]), int(indptr[rows.stop]))
+    row_rates = np.zeros(int(offsets[-1]), np.float32)
+    for window, shuffle in enumerate(shuffles):
+        graph, start, rows = graphs[window], int(offsets[window]), _slice(own[window])
+        edges = slice(int(indptr[start + rows.start]), int(indptr[start + rows.stop]))
         fill_edges(
             (graph.indptr, graph.indices, graph.data),
-            (shuffle.rows, shuffle.places),
-            rows.start,
+            (shuffle.rows[rows], shuffle.places),
+            start,
             limits[window],
             (indices[edges], rates[edges]),
-            row_rates[rows],
+            row_rates[start:][rows],
         )
+        del graph
     return indptr, indices, rates, row_rates
+
+
+def _slice(rows: range) -> slice:
+    return slice(rows.start, rows.stop)
 
 
 def _flatten_relations(
@@ -112,6 +131,7 @@ def _flatten_relations(
     shuffles: Sequence[Shuffle],
     offsets: Int64Array,
     is_auto: Sequence[bool],
+    own: Sequence[range],
 ) -> tuple[Int64Array, Int32Array, Float32Array]:
     """Return related_indptr, related and related_weights; each pair of windows pulls both ways."""
     rows, others = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
@@ -123,12 +143,12 @@ def _flatten_relations(
         here, there = ((place[kept] + offsets[k]).astype(np.int32) for place, k in ((here, i), (there, j)))
         on_old, on_new, overlap = pulls.on_old[kept], pulls.on_new[kept], pulls.overlap[kept]
         on_old, on_new = on_old * decay(j - i), on_new * decay(j - i)
-        rows += [here, there]
-        others += [there, here]
-        weights += [
-            on_old * strengthen(overlap) if is_auto[i] else on_old,
-            on_new * strengthen(overlap) if is_auto[j] else on_new,
-        ]
+        for window, from_rows, to_rows, pull in ((i, here, there, on_old), (j, there, here, on_new)):
+            first, last = (offsets[window] + bound for bound in (own[window].start, own[window].stop))
+            is_own = (from_rows >= first) & (from_rows < last)
+            rows.append(from_rows[is_own])
+            others.append(to_rows[is_own])
+            weights.append((pull * strengthen(overlap) if is_auto[window] else pull)[is_own])
     row, other = np.concatenate(rows), np.concatenate(others)
     del rows, others
     order = np.argsort(row.astype(np.int64) * offsets[-1] + other, kind="stable")

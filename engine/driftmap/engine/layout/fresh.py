@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.layout.flatten import RelationMap
-    from driftmap.engine.types import FuzzyGraph
 
 
-def find_fresh_shares(graphs: Sequence[FuzzyGraph], relations: RelationMap) -> list[float]:
+def find_fresh_shares(has_edge: Sequence[npt.NDArray[np.bool_]], relations: RelationMap) -> list[float]:
     """Find the share of each window's rows that are related to no window before it.
 
     Parameters
     ----------
-    graphs
-        Fuzzy graph of each window; rows without an edge do not count.
+    has_edge
+        bool (n,) of each window: rows without an edge in its graph do not count.
     relations
         By pairs of windows, as for `lay_out_block`.
 
@@ -32,7 +31,6 @@ def find_fresh_shares(graphs: Sequence[FuzzyGraph], relations: RelationMap) -> l
     list of float
         One per window, in [0, 1]. 0 for the first, which has had epochs enough of its own.
     """
-    has_edge = [np.diff(graph.indptr) > 0 for graph in graphs]
     is_fresh = [here.copy() for here in has_edge]
     for (_, new), relation in relations.items():
         is_fresh[new][_list_related(relation)] = False

@@ -14,6 +14,7 @@ from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, Window
 from driftmap.engine.layout.kernels.epoch_kernels import CHUNK_ROWS, run_epochs
 from driftmap.engine.layout.kernels.order_kernels import reorder_rows
 from driftmap.engine.layout.order import ORDERED_ROWS, order_by_position
+from driftmap.engine.layout.row_share import WHOLE, RowShare
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array
@@ -68,8 +69,10 @@ class Optimiser:
         n_components: int,
         *,
         may_order: bool = False,
+        share: RowShare = WHOLE,
     ) -> None:
         self.n_components = n_components
+        self._share = share
         self._arrays = arrays
         self._forces = forces
         self._seeds = np.array(seeds, dtype=np.uint64)
@@ -82,7 +85,10 @@ class Optimiser:
     def set_positions(self, window: int, positions: Float32Array) -> None:
         """Place a window's rows, float32 (n, c) in random order; rows without an edge may be NaN and are never read."""
         rows = slice(self._arrays.offsets[window], self._arrays.offsets[window + 1])
-        self._buffers[:, :, rows] = np.nan_to_num(positions[self._arrays.places[rows]], nan=0.0).T
+        known = np.nan_to_num(positions, nan=0.0)
+        self._buffers[:, :, rows] = known[self._arrays.places[rows]].T
+        if self._is_ordered and self._share.n_parts > 1:
+            self._shuffled[:, rows] = known.T
 
     def get_positions(self, window: int) -> Float32Array:
         """Return a window's positions in random order, float32 (n, c)."""
@@ -91,13 +97,34 @@ class Optimiser:
         positions[self._arrays.places[rows]] = self._buffers[0, :, rows].T
         return positions
 
+    def set_part(self, window: int, part: int, positions: Float32Array) -> None:
+        """Place one part of a window's rows, float32 (m, c) in random order."""
+        there = self._share.cut(int(self._arrays.n_active[window]))[part]
+        start = int(self._arrays.offsets[window])
+        rows = slice(start + there.start, start + there.stop)
+        self._buffers[:, :, rows] = positions[self._arrays.places[rows] - there.start].T
+        if self._is_ordered:
+            self._shuffled[:, rows] = positions.T
+
+    def get_own(self, window: int) -> Float32Array:
+        """Return the positions of the part of a window that this process moves, float32 (m, c) in random order."""
+        here = self._share.own(int(self._arrays.n_active[window]))
+        start = int(self._arrays.offsets[window])
+        rows = slice(start + here.start, start + here.stop)
+        positions = np.empty((len(here), self.n_components), dtype=np.float32)
+        positions[self._arrays.places[rows] - here.start] = self._buffers[0, :, rows].T
+        return positions
+
     def order(self, window: int) -> None:
         """Order a large window's rows by where they lie now; it changes no byte of the layout, only its speed."""
         start, n = int(self._arrays.offsets[window]), int(self._arrays.n_active[window])
         if not self._is_ordered or n < ORDERED_ROWS:
             return
         rows = slice(start, start + n)
-        order = order_by_position(self._buffers[0, :, rows])
+        here = self._buffers[0, :, rows]
+        order = np.concatenate(
+            [part.start + order_by_position(here[:, part.start : part.stop]) for part in self._share.cut(n) if part]
+        )
         reorder_rows(self._arrays, start, order)
         self._buffers[:, :, rows] = self._buffers[:, :, rows][:, :, order]
 
@@ -147,10 +174,12 @@ class Optimiser:
         _report_epochs(on_epoch, done, stage.n_epochs)
 
     def _split(self, windows: Sequence[int]) -> Int64Array:
-        """Cut the active rows of windows into chunks, (chunks, 3): window, first row, last row + 1."""
+        """Cut the active rows of windows that move here into chunks, (chunks, 3): window, first row, last row + 1."""
         starts = self._arrays.offsets
+        own = [self._share.own(int(self._arrays.n_active[window])) for window in windows]
         chunks = [
-            _cut(window, int(starts[window]), int(starts[window] + self._arrays.n_active[window])) for window in windows
+            _cut(window, int(starts[window]) + rows.start, int(starts[window]) + rows.stop)
+            for window, rows in zip(windows, own, strict=True)
         ]
         return np.concatenate([np.empty((0, 3), dtype=np.int64), *chunks])
 

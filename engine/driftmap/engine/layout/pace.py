@@ -27,6 +27,10 @@ class Pace(NamedTuple):
         """What `joint_share` and `fresh_share` come to where a quarter of the rows is new, for estimates of time."""
         return self.joint_share + self.fresh_share / 4
 
+    def count_carry_epochs(self, n_epochs: int, *, is_first: bool) -> int:
+        """Count the epochs in which a new window is carried; the first of a run has all epochs to unfold."""
+        return n_epochs if is_first else round(self.carry_share * n_epochs)
+
     def count_joint_epochs(self, n_epochs: Sequence[int]) -> int:
         """Count the epochs of the joint pass of windows, in which each moves in its own share of them."""
         return max((self.count_own_epochs(n, 1.0) for n in n_epochs), default=0)

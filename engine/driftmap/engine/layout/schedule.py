@@ -74,6 +74,4 @@ class Schedule:
         return Stage(self._free, len(epochs), rates[epochs.start : epochs.stop], first, len(self._n_epochs))
 
     def _count_carry_epochs(self, place: int) -> int:
-        """Count the epochs of one new window; the first of a run has all epochs to unfold."""
-        own = self._n_epochs[place]
-        return own if place == 0 and self._is_first else round(self._pace.carry_share * own)
+        return self._pace.count_carry_epochs(self._n_epochs[place], is_first=place == 0 and self._is_first)

@@ -8,9 +8,9 @@ import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import smooth_knn_distances
-from driftmap.engine.layout.block import join_forces
 from driftmap.engine.layout.kernels.arrays import BlockArrays
 from driftmap.engine.layout.optimiser import Optimiser, Stage
+from driftmap.engine.layout.window_values import join_forces
 from driftmap.engine.neighbours.rows import is_sparse, read_new_rows, slice_distances
 from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, scale_rows
 from driftmap.engine.neighbours.search import BLOCK_BYTES, compare_by_function, fill_equal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.layout.block import WindowValues
+    from driftmap.engine.layout.window_values import WindowValues
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
     from driftmap.engine.types import Float32Array, Int32Array

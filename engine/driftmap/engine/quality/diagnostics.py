@@ -52,7 +52,7 @@ def measure_windows(
     spread; `loss_attraction`, `loss_repulsion`, `loss_alignment`, terms of the objective. Figures towards the window
     before are NaN for the first window.
     """
-    from driftmap.engine.layout.block import window_values
+    from driftmap.engine.layout.window_values import window_values
     from driftmap.engine.quality.measures import choose_rank_metric, drift, neighbour_preservation, trustworthiness
 
     spread = float(np.sqrt(np.mean([np.nanvar(m, axis=0).mean() for m in maps])))

@@ -1,0 +1,71 @@
+"""Layout settings of one window of a run, as the optimiser takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftmap.engine.layout.curve import fit_curve
+from driftmap.engine.layout.kernels.arrays import WindowForces
+from driftmap.engine.settings import AUTO, DEFAULT_N_EPOCHS, LayoutSettings, pick_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class WindowValues(NamedTuple):
+    """Layout settings of one window, as the optimiser takes them; the last six are the fields of `WindowForces`."""
+
+    n_epochs: int
+    learning_rate: float
+    a: float
+    b: float
+    repulsion_strength: float
+    negative_sample_rate: float
+    alignment_regularisation: float
+    moves_freely: float
+
+
+def window_values(settings: LayoutSettings, index: int) -> WindowValues:
+    """Pick the layout settings of one window of the run.
+
+    Parameters
+    ----------
+    settings
+        Of the layout.
+    index
+        Number of the window.
+
+    Returns
+    -------
+    WindowValues
+        With the curve's parameters fitted where they were not given.
+    """
+
+    def of(value: Any) -> Any:
+        return pick_value(value, index)
+
+    if settings.a is not None and settings.b is not None:
+        a, b = settings.a, settings.b
+    else:
+        a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
+    n_epochs, strength = of(settings.n_epochs), of(settings.alignment_regularisation)
+    return WindowValues(
+        n_epochs=DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
+        learning_rate=float(of(settings.learning_rate)),
+        a=a,
+        b=b,
+        repulsion_strength=float(of(settings.repulsion_strength)),
+        negative_sample_rate=float(of(settings.negative_sample_rate)),
+        # "auto": the weights of related rows have the strength in them
+        alignment_regularisation=1.0 if strength == AUTO else float(strength),
+        moves_freely=float(strength == AUTO),
+    )
+
+
+def join_forces(values: Sequence[WindowValues]) -> WindowForces:
+    """Join what the kernels take of several windows' values, in their order."""
+    return WindowForces(
+        **{name: np.array([getattr(each, name) for each in values], np.float32) for name in WindowForces._fields}
+    )
