@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     )
     from driftmap.engine.graph.supervise import read_target, supervise_graph
     from driftmap.engine.graph.window_graph import build_window_graph, build_window_graph_from_blocks
-    from driftmap.engine.layout.block import BlockWindow, WindowKind, find_block_strengths, lay_out_block
+    from driftmap.engine.layout.block import (
+        BlockWindow,
+        WindowKind,
+        find_block_strengths,
+        find_graph_strengths,
+        lay_out_block,
+    )
     from driftmap.engine.layout.block_part import BlockPart, ReadGraphs, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
@@ -146,6 +152,7 @@ __all__ = [
     "drift",
     "find_block_strengths",
     "find_clusters",
+    "find_graph_strengths",
     "find_islands",
     "find_movers",
     "find_nearest_rows",
@@ -237,6 +244,7 @@ _ROOMS = {
         "BlockWindow",
         "WindowKind",
         "find_block_strengths",
+        "find_graph_strengths",
         "lay_out_block",
     ),
     "layout.curve": ("fit_curve",),

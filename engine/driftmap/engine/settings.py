@@ -310,6 +310,12 @@ def pick_value(value: Any, index: int) -> Any:
     return value[min(index, len(value) - 1)] if is_per_window(value) else value
 
 
+def pick_epochs(settings: LayoutSettings, index: int) -> int:
+    """Return the epochs of one window of a run."""
+    n_epochs = pick_value(settings.n_epochs, index)
+    return DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs)
+
+
 def extend_values(
     values: Mapping[str, Any], n_windows: int, own_values: Mapping[int, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:

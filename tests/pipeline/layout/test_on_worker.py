@@ -202,7 +202,7 @@ def test_a_cluster_lays_out_in_order_where_nothing_is_saved_or_it_is_asked_for_o
 
 def test_blocks_for_which_no_worker_has_room_are_laid_out_here_with_a_word():
     roomy, _ = plan_with(2**30, block_windows=4)
-    tight, _ = plan_with(roomy.estimate.block_bytes // 2, block_windows=4)
+    tight, _ = plan_with(roomy.estimate.block_bytes // 10, block_windows=4)
     assert tight.blocks == roomy.blocks
     assert tight.estimate.block_bytes == 0
     (note,) = tight.notes
@@ -212,7 +212,7 @@ def test_blocks_for_which_no_worker_has_room_are_laid_out_here_with_a_word():
 
 def test_a_run_that_goes_on_where_workers_have_less_room_lays_out_here(client, tmp_path, expected, monkeypatch):
     run(make_source(), tmp_path / "s", scheduler=client, **OPTIONS)
-    monkeypatch.setattr("driftmap.pipeline.orchestration.stages.share_block_bytes", lambda _: 1)
+    monkeypatch.setattr("driftmap.pipeline.orchestration.stages.choose_parts", lambda *_given: 0)
     with pytest.warns(PlanWarning, match="blocks are laid out in this process"):
         store = run(make_source(), tmp_path / "other", scheduler=client, **OPTIONS)
     assert list_maps(store) == expected

@@ -114,9 +114,31 @@ def find_block_strengths(
     list of float
         One per window; NaN where it is left to the data and no row is related.
     """
-    values = [window_values(settings, window.index) for window in windows]
+    return find_graph_strengths(
+        [window.graph for window in windows], [window.index for window in windows], relations, settings
+    )
+
+
+def find_graph_strengths(
+    graphs: Sequence[FuzzyGraph], numbers: Sequence[int], relations: RelationMap, settings: LayoutSettings
+) -> list[float]:
+    """Do as `find_block_strengths`, with graphs that are read as they are looked at, two at a time, where need be.
+
+    Parameters
+    ----------
+    graphs, numbers
+        Of each window; its number in the whole run.
+    relations, settings
+        As for `lay_out_block`.
+
+    Returns
+    -------
+    list of float
+        As `find_block_strengths`.
+    """
+    values = [window_values(settings, number) for number in numbers]
     given = [AUTO if value.moves_freely else value.alignment_regularisation for value in values]
-    return find_strengths([window.graph for window in windows], relations, given)
+    return find_strengths(graphs, relations, given)
 
 
 class WindowKind(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.kernels.arrays import WindowForces
-from driftmap.engine.settings import AUTO, DEFAULT_N_EPOCHS, LayoutSettings, pick_value
+from driftmap.engine.settings import AUTO, LayoutSettings, pick_epochs, pick_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +50,9 @@ def window_values(settings: LayoutSettings, index: int) -> WindowValues:
         a, b = settings.a, settings.b
     else:
         a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
-    n_epochs, strength = of(settings.n_epochs), of(settings.alignment_regularisation)
+    strength = of(settings.alignment_regularisation)
     return WindowValues(
-        n_epochs=DEFAULT_N_EPOCHS if n_epochs is None else int(n_epochs),
+        n_epochs=pick_epochs(settings, index),
         learning_rate=float(of(settings.learning_rate)),
         a=a,
         b=b,

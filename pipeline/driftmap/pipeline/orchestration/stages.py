@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.planning.estimates.memory import (
+    choose_parts,
     explain_layout_here,
     fit_tasks,
     share_block_bytes,
     share_task_bytes,
+    size_largest_block,
 )
 from driftmap.pipeline.store.verify import find_damage
 from driftmap.pipeline.tracing import record
@@ -123,8 +125,11 @@ class RunWork:
             self._remove_staged()  # of a call that was killed then
         if self._planned.config.is_exchanged:
             self._work_at_once(missing)
-        elif self._is_laid_out_on_workers():
-            self._work_on_cluster(missing)
+        elif n_parts := self._count_parts():
+            if n_parts > 1:
+                self._work_in_parts(missing, n_parts)
+            else:
+                self._work_on_cluster(missing)
         elif missing:
             self._work_in_order(missing)
         else:
@@ -137,16 +142,17 @@ class RunWork:
         self._max_bytes = share_task_bytes(limit) if fitted.windows_in_blocks else None
         self._in_blocks = fitted.windows_in_blocks, fitted.row_blocks
 
-    def _is_laid_out_on_workers(self) -> bool:
-        """Whether blocks that are laid out one after the other go to workers, which have room for them."""
-        n_bytes = self._planned.estimate.block_bytes
-        if not n_bytes or self._store.n_blocks_done == len(self._planned.blocks):
-            return False
-        limit = self._place.find_limit()
-        if n_bytes <= share_block_bytes(limit):
-            return True
-        warnings.warn(explain_layout_here(n_bytes, limit), PlanWarning, stacklevel=4)
-        return False
+    def _count_parts(self) -> int:
+        """Count the workers that share a block of those laid out in order; 0 where blocks are laid out here."""
+        planned = self._planned
+        if not planned.estimate.block_bytes or self._store.n_blocks_done == len(planned.blocks):
+            return 0
+        limit, read = self._place.find_limit(), self._source.estimate_read(0)
+        n_parts = choose_parts(read, planned.config, planned.windows, planned.blocks, limit)
+        if not n_parts:
+            n_bytes = size_largest_block(read, planned.config, planned.windows, planned.blocks)
+            warnings.warn(explain_layout_here(n_bytes, limit), PlanWarning, stacklevel=4)
+        return n_parts
 
     def _work_on_cluster(self, missing: list[WindowPlan]) -> None:
         """Lay every block out on a worker, as soon as the graphs of its windows are there."""
@@ -162,6 +168,22 @@ class RunWork:
                 lay_out = lay_out_on_worker(self._store, self._make_job(), executor, work.commit_ready)
                 self._lay_out(work.wait_for, lay_out=lay_out)
                 work.finish()
+
+    def _work_in_parts(self, missing: list[WindowPlan], n_parts: int) -> None:
+        """Build all graphs, then lay out one block after the other, its rows shared out over the workers."""
+        from driftmap.pipeline.graphs.build_graph import warm_up
+        from driftmap.pipeline.graphs.stage import build_graphs
+        from driftmap.pipeline.layout.in_parts.share_out import lay_out_in_parts
+
+        self._fit_tasks(missing)
+        limit = self._place.find_limit()
+        kept_bytes = 0 if limit is None else int(share_block_bytes(limit) * limit.n_threads)
+        with self._place.start(max(len(missing), n_parts), warm_up) as executor:
+            orders = self._make_orders(executor, missing)
+            report = self._report_graphs(missing)
+            build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)
+            lay_out = lay_out_in_parts(self._store, self._make_job(), executor, n_parts, kept_bytes)
+            self._lay_out(lay_out=lay_out)
 
     def _work_in_order(self, missing: list[WindowPlan]) -> None:
         """Lay every block out as soon as the graphs of its windows are there, while the others are built."""

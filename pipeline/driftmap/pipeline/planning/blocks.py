@@ -26,6 +26,8 @@ in quality was measured with cores of four."""
 _EDGE_BYTES = 16
 _ROW_BYTES = 64
 _RELATION_BYTES = 48
+_PART_ROW_BYTES = 72
+"""Of every row of a block, in each of several parts: where it lies, its places, where its edges begin, its id."""
 _EDGES_PER_NEIGHBOUR = 2
 """A symmetric graph of k neighbours, the row itself included, has at most 2 (k - 1) n edges."""
 
@@ -118,6 +120,7 @@ def choose_block_windows(
     lookahead: int,
     reach: int,
     at_most: int = MAX_CORE_WINDOWS,
+    n_parts: int = 1,
 ) -> int:
     """Choose how many windows a core holds, so that every block stays within a memory limit.
 
@@ -133,6 +136,8 @@ def choose_block_windows(
         As in `plan_blocks`; of blocks in parallel, `reach` windows are read after a core too.
     at_most
         Longest core that is chosen.
+    n_parts
+        Workers that share a block's rows: what one of them takes is to stay within the limit.
 
     Returns
     -------
@@ -148,7 +153,8 @@ def choose_block_windows(
     for n_core in range(max(1, min(at_most, len(window_rows))), 0, -1):
         n_windows = min(len(window_rows), reach + n_core + lookahead)
         n_rows = int((totals[n_windows:] - totals[: len(totals) - n_windows]).max(initial=0))
-        need = block_bytes(n_rows, largest, n_windows, n_neighbors=n_neighbors, n_components=n_components, reach=reach)
+        shape = {"n_neighbors": n_neighbors, "n_components": n_components, "reach": reach, "n_parts": n_parts}
+        need = block_bytes(n_rows, largest, n_windows, **shape)
         if need <= memory_limit_bytes:
             return n_core
     raise PlanError(
@@ -159,7 +165,15 @@ def choose_block_windows(
 
 
 def block_bytes(
-    n_rows: int, largest: int, n_windows: int, *, n_neighbors: int, n_components: int, reach: int, id_bytes: int = 0
+    n_rows: int,
+    largest: int,
+    n_windows: int,
+    *,
+    n_neighbors: int,
+    n_components: int,
+    reach: int,
+    id_bytes: int = 0,
+    n_parts: int = 1,
 ) -> int:
     """Bound what a block takes at its peak: while a window is started, or while its clusters or turnover are found.
 
@@ -171,6 +185,8 @@ def block_bytes(
         Neighbours of a row; components of the maps; the alignment reach.
     id_bytes
         What the ids of a row take beyond eight bytes.
+    n_parts
+        Workers that share the rows of every window; then what one of them takes.
 
     Returns
     -------
@@ -179,10 +195,17 @@ def block_bytes(
     """
     edges = _EDGES_PER_NEIGHBOUR * (n_neighbors - 1)
     related = _RELATION_BYTES * max(0, min(2 * reach, n_windows - 1))
-    laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
-    held = n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
     # Turnover reads the nearest rows of two windows, of one with their distances.
     found = max(cluster_bytes(largest, n_neighbors), largest * (12 * n_neighbors + 24))
+    if n_parts > 1:
+        graph = largest * edges * 8
+        beside = n_rows * (_PART_ROW_BYTES + 3 * 4 * n_components + id_bytes)
+        own = n_rows * (edges * 8 + related) // n_parts
+        # While pulls are weighed two graphs are read, and one while edges are taken from it.
+        made = beside + max(2 * graph + n_rows * related // n_parts, own + graph)
+        return max(made, graph + start_bytes(largest, edges), 2 * graph + found)
+    laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
+    held = n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
     return max(laid_out + start_bytes(largest, edges), held + found)
 
 

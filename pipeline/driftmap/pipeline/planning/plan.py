@@ -22,8 +22,10 @@ from driftmap.pipeline.planning.column_checks import check_columns, describe_tim
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.estimates.layout_choice import estimate_layout
 from driftmap.pipeline.planning.estimates.memory import (
+    choose_parts,
     estimate_plan,
     explain_layout_here,
+    explain_parts,
     share_block_bytes,
     size_largest_block,
 )
@@ -163,11 +165,13 @@ def make_plan(
     check_together(dict(config.layout), len(windows))
     most = None if memory_limit is None else read_size(memory_limit, "memory_limit")
     config, in_parallel = _settle_layout(config, windows, most, limit, is_cluster=is_cluster)
-    config, blocks, on_workers = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
-    estimate = estimate_plan(source, config, windows, blocks, on_workers=on_workers)
+    config, blocks, n_parts = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
+    estimate = estimate_plan(source, config, windows, blocks, n_parts=n_parts)
     doubts = (*check_columns(source, windows, config.scale), *describe_times(source, config.windows))
     size = size_largest_block(source.estimate_read(0), config, windows, blocks)
-    placing = explain_layout_here(size, limit) if is_cluster and not on_workers else ""
+    placing = explain_layout_here(size, limit) if is_cluster and not n_parts else ""
+    if n_parts > 1 and limit is not None:
+        placing = explain_parts(size, n_parts, limit)
     reading = plan_reading(source, [window.runs for window in windows])
     return Plan(
         config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing, reading, in_parallel
@@ -221,22 +225,24 @@ def _cut_blocks(
     limit: WorkerLimit | None,
     *,
     is_cluster: bool,
-) -> tuple[RunConfig, list[Block], bool]:
-    """Choose the length of blocks where it is not given, and say whether workers lay them out.
+) -> tuple[RunConfig, list[Block], int]:
+    """Choose the length of blocks where it is not given, and how many workers share one; 0: it is laid out here.
 
     Blocks of a cluster are those that this machine would choose, so that maps are the same, unless no worker has room.
     """
     here = int(COORDINATOR_SHARE * count_memory_bytes()) if memory_limit is None else memory_limit
-    room = share_block_bytes(limit, is_exchanged=config.is_exchanged)
     there = _find_room(memory_limit, limit, is_exchanged=config.is_exchanged)
     if config.is_exchanged:
-        return *_cut(config, windows, there), True
-    for share in (here, there) if is_cluster else ():
+        return *_cut(config, windows, there), 1
+    n_slots = 1 if limit is None else limit.n_workers * limit.n_threads
+    tried = ((here, 1, 1), (there, 1, 1), (here, 1, n_slots), (there, n_slots, n_slots))
+    for share, n_sharing, most_parts in tried if is_cluster else ():
         with suppress(PlanError):  # said below, where the others do not fit either
-            chosen, blocks = _cut(config, windows, share)
-            if size_largest_block(source.estimate_read(0), chosen, windows, blocks) <= room:
-                return chosen, blocks, True
-    return *_cut(config, windows, here), False
+            chosen, blocks = _cut(config, windows, share, n_sharing)
+            n_parts = choose_parts(source.estimate_read(0), chosen, windows, blocks, limit)
+            if 0 < n_parts <= most_parts:
+                return chosen, blocks, n_parts
+    return *_cut(config, windows, here), 0
 
 
 def _share_windows(n_windows: int) -> int:
@@ -245,8 +251,10 @@ def _share_windows(n_windows: int) -> int:
     return max(least, min(most, n_windows // 8))
 
 
-def _cut(config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int) -> tuple[RunConfig, list[Block]]:
-    """Cut windows into blocks that take so many bytes, or as long ones as were asked for."""
+def _cut(
+    config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int, n_parts: int = 1
+) -> tuple[RunConfig, list[Block]]:
+    """Cut windows into blocks of which a part takes so many bytes, or as long ones as were asked for."""
     reach = config.layout.alignment_window_size
     if config.block_windows is None:
         block_windows = choose_block_windows(
@@ -257,6 +265,7 @@ def _cut(config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int) -> tu
             lookahead=reach if config.is_exchanged else config.lookahead,
             reach=reach,
             at_most=_share_windows(len(windows)) if config.is_exchanged else MAX_CORE_WINDOWS,
+            n_parts=n_parts,
         )
         config = config.model_copy(update={"block_windows": block_windows})
     length = config.block_windows or 1

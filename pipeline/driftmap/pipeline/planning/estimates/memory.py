@@ -69,10 +69,12 @@ class Estimate:
     """Windows that do not fit a worker: their neighbours are searched in blocks of rows read from the source."""
     row_blocks: int = 0
     """Blocks of all these windows."""
+    n_parts: int = 1
+    """Workers that share the rows of a block which fits none of them; `block_bytes` is then what one of these takes."""
 
 
 def estimate_plan(
-    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], *, on_workers: bool
+    source: Source, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], *, n_parts: int
 ) -> Estimate:
     """Estimate what a run takes; no vectors are read.
 
@@ -80,14 +82,15 @@ def estimate_plan(
     ----------
     source, config, windows, blocks
         Of the plan.
-    on_workers
-        Whether blocks are laid out on workers.
+    n_parts
+        Workers that share a block's rows; 0 where blocks are laid out in this process.
     """
+    on_workers = n_parts > 0
     most_rows, most_read = (max(windows, key=key) for key in (lambda w: w.n_rows, lambda w: w.n_read))
     sizes = [_size(source, window, config).n_bytes for window in (most_rows, most_read)]
     task_bytes, largest = (sizes[0], most_rows) if sizes[0] >= sizes[1] else (sizes[1], most_read)
     read = source.estimate_read(largest.n_rows)
-    block_bytes = size_largest_block(read, config, windows, blocks)
+    block_bytes = size_largest_block(read, config, windows, blocks, max(1, n_parts))
     there, here = (block_bytes, 0) if on_workers else (0, block_bytes)
     coordinator_bytes = AFAR_BYTES if on_workers and not config.is_exchanged else COORDINATOR_BYTES
     return Estimate(
@@ -97,6 +100,7 @@ def estimate_plan(
         coordinator_bytes=coordinator_bytes + max(_KEY_BYTES * source.n_rows, here),
         store_bytes=_store_bytes(read, config, windows),
         block_bytes=there,
+        n_parts=max(1, n_parts),
     )
 
 
@@ -111,10 +115,44 @@ def share_block_bytes(limit: WorkerLimit | None, *, is_exchanged: bool = False) 
     return max(0, int((share * limit.n_bytes - LAYOUT_WORKER_BYTES) / limit.n_threads))
 
 
+def choose_parts(
+    read: ReadEstimate,
+    config: RunConfig,
+    windows: Sequence[WindowPlan],
+    blocks: Sequence[Block],
+    limit: WorkerLimit | None,
+) -> int:
+    """Choose how many workers share the rows of a block: one where it fits, else all; 0 where not even a part fits.
+
+    Parameters
+    ----------
+    read
+        What reading no rows takes.
+    config, windows, blocks
+        Of the plan.
+    limit
+        What workers have; None: anything.
+    """
+    n_slots = 1 if limit is None else limit.n_workers * limit.n_threads
+    for n_parts in sorted({1, n_slots}):
+        if size_largest_block(read, config, windows, blocks, n_parts) <= share_block_bytes(limit):
+            return n_parts
+    return 0
+
+
 def explain_layout_here(block_bytes: int, limit: WorkerLimit | None) -> str:
     """Say why blocks are laid out in the calling process, not on workers elsewhere."""
     room = "" if limit is None else f", which has room for {format_size(int(share_block_bytes(limit)))}; {limit.remedy}"
     return f"blocks are laid out in this process: the largest takes {format_size(block_bytes)} in a worker{room}"
+
+
+def explain_parts(block_bytes: int, n_parts: int, limit: WorkerLimit) -> str:
+    """Say why the rows of a block are shared out."""
+    room = format_size(int(share_block_bytes(limit)))
+    return (
+        f"the rows of each window are shared out over {n_parts} workers while they are laid out, which changes no "
+        f"byte: the largest block takes {format_size(block_bytes)}, and a worker has room for {room}"
+    )
 
 
 def share_task_bytes(limit: WorkerLimit | None) -> int | None:
@@ -224,9 +262,9 @@ def _explain_large_task(label: str, n_rows: int, n_bytes: int, limit: WorkerLimi
 
 
 def size_largest_block(
-    read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block]
+    read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan], blocks: Sequence[Block], n_parts: int = 1
 ) -> int:
-    """Estimate what the largest block takes while it is laid out, whatever process does it."""
+    """Estimate what the largest block takes while it is laid out, or one of several parts of it."""
     n_rows, n_windows = max(
         (sum(windows[index].n_rows for index in block.windows), len(block.windows)) for block in blocks
     )
@@ -238,6 +276,7 @@ def size_largest_block(
         n_components=config.layout.n_components,
         reach=config.layout.alignment_window_size,
         id_bytes=4 * read.row_bytes,
+        n_parts=n_parts,
     )
 
 

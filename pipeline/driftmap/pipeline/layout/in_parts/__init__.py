@@ -1,0 +1,1 @@
+"""Blocks whose rows are shared out over the workers of a cluster."""
