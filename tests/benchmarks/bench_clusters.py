@@ -60,7 +60,7 @@ def _list_finders(data: DataSet, maps: Sequence[np.ndarray]) -> dict[str, Callab
     spread = float(np.sqrt(np.mean([places.var(axis=0).mean() for places in maps])))
     finders = {
         "ours": follow,
-        "Leiden alone": lambda graphs, seed: [find_communities(*graph, seed) for graph in graphs],
+        "Leiden alone": lambda graphs, seed: [find_communities(graph, None, seed) for graph in graphs],
         "HDBSCAN on the map": lambda _, __: [HDBSCAN(min_cluster_size=10, copy=True).fit_predict(m) for m in maps],
         "pieces of the map": lambda _, __: [cut_pieces(places.astype(np.float64), 0.1 * spread) for places in maps],
     }

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftmap.engine import GraphSettings, build_window_graph, find_clusters
+from driftmap.engine.quality import communities
 from driftmap.engine.quality.communities import MAX_CLUSTERS, find_communities, join_all, mix, sum_weights, thin
 from driftmap.engine.types import FuzzyGraph
 
@@ -30,6 +31,18 @@ def test_heaps_with_gaps_between_them_are_the_clusters_largest_first(sizes):
     assert found.dtype == np.int32
     order = sorted(range(len(sizes)), key=lambda group: -sizes[group])
     assert found.tolist() == [order.index(group) for group in groups]
+
+
+@pytest.mark.parametrize("most", [10**6, 300])
+def test_rows_of_large_windows_are_merged_first_and_the_clusters_stay(most, monkeypatch):
+    groups, rows = make_heaps((400, 300, 200))
+    graph = make_graph(rows)
+    monkeypatch.setattr(communities, "MERGED_ROWS", 800)
+    monkeypatch.setattr(communities, "MOST_GROUPS", most)
+    coarse, group_of = communities.coarsen(graph, 16)
+    assert coarse.n_rows == group_of.max() + 1 < (0.6 if most > 900 else 0.4) * graph.n_rows
+    assert len(coarse.indices) <= 16.1 * coarse.n_rows
+    assert find_clusters(graph, 3).tolist() == groups.tolist()
 
 
 def test_data_without_gaps_keep_their_communities():
@@ -61,7 +74,7 @@ def test_of_very_many_pieces_the_largest_are_kept():
     columns = np.concatenate([np.delete(np.arange(size), i) + size * g for g in range(n) for i in range(size)])
     indptr = np.arange(0, len(rows) + 1, size - 1)
     graph = FuzzyGraph(indptr.astype(np.int64), columns.astype(np.int32), np.ones(len(rows), np.float32))
-    found = find_communities(*graph, 0)
+    found = find_communities(graph, None, 0)
     assert len(np.unique(found[found >= 0])) == MAX_CLUSTERS
     assert find_clusters(graph, 0).max() == MAX_CLUSTERS - 1
 

@@ -7,8 +7,16 @@ import pytest
 
 from driftmap.engine import GraphSettings, build_window_graph, compare_clusters, follow_clusters, relate_ids
 from driftmap.engine.errors import InvalidInputError
+from driftmap.engine.quality import communities
 
 N = 60
+
+
+@pytest.fixture(autouse=True, params=["rows", "groups"])
+def merged(request, monkeypatch):
+    """Windows as they are, and as if they were so large that rows are merged first."""
+    if request.param == "groups":
+        monkeypatch.setattr(communities, "MERGED_ROWS", 50)
 
 
 def make_window(middles, rows_of, noise, seed):

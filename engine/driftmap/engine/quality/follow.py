@@ -14,9 +14,13 @@ from driftmap.engine.quality.communities import (
     EDGES_PER_ROW,
     LEAST_MIXING,
     MAX_CLUSTERS,
+    MERGED_ROWS,
     MIN_CLUSTER,
     MIN_UNUSUAL_MIXING,
+    MOST_GROUPS,
+    Coarse,
     check_clusters,
+    coarsen,
     find_clusters,
     find_communities,
     fold,
@@ -24,13 +28,13 @@ from driftmap.engine.quality.communities import (
     mix,
     sum_degrees,
     sum_weights,
-    thin,
 )
 from driftmap.engine.quality.forks import find_forks, read_prior, share_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from driftmap.engine.quality.communities import Edges
     from driftmap.engine.quality.forks import Fork
     from driftmap.engine.types import FuzzyGraph, Int32Array, Relation
 
@@ -42,6 +46,8 @@ PULL = 0.3
 row of slowly drifting data keeps its cluster in .95 of cases (.65 without), and agreement with labels is highest."""
 _EDGES_PER_ROW = 8
 _ONE_CLUSTER_MIXING = 0.05
+_MERGED_EDGE_BYTES, _MERGED_ROW_BYTES, _GROUP_BYTES = 13, 100, 160
+"""While rows are merged, of an edge and of a row; and of a row what is kept of that."""
 
 
 class Passage(NamedTuple):
@@ -104,7 +110,7 @@ def follow_clusters(
     if np.count_nonzero(prior >= 0) < MIN_CLUSTER:
         return _begin(graph, seed, clusters.n_known)
     # these only say where a cluster might be cut
-    communities = find_communities(*thin(graph, _EDGES_PER_ROW), seed, max_sweeps=1)
+    communities = find_communities(*coarsen(graph, _EDGES_PER_ROW), seed, max_sweeps=1)
     anchors, forks = find_forks(shared, prior, communities[shared.new_rows], len(numbers))
     n_splits = sum(fork.kind == "split" for fork in forks)
     tied = np.full(graph.n_rows, -1, dtype=np.int64)
@@ -127,9 +133,14 @@ def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     Returns
     -------
     int
-        Bytes at the peak. Measured: 750 to 940 a row at 16 edges of a row, most of it in the Leiden algorithm.
+        Bytes at the peak. Measured: 750 to 940 a row at 16 edges of a row, most of it in the Leiden algorithm; where
+        rows are merged first 660 of 400,000 and 310 of 2,000,000 rows.
     """
-    return n_rows * (400 + 45 * min(EDGES_PER_ROW, 2 * (n_neighbors - 1)))
+    found = 400 + 45 * min(EDGES_PER_ROW, 2 * (n_neighbors - 1))
+    if n_rows <= MERGED_ROWS:
+        return n_rows * found
+    merged = n_rows * (_MERGED_ROW_BYTES + 2 * (n_neighbors - 1) * _MERGED_EDGE_BYTES)
+    return max(merged, n_rows * _GROUP_BYTES + min(n_rows // 2, MOST_GROUPS) * found)
 
 
 def _find_tied(graph: FuzzyGraph, seed: int, anchors: Int64Array, n_anchors: int) -> tuple[Int64Array, int]:
@@ -140,7 +151,7 @@ def _find_tied(graph: FuzzyGraph, seed: int, anchors: Int64Array, n_anchors: int
     tuple
         (n,) the cluster of each row, numbered as the further rows are and on from there, and how many begin.
     """
-    found = find_communities(*_tie(thin(graph, EDGES_PER_ROW), anchors, n_anchors), seed, max_sweeps=2)
+    found = find_communities(*_tie(coarsen(graph, EDGES_PER_ROW), anchors, n_anchors), seed, max_sweeps=2)
     of_row, of_anchor = found[: graph.n_rows], found[graph.n_rows :]
     n_found = int(found.max(initial=-1)) + 1
     numbers = np.full(n_found + 1, -1, dtype=np.int64)
@@ -153,24 +164,30 @@ def _find_tied(graph: FuzzyGraph, seed: int, anchors: Int64Array, n_anchors: int
     return numbers[into[of_row]], len(begun)
 
 
-def _tie(graph: FuzzyGraph, anchors: Int64Array, n_anchors: int) -> tuple[Int64Array, Int32Array, Float64Array]:
-    """Add a row for each anchor to a graph, with an edge to each of its rows."""
-    degrees = measure_degrees(graph)
-    tied = np.flatnonzero((anchors >= 0) & (degrees > 0))
-    weights, targets = PULL * degrees[tied], anchors[tied]
-    ends = graph.indptr[tied + 1]
+def _tie(coarse: Coarse, anchors: Int64Array, n_anchors: int) -> tuple[Edges, Int32Array | None]:
+    """Add a row for each anchor to a graph, with an edge to each of its rows, or to their groups by their share."""
+    indptr, indices, data = coarse.graph
+    n = len(indptr) - 1
+    groups = np.arange(n) if coarse.group_of is None else coarse.group_of
+    degrees, rows = measure_degrees(coarse.graph), np.flatnonzero(anchors >= 0)
+    pairs, counts = np.unique(groups[rows].astype(np.int64) * n_anchors + anchors[rows], return_counts=True)
+    tied, targets = np.divmod(pairs, max(1, n_anchors))
+    has_edges = degrees[tied] > 0
+    tied, targets, counts = tied[has_edges], targets[has_edges], counts[has_edges]
+    weights = PULL * degrees[tied] * (counts / np.bincount(groups, minlength=n)[tied])
+    ends = indptr[tied + 1]
     by_anchor = np.argsort(targets, kind="stable")
-    indices = np.insert(graph.indices, ends, graph.n_rows + targets)
-    data = np.insert(graph.data.astype(np.float64), ends, weights)
-    more = np.zeros(graph.n_rows + 1, dtype=np.int64)
-    more[tied + 1] = 1
-    indptr = graph.indptr + np.cumsum(more)
-    counts = np.bincount(targets, minlength=n_anchors)
-    return (
-        np.concatenate([indptr, indptr[-1] + np.cumsum(counts)]),
-        np.concatenate([indices, tied[by_anchor].astype(np.int32)]),
-        np.concatenate([data, weights[by_anchor]]),
+    own = np.bincount(targets, minlength=n_anchors)
+    more = np.concatenate([[0], np.cumsum(np.bincount(tied, minlength=n))])
+    starts = indptr + more
+    edges = (
+        np.concatenate([starts, starts[-1] + np.cumsum(own)]),
+        np.concatenate([np.insert(indices, ends, n + targets), tied[by_anchor].astype(np.int32)]),
+        np.concatenate([np.insert(data.astype(np.float64), ends, weights), weights[by_anchor]]),
     )
+    if coarse.group_of is None:
+        return edges, None
+    return edges, np.concatenate([coarse.group_of, np.arange(n, n + n_anchors, dtype=np.int32)])
 
 
 def _join_new(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftmap.engine.core.jit import exact
 from driftmap.engine.core.threads import limit_blas
+from driftmap.engine.layout.start.components import find_components
+from driftmap.engine.layout.start.memory import LARGE_ROWS
+from driftmap.engine.types import FuzzyGraph
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array
+    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
 
 START_RADIUS = 8.0
 """Half width of a start. umap-learn takes 10 for the farthest row, this is for 95 % of them: a map of like extent."""
@@ -22,8 +25,6 @@ _LARGE_PART = 0.1
 """Share of a window's rows from which a part that nothing relates to the others is a group to be put beside them."""
 _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
-LARGE_ROWS = 20_000
-"""Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
 N_LANDMARKS = 128
@@ -59,12 +60,8 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     -----
     Belkin and Niyogi 2003, Laplacian eigenmaps; used by UMAP (arXiv 1802.03426, section 4.1).
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
     n = graph.n_rows
-    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(n, n))
-    n_parts, part_of = connected_components(matrix, directed=False)
+    n_parts, part_of = find_components(graph)
     positions = np.zeros((n, n_components))
     sizes = np.bincount(part_of, minlength=n_parts)
     order = np.argsort(-sizes, kind="stable")
@@ -73,7 +70,7 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     for rank, part in enumerate(order):
         rows = members[part]
         share = np.sqrt(len(rows) / n)
-        local = _spread_out(_eigenvectors(_cut_out(matrix, rows), n_components)) * share
+        local = _spread_out(_eigenvectors(_cut_out(graph, rows), n_components)) * share
         radius = START_RADIUS * share
         centre = np.zeros(n_components)
         if rank:
@@ -198,12 +195,8 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
     Begun on top of other rows, a new group would still lie among them at the end: a carry pass is too short and too
     cool to part them (tests/engine/layout/test_iris_slices.py: clusters score .57 for one seed of eleven, else 1).
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
     n, n_components = positions.shape
-    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(n, n))
-    _, part_of = connected_components(matrix, directed=False)
+    _, part_of = find_components(graph)
     is_left = np.isnan(positions[:, 0])
     sizes = np.bincount(part_of[is_left])
     for part in np.argsort(-sizes, kind="stable"):
@@ -211,7 +204,7 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
             break
         rows = np.flatnonzero(part_of == part)
         placed = positions[~np.isnan(positions[:, 0])].astype(np.float64)
-        local = _spread_out(_eigenvectors(_cut_out(matrix, rows), n_components)) / START_RADIUS
+        local = _spread_out(_eigenvectors(_cut_out(graph, rows), n_components)) / START_RADIUS
         rounded = np.round(_put_beside(placed, local * np.sqrt(len(rows) / len(placed))) * _GRID) / _GRID
         positions[rows] = rounded.astype(np.float32)
 
@@ -279,19 +272,21 @@ def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return scaled
 
 
-def _cut_out(matrix: Any, rows: Int64Array) -> Any:
+def _cut_out(graph: FuzzyGraph, rows: Int64Array) -> FuzzyGraph:
     """Return the graph of some of the rows, ascending: the graph itself, not a copy, where these are all."""
-    return matrix if len(rows) == matrix.shape[0] else matrix[rows][:, rows]
-
-
-def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
-    """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
     from scipy.sparse import csr_array
 
+    if len(rows) == graph.n_rows:
+        return graph
+    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(graph.n_rows, graph.n_rows))[rows][:, rows]
+    return FuzzyGraph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+
+
+def _eigenvectors(graph: FuzzyGraph, n_components: int) -> npt.NDArray[np.float64]:
+    """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
     from driftmap.engine.layout.start.multilevel import find_eigenvectors
 
-    graph = csr_array(matrix)
-    n = graph.shape[0]
+    n = graph.n_rows
     wanted = min(n_components, n - 1)
     vectors = np.zeros((n, n_components))
     if not wanted:
@@ -302,14 +297,15 @@ def _eigenvectors(matrix: object, n_components: int) -> npt.NDArray[np.float64]:
     return vectors
 
 
-def _solve(graph: Any, wanted: int) -> npt.NDArray[np.float64]:
+def _solve(graph: FuzzyGraph, wanted: int) -> npt.NDArray[np.float64]:
     """Return so many eigenvectors of the normalised Laplacian, the constant one left out, (n, wanted)."""
-    from scipy.sparse import diags_array
+    from scipy.sparse import csr_array, diags_array
     from scipy.sparse.linalg import eigsh
 
-    n, graph = graph.shape[0], graph.astype(np.float64)
-    scale = diags_array(1 / np.sqrt(np.asarray(graph.sum(axis=1)).ravel()))
-    similarity = (scale @ graph @ scale).tocsr()
+    n = graph.n_rows
+    matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
+    scale = diags_array(1 / np.sqrt(np.asarray(matrix.sum(axis=1)).ravel()))
+    similarity = (scale @ matrix @ scale).tocsr()
     if n <= max(DENSE_ROWS, 2 * wanted + 3):
         return _find_last(similarity.toarray(), wanted + 1)[1][:, 1:]
     start = np.linspace(1.0, 2.0, n)
