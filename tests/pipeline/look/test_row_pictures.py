@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.pipeline.browsing import MARKS
+from tests.pipeline.look.hosting import host_widget
 from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline.errors import StoreWarning
 from driftmap.pipeline.look import extras, row_pictures
+from driftmap.pipeline.look.page_data import MAX_ROWS
 from driftmap.pipeline.look.report import write_report
 from driftmap.pipeline.look.row_pictures import PictureReader, is_picture_path
+from driftmap.pipeline.look.view import PageServer
 
 N_ROWS = 40
 
@@ -122,3 +126,58 @@ def test_the_page_shows_them_and_asks_for_nothing(tmp_path, visit, mark):
     drawn.wait_for()
     assert drawn.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") == 160
     assert [url for url in asked if not url.startswith("data:")] == []
+
+
+SHOWN = ["pictures/0.jpg", "pictures/gone.png", "<img src=x>.png"]
+
+
+def expect_pictures(place, follow):
+    """Follow the first three ids: a picture, one that is missing, and markup that stays text."""
+    from playwright.sync_api import expect
+
+    for entity, text in enumerate(["pictures/0.jpg", "picture missing", "<img src=x>.png"]):
+        follow(str(entity))
+        expect(place.locator("#followed-name")).to_have_text(str(entity))
+        expect(place.locator("#followed")).to_contain_text(text)
+        expect(place.locator("#followed img")).to_have_count(1 if entity == 0 else 0)
+    follow("0")
+    drawn = place.locator("#followed img.picture")
+    assert drawn.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") == 160
+
+
+def search_in(place):
+    def follow(name):
+        place.locator("#search").fill(name)
+        place.locator("#search").press("Enter")
+
+    return follow
+
+
+@pytest.mark.filterwarnings("ignore:.*pictures of rows:driftmap.pipeline.errors.StoreWarning")
+@pytest.mark.parametrize("max_rows", [pytest.param(n, marks=MARKS) for n in (MAX_ROWS, 0)], ids=["whole", "live"])
+def test_view_shows_them_whole_and_of_a_large_store(tmp_path, browser, max_rows):
+    store, asked = make_shown(tmp_path, SHOWN), []
+    with PageServer(store, max_rows=max_rows) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url)
+        page.wait_for_selector("html[data-ready]", state="attached")
+        expect_pictures(page, search_in(page))
+        page.close()
+        server.shutdown()
+        thread.join()
+    assert all(url.startswith((server.url, "data:")) for url in asked)
+
+
+@pytest.mark.filterwarnings("ignore:.*pictures of rows:driftmap.pipeline.errors.StoreWarning")
+@pytest.mark.parametrize("mark", [pytest.param(None, marks=MARKS)])
+def test_the_widget_shows_them(tmp_path, browser, mark):
+    store = make_shown(tmp_path, SHOWN)
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(host_widget(store.widget(), tmp_path / "host.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready]").wait_for(state="attached", timeout=30_000)
+    expect_pictures(frame, search_in(frame))
+    page.close()

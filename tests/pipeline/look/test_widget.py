@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 from tests.pipeline.browsing import MARKS
+from tests.pipeline.look.hosting import host_widget
 from tests.pipeline.pictured import make_maps, write_maps
 
 from driftmap.pipeline import open_store
 from driftmap.pipeline.errors import MissingExtraError
 from driftmap.pipeline.look import extras, widget
-
-SCRIPT = Path(widget.__file__).parent / "templates" / "widget.js"
 
 
 @pytest.fixture
@@ -56,36 +55,15 @@ def test_without_anywidget_it_says_what_to_install(path, monkeypatch):
         open_store(path).widget()
 
 
-HOST = """<!DOCTYPE html><div id="cell"></div><script type="module">
-const state = STATE, followers = [];
-window.model = {
-  get: (name) => state[name],
-  set: (name, value) => {
-    state[name] = value;
-    for (const [event, follow] of followers) if (event === `change:${name}`) follow();
-  },
-  on: (event, follow) => followers.push([event, follow]),
-  save_changes: () => { window.n_saved = (window.n_saved || 0) + 1; },
-};
-const source = new Blob([SCRIPT], { type: "text/javascript" });
-const { default: made } = await import(URL.createObjectURL(source));
-made.render({ model: window.model, el: document.getElementById("cell") });
-</script>"""
-
-
 @pytest.fixture
 def hosted(path, tmp_path, browser):
     """A page that holds the widget as a notebook does, and the frame in it."""
-    shown = open_store(path).widget()
-    state = {name: getattr(shown, name) for name in ("_page", "height", "window", "selection", "hover")}
-    state |= {"window": "2024-01", "selection": ["entity 3"]}
-    text = [json.dumps(one).replace("</", "<\\/") for one in (state, SCRIPT.read_text(encoding="utf-8"))]
-    (tmp_path / "host.html").write_text(HOST.replace("STATE", text[0]).replace("SCRIPT", text[1]), encoding="utf-8")
+    file = host_widget(open_store(path).widget(), tmp_path / "host.html", window="2024-01", selection=["entity 3"])
     complaints = []
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto((tmp_path / "host.html").as_uri())
+    page.goto(file.as_uri())
     frame = page.frame_locator("iframe")
     frame.locator("html[data-ready]").wait_for(state="attached", timeout=30_000)
     yield page, frame

@@ -89,8 +89,12 @@ def render_page(
     title: str | None = None,
     max_rows: int = MAX_ROWS,
     quality: list[WindowQuality] | None = None,
+    poll_seconds: float | None = None,
 ) -> Page:
-    """Make the page of a store; the parameters are those of `write_report`."""
+    """Make the page of a store; the parameters are those of `write_report`.
+
+    With `poll_seconds` it looks as often whether the address that it came from has new maps: see `served.js`.
+    """
     figures = measure_windows(store) if quality is None else quality
     data = read_page(store, figures, max_rows=max_rows)
     facts = [
@@ -104,7 +108,12 @@ def render_page(
     if data.n_components > 2:
         facts.append(f"first 2 of {data.n_components} components")
     html = _render(
-        title=title or Path(store.path).name, facts=facts, quality=figures, data=data.text, details=data.details
+        title=title or Path(store.path).name,
+        facts=facts,
+        quality=figures,
+        data=data.text,
+        details=data.details,
+        poll_seconds=poll_seconds,
     )
     return Page(html, data.windows, data.ids)
 
@@ -131,16 +140,35 @@ def render_live(store: Store, head: dict[str, Any], quality: list[WindowQuality]
         *_describe_left_out(store),
     ]
     text = json.dumps(head, allow_nan=False).replace("<", "\\u003c")
-    return _render(title=title or Path(store.path).name, facts=facts, quality=quality, live=text, details="")
+    return _render(
+        title=title or Path(store.path).name, facts=facts, quality=quality, live=text, has_details=bool(head["shown"])
+    )
 
 
-def _render(*, live: str = "", data: str = "", **values: object) -> str:
+def _render(
+    *,
+    live: str = "",
+    data: str = "",
+    details: str = "",
+    has_details: bool = False,
+    poll_seconds: float | None = None,
+    **values: object,
+) -> str:
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    names = (*_SCRIPTS, *(_LIVE_SCRIPTS if live else ("page.js",)))
+    names = (*_SCRIPTS, *(_LIVE_SCRIPTS if live else ("page.js",)), *(() if poll_seconds is None else ("served.js",)))
     script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in names) + "})();\n"
     style = _read("report.css")
     return environment.get_template("report.html.j2").render(
-        script=script, style=style, script_hash=_hash(script), style_hash=_hash(style), live=live, data=data, **values
+        script=script,
+        style=style,
+        script_hash=_hash(script),
+        style_hash=_hash(style),
+        live=live,
+        data=data,
+        details=details,
+        has_details=has_details or bool(details),
+        poll_seconds=poll_seconds,
+        **values,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import socket
 import threading
@@ -44,7 +45,7 @@ class PageServer:
     max_rows
         Rows, of all windows, up to which the page is whole.
     options
-        Of the page above.
+        How often the page looks for new maps; and of the page above, what is drawn.
 
     Raises
     ------
@@ -64,14 +65,15 @@ class PageServer:
         max_rows: int = MAX_ROWS,
         options: LiveOptions | None = None,
     ) -> None:
-        self._path, self._title = store.path, title
+        self._path, self._title, self._store = store.path, title, open_store(store.path)
         self._lock = threading.Lock()
         self._page: tuple[int, str] | None = None
         self.is_live = sum(fact.n_rows for fact in list_laid_out(store)) > max_rows
         """Whether windows are read as they are looked at."""
-        answerers: dict[str, Answerer] = {"": lambda _: self.read_page()}
+        self._options = options or LiveOptions()
+        answerers: dict[str, Answerer] = {"": lambda _: self.read_page(), "head": lambda _: self._describe_maps()}
         if self.is_live:
-            answerers = LiveSession(open_store(store.path), title, options or LiveOptions()).list_answerers()
+            answerers = LiveSession(self._store, title, self._options).list_answerers()
         else:
             self.read_page()
         token = secrets.token_urlsafe(16)
@@ -106,5 +108,15 @@ class PageServer:
         with self._lock:
             store = open_store(self._path)
             if self._page is None or store.n_commits != self._page[0]:
-                self._page = store.n_commits, render_page(store, title=self._title).html
+                self._page = store.n_commits, self._render(store)
             return self._page[1]
+
+    def _render(self, store: Store) -> str:
+        return render_page(store, title=self._title, poll_seconds=self._options.poll_seconds).html
+
+    def _describe_maps(self) -> dict[str, str]:
+        """Name the maps that there are: another text once there are others."""
+        with self._lock:
+            self._store.refresh()
+            maps = [(fact.index, fact.layout_attempt, fact.status) for fact in list_laid_out(self._store)]
+        return {"maps": hashlib.sha256(repr(maps).encode()).hexdigest()}

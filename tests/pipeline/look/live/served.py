@@ -32,10 +32,10 @@ def make_run(path, n_windows: int = 3, n: int = N_ROWS):
 
 
 @contextmanager
-def serve(path, **options):
-    """Serve the page, live whatever the store's size."""
+def serve(path, max_rows=0, **options):
+    """Serve the page, live whatever the store's size unless `max_rows` says otherwise."""
     bounds = LiveOptions(**{"poll_seconds": 0.3, **options})
-    with PageServer(open_store(path), max_rows=0, options=bounds) as server:
+    with PageServer(open_store(path), max_rows=max_rows, options=bounds) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

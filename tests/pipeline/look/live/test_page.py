@@ -201,3 +201,19 @@ def test_what_changed_is_said_of_the_rows_that_are_drawn(tmp_path, visit_live):
     sampled = visit_live(tmp_path / "run.zarr", sample_rows=150, n_read=4)
     expect(sampled.locator("#answers-list")).to_contain_text("Measured on the rows that are drawn")
     expect(sampled.locator("#answers-list button").first).to_contain_text("group 1 grew from ")
+
+
+def test_the_whole_page_of_a_small_store_shows_windows_of_an_ingest_too(tmp_path, visit_live):
+    make_store(tmp_path / "days", tmp_path / "store")
+    page = visit_live(tmp_path / "store", max_rows=10_000)
+    page.select_option("#by", label="how far it moved")
+    labels = page.locator("#grid button span")
+    before = labels.count()
+    page.keyboard.press("Home")
+    wait_for_label(page, labels.first.text_content())
+    page.wait_for_timeout(400)
+    write_days(tmp_path / "days", range(6, 8))
+    take_in(tmp_path)
+    expect(labels).to_have_count(before + 1)
+    wait_for_label(page, labels.first.text_content())
+    expect(page.locator("#by option:checked")).to_have_text("how far it moved")

@@ -32,8 +32,8 @@ def view(store: str, port: int, host: str, title: str | None, *, is_opened: bool
     The address holds a random token and is reached from this machine only, unless --host says otherwise: then everyone
     who knows the address reads the page, over a connection that is not encrypted.
 
-    Up to 1,000,000 rows it is the page of `driftmap report`; after an ingest, load it again. Above, windows are read as
-    they are looked at, and new ones appear by themselves.
+    Up to 1,000,000 rows it is the page of `driftmap report`; above, windows are read as they are looked at. Windows of
+    an ingest appear in the open page.
     """
     from driftmap.pipeline import open_store
     from driftmap.pipeline.look.notebook import open_url

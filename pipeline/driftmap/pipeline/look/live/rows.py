@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.look.live.frame import NOWHERE, STEPS, to_steps
 from driftmap.pipeline.look.page_codec import StreamWriter
+from driftmap.pipeline.look.row_pictures import PictureReader
 from driftmap.pipeline.look.run_codes import as_text, list_laid_out, list_shown, name_label
 
 if TYPE_CHECKING:
@@ -85,15 +86,16 @@ class LiveRows:
         return writer.pack(header)
 
     def describe_row(self, index: int, row: int) -> dict[str, Any]:
-        """Tell id, labels and shown columns of a row."""
+        """Tell id, labels and shown columns of a row, with the pictures that these name."""
         reader = self._windows.open(index)
         at = np.array([self._check(reader, row)])
         labels = [self._windows.take_column(reader, c, at) for c in range(len(self._windows.columns))]
-        shown = [(name, reader.take_labels(name, at)) for name in self.shown if name in reader.columns]
+        shown = [(name, _show(reader.take_labels(name, at))) for name in self.shown if name in reader.columns]
+        pictures = PictureReader(self._store)
         return {
             "name": name_label(as_text(reader.take_ids(at).tolist()[0])),
             "labels": [[c.name, _show(own)] for c, own in zip(self._windows.columns, labels, strict=True)],
-            "details": [[name, _show(own)] for name, own in shown],
+            "details": [[name, text, pictures.read([text])[0]] for name, text in shown],
         }
 
     def find(self, text: str, first: int) -> dict[str, Any]:

@@ -58,7 +58,11 @@ function makeDetail(title, text, { isPlain, most, pictures = [] }) {
 
 // The picture of a file, or that it is not here.
 function showPicture(map, row, c) {
-  const first = data.details[c].first_picture, found = first === undefined ? "" : detailOf(map, row, c, first);
+  const first = data.details[c].first_picture;
+  return makePictureHere(first === undefined ? "" : detailOf(map, row, c, first));
+}
+
+function makePictureHere(found) {
   if (!found) return [];
   if (!PICTURE_HERE.test(found)) return [make("span", { className: "note", textContent: ` picture ${found}` })];
   return [make("img", { className: "picture", alt: "picture of this row", src: found })];

@@ -153,7 +153,7 @@ function showRow(index, row, { isPlain = false, hasLabels = true } = {}) {
   const box = make("div", { className: "row-facts", textContent: "…" });
   askRow(index, row).then(({ name, labels, details }) => {
     const lines = hasLabels ? [make("b", { text: name }), ...labels.map(([column, text]) => make("div", { text: shorten(`${column}: ${text}`, 160) }))] : [];
-    box.replaceChildren(...details.filter(([, text]) => text.trim()).map(([column, text]) => makeDetail(column, text, { isPlain, most: isPlain ? 200 : 300 })), ...lines);
+    box.replaceChildren(...details.filter(([, text]) => text.trim()).map(([column, text, picture]) => makeDetail(column, text, { isPlain, most: isPlain ? 200 : 300, pictures: makePictureHere(picture) })), ...lines);
   }, (error) => { box.textContent = error.message; });
   return box;
 }
