@@ -14,9 +14,10 @@ from driftmap.engine import GraphSettings, build_window_graph
 
 
 def compile_kernels() -> None:
-    """Fit, go on, place rows, and run over a small source, in both layouts; and search a large window."""
+    """Fit, go on, place rows, and run over a small source, in both layouts; and search narrow and wide windows."""
     rng = np.random.default_rng(0)
     build_window_graph(rng.normal(size=(8_000, 8)).astype(np.float32) @ rng.normal(size=(8, 64)), GraphSettings(), 0)
+    build_window_graph(rng.normal(size=(5_000, 8)).astype(np.float32) @ rng.normal(size=(8, 256)), GraphSettings(), 0)
     rows = rng.normal(size=(60, 4)).astype(np.float32)
     pairs = {row: row for row in range(len(rows))}
     mapper = driftmap.AlignedUMAP(n_neighbors=5, n_epochs=2).fit([rows, rows], relations=[pairs])

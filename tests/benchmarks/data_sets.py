@@ -78,6 +78,25 @@ def load(name: str) -> DataSet:
     return DataSet(name, windows, labels, steps)
 
 
+def load_rows(name: str) -> npt.NDArray[np.float32]:
+    """Return rows of one window: "ROWSxFEATURES" made, "large:ROWSxFEATURES" like text, "NAME" or "NAME:all" of a set.
+
+    That is its first window, or the rows of all its windows, each once.
+    """
+    source, _, rest = name.rpartition(":")
+    if rest == "all":
+        rows = np.concatenate(load(source).windows)
+        return np.ascontiguousarray(rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])])
+    if not rest[:1].isdigit():
+        return load(rest).windows[0]
+    n, d = map(int, rest.split("x"))
+    if source != "large":
+        return make_stream(1, n, n, d)[0]
+    world = runpy.run_path(str(SHARED_DATA / "large.py"))["World"](n, 4, d, 0)
+    tables = [world.table(0, np.arange(start, min(n, start + 50_000))) for start in range(0, n, 50_000)]
+    return np.concatenate([table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, d) for table in tables])
+
+
 def load_movement(seed: int) -> tuple[DataSet, npt.NDArray[np.bool_]]:
     """Make the blobs of which it is known who moves, and which rows those are; see movement.py beside the data sets."""
     path = SHARED_DATA / "movement.py"

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
-from driftmap.engine.neighbours.inverted_file import part_block_bytes
+from driftmap.engine.neighbours.partitions.parts import part_block_bytes
 from driftmap.engine.neighbours.scaling.normalise import CENTRING_BYTES
 from driftmap.engine.neighbours.search import (
     BLOCK_BYTES,
@@ -37,7 +37,9 @@ _ROW_BYTES = 40
 _DESCENT_BYTES = 40
 """Per row and neighbour: pynndescent's graph, candidates and trees; or lists old, new and reverse."""
 _PARTS_COPIES = 1
-"""Of the rows, beside those that `copies` counts: in the order of their parts, as they are and about their middle."""
+"""Of the rows, beside those that `copies` counts: in the order of their parts, as they are and about their middle.
+
+Wide rows on their main axes, twice, and the products of the sample with all take less."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20

@@ -12,7 +12,7 @@ import numpy as np
 
 from driftmap.engine.core.validation import check_int, describe_rows
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.neighbours.inverted_file import find_in_partitions
+from driftmap.engine.neighbours.partitions.inverted_file import find_in_partitions
 from driftmap.engine.neighbours.rows import is_sparse, read_rows, slice_distances
 from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, DEFAULTS, PAIRWISE_METRICS, PRECOMPUTED
@@ -106,7 +106,7 @@ def build_knn_graph(
     Notes
     -----
     Exact up to `EXACT_WORK`, `EXHAUSTIVE_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a
-    metric that inner products give are searched in the nearest parts of the data (see `inverted_file`), unless `recall`
+    metric that inner products give are searched in the nearest parts of the data (see `partitions`), unless `recall`
     is 1, and others by pynndescent. It runs on one thread, since its result depends on their number.
     """
     given = read_rows(rows, metric)

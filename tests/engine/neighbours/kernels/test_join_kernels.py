@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from driftmap.engine import limit_threads
-from driftmap.engine.neighbours.inverted_file import find_in_partitions
 from driftmap.engine.neighbours.kernels import join_kernels as kernels
+from driftmap.engine.neighbours.partitions.inverted_file import find_in_partitions
 
 
 def make_lists(n=120, k=5, d=7, seed=0):

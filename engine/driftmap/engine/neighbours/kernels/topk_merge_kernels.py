@@ -39,7 +39,7 @@ def select_among(
 ) -> int:
     """Find the nearest of a run of rows for some rows of that run; return how many distances were summed.
 
-    As `selection.select_by_bounds`, whose bounds these are, for any rows in any order and a part of all columns.
+    As `topk_kernels.select_by_bounds`, whose bounds these are, for any rows in any order and a part of all columns.
 
     Parameters
     ----------

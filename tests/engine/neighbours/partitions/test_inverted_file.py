@@ -8,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from driftmap.engine import build_knn_graph
 from driftmap.engine.neighbours import search as knn_module
-from driftmap.engine.neighbours.inverted_file import find_in_partitions
+from driftmap.engine.neighbours.partitions import inverted_file as module
+from driftmap.engine.neighbours.partitions.inverted_file import find_in_partitions
 
 
 def make_sheet(n, d=24, seed=0):
@@ -89,3 +90,17 @@ def test_rows_that_cells_do_not_part_are_searched_exactly(monkeypatch):
     assert find_in_partitions(rows, 8, "euclidean", 0, 0.98) is None
     np.testing.assert_array_equal(found.indices, exact.indices)
     np.testing.assert_array_equal(found.distances, exact.distances)
+
+
+def test_where_rounds_find_too_little_more_parts_are_searched(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(5000, 12)).astype(np.float32)
+    exact, expected = knn_module.find_exact(rows, 12, "euclidean"), find_in_partitions(rows, 12, "euclidean", 0, 0.98)
+    assert count_found(expected, exact) >= 0.98
+    rounds = []
+    monkeypatch.setattr(module, "WHOLE_SHARE", 0.0)
+    monkeypatch.setattr(module, "WHOLE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "improve_lists", lambda *given: rounds.append(given))
+    found = find_in_partitions(rows, 12, "euclidean", 0, 0.98)
+    assert len(rounds) == 1
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances, expected.distances)

@@ -1,0 +1,67 @@
+"""Lists of near rows improved by the neighbours of neighbours (Dong, Charikar, Li 2011)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from driftmap.engine.core.threads import RowShare
+    from driftmap.engine.neighbours.kernels.join_kernels import NearLists, ReverseLists
+    from driftmap.engine.neighbours.kernels.topk_kernels import Lists
+    from driftmap.engine.neighbours.partitions.sample import Sample
+    from driftmap.engine.types import Float32Array, Int32Array
+
+MAX_ROUNDS = 8
+MIN_GAIN = 0.002
+"""A round that finds no more than this share of the neighbours is the last."""
+
+
+def improve_lists(
+    rows: Float32Array, found: Lists, sample: Sample, recall: float, share: RowShare
+) -> Int32Array | None:
+    """Look at neighbours of neighbours until so many of the sample's are found; None where they are not.
+
+    Parameters
+    ----------
+    rows
+        (n, d), whose euclidean distances count.
+    found
+        Full lists, (n, k), the row itself first.
+    sample
+        Rows whose neighbours are known.
+    recall
+        Share of the sample's neighbours to be found.
+    share
+        Shares rows out among threads.
+
+    Returns
+    -------
+    numpy.ndarray of int32 or None
+        (n, k - 1) neighbours of every row, itself not among them.
+    """
+    from driftmap.engine.neighbours.kernels import join_kernels as kernels
+
+    n, k = len(rows), found[0].shape[1] - 1
+    share_found = sample.measure_recall(found[0][:, 1:])
+    near = kernels.NearLists(found[0][:, 1:].copy(), np.empty((n, k), np.float32), np.ones((n, k), np.bool_))
+    kernels.measure_lists(rows, near.indices, near.squared)
+    other = kernels.NearLists(near.indices.copy(), near.squared.copy(), near.is_new.copy())
+    reverse = kernels.ReverseLists(np.empty((n, k), np.int32), np.empty((n, k), np.bool_))
+    counts = np.empty(n, np.int32)
+    for _ in range(MAX_ROUNDS):
+        kernels.reverse_lists(near, reverse, counts)
+        lists = near, reverse, other
+
+        def join(part: slice, lists: tuple[NearLists, ReverseLists, NearLists] = lists) -> int:
+            return kernels.join_rows(rows, (part.start, part.stop), *lists, np.full(n, -1, np.int32))
+
+        share(join, n)
+        near, other = other, near
+        before, share_found = share_found, sample.measure_recall(near.indices)
+        if share_found >= recall:
+            return near.indices
+        if share_found - before < MIN_GAIN:
+            break
+    return None
