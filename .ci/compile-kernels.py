@@ -18,6 +18,7 @@ def compile_kernels() -> None:
     rng = np.random.default_rng(0)
     build_window_graph(rng.normal(size=(8_000, 8)).astype(np.float32) @ rng.normal(size=(8, 64)), GraphSettings(), 0)
     build_window_graph(rng.normal(size=(5_000, 8)).astype(np.float32) @ rng.normal(size=(8, 256)), GraphSettings(), 0)
+    build_window_graph(rng.normal(size=(7_000, 64)).astype(np.float32), GraphSettings(), 0)  # noise: rounds, then all
     rows = rng.normal(size=(60, 4)).astype(np.float32)
     pairs = {row: row for row in range(len(rows))}
     mapper = driftmap.AlignedUMAP(n_neighbors=5, n_epochs=2).fit([rows, rows], relations=[pairs])
