@@ -22,7 +22,7 @@ def make_sheet(n=3000, d=300, seed=0):
     return (np.tanh(flat @ rng.normal(size=(6, 20))) @ rng.normal(size=(20, d)) + noise).astype(np.float32)
 
 
-def search(rows, k=12, metric="euclidean", seed=0, wanted=0.985):
+def search(rows, k=12, metric="euclidean", seed=0, wanted=0.988):
     rows, scales = scale_rows(rows, metric)
     data = rows, scales, 0.0 if metric == "euclidean" else COSINE_TINY
     with share_rows() as share:

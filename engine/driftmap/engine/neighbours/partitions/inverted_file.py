@@ -26,7 +26,7 @@ from driftmap.engine.neighbours.partitions.parts import (
     part_rows,
 )
 from driftmap.engine.neighbours.partitions.projection import WHOLE_NORM
-from driftmap.engine.neighbours.partitions.sample import RECALL_MARGIN, Sample, choose_sample, measure_reach
+from driftmap.engine.neighbours.partitions.sample import Sample, add_margin, choose_sample, measure_reach
 from driftmap.engine.neighbours.scaling.normalise import (
     COSINE_TINY,
     Centred,
@@ -104,7 +104,7 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
 
     rows, scales = scale_rows(rows, metric)
     data = rows, scales, 0.0 if metric == "euclidean" else COSINE_TINY
-    wanted = min(recall + RECALL_MARGIN, 1.0)
+    wanted = add_margin(recall, rows.shape[1])
     with share_rows() as share:
         found = find_by_candidates(data, k, np.random.default_rng(seed), wanted, share)
         if found is None:

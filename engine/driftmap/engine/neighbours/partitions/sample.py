@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 N_SAMPLED = 512
 """Rows whose exact neighbours say how far to search: the share found has a standard error of .002."""
 N_SAMPLED_WIDE = 256
-"""Of `projection.MIN_FEATURES` features, where comparing these rows with all takes long: .003, a margin of two less."""
-RECALL_MARGIN = 0.005
-"""How much more of the sample's neighbours the parts searched must hold than are wanted of all rows."""
+"""Of `projection.MIN_FEATURES` features, where comparing these rows with all takes long: a standard error of .003."""
+RECALL_MARGIN, RECALL_MARGIN_WIDE = 0.005, 0.008
+"""How much more of the sample's neighbours must be found than are wanted of all rows: two and a half standard errors.
+
+250,000 text-like rows of 384 features had .977 with a margin of .005 (tests/benchmarks/bench_knn.py).
+"""
 
 
 class Sample(NamedTuple):
@@ -37,6 +40,11 @@ class Sample(NamedTuple):
         """Share of the sample's neighbours that lists, (n, k - 1), hold."""
         held = [np.isin(near, found[row]).sum() for row, near in zip(self.rows, self.near, strict=True)]
         return float(np.sum(held)) / self.near.size
+
+
+def add_margin(recall: float, d: int) -> float:
+    """Return the share of the sample's neighbours that is to be found where so many of all rows' are wanted."""
+    return min(recall + (RECALL_MARGIN if d < MIN_FEATURES else RECALL_MARGIN_WIDE), 1.0)
 
 
 def choose_sample(n: int, d: int) -> Int32Array:
