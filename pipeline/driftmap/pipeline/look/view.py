@@ -86,7 +86,9 @@ class PageServer:
         self.url = f"http://{f'[{shown}]' if ':' in shown else shown}:{self.server_port}{self.path}"
         """The page's address."""
         app = make_app(token, answerers, is_far=host != LOOPBACK)
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=_CLOSING_SECONDS, lifespan="off")
+        config = uvicorn.Config(
+            app, log_level="error", timeout_graceful_shutdown=_CLOSING_SECONDS, lifespan="off", ws="none"
+        )
         self._server = uvicorn.Server(config)
 
     def __enter__(self) -> Self:
