@@ -12,8 +12,10 @@ import pytest
 from distributed import Client, LocalCluster
 
 from driftmap.pipeline import open_store, plan, run
+from driftmap.pipeline.cli import terminal
 from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.executors.base import SerialExecutor
+from driftmap.pipeline.executors.machine import format_size
 from driftmap.pipeline.layout import block_layout
 from driftmap.pipeline.layout.in_parts import share_out
 from driftmap.pipeline.orchestration import stages
@@ -40,7 +42,7 @@ def make_source():
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": "4GB"}
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0", "memory_limit": "4GB"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
         yield found
 
@@ -55,7 +57,7 @@ def little_room(monkeypatch):
     """Workers that have room for a part of a block, not for a whole one; nor does this process lay any out."""
     shape = {"n_neighbors": 5, "n_components": 2, "reach": 3}
     n_rows = 3 * N_ROWS + 300
-    sizes = [block_bytes(n_rows, N_ROWS, N_WINDOWS, n_parts=n_parts, **shape) for n_parts in (2, 1)]
+    sizes = [block_bytes(n_rows, N_ROWS, N_WINDOWS, n_parts=n_parts, **shape) for n_parts in (4, 1)]
     assert sizes[0] < 0.8 * sizes[1]
 
     def share(limit, **_options):
@@ -79,7 +81,7 @@ def list_maps(store):
 
 
 def run_shared(path, client, **options):
-    with pytest.warns(PlanWarning, match="the rows of each window are shared out over 2 workers"):
+    with pytest.warns(PlanWarning, match="the rows of each window are shared out over the workers in 4 parts"):
         return run(make_source(), path, scheduler=client, **OPTIONS, **options)
 
 
@@ -96,8 +98,10 @@ def test_workers_share_the_rows_of_a_block_and_the_bytes_are_those_of_one_proces
 @pytest.mark.usefixtures("little_room")
 def test_a_plan_says_that_rows_are_shared_out(client):
     planned = plan(make_source(), scheduler=client, **OPTIONS)
-    assert planned.estimate.n_parts == 2
-    assert any("rows of each window are shared out over 2 workers" in note for note in planned.notes)
+    assert planned.estimate.n_parts == 4
+    assert any("rows of each window are shared out over the workers in 4 parts" in note for note in planned.notes)
+    lines = terminal._describe_estimate(planned)
+    assert f"A worker's part of the largest block: {format_size(planned.estimate.block_bytes)}" in lines
 
 
 def test_a_block_that_fits_a_worker_is_laid_out_whole(client):

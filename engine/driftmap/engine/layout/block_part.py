@@ -67,10 +67,11 @@ class ReadGraphs(Sequence[FuzzyGraph]):
             return [self[each] for each in range(self._n_windows)[place]]
         if not 0 <= place < self._n_windows:
             raise IndexError(place)
-        if self._last is None or self._last[0] != place:
-            self._last = None  # before the next one takes its memory
-            self._last = place, self._read(place)
-        return self._last[1]
+        last = self._last  # its own name: several threads may read
+        if last is None or last[0] != place:
+            last = self._last = None  # before the next one takes its memory
+            last = self._last = place, self._read(place)
+        return last[1]
 
     def release(self) -> None:
         """Let go of the last one."""

@@ -88,7 +88,12 @@ def _describe_estimate(plan: Plan) -> list[str]:
         f"Coordinator: {format_size(estimate.coordinator_bytes)}; store: {format_size(estimate.store_bytes)}",
     ]
     if estimate.block_bytes:
-        lines.insert(1, f"Largest block, which a worker lays out: {format_size(estimate.block_bytes)}")
+        name = (
+            "Largest block, which a worker lays out"
+            if estimate.n_parts == 1
+            else "A worker's part of the largest block"
+        )
+        lines.insert(1, f"{name}: {format_size(estimate.block_bytes)}")
     if estimate.windows_in_blocks:
         lines.insert(0, describe_blocks(estimate.windows_in_blocks, estimate.row_blocks))
     if duration is not None:

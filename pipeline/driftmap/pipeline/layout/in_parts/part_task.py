@@ -49,9 +49,10 @@ def run_part_step(job: PartJob, step: PartStep, *needed: Any) -> Found | Placed 
         return Found(find_missing(store, windows, job.random_state, lambda index: load_rows(store, index)))
     if step.kind == "start":
         return run.start(step.place, run.read_known() | run.join(needed))
-    if step.kind == "write":
-        return run.write(needed)
-    return run.move(step, needed)
+    made = run.write(needed) if step.kind == "write" else run.move(step, needed)
+    if not run.kept and (step.is_last or step.kind == "write"):
+        _open_run.cache_clear()  # nothing of the block stays in the worker
+    return made
 
 
 @dataclass

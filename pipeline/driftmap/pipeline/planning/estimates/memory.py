@@ -70,7 +70,7 @@ class Estimate:
     row_blocks: int = 0
     """Blocks of all these windows."""
     n_parts: int = 1
-    """Workers that share the rows of a block which fits none of them; `block_bytes` is then what one of these takes."""
+    """Parts in which workers share the rows of a block that fits none of them; `block_bytes` is then what one takes."""
 
 
 def estimate_plan(
@@ -122,7 +122,7 @@ def choose_parts(
     blocks: Sequence[Block],
     limit: WorkerLimit | None,
 ) -> int:
-    """Choose how many workers share the rows of a block: one where it fits, else all; 0 where not even a part fits.
+    """Choose in how many parts workers share the rows of a block: one where it fits; 0 where not even a part fits.
 
     Parameters
     ----------
@@ -150,8 +150,8 @@ def explain_parts(block_bytes: int, n_parts: int, limit: WorkerLimit) -> str:
     """Say why the rows of a block are shared out."""
     room = format_size(int(share_block_bytes(limit)))
     return (
-        f"the rows of each window are shared out over {n_parts} workers while they are laid out, which changes no "
-        f"byte: the largest block takes {format_size(block_bytes)}, and a worker has room for {room}"
+        f"the rows of each window are shared out over the workers in {n_parts} parts while they are laid out, which "
+        f"changes no byte: the largest block takes {format_size(block_bytes)}, and a worker has room for {room}"
     )
 
 
