@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     )
     from driftmap.engine.layout.block_part import BlockPart, ReadGraphs, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
-    from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
+    from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange
     from driftmap.engine.layout.optimiser import has_compiled_kernels
-    from driftmap.engine.layout.pace import N_EXCHANGES, PACE
+    from driftmap.engine.layout.pace import N_EXCHANGES, PACE, plan_rounds
     from driftmap.engine.layout.procrustes import fit_similarity
     from driftmap.engine.layout.row_share import LEAST_SHARED_ROWS, RowShare
     from driftmap.engine.layout.start.initialise import start_from_previous
@@ -252,7 +252,6 @@ _ROOMS = {
         "ExchangeBlock",
         "as_halo",
         "lay_out_in_exchange",
-        "plan_rounds",
     ),
     "layout.block_part": (
         "BlockPart",
@@ -266,7 +265,7 @@ _ROOMS = {
     "layout.start.memory": ("start_bytes",),
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
-    "layout.pace": ("N_EXCHANGES", "PACE"),
+    "layout.pace": ("N_EXCHANGES", "PACE", "plan_rounds"),
     "layout.transform": (
         "find_nearest_rows",
         "place_rows",

@@ -19,8 +19,8 @@ from driftmap.engine import (
     relate_ids,
     trustworthiness,
 )
-from driftmap.engine.layout.exchange import ExchangeBlock, add_halo, as_halo, cut_rounds, pick_relations
-from driftmap.engine.layout.pace import PACE
+from driftmap.engine.layout.exchange import ExchangeBlock, add_halo, as_halo, pick_relations
+from driftmap.engine.layout.pace import PACE, cut_rounds
 
 N_WINDOWS, N_ROWS, REACH = 7, 60, 2
 N_EPOCHS = 20

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 
+import driftmap.engine
 from driftmap.pipeline import ingest, open_store, plan, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import PlanError, SourceError
@@ -131,14 +132,14 @@ def test_arrays_from_python_in_blocks(tmp_path, monkeypatch):
 def test_a_source_that_changes_between_blocks_is_refused(tmp_path, monkeypatch):
     path = write_source(tmp_path, "parquet", 400, 6)
     monkeypatch.setattr(tasks_module, "find_block_rows", lambda *_: 50)
-    search = tasks_module.build_window_graph_from_blocks
+    search = driftmap.engine.build_window_graph_from_blocks
 
     def search_and_touch(*given):
         found = search(*given)  # the last block has been read
         write_source(tmp_path, "parquet", 400, 6)
         return found
 
-    monkeypatch.setattr(tasks_module, "build_window_graph_from_blocks", search_and_touch)
+    monkeypatch.setattr(driftmap.engine, "build_window_graph_from_blocks", search_and_touch)
     with pytest.raises(SourceError, match="changed while the run was at work"):
         run(path, tmp_path / "s", id="id", vectors="v", rows=400, n_neighbors=5, scheduler="serial")
 

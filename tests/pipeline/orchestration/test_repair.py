@@ -11,6 +11,7 @@ import pytest
 from tests.pipeline.damage import cut_log, find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
 
+import driftmap.engine
 from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
@@ -222,10 +223,8 @@ def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monke
 
 
 def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
-    from driftmap.pipeline.graphs import build_graph as tasks
-
-    build = tasks.build_window_graph
-    monkeypatch.setattr(tasks, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))
+    build = driftmap.engine.build_window_graph
+    monkeypatch.setattr(driftmap.engine, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))
     flip_a_bit(list_chunks(find_group(copy, 3, "data") / "data")[0])
     with pytest.raises(StoreError, match=r"window '2003': graph, array 'data': .*data came out otherwise"):
         go_on(source, copy.path)

@@ -8,18 +8,14 @@ when the round began; so all blocks of a round can run at once, and where they r
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.block import BlockLayout, check_block, count_epochs, find_block_strengths
-from driftmap.engine.layout.pace import N_EXCHANGES, PACE, Pace
-from driftmap.engine.layout.window_values import window_values
+from driftmap.engine.layout.pace import N_EXCHANGES, PACE, Pace, plan_rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from driftmap.engine.layout.block import BlockWindow
     from driftmap.engine.layout.flatten import RelationMap
@@ -174,36 +170,6 @@ def lay_out_in_exchange(
             for positions in block.move(number, {t - span.start: maps[t] for t in span}, watch)
         ]
     return maps
-
-
-def plan_rounds(
-    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = PACE
-) -> list[range]:
-    """Cut the joint pass of a run into rounds.
-
-    Parameters
-    ----------
-    settings
-        Layout settings.
-    indices
-        Numbers of the windows that move, of all blocks.
-    n_exchanges, pace
-        As for `lay_out_in_exchange`.
-
-    Returns
-    -------
-    list of range
-        Epochs of each round.
-    """
-    n_epochs = [window_values(settings, index).n_epochs for index in indices]
-    return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
-
-
-def cut_rounds(n_epochs: int, n_rounds: int) -> list[range]:
-    """Cut epochs into consecutive rounds of even length, one at least; no more rounds than epochs."""
-    wanted = max(1, min(n_rounds, n_epochs))
-    bounds = np.linspace(0, n_epochs, wanted + 1).round().astype(int).tolist()
-    return [range(first, last) for first, last in pairwise(bounds)]
 
 
 def add_halo(core: range, n_windows: int, reach: int) -> range:

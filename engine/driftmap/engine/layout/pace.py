@@ -1,11 +1,18 @@
-"""How long the passes of a layout are, how fast, and in how many rounds; imports nothing of weight."""
+"""How long the passes of a layout are, how fast, and in how many rounds; loads no kernels."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from driftmap.engine.settings import DEFAULT_N_EPOCHS, pick_value
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from driftmap.engine.settings import LayoutSettings
 
 
 class Pace(NamedTuple):
@@ -59,3 +66,36 @@ N_EXCHANGES = 40
 """Rounds of the joint pass. With 5, 10, 20, 40 and 80 of them house_votes in blocks of 4 windows drifts 4.6, 3.3, 1.9,
 1.0 and .6 % more over one window than one joint layout, and gapminder keeps .4, .3, .1, .1 and 0 % fewer neighbours
 (means of 3 seeds, `tests.benchmarks exchange`); with more, rounds become short tasks."""
+
+
+def plan_rounds(
+    settings: LayoutSettings, indices: Iterable[int], n_exchanges: int = N_EXCHANGES, pace: Pace = PACE
+) -> list[range]:
+    """Cut the joint pass of a run into rounds.
+
+    Parameters
+    ----------
+    settings
+        Layout settings.
+    indices
+        Numbers of the windows that move, of all blocks.
+    n_exchanges
+        Rounds of the joint pass.
+    pace
+        How long it is.
+
+    Returns
+    -------
+    list of range
+        Epochs of each round.
+    """
+    given = [pick_value(settings.n_epochs, index) for index in indices]
+    n_epochs = [DEFAULT_N_EPOCHS if value is None else int(value) for value in given]
+    return cut_rounds(pace.count_joint_epochs(n_epochs), n_exchanges)
+
+
+def cut_rounds(n_epochs: int, n_rounds: int) -> list[range]:
+    """Cut epochs into consecutive rounds of even length, one at least; no more rounds than epochs."""
+    wanted = max(1, min(n_rounds, n_epochs))
+    bounds = np.linspace(0, n_epochs, wanted + 1).round().astype(int).tolist()
+    return [range(first, last) for first, last in pairwise(bounds)]

@@ -142,18 +142,21 @@ class Workplace:
         """
         return self._show(lambda: see_source(spec, may_grow=may_grow))
 
-    def show_store(self, location: Location, lock: StoreLock) -> Self:
-        """Have a cluster's workers look at a store that this process holds; as `show_source`."""
-        return self._show(lambda: see_store(location, lock))
+    def show_store(self, location: Location, lock: StoreLock, warm_up: Callable[[], object] | None = None) -> Self:
+        """Have a cluster's workers look at a store that this process holds; as `show_source`.
 
-    def _show(self, look: Callable[[], Sight]) -> Self:
+        With the `warm_up` of tasks that are sure to come, they begin to load kernels meanwhile.
+        """
+        return self._show(lambda: see_store(location, lock), warm_up)
+
+    def _show(self, look: Callable[[], Sight], warm_up: Callable[[], object] | None = None) -> Self:
         if self.scheduler in (None, "serial"):  # processes of this machine
             return self
         from driftmap.pipeline.executors import refuse_blind_workers  # late: loads Dask
 
         seen = look()
         if seen:
-            refuse_blind_workers(self.scheduler, self.placement._replace(sight=seen))
+            refuse_blind_workers(self.scheduler, self.placement._replace(sight=seen), warm_up)
         return replace(self, placement=self.placement._replace(sight=(*self.placement.sight, *seen)))
 
     def prepare(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import build_window_graph, build_window_graph_from_blocks, read_target, supervise_graph
+from driftmap import engine
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
@@ -177,10 +177,10 @@ def _supervise(order: GraphOrder, settings: GraphSettings, seed: int, built: _Bu
     values = built.labels[column]
     if order.target.metric == "categorical":
         values = number_labels(values)
-    target = read_target(values, len(values), order.target, f"target {column!r}")
+    target = engine.read_target(values, len(values), order.target, f"target {column!r}")
     if target is None:
         return built
-    fuzzy = supervise_graph(built.graph.fuzzy, target, settings.n_neighbors, seed)
+    fuzzy = engine.supervise_graph(built.graph.fuzzy, target, settings.n_neighbors, seed)
     return built._replace(graph=built.graph._replace(fuzzy=fuzzy))
 
 
@@ -212,7 +212,7 @@ def _build_whole(
     numbers = NumberTaker(spec, len(rows.ids))
     numbers.start(rows.vectors)
     numbers.take(0, rows.vectors)
-    graph = build_window_graph(scaler.apply(rows.vectors), settings, seed)
+    graph = engine.build_window_graph(scaler.apply(rows.vectors), settings, seed)
     return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
 
 
@@ -234,7 +234,7 @@ def _build_in_blocks(
         scaled: Float32Array = scaler.apply(vectors)
         return scaled
 
-    graph = build_window_graph_from_blocks(read_scaled, order.n_rows, settings, block_rows)
+    graph = engine.build_window_graph_from_blocks(read_scaled, order.n_rows, settings, block_rows)
     for first, last in numbers.find_rest():
         for begin in range(first, last, block_rows):
             numbers.take(begin, reader.read_vectors(begin, min(begin + block_rows, last)))
@@ -244,8 +244,10 @@ def _build_in_blocks(
 
 def warm_up() -> None:
     """Load, or compile, the kernels that every graph task needs."""
+    # Imported at their first use; what that takes counts for no window.
+    _ = engine.build_window_graph_from_blocks, engine.read_target, engine.supervise_graph
     rows = np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32)
-    build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
+    engine.build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
 
 
 def _refuse_changed_source(order: GraphOrder, store: Location) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import BlockWindow, ExchangeBlock, as_halo, lay_out_in_exchange, plan_rounds
+from driftmap import engine
 from driftmap.engine.settings import LayoutSettings
 from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
@@ -22,6 +22,7 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
+    from driftmap.engine import ExchangeBlock
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.exchange_schedule import Step
@@ -120,7 +121,8 @@ def warm_up() -> None:
     )
     relation = ring.astype(np.int32)
     settings = LayoutSettings(n_epochs=2)
-    lay_out_in_exchange([BlockWindow(graph, 0), BlockWindow(graph, 1)], {(0, 1): relation}, settings, 0, [range(2)])
+    windows = [engine.BlockWindow(graph, index) for index in range(2)]
+    engine.lay_out_in_exchange(windows, {(0, 1): relation}, settings, 0, [range(2)])
 
 
 def _find_clusters(run: _Run, step: Step, before: Found | None = None) -> Found:
@@ -193,10 +195,10 @@ class _Run:
         settings = self.config.layout_settings()
         ids = [self.store.window_keys(index) for index in block.windows]
         labels = [self.store.labels[index] for index in block.windows]
-        windows = [BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
+        windows = [engine.BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
         moved = range(len(block.halo), len(block.halo) + len(block.core))
-        return ExchangeBlock(
-            [window if window.index in block.core else as_halo(window) for window in windows],
+        return engine.ExchangeBlock(
+            [window if window.index in block.core else engine.as_halo(window) for window in windows],
             relate_windows(ids, settings.alignment_window_size, moved, labels, self.store.read_relations()),
             settings,
             self.config.random_state,
@@ -213,7 +215,7 @@ def _open_run(job: Job) -> _Run:
         store=store,
         config=config,
         blocks=plan_exchange_blocks(store.n_windows, config.block_windows or 1, settings.alignment_window_size),
-        rounds=plan_rounds(settings, range(store.n_windows)),
+        rounds=engine.plan_rounds(settings, range(store.n_windows)),
         free_bytes=job.kept_bytes,
         kept={},
     )

@@ -21,7 +21,7 @@ from driftmap.pipeline.orchestration.creation import create_store, list_facts, l
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.run_events import RunEvents
 from driftmap.pipeline.orchestration.scaling import fit_scaling
-from driftmap.pipeline.orchestration.stages import Progress, RunWork
+from driftmap.pipeline.orchestration.stages import Progress, RunWork, choose_warm_up
 from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
@@ -208,7 +208,7 @@ def _make_maps(
     else:
         place = place.show_source(opened.spec)
     with leave_no_empty_store(location), _hold(location, is_new=found is None) as lock:
-        place = place.show_store(location, lock)
+        place = place.show_store(location, lock, choose_warm_up((found[1] if found else planned).config))
         if found is None and not has_commits(location):
             create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
         # What another process committed until the lock was ours counts too.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
+    from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.graphs.orders import GraphOrder
@@ -58,6 +59,17 @@ class Progress(NamedTuple):
     """0 where no block is at work, or where blocks are laid out in parallel."""
     compiling_workers: int | None = None
     """Workers of a cluster that had to compile kernels when the run began; None where the work is done here."""
+
+
+def choose_warm_up(config: RunConfig) -> Callable[[], object]:
+    """Choose what loads the kernels of a run's tasks."""
+    if config.is_exchanged:
+        from driftmap.pipeline.layout.exchange_task import warm_up as load_all
+
+        return load_all
+    from driftmap.pipeline.graphs.build_graph import warm_up
+
+    return warm_up
 
 
 class RunWork:
@@ -156,12 +168,11 @@ class RunWork:
 
     def _work_on_cluster(self, missing: list[WindowPlan]) -> None:
         """Lay every block out on a worker, as soon as the graphs of its windows are there."""
-        from driftmap.pipeline.graphs.build_graph import warm_up
         from driftmap.pipeline.graphs.stage import GraphWork
         from driftmap.pipeline.layout.on_worker import lay_out_on_worker
 
         self._fit_tasks(missing)
-        with self._place.start(len(missing) + 1, warm_up) as executor:
+        with self._place.start(len(missing) + 1, choose_warm_up(self._planned.config)) as executor:
             orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
             with GraphWork(self._store, self._planned.config, orders, executor, report, self._max_bytes) as work:
@@ -188,12 +199,11 @@ class RunWork:
     def _work_in_order(self, missing: list[WindowPlan]) -> None:
         """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
         from driftmap.engine import limit_threads
-        from driftmap.pipeline.graphs.build_graph import warm_up
         from driftmap.pipeline.graphs.stage import GraphWork
 
         self._fit_tasks(missing)
         with ThreadPoolExecutor(1, "driftmap-close") as closing, ExitStack() as building:
-            executor = building.enter_context(self._place.start(len(missing), warm_up))
+            executor = building.enter_context(self._place.start(len(missing), choose_warm_up(self._planned.config)))
             config = self._planned.config
             orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
@@ -233,10 +243,9 @@ class RunWork:
             return
         from driftmap.pipeline.graphs.stage import build_graphs
         from driftmap.pipeline.layout.exchange import lay_out_in_exchange
-        from driftmap.pipeline.layout.exchange_task import warm_up
 
         self._fit_tasks(missing)  # blocks too, also where all graphs are there
-        with self._place.start(max(len(missing), len(blocks)), warm_up) as executor:
+        with self._place.start(max(len(missing), len(blocks)), choose_warm_up(self._planned.config)) as executor:
             orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)

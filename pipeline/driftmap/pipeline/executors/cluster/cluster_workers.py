@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from dask.base import annotate, get_annotations
 
+from driftmap.pipeline.executors.cluster.dask_worker import pack_function
+from driftmap.pipeline.executors.cluster.kernel_loading import are_compiled, begin_loading
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
 from driftmap.pipeline.executors.sight import find_faults, refuse_blind
 from driftmap.pipeline.executors.versions import MISSING, describe_versions, refuse_other_versions
-from driftmap.pipeline.executors.worker_process import WorkerError
+from driftmap.pipeline.executors.worker_process import WorkerError, name_process
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ POLL_SECONDS = 0.2
 
 RECOUNT_SECONDS = 2.0
 """How often workers are counted: a cluster may grow and shrink."""
+
+THREADS_PER_TASK = 1
+"""What the numeric libraries may use in one task on the workers of a user's cluster."""
 
 PRIORITY_UNIT = 2.0**-20
 """Of a task of the run, in Dask's count."""
@@ -193,8 +198,15 @@ class ClusterWorkers:
     def count_compiling(self) -> int:
         """Count the workers that have no compiled kernels on disk, so that their first tasks wait for the compiler."""
         workers = sorted(self.find())
-        found = self._client.run(_has_kernels, workers=workers, on_error="return") if workers else {}
+        found = self._client.run(are_compiled, workers=workers, on_error="return") if workers else {}
         return sum(is_compiled is False for is_compiled in found.values())
+
+    def begin_loading(self, warm_up: Callable[[], object]) -> None:
+        """Have the workers load kernels meanwhile; `warm_up` is what the executor is given, later."""
+        workers = sorted(self.find())
+        if workers:
+            call = (name_process(), THREADS_PER_TASK, pack_function(warm_up))
+            self._client.run(begin_loading, *call, workers=workers, on_error="return")
 
     def look(self) -> None:
         """Have the workers look at what they must see.
@@ -247,12 +259,6 @@ class ClusterWorkers:
     def _submit(self, function: Callable[..., Any], arguments: tuple[Any, ...], **options: Any) -> Future[Any]:
         with annotate(**self._others):
             return self._client.submit(function, *arguments, **options)
-
-
-def _has_kernels() -> bool:
-    from driftmap.engine import has_compiled_kernels  # late: numba
-
-    return has_compiled_kernels()
 
 
 def remove_old_plugin(client: Client) -> None:

@@ -18,7 +18,7 @@ from dask.delayed import delayed
 from distributed import Client
 
 from driftmap.pipeline.executors.base import Executor, SerialExecutor
-from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, remove_old_plugin
+from driftmap.pipeline.executors.cluster.cluster_workers import THREADS_PER_TASK, ClusterWorkers, remove_old_plugin
 from driftmap.pipeline.executors.cluster.dask_client import reach
 from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.cluster.local_cluster import start_workers
@@ -157,7 +157,7 @@ def _use_cluster(client: Client, warm_up: Callable[[], object] | None, placement
     remove_old_plugin(client)
     workers = ClusterWorkers(client, placement)
     workers.wait()
-    return DaskExecutor(client, warm_up=warm_up, versions=workers.check(), workers=workers)
+    return DaskExecutor(client, THREADS_PER_TASK, warm_up, workers.check(), workers)
 
 
 def _find_dashboard(client: Client) -> str:

@@ -19,7 +19,7 @@ from driftmap.pipeline.executors.tls import SecureAddress, try_handshake
 from driftmap.pipeline.executors.worker_process import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from driftmap.pipeline.executors.cluster.placement import Placement
 
@@ -53,8 +53,17 @@ def find_worker_limit(
     return WorkerLimit(len(workers), int(least["nthreads"]), int(least["memory_limit"]), remedy)
 
 
-def refuse_blind_workers(scheduler: Client | SecureAddress | str, placement: Placement) -> None:
+def refuse_blind_workers(
+    scheduler: Client | SecureAddress | str, placement: Placement, warm_up: Callable[[], object] | None = None
+) -> None:
     """Have the workers of a cluster look at what they must see, after their versions are known to be the caller's.
+
+    Parameters
+    ----------
+    scheduler, placement
+        As for `find_worker_limit`.
+    warm_up
+        Loads the kernels of tasks that are sure to come: workers that see everything begin with it.
 
     Raises
     ------
@@ -66,6 +75,8 @@ def refuse_blind_workers(scheduler: Client | SecureAddress | str, placement: Pla
         used.wait()
         used.check(is_quiet=True)  # said once the tasks are sent
         used.look()
+        if warm_up is not None:
+            used.begin_loading(warm_up)
 
 
 @contextmanager

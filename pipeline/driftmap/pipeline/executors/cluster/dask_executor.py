@@ -18,7 +18,7 @@ from distributed.protocol.pickle import dumps
 
 from driftmap.pipeline.executors.base import KEPT_SHARE, Executor, LinkedTask, Result, Results, Task
 from driftmap.pipeline.executors.cluster.cluster_workers import RECOUNT_SECONDS, ClusterWorkers
-from driftmap.pipeline.executors.cluster.dask_worker import Setup, call_on_worker, make_carrier
+from driftmap.pipeline.executors.cluster.dask_worker import Setup, call_on_worker, make_carrier, pack_function
 from driftmap.pipeline.executors.cluster.deaths import explain_cancelled, explain_deaths
 from driftmap.pipeline.executors.machine import count_cores, count_memory_bytes
 from driftmap.pipeline.executors.versions import is_driftmap_missing
@@ -77,7 +77,7 @@ class DaskExecutor(Executor):
         self.workers = workers or ClusterWorkers(client, is_own=True)
         pairs = tuple((versions or {}).items())
         sight = self.workers.placement.sight
-        self._setup = Setup(name_process(), threads_per_task, dumps(warm_up), pairs, workers is not None, sight)
+        self._setup = Setup(name_process(), threads_per_task, pack_function(warm_up), pairs, workers is not None, sight)
 
     @property
     def n_free_threads(self) -> int:

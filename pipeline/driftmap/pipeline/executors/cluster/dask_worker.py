@@ -6,27 +6,19 @@ task is done, also where the caller was killed.
 
 from __future__ import annotations
 
-import functools
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from distributed import get_worker
-from distributed.protocol.pickle import loads
+from distributed.protocol.pickle import dumps, loads
 
+from driftmap.pipeline.executors.cluster.kernel_loading import load_once
 from driftmap.pipeline.executors.process_settings import hold_settings
 from driftmap.pipeline.executors.sight import Sight, refuse_blind_here
 from driftmap.pipeline.executors.versions import refuse_to_work
-from driftmap.pipeline.executors.worker_process import (
-    load_kernels,
-    name_process,
-    prepare_worker,
-    reload_numba_settings,
-)
+from driftmap.pipeline.executors.worker_process import name_process, prepare_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_loading = threading.Lock()
 
 
 class Setup(NamedTuple):
@@ -44,6 +36,12 @@ class Setup(NamedTuple):
     """What the user's workers must see; those that come later look at their first task."""
     is_wide: bool = False
     """Whether the task may use the threads of all slots of its worker."""
+
+
+def pack_function(function: Callable[..., object] | None) -> bytes:
+    """Pickle a function that `call_on_worker` takes, or what loads its kernels; the same bytes for the same one."""
+    packed: bytes = dumps(function)
+    return packed
 
 
 def make_carrier() -> Callable[..., object]:
@@ -71,8 +69,7 @@ def call_on_worker(setup: Setup, pickled: bytes, *arguments: object) -> object:
         prepare_worker(setup.n_threads, setup.warm_up).join()
         return _call(setup, pickled, *arguments)
     with hold_settings(setup.n_threads):
-        with _loading:
-            _load_once(setup.n_threads, setup.warm_up)
+        load_once(setup.n_threads, setup.warm_up)
         return _call(setup, pickled, *arguments)
 
 
@@ -83,12 +80,3 @@ def _call(setup: Setup, pickled: bytes, *arguments: object) -> object:
     n_slots = get_worker().state.nthreads if setup.is_wide else 1
     with limit_threads(n_slots * setup.n_threads):
         return loads(pickled)(*arguments)
-
-
-@functools.lru_cache(maxsize=4)
-def _load_once(n_threads: int, warm_up: bytes) -> None:
-    from driftmap.engine import limit_threads
-
-    reload_numba_settings()
-    with limit_threads(n_threads):
-        load_kernels(warm_up)
