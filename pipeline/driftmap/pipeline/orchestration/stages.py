@@ -182,14 +182,13 @@ class RunWork:
 
     def _work_in_parts(self, missing: list[WindowPlan], n_parts: int) -> None:
         """Build all graphs, then lay out one block after the other, its rows shared out over the workers."""
-        from driftmap.pipeline.graphs.build_graph import warm_up
         from driftmap.pipeline.graphs.stage import build_graphs
         from driftmap.pipeline.layout.in_parts.share_out import lay_out_in_parts
 
         self._fit_tasks(missing)
         limit = self._place.find_limit()
         kept_bytes = 0 if limit is None else int(share_block_bytes(limit) * limit.n_threads)
-        with self._place.start(max(len(missing), n_parts), warm_up) as executor:
+        with self._place.start(max(len(missing), n_parts), choose_warm_up(self._planned.config)) as executor:
             orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
             build_graphs(self._store, self._planned.config, orders, executor, report, self._max_bytes)
