@@ -27,7 +27,7 @@ from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
 from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS, block_bytes
 from driftmap.pipeline.planning.estimates.layout_choice import share_layout
-from driftmap.pipeline.planning.estimates.memory import AFAR_BYTES, LAYOUT_WORKER_BYTES, WORKER_BYTES
+from driftmap.pipeline.planning.estimates.memory import AFAR_BYTES, KEY_BYTES, LAYOUT_WORKER_BYTES, WORKER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,6 @@ LAYOUT_ROWS, LAYOUT_WINDOWS = 5_000, 6
 
 REACH, LOOKAHEAD = 3, 3
 """As a run has them when nothing else is said."""
-KEY_BYTES = 64
-"""Of a row of the source, at the coordinator while windows are planned (pipeline/estimates.py)."""
 CHECKED = ((5, 10_000), (20, 2_000), (3, 30_000))
 """Windows and their rows of the jobs that `check` runs."""
 
