@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.cli import terminal
 from driftmap.pipeline.errors import PlanWarning
-from driftmap.pipeline.executors.base import SerialExecutor
+from driftmap.pipeline.executors.base import SerialExecutor, WorkerLimit
 from driftmap.pipeline.executors.machine import format_size
 from driftmap.pipeline.layout import block_layout
 from driftmap.pipeline.layout.in_parts import share_out
@@ -102,6 +102,14 @@ def test_a_plan_says_that_rows_are_shared_out(client):
     assert any("rows of each window are shared out over the workers in 4 parts" in note for note in planned.notes)
     lines = terminal._describe_estimate(planned)
     assert f"A worker's part of the largest block: {format_size(planned.estimate.block_bytes)}" in lines
+
+
+@pytest.mark.parametrize(("room", "n_parts"), [(1_200, 1), (500, 8), (450, 16), (424, 33), (100, 0)])
+def test_there_are_no_more_parts_than_fit_and_help(monkeypatch, room, n_parts):
+    monkeypatch.setattr(memory, "size_largest_block", lambda *given: 400 + 800 // (given[4:] or (1,))[0])
+    monkeypatch.setattr(memory, "share_block_bytes", lambda _limit: room)
+    limit = WorkerLimit(11, 3, 0, "")
+    assert memory.choose_parts(None, None, [], [], limit) == n_parts
 
 
 def test_a_block_that_fits_a_worker_is_laid_out_whole(client):

@@ -40,6 +40,9 @@ AFAR_BYTES = 350 * 2**20
 KEY_BYTES = 112
 """Per row of the source, while windows are planned: keys as read, joined and numbered, and the order of rows. Of
 4,000,000 integer ids of which 2,400,000 differ."""
+USUAL_PARTS = 8
+"""Parts of a block whose rows are shared out, where these fit and there are workers for them. After every epoch each
+part receives where all others are, so messages grow by the square of them."""
 LIMIT_SHARE = 0.9
 """Part of a worker's memory that tasks may fill: at 95 % Dask ends the process."""
 
@@ -135,7 +138,8 @@ def choose_parts(
         What workers have; None: anything.
     """
     n_slots = 1 if limit is None else limit.n_workers * limit.n_threads
-    for n_parts in sorted({1, n_slots}):
+    tried = [1, *(min(n_slots, USUAL_PARTS << step) for step in range(max(1, n_slots).bit_length()))]
+    for n_parts in tried:
         if size_largest_block(read, config, windows, blocks, n_parts) <= share_block_bytes(limit):
             return n_parts
     return 0
