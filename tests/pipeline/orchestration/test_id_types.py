@@ -90,7 +90,7 @@ def test_ids_come_back_as_they_were(name, data, tmp_path_factory):
     if held.dtype.kind != "M":
         assert held.tolist() == ids
     header, _ = decode_page(read_page(store, measure_windows(store)).text)
-    shown = [text or "(empty)" for text in show(table["id"].to_pylist()[:N_IDS])]
+    shown = [text if text.strip() else "(empty)" for text in show(table["id"].to_pylist()[:N_IDS])]
     assert sorted(header["entities"]) == sorted(shown)
 
 

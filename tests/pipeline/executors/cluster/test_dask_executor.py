@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
+import re
 import threading
 import time
 import tracemalloc
@@ -20,7 +20,7 @@ from driftmap.pipeline.executors.cluster import dask_client
 from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, WorkersLostWarning
 from driftmap.pipeline.executors.cluster.placement import Placement
 from driftmap.pipeline.executors.machine import count_cores
-from driftmap.pipeline.executors.worker_process import WorkerError, find_cache_folder
+from driftmap.pipeline.executors.worker_process import WorkerError
 
 # Functions are sent by value: no worker can import a test file.
 
@@ -188,9 +188,9 @@ def test_each_worker_has_its_own_lasting_cache_and_its_share_of_threads(cluster)
     assert os.getpid() not in seen
     folders = [environment["NUMBA_CACHE_DIR"] for environment in seen.values()]
     assert len(set(folders)) == len(folders) == 2
-    # A worker that Dask started anew, since it was slow to come, has the next one while the old process ends.
-    assert {Path(folder).name for folder in folders} < {"worker-0", "worker-1", "worker-2"}
-    assert {Path(folder).parent for folder in folders} == {find_cache_folder() / socket.gethostname()}
+    # Below one folder, of which other clusters at work, such as those of tests beside this one, may hold some.
+    assert len({Path(folder).parent for folder in folders}) == 1
+    assert all(re.fullmatch(r"worker-\d+", Path(folder).name) for folder in folders)
     threads = {environment[name] for environment in seen.values() for name in environment if name.endswith("THREADS")}
     assert threads == {str(max(1, count_cores() // 2))}
 
