@@ -43,6 +43,7 @@ THREAD_VARIABLES = (
 N_FOLDERS = 512
 """More worker processes than any machine runs."""
 
+CACHE_VARIABLE, HOME_VARIABLE = "NUMBA_CACHE_DIR", "XDG_CACHE_HOME"
 KERNELS_VARIABLE = "DRIFTMAP_KERNELS"
 """Names a folder of compiled kernels that new cache folders start with."""
 
@@ -94,9 +95,9 @@ def hold_interrupts() -> Iterator[None]:
 
 def find_cache_folder() -> Path:
     """Find where compiled kernels go: NUMBA_CACHE_DIR where it is set, else below the user's cache folder."""
-    if given := os.environ.get("NUMBA_CACHE_DIR"):
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
-    if given := os.environ.get("XDG_CACHE_HOME"):
+    if given := os.environ.get(HOME_VARIABLE):
         home = Path(given)
     elif sys.platform == "darwin":
         home = Path.home() / "Library" / "Caches"
@@ -174,7 +175,7 @@ def claim_numba_cache() -> Path | None:
     folder = claim_cache_folder()
     if folder is None:
         return None
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    os.environ[CACHE_VARIABLE] = str(folder)
     if "numba" in sys.modules:  # it read the variable already, when a user's script imported it
         sys.modules["numba"].config.CACHE_DIR = str(folder)
     return folder

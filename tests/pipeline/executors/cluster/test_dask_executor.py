@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import re
+import socket
 import threading
 import time
 import tracemalloc
@@ -19,8 +19,9 @@ from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor, Task
 from driftmap.pipeline.executors.cluster import dask_client
 from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers, WorkersLostWarning
 from driftmap.pipeline.executors.cluster.placement import Placement
+from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores
-from driftmap.pipeline.executors.worker_process import WorkerError
+from driftmap.pipeline.executors.worker_process import WorkerError, find_cache_folder
 
 # Functions are sent by value: no worker can import a test file.
 
@@ -68,6 +69,8 @@ def wait_for_no_tasks(cluster):
 def cluster(tmp_path_factory):
     """A local cluster of two workers, and where their compiled kernels go."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(tmp_path_factory.mktemp("former")))
+        start_fork_server()  # workers are not to take that folder from it
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("NUMBA_CACHE_DIR", raising=False)
         with make_executor(workers=2) as executor:
@@ -188,9 +191,8 @@ def test_each_worker_has_its_own_lasting_cache_and_its_share_of_threads(cluster)
     assert os.getpid() not in seen
     folders = [environment["NUMBA_CACHE_DIR"] for environment in seen.values()]
     assert len(set(folders)) == len(folders) == 2
-    # Below one folder, of which other clusters at work, such as those of tests beside this one, may hold some.
-    assert len({Path(folder).parent for folder in folders}) == 1
-    assert all(re.fullmatch(r"worker-\d+", Path(folder).name) for folder in folders)
+    assert {Path(folder).name for folder in folders} == {"worker-0", "worker-1"}
+    assert {Path(folder).parent for folder in folders} == {find_cache_folder() / socket.gethostname()}
     threads = {environment[name] for environment in seen.values() for name in environment if name.endswith("THREADS")}
     assert threads == {str(max(1, count_cores() // 2))}
 

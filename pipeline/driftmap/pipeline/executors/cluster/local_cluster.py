@@ -17,7 +17,15 @@ from driftmap.pipeline.executors.cluster.dask_client import FEW_MESSAGES
 from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.fork_server import keep_environment, start_fork_server
 from driftmap.pipeline.executors.machine import count_cores
-from driftmap.pipeline.executors.worker_process import GUARD, THREAD_VARIABLES, WorkerError, hold_interrupts
+from driftmap.pipeline.executors.worker_process import (
+    CACHE_VARIABLE,
+    GUARD,
+    HOME_VARIABLE,
+    KERNELS_VARIABLE,
+    THREAD_VARIABLES,
+    WorkerError,
+    hold_interrupts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +81,8 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalC
     }
     # The server has what it needs; else Dask would import pandas in this process, to have the server load it too.
     distributed.utils._forkserver_preload_set = True  # noqa: SLF001 - no setting says so
-    environment = {**os.environ, **threads}  # else it would be the one that the fork server was started with
+    # Else it would be the one that the fork server was started with, also where a variable is no longer set.
+    environment = {**dict.fromkeys((CACHE_VARIABLE, HOME_VARIABLE, KERNELS_VARIABLE), ""), **os.environ, **threads}
     # Dask sets the workers' variables in this process too, where the layout may use every core.
     with keep_environment((*before_spawn, "PYTHONHASHSEED")), dask.config.set(settings), hold_interrupts():
         cluster = LocalCluster(
