@@ -23,6 +23,8 @@ from tests.benchmarks.bench_reasons import count_reasons
 from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_settings import EFFECTS, show_effects
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
+from tests.benchmarks.bench_stages import SIZES as STAGE_SIZES
+from tests.benchmarks.bench_stages import measure_stages
 from tests.benchmarks.bench_start import measure_starts
 from tests.benchmarks.bench_strength import compare_rules
 from tests.benchmarks.bench_view import SIZES as VIEWED
@@ -180,6 +182,14 @@ def movement(seeds, no_peer, fresh_peer, out) -> None:
 def large(sizes, out) -> None:
     """CPU time of a row in an epoch, in windows of 2,000 to 1,000,000 rows."""
     write(out, large=time_rows(sizes, say=click.echo))
+
+
+@main.command()
+@click.option("--sizes", type=Names(int), default=list(STAGE_SIZES), help="Rows of a window; 400,000 and 2,000,000.")
+@out_option
+def stages(sizes, out) -> None:
+    """Memory and CPU time of a large window's start and clusters, beside their estimates."""
+    write(out, stages=measure_stages(sizes, say=click.echo))
 
 
 @main.command()

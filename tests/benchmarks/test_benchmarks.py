@@ -16,6 +16,7 @@ from tests.benchmarks.bench_large import time_rows
 from tests.benchmarks.bench_movement import judge_movement
 from tests.benchmarks.bench_pace import PACES, choose, compare_paces, list_losses
 from tests.benchmarks.bench_quality import describe_misses, list_missed
+from tests.benchmarks.bench_stages import measure_stages
 from tests.benchmarks.bench_strength import FREE as NO_PULL
 from tests.benchmarks.bench_strength import (
     PEER,
@@ -331,6 +332,14 @@ def test_paces_are_measured_on_a_set(wandering, monkeypatch):
     assert all(0 < means["trust"] <= 1 and means["cpu"] > 0 for means in found)
     assert found[0] != found[1]
     assert "(default)" in said[0]
+
+
+def test_the_memory_of_stages_is_beside_what_is_estimated():
+    said: list[str] = []
+    found = measure_stages([3_000], said.append)
+    assert [*found] == ["start 3000", "clusters 3000"]
+    assert all(0 <= one["bytes"] < 10**9 and one["cpu_seconds"] > 0 for one in found.values())
+    assert "at most, as estimated" in said[0]
 
 
 def test_the_time_of_a_row_is_that_of_its_size():

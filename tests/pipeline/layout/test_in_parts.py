@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from tests.pipeline.layout.test_on_worker import list_maps
 
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.cli import terminal
@@ -70,14 +71,6 @@ def little_room(monkeypatch):
         raise AssertionError("a block is laid out in one process")
 
     monkeypatch.setattr(block_layout, "lay_out_one", refuse)
-
-
-def list_maps(store):
-    states = store.state()
-    return [
-        (store.positions(i).tobytes(), store.clusters(i).tobytes(), states[i].status, states[i].strength)
-        for i in range(store.n_windows)
-    ]
 
 
 def run_shared(path, client, **options):

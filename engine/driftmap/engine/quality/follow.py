@@ -134,7 +134,7 @@ def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     -------
     int
         Bytes at the peak. Measured: 750 to 940 a row at 16 edges of a row, most of it in the Leiden algorithm; where
-        rows are merged first 660 of 400,000 and 310 of 2,000,000 rows.
+        rows are merged first 680 of 400,000 and 333 of 2,000,000 rows (`python -m tests.benchmarks stages`).
     """
     found = 400 + 45 * min(EDGES_PER_ROW, 2 * (n_neighbors - 1))
     if n_rows <= MERGED_ROWS:

@@ -161,13 +161,7 @@ def _describe(
     return {
         "windows": [
             {
-                "label": fact.label,
-                "status": fact.status,
-                "n_rows": fact.n_rows,
-                "neighbours": figures[fact.index].neighbours,
-                "related": figures[fact.index].related,
-                "drift": figures[fact.index].drift,
-                "strength": figures[fact.index].strength,
+                **figures[fact.index].describe(),
                 "histogram": change.histogram,
                 "movers": [(int(numbers[e]), round(d, 4), round(own, 4)) for e, d, own in change.movers],
                 "label_drift": {

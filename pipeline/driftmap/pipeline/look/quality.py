@@ -33,6 +33,11 @@ class WindowQuality:
     strength: float | None = None
     """Of the alignment, as the log has it. What it cost is not known: that takes a second layout, without alignment."""
 
+    def describe(self) -> dict[str, Any]:
+        """Give what the page shows of them, and of the window."""
+        names = ("label", "status", "n_rows", "neighbours", "related", "drift", "strength")
+        return {name: getattr(self, name) for name in names}
+
 
 def measure_windows(store: Store) -> list[WindowQuality]:
     """Measure every window of a store, with two windows in memory at a time.

@@ -94,8 +94,8 @@ def test_a_row_tells_its_id_labels_and_shown_columns(tmp_path):
     windows, rows = make_rows(store)
     windows.read(0)
     assert [column.name for column in windows.columns] == ["kind"]
-    told = rows.describe_row(0, 4)
-    assert told == {"name": "4", "labels": [["kind", "x"]], "details": [["link", "https://example.org/4", ""]]}
+    said = rows.describe_row(0, 4)
+    assert said == {"name": "4", "labels": [["kind", "x"]], "details": [["link", "https://example.org/4", ""]]}
     with pytest.raises(LookupError, match="no row 9"):
         rows.describe_row(0, 9)
 

@@ -22,12 +22,12 @@ def store(tmp_path_factory):
 def test_of_all_rows_they_are_those_of_the_whole_page(store):
     run = read_run(store)
     whole = find_answers(store, run, measure_frame(store, run).spread)
-    told = describe_changes(store, LiveWindows(store))
+    said = describe_changes(store, LiveWindows(store))
     steps = [one.text for (a, b), found in whole.pairs.items() if b == a + 1 for one in found]
     assert len(steps) > 0
-    assert [one["text"] for one in told["all"] if one["b"] == one["a"] + 1] == steps
-    assert tuple(told["newest"]) == whole.newest
-    for known, own in zip(whole.noise_floors, told["noise_floors"], strict=True):
+    assert [one["text"] for one in said["all"] if one["b"] == one["a"] + 1] == steps
+    assert tuple(said["newest"]) == whole.newest
+    for known, own in zip(whole.noise_floors, said["noise_floors"], strict=True):
         assert own is None if known is None else own == pytest.approx(known, rel=0.25)
 
 
@@ -41,9 +41,9 @@ def test_they_say_which_rows_they_are_about(store):
 
 def test_only_the_newest_windows_are_compared(store, monkeypatch):
     monkeypatch.setattr(sentences, "MAX_COMPARED", 3)
-    told = describe_changes(store, LiveWindows(store))
-    assert told["compared"] == [fact.index for fact in store.state()][-3:]
-    assert all(one["a"] in told["compared"] and one["b"] in told["compared"] for one in told["all"])
+    said = describe_changes(store, LiveWindows(store))
+    assert said["compared"] == [fact.index for fact in store.state()][-3:]
+    assert all(one["a"] in said["compared"] and one["b"] in said["compared"] for one in said["all"])
 
 
 def test_of_one_window_nothing_is_said(tmp_path):

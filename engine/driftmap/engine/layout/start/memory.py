@@ -6,7 +6,9 @@ LARGE_ROWS = 20_000
 """Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 
 _EDGE_BYTES, _ROW_BYTES = 44, 300
-_MERGED_EDGE_BYTES, _MERGED_ROW_BYTES, _SOLVED_BYTES = 9, 150, 32 * 2**20
+_MERGED_EDGE_BYTES, _MERGED_ROW_BYTES = 9, 150
+_KEPT_ROW_BYTES, _MOST_KEPT_BYTES = 300, 96 * 2**20
+"""What the allocator keeps of arrays that are not large enough to be given back at once."""
 
 
 def start_bytes(n_rows: int, n_edges: int) -> int:
@@ -22,8 +24,10 @@ def start_bytes(n_rows: int, n_edges: int) -> int:
     Returns
     -------
     int
-        Bytes at the peak. Measured: 1,310 a row of 15,000 with 20 edges, 260 a row of 400,000 with 22.
+        Bytes at the peak. Measured: 1,310 a row of 15,000 with 20 edges; 515 a row of 400,000 with 19, 223 of 2,000,000
+        (`python -m tests.benchmarks stages`).
     """
     if n_rows <= LARGE_ROWS:
         return n_rows * (n_edges * _EDGE_BYTES + _ROW_BYTES)
-    return n_rows * (n_edges * _MERGED_EDGE_BYTES + _MERGED_ROW_BYTES) + _SOLVED_BYTES
+    kept = min(n_rows * _KEPT_ROW_BYTES, _MOST_KEPT_BYTES)
+    return n_rows * (n_edges * _MERGED_EDGE_BYTES + _MERGED_ROW_BYTES) + kept

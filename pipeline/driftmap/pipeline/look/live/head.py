@@ -30,17 +30,7 @@ def describe_head(store: Store, windows: LiveWindows) -> dict[str, Any]:
         "n_commits": store.n_commits,
         "share": windows.share,
         "windows": [
-            {
-                "index": fact.index,
-                "map": fact.layout_attempt,
-                "label": fact.label,
-                "status": fact.status,
-                "n_rows": fact.n_rows,
-                "neighbours": figures[fact.index].neighbours,
-                "related": figures[fact.index].related,
-                "drift": figures[fact.index].drift,
-                "strength": fact.strength,
-            }
+            {"index": fact.index, "map": fact.layout_attempt, **figures[fact.index].describe()}
             for fact in list_laid_out(store)
         ],
     }
