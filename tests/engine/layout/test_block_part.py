@@ -20,8 +20,9 @@ from driftmap.engine import (
     place_window,
     relate_ids,
 )
-from driftmap.engine.layout import block, block_part, optimiser
+from driftmap.engine.layout import block_part, optimiser
 from driftmap.engine.layout.pace import PACE
+from driftmap.engine.layout.start import place_new
 
 SETTINGS = LayoutSettings(n_epochs=12)
 
@@ -100,7 +101,7 @@ def lay_out_in_parts(*arguments):
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("is_ordered", [False, True])
 def test_parts_have_the_bytes_of_the_whole(data, n_parts, is_ordered, monkeypatch):
-    monkeypatch.setattr(block, "DENSE_ROWS", 0)
+    monkeypatch.setattr(place_new, "DENSE_ROWS", 0)
     monkeypatch.setattr(block_part, "LEAST_SHARED_ROWS", 0)
     monkeypatch.setattr(optimiser, "ORDERED_ROWS", 100 if is_ordered else 1_000)
     graphs, relations = data

@@ -16,8 +16,7 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.row_share import WHOLE, RowShare
 from driftmap.engine.layout.schedule import Schedule
-from driftmap.engine.layout.start.initialise import DENSE_ROWS, geodesic_start
-from driftmap.engine.layout.start.place_new import place_new
+from driftmap.engine.layout.start.place_new import place_new, place_otherwise
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.layout.window_values import join_forces, window_values
 from driftmap.engine.settings import AUTO, LayoutSettings
@@ -277,41 +276,32 @@ class BlockLayout:
         return read_window(self._optimiser.get_positions(place), shuffle, window.index)
 
     def _carry_one(self, place: int, on_epoch: Callable[[int], None] | None) -> None:
-        """Start a new window and let it settle; a small one that stands alone from two starts, the better one kept.
+        """Start a new window and let it settle; a small one from other starts too, of which the best one is kept.
 
         What the first window's arrangement is, those that follow inherit. On un_votes (53 rows in the first window) the
         trustworthiness of all maps varied over seeds by .004 from spectral starts alone, and by .0005 with the choice.
         """
-        window, values = self._windows[place], self._values[place]
+        window, values, n_components = self._windows[place], self._values[place], self._optimiser.n_components
         seed, stage = make_seed(self._random_state, window.index, START_STREAM), self._schedule.carry(place)
-        is_alone = self._start(place, seed)
-        self._optimiser.run(stage, on_epoch)
-        if not (is_alone and values.moves_freely and window.graph.n_rows <= DENSE_ROWS and stage.n_epochs):
-            return
-        first = self.read(place)
-        self.place(place, geodesic_start(window.graph, self._optimiser.n_components, seed))
-        self._optimiser.run(stage)
-        losses = [sum(measure_loss(window.graph, y, values.a, values.b)) for y in (first, self.read(place))]
-        if losses[0] <= losses[1]:
-            self.place(place, first)
-
-    def _start(self, place: int, seed: int) -> bool:
-        """Start a new window from related rows of the windows before it, or by its own spectrum if they have none.
-
-        Returns
-        -------
-        bool
-            Whether it was the spectrum.
-        """
-        window = self._windows[place]
-        before = {
-            earlier: (self.read(earlier), relation)
+        before = [
+            (self.read(earlier), relation)
             for earlier in range(place - 1, -1, -1)
             if self._is_placed[earlier] and (relation := self._relations.get((earlier, place))) is not None
-        }
-        placed = place_new(window.graph, list(before.values()), self._optimiser.n_components, seed, window.start)
-        self.place(place, placed.positions)
-        return placed.is_spectral
+        ]
+        self.place(place, place_new(window.graph, before, n_components, seed, window.start))
+        self._optimiser.run(stage, on_epoch)
+        if window.start is not None or not values.moves_freely or not stage.n_epochs:
+            return
+        others = place_otherwise(window.graph, before, n_components, seed)
+        if not others:
+            return
+        settled = [self.read(place)]
+        for start in others:
+            self.place(place, start)
+            self._optimiser.run(stage)
+            settled.append(self.read(place))
+        losses = [sum(measure_loss(window.graph, y, values.a, values.b)) for y in settled]
+        self.place(place, settled[losses.index(min(losses))])
 
 
 def read_window(active: Float32Array, shuffle: Shuffle, index: int) -> Float32Array:

@@ -179,7 +179,7 @@ def place_window(
         if (relation := relations.get((earlier, place))) is not None
     ]
     seed = make_seed(random_state, index, START_STREAM)
-    return place_new(graphs[place], related, settings.n_components, seed).positions
+    return place_new(graphs[place], related, settings.n_components, seed)
 
 
 def join_parts(graph: FuzzyGraph, index: int, random_state: int, parts: Sequence[Float32Array]) -> Float32Array:

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import shortest_path
-from scipy.spatial.distance import pdist
+from tests.engine.layout.start.chains import chain_graph
 
 from driftmap.engine.layout.start.initialise import (
-    N_LANDMARKS,
-    geodesic_start,
     jitter,
     random_start,
     spectral_start,
     start_from_previous,
 )
-from driftmap.engine.types import FuzzyGraph
-
-
-def chain_graph(*lengths):
-    """Paths of these lengths, one component each."""
-    rows, columns, offset = [], [], 0
-    for n in lengths:
-        here = np.arange(offset, offset + n - 1)
-        rows += [here, here + 1]
-        columns += [here + 1, here]
-        offset += n
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    order = np.lexsort((column, row))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=offset))]).astype(np.int64)
-    return FuzzyGraph(indptr, column[order].astype(np.int32), np.ones(len(row), np.float32))
 
 
 @pytest.mark.parametrize("n", [50, 900])
@@ -48,55 +29,6 @@ def test_spectral_start_puts_components_apart():
     gap = np.linalg.norm(start[:60].mean(axis=0) - start[60:].mean(axis=0))
     assert gap > 6
     assert np.isfinite(start).all()
-
-
-@pytest.mark.parametrize("n", [40, N_LANDMARKS, 500])
-def test_geodesic_start_unrolls_a_path(n):
-    """500 rows are placed by their distances to landmarks."""
-    start = geodesic_start(chain_graph(n), 2, 0)
-    first = np.sign(start[-1, 0] - start[0, 0]) * start[:, 0]
-    inner = first[n // 20 : -n // 20]  # beyond, rows are clipped
-    assert (np.diff(inner) > -0.03).all()
-    assert np.corrcoef(inner, np.arange(len(inner)))[0, 1] > 0.999
-    assert np.abs(start[:, 1]).max() < 0.1
-    assert 8 < first.max() <= 10.1
-
-
-def test_geodesic_start_is_classical_scaling_of_shortest_paths():
-    """A tree of three arms: with all rows as landmarks equal to scaling, with some of them still an arm apart."""
-    small, large = (_join_arms(length) for length in (30, 100))
-    found = geodesic_start(small, 3, 0)
-    apart = shortest_path(csr_array((small.data, small.indices, small.indptr)), directed=False)
-    values, vectors = np.linalg.eigh(-0.5 * _centre(apart**2))
-    expected = vectors[:, :-4:-1] * np.sqrt(values[:-4:-1])
-    assert np.corrcoef(pdist(found), pdist(expected))[0, 1] > 0.999  # three equal arms may be turned
-    for graph, n in ((small, 30), (large, 100)):
-        ends = geodesic_start(graph, 2, 0)[[n, 2 * n, 3 * n]]
-        sides = np.linalg.norm(ends - ends[[1, 2, 0]], axis=1)
-        assert sides.max() < 1.3 * sides.min()
-        assert sides.min() > 8
-
-
-def _join_arms(n):
-    """Row 0 with three paths of n rows from it."""
-    arms = [np.r_[0, np.arange(1 + n * arm, 1 + n * (arm + 1))] for arm in range(3)]
-    row = np.concatenate([np.r_[arm[:-1], arm[1:]] for arm in arms])
-    column = np.concatenate([np.r_[arm[1:], arm[:-1]] for arm in arms])
-    matrix = csr_array((np.ones(len(row), np.float32), (row, column)), shape=(3 * n + 1, 3 * n + 1))
-    matrix.sort_indices()
-    return FuzzyGraph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
-
-
-def _centre(squared):
-    return squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()
-
-
-@pytest.mark.parametrize("lengths", [(1,), (2,), (3, 1), (200, 60, 1)])
-def test_geodesic_start_of_tiny_windows_and_parts_is_finite(lengths):
-    start = geodesic_start(chain_graph(*lengths), 3, 0)
-    assert start.shape == (sum(lengths), 3)
-    assert np.isfinite(start).all()
-    assert np.abs(start).max() < 11
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 3, 10])
@@ -149,14 +81,3 @@ def test_starts_depend_on_the_seed_alone():
     moved = jitter(still, np.array([True, False, True, False]), 0)
     assert (moved[[0, 2]] != 0).all()
     assert (moved[[1, 3]] == 0).all()
-
-
-def test_landmarks_that_all_lie_equally_far_apart_have_a_start():
-    n = 400  # rows without a path between: all eigenvalues but one are equal
-    first = np.arange(0, n, 2)
-    indices = (np.arange(n) ^ 1).astype(np.int32)
-    graph = FuzzyGraph(np.arange(n + 1, dtype=np.int64), indices, np.ones(n, dtype=np.float32))
-    start = geodesic_start(graph, 2, 0)
-    assert start.shape == (n, 2)
-    assert np.isfinite(start).all()
-    assert len(np.unique(start[first], axis=0)) > 2

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 START_RADIUS = 8.0
 """Half width of a start. umap-learn takes 10 for the farthest row, this is for 95 % of them: a map of like extent."""
-_FARTHEST = 1.25
+FARTHEST = 1.25
 """Where the other rows are clipped, times the half width."""
 _LARGE_PART = 0.1
 """Share of a window's rows from which a part that nothing relates to the others is a group to be put beside them."""
@@ -27,11 +27,8 @@ _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
 DENSE_ROWS = 600
 """Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
-N_LANDMARKS = 128
-"""Rows from which shortest paths are found: of 468 rows in 15 ms of CPU time, from all of them in 65."""
-_FLAT = 1e-5
-"""Extent of an axis, as a share of the longest, below which there is nothing on it."""
-_GRID = 1024.0
+GRID = 1024.0
+"""Starts are rounded to parts of one in so many."""
 _JITTER = 0.01
 
 
@@ -78,62 +75,7 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
             centre[: min(2, n_components)] = (reach + radius) * np.array([np.cos(angle), np.sin(angle)])[:n_components]
         positions[rows] = local + centre
         reach = max(reach, radius if not rank else reach + radius * share)
-    rounded = np.round(positions * _GRID) / _GRID
-    return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
-
-
-def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
-    """Place rows so that distances follow the shortest paths through the graph.
-
-    Where a window is small, the first eigenvectors of its graph may fold groups over each other, and the layout does
-    not part them again; shortest paths keep far groups far. They are found from `N_LANDMARKS` rows, evenly spaced.
-
-    Parameters
-    ----------
-    graph : FuzzyGraph
-        Of the window, (n, n).
-    n_components : int
-        Number of axes, c.
-    seed : int
-        Seed of the jitter that separates rows at equal positions.
-
-    Returns
-    -------
-    numpy.ndarray of float32
-        Shape (n, c), with the extent of `spectral_start`, all axes at one scale.
-
-    Notes
-    -----
-    Classical scaling of geodesic distances: Tenenbaum et al. 2000 (Science 290, Isomap), of the landmarks, and all
-    rows by their distances to those: de Silva and Tenenbaum 2004 ("Sparse multidimensional scaling using landmark
-    points"). An edge of strength w is 1 - log(w) / 2 long; rows that no path joins are half as far again as the
-    farthest that one does.
-    """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import dijkstra
-
-    n = graph.n_rows
-    lengths = 1.0 - 0.5 * np.log(graph.data.astype(np.float64))
-    marks = np.unique(np.round(np.linspace(0, n - 1, min(n, N_LANDMARKS))).astype(np.int64))
-    apart = dijkstra(csr_array((lengths, graph.indices, graph.indptr), shape=(n, n)), indices=marks)
-    is_joined = np.isfinite(apart)
-    squared = np.where(is_joined, apart, 1.5 * apart[is_joined].max()) ** 2
-    among = squared[:, marks]
-    means = among.mean(axis=0)
-    products = (means[:, None] + means - among - means.mean()) / 2
-    scores = np.zeros((n, n_components))
-    wanted = min(n_components, len(marks))
-    values, vectors = _find_last(products, wanted)
-    extents = np.sqrt(np.maximum(values, 0.0))
-    # For a landmark this is its row of `vectors` times the root of the eigenvalue. The vector of an axis that is flat
-    # but for rounding may be anything, also one along which all distances add up.
-    is_flat = extents <= _FLAT * extents.max(initial=0.0)
-    found = ((means[:, None] - squared) / 2).T @ (vectors / np.where(is_flat, np.inf, extents))
-    found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(wanted)] < 0, -1.0, 1.0)
-    scores[:, :wanted] = found - np.median(found, axis=0)
-    width = max(float(np.quantile(np.abs(scores), 0.95, axis=0).max()), 1e-12)
-    scaled = np.clip(scores / width, -_FARTHEST, _FARTHEST) * START_RADIUS
-    rounded = np.round(scaled * _GRID) / _GRID
+    rounded = np.round(positions * GRID) / GRID
     return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
 
 
@@ -153,7 +95,7 @@ def pca_start(rows: Float32Array, n_components: int, seed: int) -> Float32Array:
     scores = np.zeros((len(rows), n_components))
     scores[:, :wanted] = left[:, :wanted] * strengths[:wanted]
     scores *= np.sign(scores[np.abs(scores).argmax(axis=0), np.arange(n_components)])
-    rounded = np.round(_spread_out(scores) * _GRID) / _GRID
+    rounded = np.round(_spread_out(scores) * GRID) / GRID
     return jitter(rounded.astype(np.float32), np.ones(len(rows), dtype=np.bool_), seed)
 
 
@@ -205,7 +147,7 @@ def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
         rows = np.flatnonzero(part_of == part)
         placed = positions[~np.isnan(positions[:, 0])].astype(np.float64)
         local = _spread_out(_eigenvectors(_cut_out(graph, rows), n_components)) / START_RADIUS
-        rounded = np.round(_put_beside(placed, local * np.sqrt(len(rows) / len(placed))) * _GRID) / _GRID
+        rounded = np.round(_put_beside(placed, local * np.sqrt(len(rows) / len(placed))) * GRID) / GRID
         positions[rows] = rounded.astype(np.float32)
 
 
@@ -268,7 +210,7 @@ def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     centred = vectors - np.median(vectors, axis=0)
     width = np.quantile(np.abs(centred), 0.95, axis=0)
     width = np.where(width > 1e-12, width, np.maximum(np.abs(centred).max(axis=0), 1e-12))
-    scaled: npt.NDArray[np.float64] = np.clip(centred / width, -_FARTHEST, _FARTHEST) * START_RADIUS
+    scaled: npt.NDArray[np.float64] = np.clip(centred / width, -FARTHEST, FARTHEST) * START_RADIUS
     return scaled
 
 
@@ -307,7 +249,7 @@ def _solve(graph: FuzzyGraph, wanted: int) -> npt.NDArray[np.float64]:
     scale = diags_array(1 / np.sqrt(np.asarray(matrix.sum(axis=1)).ravel()))
     similarity = (scale @ matrix @ scale).tocsr()
     if n <= max(DENSE_ROWS, 2 * wanted + 3):
-        return _find_last(similarity.toarray(), wanted + 1)[1][:, 1:]
+        return find_last(similarity.toarray(), wanted + 1)[1][:, 1:]
     start = np.linspace(1.0, 2.0, n)
     values, found = eigsh(
         similarity, k=wanted + 1, which="LA", v0=start, tol=1e-4, ncv=max(20, 4 * wanted + 1), maxiter=n * 5
@@ -316,7 +258,7 @@ def _solve(graph: FuzzyGraph, wanted: int) -> npt.NDArray[np.float64]:
     return parted
 
 
-def _find_last(matrix: npt.NDArray[np.float64], wanted: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def find_last(matrix: npt.NDArray[np.float64], wanted: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the largest eigenvalues, the largest first, and their eigenvectors in columns."""
     from scipy.linalg import eigh
 
