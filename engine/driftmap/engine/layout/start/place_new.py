@@ -67,9 +67,9 @@ def place_otherwise(
     """Place the rows of a small new window in other ways, of which one may end better than `place_new`'s.
 
     A carry pass is short and cool: a group that begins folded over another stays there. With shortest paths for a start
-    digits carry labels over by .85 instead of .79 and drift by .041 instead of .055, baseball's seasons correlate with
-    distances in the data by .49 instead of .41; where commit messages do (Dask's, trust .915 instead of .916) nothing
-    is won (`tests.benchmarks quality`).
+    digits carry labels over by .85 instead of .79 and drift by .041 instead of .055, and distances on the maps of
+    baseball's seasons correlate with those in the data by .49 instead of .41. Nothing is won on Dask's commit messages
+    (trust .915 instead of .916; `tests.benchmarks quality`).
 
     Parameters
     ----------
