@@ -11,14 +11,17 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.pipeline.browsing import MARKS
 from tests.pipeline.look.hosting import host_widget
 from tests.pipeline.pictured import make_maps, write_maps
 
+from driftmap import AlignedUMAP
 from driftmap.pipeline import open_store
-from driftmap.pipeline.errors import MissingExtraError
-from driftmap.pipeline.look import extras, widget
+from driftmap.pipeline.errors import MissingExtraError, PictureError
+from driftmap.pipeline.look import extras, make_widget, widget
+from driftmap.pipeline.look.page_codec import decode_page
 
 
 @pytest.fixture
@@ -55,6 +58,69 @@ def test_without_anywidget_it_says_what_to_install(path, monkeypatch):
         open_store(path).widget()
 
 
+@pytest.fixture(scope="module")
+def windows():
+    """Two groups of rows apart from each other, and a third one that comes in the last window."""
+    rows = np.arange(120)
+    kinds = np.where(rows >= 70, 2, rows % 2)
+    places = np.random.default_rng(0).normal(size=(120, 6)) + 9 * np.eye(6)[kinds]
+    groups = np.array(["even", "odd", "late"])[kinds]
+    ids = [rows[:60], rows[10:70], rows[20:]]
+    return [places[one] for one in ids], ids, [groups[one] for one in ids]
+
+
+@pytest.fixture(scope="module")
+def fitted(windows):
+    rows, ids, _ = windows
+    return AlignedUMAP(n_epochs=20, random_state=0).fit(rows, ids=ids)
+
+
+def test_of_a_fitted_estimator(fitted, windows):
+    _, ids, groups = windows
+    shown = make_widget(
+        fitted,
+        label=groups,
+        names=["May", "June", "July"],
+        text=[[f"{group} talk" for group in one] for one in groups],
+    )
+    assert shown._windows == ["May", "June", "July"]
+    assert shown._ids == {str(one) for one in np.concatenate(ids)}
+    assert "<title>AlignedUMAP · driftmap</title>" in shown._page
+    assert "euclidean distance" in shown._page
+    header = read_header(shown)
+    columns = {column["name"]: column["values"] for column in header["columns"]}
+    assert columns["label"] == ["even", "late", "odd"]
+    assert {"even", "odd", "late"} <= set(" ".join(columns["cluster"]).replace(",", "").split())
+    assert "late is new: 50 rows" in str(header["answers"])
+
+
+def test_of_an_estimator_with_relations(windows):
+    rows, ids, _ = windows
+    relations = [{row + 10: row for row in range(50)}] * 2
+    related = AlignedUMAP(n_epochs=20, random_state=0).fit(rows, relations=relations)
+    shown = make_widget(related)
+    assert shown._windows == ["0", "1", "2"]
+    assert shown._ids == {str(one) for one in range(120)}
+    assert [one.tolist() for one in related.ids_] == [one.tolist() for one in ids]
+
+
+def test_what_does_not_fit_an_estimator_is_refused(fitted, path, windows):
+    with pytest.raises(PictureError, match="not fitted"):
+        make_widget(AlignedUMAP())
+    with pytest.raises(PictureError, match=r"fitted AlignedUMAP, got list.*plot_grid"):
+        make_widget([np.zeros((3, 2))])
+    with pytest.raises(PictureError, match="names has 'May' twice"):
+        make_widget(fitted, names=["May", "June", "May"])
+    with pytest.raises(PictureError, match="2 names for 3 windows"):
+        make_widget(fitted, names=["May", "June"])
+    with pytest.raises(PictureError, match=r"text\[1\] has 1 texts for a map of 60 rows"):
+        make_widget(fitted, text=[["a"] * 60, ["a"], ["a"] * 100])
+    with pytest.raises(PictureError, match="text must hold one list of texts for each of the 3 windows, got 1"):
+        make_widget(fitted, text=[["a"] * 60])
+    with pytest.raises(PictureError, match="a store has its own"):
+        make_widget(open_store(path), label=windows[2])
+
+
 @pytest.fixture
 def hosted(path, tmp_path, browser):
     """A page that holds the widget as a notebook does, and the frame in it."""
@@ -69,6 +135,10 @@ def hosted(path, tmp_path, browser):
     yield page, frame
     page.close()
     assert complaints == []
+
+
+def read_header(shown):
+    return decode_page(re.search(r'id="data">([^<]*)<', shown._page)[1])[0]
 
 
 def expect_state(page, name, value):
@@ -104,10 +174,39 @@ def test_window_selection_and_hover_go_both_ways(hosted, mark):
     expect(frame.locator("#now")).to_have_text("2024-02")
 
 
+@pytest.mark.parametrize("mark", [pytest.param(None, marks=MARKS)])
+def test_an_estimator_in_a_page(fitted, windows, tmp_path, browser, mark):
+    from playwright.sync_api import expect
+
+    shown = make_widget(fitted, label=windows[2], names=["May", "June", "July"])
+    file = host_widget(shown, tmp_path / "host.html", window="May", selection=["3", "4"])
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(file.as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready]").wait_for(state="attached", timeout=30_000)
+    expect(frame.locator("#now")).to_have_text("May")
+    expect(frame.locator("#selected-count")).to_have_text("2 selected")
+    page.evaluate("model.set('window', 'June')")
+    expect(frame.locator("#now")).to_have_text("June")
+    frame.locator("#unselect").click()
+    expect_state(page, "selection", [])
+    page.close()
+
+
 NOTEBOOK = """
 from driftmap import open_store
 shown = open_store({path!r}).widget(height=620)
 shown
+"""
+
+ESTIMATOR = """
+import numpy as np
+from driftmap import AlignedUMAP
+from driftmap.pipeline.look import make_widget
+rows = np.random.default_rng(0).normal(size=(60, 5))
+mapper = AlignedUMAP(n_epochs=20, random_state=0).fit([rows[:50], rows[10:]], ids=[range(50), range(10, 60)])
+fitted = make_widget(mapper, names=['May', 'June'], title='Fitted', height=300)
+fitted
 """
 
 
@@ -164,7 +263,7 @@ def test_in_jupyterlab(path, tmp_path, browser, mark):
         page.get_by_text("(ipykernel) | Idle").wait_for()  # without a kernel a cell that is run does nothing
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
-        frame = page.frame_locator("iframe[title='Maps of a store']")
+        frame = page.frame_locator("iframe[title='Maps']")
         frame.locator("html[data-ready]").wait_for(state="attached")
         expect(frame.locator("#now")).to_have_text("2024-02", timeout=30_000)
         frame.locator("#back").click()
@@ -180,6 +279,14 @@ def test_in_jupyterlab(path, tmp_path, browser, mark):
         )
         expect(frame.locator("#now")).to_have_text("2024-03", timeout=30_000)
         expect(frame.locator("#selected-count")).to_have_text("2 selected", timeout=30_000)
+        run_last_cell(page, ESTIMATOR.strip())
+        second = page.frame_locator("iframe[title='Maps']").nth(1)
+        expect(second.locator("#now")).to_have_text("June", timeout=60_000)
+        second.locator("#back").click()
+        run_last_cell(page, "print('then', fitted.window)")
+        expect(page.locator(".jp-OutputArea-output pre").last).to_have_text("then May\n", timeout=30_000)
+        run_last_cell(page, "fitted.selection = ['12', '13']")
+        expect(second.locator("#selected-count")).to_have_text("2 selected", timeout=30_000)
         if folder := os.environ.get("DRIFTMAP_SHOTS"):
             page.screenshot(path=Path(folder) / "jupyterlab.png")
         page.close()

@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from driftmap.engine.core.seeds import TRANSFORM_STREAM, make_seed
 from driftmap.engine.core.validation import check_int
-from driftmap.engine.estimator.checks import relate_pairs
-from driftmap.engine.estimator.conventions import Estimator
 from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
+from driftmap.engine.estimator.fitted_model import FittedModel
 from driftmap.engine.estimator.parameters import (
     check_own_values,
-    check_parameters,
     read_graph_settings,
     read_layout_settings,
     warn_of_idle,
 )
 from driftmap.engine.estimator.progress_bar import show_epochs
-from driftmap.engine.layout.block import BlockWindow, find_block_strengths, lay_out_block
+from driftmap.engine.layout.block import lay_out_block
 from driftmap.engine.layout.procrustes import register_maps
 from driftmap.engine.layout.transform import find_nearest_rows, place_rows
 from driftmap.engine.layout.window_values import window_values
-from driftmap.engine.quality.diagnostics import Move, find_movers, measure_windows
 from driftmap.engine.settings import DEFAULTS, extend_values
 
 if TYPE_CHECKING:
@@ -29,12 +26,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.estimator.fit_inputs import Model, Prepared
+    from driftmap.engine.estimator.fit_inputs import Prepared
     from driftmap.engine.layout.optimiser import EpochCallback
-    from driftmap.engine.types import Float32Array, FuzzyGraph
+    from driftmap.engine.types import Float32Array
 
 
-class AlignedUMAP(Estimator):
+class AlignedUMAP(FittedModel):
     """Aligned maps of a sequence of windows.
 
     Each window gets a UMAP map of its own, and all maps are laid out together so that a row which did not change
@@ -99,8 +96,10 @@ class AlignedUMAP(Estimator):
     ----------
     embeddings_ : list of float32 (n_t, n_components)
         The map of each window. A row without neighbours is NaN.
-    graphs_ : list of FuzzyGraph
-        The fuzzy graph of each window.
+    graphs_, knn_graphs_ : list of FuzzyGraph, list of KnnGraph
+        The fuzzy graph of each window, and the nearest rows that it was made of.
+    ids_ : list of (n_t,) arrays
+        The id of each row's entity: those given, else numbers that related rows share.
     strengths_ : list of float
         The strength of the alignment in each window: the one given, or what the data made of "auto".
     n_windows_ : int
@@ -111,6 +110,9 @@ class AlignedUMAP(Estimator):
     McInnes et al. 2018 (arXiv 1802.03426) for each map; the alignment term is that of umap-learn's AlignedUMAP in both
     directions and over all offsets up to the reach. Relations and ids run one way, from old row to new row, in `fit`
     and in `update` alike.
+
+    `driftmap.pipeline.look` draws a fitted model: `plot_grid`, `animate` and others as pictures, `make_widget` as a
+    page in a notebook, in which rows are found, selected and compared.
 
     Examples
     --------
@@ -351,50 +353,6 @@ class AlignedUMAP(Estimator):
         placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
         return self._shape_map(placed if self._similarity is None else self._similarity.apply(placed), X)
 
-    def _check_all_windows(self) -> dict[str, Any]:
-        values = extend_values(self.get_params(deep=False), self.n_windows_, self._own_values)
-        return check_parameters(values, self.n_windows_)
-
     def _lay_out(self, prepared: Prepared, callback: EpochCallback | None) -> list[Float32Array]:
         with show_epochs(callback, verbose=self.verbose) as watch:
             return lay_out_block(prepared.block, prepared.relations, prepared.layout, prepared.model.seed, watch)
-
-    def _keep(self, model: Model, shown: list[Float32Array]) -> None:
-        self._model = model
-        self.embeddings_ = shown
-        self.graphs_: list[FuzzyGraph] = model.graphs
-        self.n_windows_ = len(model.graphs)
-
-    @property
-    def quality_(self) -> list[dict[str, float]]:
-        """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
-        self._check_is_fitted()
-        layout = read_layout_settings(checked := self._check_all_windows())
-        metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
-        rows, steps = self._model.rows, self._model.related.steps()
-        table = measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
-        return [{**figures, "strength": value} for figures, value in zip(table, self.strengths_, strict=True)]
-
-    @property
-    def strengths_(self) -> list[float]:
-        """Strength of the alignment in each window, by all windows within its reach, computed when asked for."""
-        self._check_is_fitted()
-        layout = read_layout_settings(self._check_all_windows())
-        windows = [BlockWindow(graph, index) for index, graph in enumerate(self.graphs_)]
-        pairs = relate_pairs(self._model.related, 0, self.n_windows_, layout.alignment_window_size)
-        return find_block_strengths(windows, pairs, layout)
-
-    def movers(self, window: int, n: int = 20) -> list[Move]:
-        """List the rows that moved most from a window to the next, less what their neighbours moved.
-
-        Parameters
-        ----------
-        window
-            The older of the two windows.
-        n
-            How many rows at most.
-        """
-        self._check_is_fitted()
-        old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
-        maps = self.embeddings_
-        return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.related.steps()[old], n)

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from driftmap.engine.graph.supervise import Target
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
-    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation
+    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation, WindowGraph
 
 
 def build_graph(
     rows: Rows, index: int, settings: GraphSettings, seed: int, knn: KnnGraph | None, target: Target | None
-) -> FuzzyGraph:
-    """Build the fuzzy graph of a window; one with too few rows has all its rows as neighbours, as in umap-learn."""
+) -> WindowGraph:
+    """Build the graphs of a window; one with too few rows has all its rows as neighbours, as in umap-learn."""
     n = rows.shape[0]
     if settings.n_neighbors > n:
         message = f"window {index} has {n} rows, fewer than n_neighbors={settings.n_neighbors}: {n} are used."
         warnings.warn(message, UserWarning, stacklevel=4)
         settings = settings.for_rows(n)
     try:
-        return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target).fuzzy
+        return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target)
     except InvalidInputError as error:
         msg = f"window {index}: {error}"
         raise type(error)(msg) from error

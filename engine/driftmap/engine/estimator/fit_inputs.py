@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.flatten import RelationMap
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, WindowGraph
 
 
 class Model(NamedTuple):
     """The windows of a model; `maps` as the layout has them, before they are turned to a reference."""
 
     rows: list[Rows]
+    knn: list[KnnGraph]
     graphs: list[FuzzyGraph]
     maps: list[Float32Array]
     related: WindowRelations
@@ -87,13 +88,16 @@ def prepare_fit(
     targets = read_targets(y, sizes, [read_target_settings(values, t) for t in range(n_windows)])
     if knn is None:
         known = find_in_sequence(rows, related.steps(), settings)
-    graphs: list[FuzzyGraph] = []
+    built: list[WindowGraph] = []
     for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
-        graphs.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
+        built.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
+    graphs = [window.fuzzy for window in built]
     starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
     block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
     pairs = relate_pairs(related, 0, n_windows, layout.alignment_window_size)
-    return Prepared(Model(rows, graphs, [], related, seed), block, pairs, layout, 0, turned_to)
+    return Prepared(
+        Model(rows, [window.knn for window in built], graphs, [], related, seed), block, pairs, layout, 0, turned_to
+    )
 
 
 def prepare_update(
@@ -130,11 +134,11 @@ def prepare_update(
     target = read_target(y, n, read_target_settings(values, index), "y")
     if relations is not None:
         warn_of_inverse(model.rows[-1], rows, related.steps()[-1], settings.metric)
-    graph = build_graph(rows, index, settings, model.seed, known, target)
+    knn, graph = build_graph(rows, index, settings, model.seed, known, target)
     reach = layout.alignment_window_size
     first_free = max(index - lookahead, 0)
     first = max(first_free - reach, 0)
     before = [BlockWindow(model.graphs[t], t, model.maps[t], is_fixed=t < first_free) for t in range(first, index)]
-    extended = Model([*model.rows, rows], [*model.graphs, graph], model.maps, related, model.seed)
+    extended = Model([*model.rows, rows], [*model.knn, knn], [*model.graphs, graph], model.maps, related, model.seed)
     pairs = relate_pairs(related, first, index + 1, reach)
     return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)

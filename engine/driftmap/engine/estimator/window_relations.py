@@ -15,6 +15,8 @@ from driftmap.engine.types import Coupling
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from driftmap.engine.types import Relation
 
 
@@ -102,6 +104,24 @@ class WindowRelations:
     def steps(self) -> list[Relation]:
         """Return the relations of consecutive windows; of couplings the heaviest pairs in which no row is twice."""
         return [find_strongest(step, size) for step, size in zip(self._steps, self._sizes, strict=False)]
+
+    def name_entities(self) -> list[npt.NDArray[Any]]:
+        """Return the id of each row's entity: the ids that were given, else numbers that `steps` hands on."""
+        if self._ids is not None:
+            return [given.ids for given in self._ids]
+        named: list[npt.NDArray[Any]] = []
+        n_known = 0
+        for size, step in zip(self._sizes, [None, *self.steps()], strict=True):
+            numbers = np.full(size, -1, dtype=np.int64)
+            if step is not None:
+                has_partner = step >= 0
+                numbers[step[has_partner]] = named[-1][has_partner]
+            is_new = numbers < 0
+            n_new = int(is_new.sum())
+            numbers[is_new] = np.arange(n_known, n_known + n_new)
+            n_known += n_new
+            named.append(numbers)
+        return named
 
 
 def _as_list(given: Any, name: str, expected: int, what: str) -> list[Any] | None:

@@ -2,7 +2,8 @@
 
 `plot_grid`, `plot_points`, `plot_connectivity`, `plot_curves` and `animate` take an opened store, a fitted estimator or
 a list of embeddings; `read_sequence` chooses windows of a store for them. `plot_river` and `plot_change` take an opened
-store. What pictures need beyond driftmap comes with `pip install 'driftmap[plot]'`.
+store, `make_widget` a store or a fitted estimator. What pictures need beyond driftmap comes with `pip install
+'driftmap[plot]'`, and what the widget needs with `'driftmap[widget]'`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from driftmap.pipeline.look.report import write_report
     from driftmap.pipeline.look.river import plot_river
     from driftmap.pipeline.look.sequence import MapSequence, read_sequence
+    from driftmap.pipeline.look.widget import make_widget
 
 __all__ = [
     "MapSequence",
     "animate",
+    "make_widget",
     "measure_windows",
     "plot_change",
     "plot_connectivity",
@@ -39,6 +42,7 @@ __all__ = [
 _HOMES = {
     "MapSequence": "sequence",
     "animate": "animation",
+    "make_widget": "widget",
     "measure_windows": "quality",
     "plot_change": "change_picture",
     "plot_connectivity": "one_map.connectivity",

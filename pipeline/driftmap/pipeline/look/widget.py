@@ -1,34 +1,89 @@
-"""The page of a store as a widget of a notebook: window, selection and hover go in both directions."""
+"""The page of a store, or of a fitted estimator, as a widget of a notebook: what is looked at goes both ways."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
 
+from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
+from driftmap.pipeline.look.fitted_store import write_fitted
 from driftmap.pipeline.look.report import render_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from driftmap.engine import AlignedUMAP
     from driftmap.pipeline.store import Store
 
 HEIGHT = 760
 _SCRIPT = Path(__file__).parent / "templates" / "widget.js"
 
 
-def make_widget(store: Store, title: str | None = None, height: int = HEIGHT) -> Any:
-    """Make the widget of a store; see `Store.widget`.
+def make_widget(
+    maps: Store | AlignedUMAP,
+    title: str | None = None,
+    height: int = HEIGHT,
+    *,
+    label: Sequence[npt.ArrayLike] | None = None,
+    names: Sequence[object] | None = None,
+    text: Sequence[Sequence[str]] | None = None,
+) -> Any:
+    """Make the page a widget, for a cell's last line.
+
+    Parameters
+    ----------
+    maps
+        An opened store, as in `Store.widget`, or a fitted `AlignedUMAP`. The widget shows it as it is now.
+    title
+        Heading of the page.
+    height
+        In pixels.
+    label
+        Of an estimator: what rows are coloured by, one array of labels or numbers per window.
+    names
+        Of an estimator: names of the windows; 0, 1, 2 ... when left out.
+    text
+        Of an estimator: one list of texts per window, by whose words clusters are named and changes explained.
+
+    Returns
+    -------
+    A widget whose `window` (name), `selection` (ids as texts) and `hover` (an id, or "") are those of the page: set
+    them, or `observe` them. Ids are those that the estimator was fitted with (`ids_`).
 
     Raises
     ------
     MissingExtraError
         When anywidget is not installed.
+    PictureError
+        When `maps` is neither, or `label`, `names` or `text` do not fit it.
     StoreError
         When the store has no map.
     """
     made = _load_class()
-    page = render_page(store, title=title)
+    if hasattr(maps, "window_labels"):
+        if not (label is None and names is None and text is None):
+            raise PictureError("label, names and text belong to an estimator; a store has its own")
+        page = render_page(cast("Store", maps), title=title)
+    elif hasattr(maps, "knn_graphs_"):
+        with TemporaryDirectory() as folder:
+            store = write_fitted(maps, Path(folder) / "fitted", label=label, names=names, text=text)
+            page = render_page(store, title=title or type(maps).__name__)
+    else:
+        raise PictureError(
+            f"a widget shows an opened store or a fitted AlignedUMAP, got {_describe(maps)}; of plain lists of maps "
+            "there are pictures: plot_grid, plot_points"
+        )
     return made(page.html, page.windows, page.ids, height=height)
+
+
+def _describe(given: object) -> str:
+    name = type(given).__name__
+    return f"{name} that is not fitted" if hasattr(type(given), "knn_graphs_") else name
 
 
 @cache

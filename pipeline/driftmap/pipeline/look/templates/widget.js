@@ -1,10 +1,10 @@
-// A store's page in a notebook (anywidget): the page in a frame of its own; what is looked at goes both ways (host.js).
+// The page in a notebook (anywidget): in a frame of its own; what is looked at goes both ways (host.js).
 const SHARED = ["window", "selection", "hover"];
 
 function render({ model, el }) {
   const frame = document.createElement("iframe");
   let isHearing = false;
-  frame.title = "Maps of a store";
+  frame.title = "Maps";
   frame.sandbox = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox";
   frame.allow = "clipboard-write";
   Object.assign(frame.style, { width: "100%", height: `${model.get("height")}px`, border: "0" });
