@@ -52,8 +52,9 @@ def make_widget(
 
     Returns
     -------
-    A widget whose `window` (name), `selection` (ids as texts) and `hover` (an id, or "") are those of the page: set
-    them, or `observe` them. Ids are those that the estimator was fitted with (`ids_`).
+    anywidget.AnyWidget
+        Its `window` (name), `selection` (ids as texts) and `hover` (an id, or "") are those of the page: set them, or
+        `observe` them. Ids are those that the estimator was fitted with (`ids_`).
 
     Raises
     ------
