@@ -13,7 +13,7 @@ from tests.benchmarks.bench_at_once import compare_workers
 from tests.benchmarks.bench_clusters import compare_clusters
 from tests.benchmarks.bench_exchange import EXCHANGES
 from tests.benchmarks.bench_kernels import time_kernels
-from tests.benchmarks.bench_large import SIZES, time_rows
+from tests.benchmarks.bench_large import SIZES, UPDATED_ROWS, time_rows, time_update
 from tests.benchmarks.bench_movement import compare_movement
 from tests.benchmarks.bench_pace import compare_paces
 from tests.benchmarks.bench_pages import weigh_pages
@@ -182,6 +182,14 @@ def movement(seeds, no_peer, fresh_peer, out) -> None:
 def large(sizes, out) -> None:
     """CPU time of a row in an epoch, in windows of 2,000 to 1,000,000 rows."""
     write(out, large=time_rows(sizes, say=click.echo))
+
+
+@main.command(name="update")
+@click.option("--rows", type=int, default=UPDATED_ROWS, show_default=True, help="Of each window.")
+@out_option
+def update_(rows, out) -> None:
+    """CPU seconds of an update with a large window, beside a fit of two such."""
+    write(out, update=time_update(rows, say=click.echo))
 
 
 @main.command()

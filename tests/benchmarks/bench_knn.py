@@ -7,8 +7,8 @@
 CPU seconds of one thread, after one call on few rows in the same process; every size runs in a process of its own. Of
 each peer the first of a few settings, from cheap to dear, whose recall is at least `RECALL`: of 1,000 rows those found
 count that are as near as the k-th neighbour, whoever they are. faiss-cpu and hnswlib are left out where they are not
-installed. ROWSxFEATURES are blobs of noise, large: the same as text-like embeddings (large.py beside the data sets), a
-data set's name its first window, and with :all its rows of all windows, each once.
+installed. ROWSxFEATURES are blobs of noise, uniform: and normal: noise alone, large: text-like embeddings (large.py
+beside the data sets), a data set's name its first window, and with :all its rows of all windows, each once.
 `search.EXACT_WORK` follows from these figures.
 """
 
@@ -22,6 +22,7 @@ import tempfile
 
 SIZES = (
     *("10000x64", "14000x64", "20000x64", "50000x32", "50000x128", "200000x32", "200000x128"),
+    *("uniform:50000x32", "normal:50000x32", "uniform:50000x128", "normal:50000x128", "normal:200000x64"),
     *("10000x768", "50000x384", "50000x768", "large:50000x384", "large:250000x384", "large:100000x768"),
     *("big_mnist", "big_mnist:all", "numpy_commits:all", "big_numpy_commits_384:all"),
 )
@@ -146,7 +147,7 @@ MODULES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="[large:]ROWSxFEATURES|DATA[:all]")
+    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="[KIND:]ROWSxFEATURES|DATA[:all]")
     parser.add_argument("--compile", action="store_true", help="time cold compilation instead")
     options = parser.parse_args()
     if options.compile:

@@ -15,6 +15,10 @@ from tests.places import SHARED_DATA
 from driftmap.engine import as_relation, relate_ids
 
 SHIPPED = ("digits", "batting")
+NOISE = {
+    "uniform": lambda rng, shape: rng.random(shape, dtype=np.float32),
+    "normal": lambda rng, shape: rng.standard_normal(shape, dtype=np.float32),
+}
 SHARED = ("house_votes", "gapminder", "dask_commits", "baseball_batters", "numpy_commits", "un_votes", "counties")
 
 
@@ -81,7 +85,8 @@ def load(name: str) -> DataSet:
 def load_rows(name: str) -> npt.NDArray[np.float32]:
     """Return rows of one window: "ROWSxFEATURES" made, "large:ROWSxFEATURES" like text, "NAME" or "NAME:all" of a set.
 
-    That is its first window, or the rows of all its windows, each once.
+    That is its first window, or the rows of all its windows, each once. "uniform:ROWSxFEATURES" and "normal:" are noise
+    without any structure.
     """
     source, _, rest = name.rpartition(":")
     if rest == "all":
@@ -90,6 +95,8 @@ def load_rows(name: str) -> npt.NDArray[np.float32]:
     if not rest[:1].isdigit():
         return load(rest).windows[0]
     n, d = map(int, rest.split("x"))
+    if source in NOISE:
+        return NOISE[source](np.random.default_rng(0), (n, d))
     if source != "large":
         return make_stream(1, n, n, d)[0]
     world = runpy.run_path(str(SHARED_DATA / "large.py"))["World"](n, 4, d, 0)

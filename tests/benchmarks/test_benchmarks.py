@@ -12,7 +12,7 @@ from sklearn.manifold import trustworthiness
 from tests.benchmarks import bench_lambda, bench_pages, peer
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.arrangement import ARRANGEMENT, FOLLOWS, Arrangement, rank_correlation
-from tests.benchmarks.bench_large import time_rows
+from tests.benchmarks.bench_large import time_rows, time_update
 from tests.benchmarks.bench_movement import judge_movement
 from tests.benchmarks.bench_pace import PACES, choose, compare_paces, list_losses
 from tests.benchmarks.bench_quality import describe_misses, list_missed
@@ -348,3 +348,11 @@ def test_the_time_of_a_row_is_that_of_its_size():
     assert [*found] == [200, 400]
     assert all(1 < ns < 100_000 for ns in found.values())
     assert "1.00x" in said[0]
+
+
+def test_an_update_is_timed_beside_a_fit():
+    said: list[str] = []
+    found = time_update(300, said.append)
+    assert found["fit"] > 0
+    assert found["update"] > 0
+    assert f"{2 * found['update'] / found['fit']:.2f}x" in said[0]

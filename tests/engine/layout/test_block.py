@@ -23,6 +23,7 @@ from driftmap.engine import (
     relate_ids,
     trustworthiness,
 )
+from driftmap.engine.layout import flatten
 from driftmap.engine.layout.optimiser import Optimiser
 from driftmap.engine.types import FuzzyGraph
 
@@ -78,6 +79,7 @@ def test_same_bytes_on_one_two_and_four_threads(windows, graphs, tmp_path):
     code = f"""
 import hashlib, json, numba, numpy as np
 from driftmap.engine import BlockWindow, LayoutSettings, lay_out_block, relate_ids
+from driftmap.engine.layout import flatten
 from driftmap.engine.layout.optimiser import Optimiser
 from driftmap.engine.types import FuzzyGraph
 given = np.load({str(tmp_path / "in.npz")!r})
@@ -110,6 +112,19 @@ def test_fixed_windows_come_back_unchanged_and_later_ones_follow_them(windows, g
         assert np.array_equal(placed[t], before[t + 1])
         assert np.array_equal(maps[t + 1], before[t + 1])
     assert drift([placed[2], placed[3]], [relate_ids(ids[3], ids[4])]) < 0.2
+
+
+def test_windows_that_stay_are_not_compared_with_each_other(windows, graphs, monkeypatch):
+    maps, relations = lay_out(graphs[:3], windows[1][:3]), relate(windows[1][:4])
+    block = [BlockWindow(graphs[t], t, maps[t], is_fixed=t < 2) for t in range(3)] + [BlockWindow(graphs[3], 3)]
+    expected = lay_out_block(block, {pair: known for pair, known in relations.items() if pair != (0, 1)}, SETTINGS, 0)
+    compared = []
+    weigh = flatten.alignment_weights
+    monkeypatch.setattr(flatten, "alignment_weights", lambda *given: compared.append(given) or weigh(*given))
+    found = lay_out_block(block, relations, SETTINGS, 0)
+    assert len(compared) == len(relations) - 1
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_provisional_windows_move_a_little_when_a_new_one_comes(windows, graphs):

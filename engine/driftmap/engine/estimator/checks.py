@@ -78,13 +78,16 @@ def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
 
 
 def relate_pairs(
-    related: WindowRelations, first: int, last: int, reach: int
+    related: WindowRelations, first: int, last: int, reach: int, first_free: int = 0
 ) -> dict[tuple[int, int], Relation | Coupling]:
-    """Relations of all pairs within reach of the windows [first, last), by their places from `first` on."""
+    """Relations of all pairs within reach of the windows [first, last), by their places from `first` on.
+
+    Windows before `first_free` do not move, and are not related to each other.
+    """
     return {
         (i - first, j - first): related.relate(i, j)
         for i in range(first, last)
-        for j in range(i + 1, min(i + reach, last - 1) + 1)
+        for j in range(max(i + 1, first_free), min(i + reach, last - 1) + 1)
     }
 
 

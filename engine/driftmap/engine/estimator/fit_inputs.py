@@ -140,5 +140,5 @@ def prepare_update(
     first = max(first_free - reach, 0)
     before = [BlockWindow(model.graphs[t], t, model.maps[t], is_fixed=t < first_free) for t in range(first, index)]
     extended = Model([*model.rows, rows], [*model.knn, knn], [*model.graphs, graph], model.maps, related, model.seed)
-    pairs = relate_pairs(related, first, index + 1, reach)
+    pairs = relate_pairs(related, first, index + 1, reach, first_free)
     return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)

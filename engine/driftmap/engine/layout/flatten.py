@@ -59,7 +59,8 @@ def flatten_block(
     shuffles
         Order of each window's rows.
     n_epochs
-        Epochs of each window: an edge weaker than the strongest over this would not attract once, and is left out.
+        Epochs of each window: an edge weaker than the strongest over this would not attract once, and is left out. A
+        window of none is not pulled either.
     is_auto
         Whether the strength of a window's pull is found from the data: then its weights have it in them. None: nowhere.
     own
@@ -69,8 +70,11 @@ def flatten_block(
     own = [range(size) for size in sizes] if own is None else own
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     # First: graphs that are read as they are looked at are read in pairs here, and the edges not there yet.
+    # Only windows that move are pulled: an `update` compares no windows of before with each other.
+    pulled = [own_rows if n else range(0) for own_rows, n in zip(own, n_epochs, strict=True)]
+    pulling = {pair: relation for pair, relation in relations.items() if any(n_epochs[window] for window in pair)}
     related_indptr, related, weights = _flatten_relations(
-        graphs, relations, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto, own
+        graphs, pulling, shuffles, offsets, [False] * len(graphs) if is_auto is None else is_auto, pulled
     )
     indptr, indices, rates, row_rates = _flatten_graphs(graphs, shuffles, offsets, n_epochs, own)
     return BlockArrays(

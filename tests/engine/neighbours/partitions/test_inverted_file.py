@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -10,6 +12,7 @@ from driftmap.engine import build_knn_graph
 from driftmap.engine.neighbours import search as knn_module
 from driftmap.engine.neighbours.partitions import inverted_file as module
 from driftmap.engine.neighbours.partitions.inverted_file import find_in_partitions
+from driftmap.engine.neighbours.partitions.sample import Sample
 
 
 def make_sheet(n, d=24, seed=0):
@@ -90,6 +93,30 @@ def test_rows_that_cells_do_not_part_are_searched_exactly(monkeypatch):
     assert find_in_partitions(rows, 8, "euclidean", 0, 0.98) is None
     np.testing.assert_array_equal(found.indices, exact.indices)
     np.testing.assert_array_equal(found.distances, exact.distances)
+
+
+def test_no_round_is_begun_where_none_can_find_enough(monkeypatch):
+    monkeypatch.setattr(module, "improve_lists", lambda *_: pytest.fail("a round was begun"))
+    noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
+    assert find_in_partitions(noise, 12, "euclidean", 0, 0.98) is None
+
+
+def test_rounds_end_where_those_to_come_cannot_find_enough(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(5000, 16)).astype(np.float32)
+    monkeypatch.setattr(module, "WHOLE_SHARE", 0.0)
+    monkeypatch.setattr(module, "WHOLE_SECONDS", 0.0)
+    shares, measure = [], Sample.measure_recall
+
+    def measure_recall(*given):
+        shares.append(measure(*given))
+        return shares[-1]
+
+    monkeypatch.setattr(Sample, "measure_recall", measure_recall)
+    find_in_partitions(rows, 12, "euclidean", 0, 0.98)
+    steps = list(itertools.pairwise(shares))
+    assert len(steps) > 1
+    can_go_on = [after + (after - before) >= 0.985 for before, after in steps]
+    assert can_go_on == [True] * (len(steps) - 1) + [False]
 
 
 def test_where_rounds_find_too_little_more_parts_are_searched(monkeypatch):

@@ -65,6 +65,10 @@ class Reach(NamedTuple):
         """Return how many parts hold so much of the sample's neighbours."""
         return int(self.ranks[math.ceil(recall * len(self.ranks)) - 1]) + 1
 
+    def measure_recall(self, n_probes: int) -> float:
+        """Return the share of the sample's neighbours that so many nearest parts hold."""
+        return float(np.searchsorted(self.ranks, n_probes)) / len(self.ranks)
+
 
 def measure_reach(parts: Parts, whole: Float32Array, near_positions: npt.NDArray[np.integer]) -> Reach:
     """Find how near the parts of the neighbours are.
