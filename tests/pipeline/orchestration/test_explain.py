@@ -8,7 +8,7 @@ import pytest
 
 from driftmap.pipeline import explain, ingest, open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.graphs import explain_task
 from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 from driftmap.pipeline.store.verify import find_damage, find_orphans
@@ -202,3 +202,13 @@ def test_the_command(tmp_path, capsys):
     run(source, path, **OPTIONS)
     assert run_command(["explain", path, source, "--text", "message", "--scheduler", "serial"]) == 0
     assert "of 2 windows were filled in" in capsys.readouterr().out + capsys.readouterr().err
+
+
+def test_a_source_of_which_nothing_would_be_kept_is_refused(tmp_path):
+    frame = make_frame(2)
+    source = {name: frame[name].to_numpy() for name in ("w", "id", "team")}
+    source["vectors"] = frame[["a", "b", "c"]].to_numpy(np.float32)
+    run(source, tmp_path / "s", **OPTIONS)
+    with pytest.raises(ConfigError, match=r"nothing to fill in.*--text COLUMN"):
+        explain(tmp_path / "s", source, scheduler="serial")
+    assert open_store(tmp_path / "s").read_traits(0) is None

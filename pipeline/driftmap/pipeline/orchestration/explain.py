@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -13,6 +14,7 @@ from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.graphs.explain_task import explain_task
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.graphs.stage import STAGE
+from driftmap.pipeline.graphs.traits import name_number_columns
 from driftmap.pipeline.orchestration.run import plan
 from driftmap.pipeline.planning.estimates.memory import share_task_bytes
 from driftmap.pipeline.planning.windows import plan_windows
@@ -93,7 +95,8 @@ def explain(
     Raises
     ------
     DriftmapError
-        When rows of a window are others in the source than its map was made of, or a column is missing.
+        When rows of a window are others in the source than its map was made of, a column is missing, or none is named
+        that says why.
     """
     if scheduler is None:
         refuse_unguarded_call()
@@ -103,6 +106,7 @@ def explain(
     roles = config.source.model_copy(update={"text": text or config.source.text, "show": shown})
     wanted = config.model_copy(update={"source": roles, "relations": ()})
     spec, rows = _find_rows(opened, wanted, source)
+    _refuse_nothing(spec, rows)
     place = Workplace.of(scheduler)
     filled: list[str] = []
     changed: list[str] = []
@@ -153,6 +157,16 @@ def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceS
     return roles, rows
 
 
+def _refuse_nothing(spec: SourceSpec, rows: Mapping[str, _Rows]) -> None:
+    """Refuse a source of which nothing would be kept."""
+    if spec.text or spec.show or any(name_number_columns(own) for own, _ in rows.values()):
+        return
+    raise ConfigError(
+        f"there is nothing to fill in from {spec.path or 'the source'}: its numbers have no column names, and neither "
+        "a column of texts nor one to show is named; give text (--text COLUMN) or show (--show COLUMN)"
+    )
+
+
 def _make_orders(store: Store, rows: Mapping[str, _Rows]) -> tuple[list[tuple[GraphOrder, WindowState]], list[str]]:
     """Make the orders of all windows that have rows, by the windows' labels."""
     orders, left_out = [], []
@@ -191,7 +205,7 @@ def _describe_columns(spec: SourceSpec, n_numbers: int) -> str:
     kept = [f"words of {spec.text}"] if spec.text else []
     kept += [f"shown: {', '.join(spec.show)}"] if spec.show else []
     kept += [f"numbers of {n_numbers:,} columns"] if n_numbers else []
-    return "; ".join(kept) or "no column of texts, none that is shown, and none of numbers"
+    return "; ".join(kept)
 
 
 def _count_windows(labels: Sequence[str]) -> str:
