@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine import build_window_graph, graph_bytes, limit_threads
+from driftmap.engine import build_window_graph, find_pieces, follow_clusters, graph_bytes, limit_threads
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
-from driftmap.pipeline.planning.blocks import EXCHANGE_CORE_WINDOWS, block_bytes
+from driftmap.pipeline.planning.blocks import block_bytes, choose_exchange_core
 from driftmap.pipeline.planning.estimates.layout_choice import share_layout
 from driftmap.pipeline.planning.estimates.memory import AFAR_BYTES, KEY_BYTES, LAYOUT_WORKER_BYTES, WORKER_BYTES
 
@@ -36,6 +36,8 @@ FEATURES, NEIGHBOURS = (64, 384, 768), (15, 30)
 GRAPH_ROWS = (3_000, 12_000, 48_000)
 """Windows whose graphs are built."""
 LAYOUT_ROWS, LAYOUT_WINDOWS = 5_000, 6
+CLUSTER_ROWS = 24_000
+"""Of the two windows of which the second's clusters are followed from the first's."""
 
 REACH, LOOKAHEAD = 3, 3
 """As a run has them when nothing else is said."""
@@ -60,6 +62,10 @@ class Measured:
     """For the graph of a window, by its rows."""
     layout_seconds: float
     """For a row of the layout, in order."""
+    piece_seconds: float
+    """For a row, to find what clusters may be cut along: by window."""
+    cluster_seconds: float
+    """For a row, to find its window's clusters: in order, also where blocks are laid out in parallel."""
     store_bytes: float
     """For a row of the store."""
 
@@ -77,6 +83,7 @@ class Size:
 
     graph_seconds: float
     layout_seconds: float
+    """With clusters."""
     worker_bytes: float
     coordinator_bytes: float
     store_bytes: float
@@ -101,9 +108,10 @@ def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int) 
     window_rows = n_rows / n_windows
     settings = GraphSettings(n_neighbors=measured.n_neighbors)
     graph_seconds = math.ceil(n_windows / n_workers) * measured.find_graph_seconds(window_rows)
-    n_core = max(EXCHANGE_CORE_WINDOWS[0], min(EXCHANGE_CORE_WINDOWS[1], n_windows // 8))
-    in_order = n_rows * measured.layout_seconds
-    in_parallel = share_layout(in_order, math.ceil(n_windows / n_core), n_workers)
+    moves, pieces = n_rows * measured.layout_seconds, n_rows * measured.piece_seconds
+    chain = n_rows * measured.cluster_seconds
+    n_blocks = math.ceil(n_windows / choose_exchange_core(n_windows))
+    shared = share_layout(moves, n_blocks, n_workers) + (pieces + chain) / min(n_workers, n_blocks)
     read_bytes = 4 * measured.n_features * n_rows
     # The smallest block: one new window, those it reads and those it looks ahead to.
     n_block = min(n_windows, 1 + REACH + LOOKAHEAD)
@@ -119,17 +127,17 @@ def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int) 
     graph = WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings)
     size = Size(
         graph_seconds=graph_seconds,
-        layout_seconds=min(in_order, in_parallel),
+        layout_seconds=min(moves + pieces + chain, max(shared, chain)),
         worker_bytes=max(graph, LAYOUT_WORKER_BYTES + layout_bytes),
         coordinator_bytes=AFAR_BYTES + KEY_BYTES * n_rows,
         store_bytes=measured.store_bytes * n_rows,
         network_bytes=(read_bytes + measured.store_bytes * n_rows) / min(n_workers, n_windows) / graph_seconds,
         breaks="",
     )
-    return Size(**{**vars(size), "breaks": _find_break(size, n_windows, n_workers)})
+    return Size(**{**vars(size), "breaks": _find_break(size, chain, n_windows, n_workers)})
 
 
-def _find_break(size: Size, n_windows: int, n_workers: int) -> str:
+def _find_break(size: Size, chain: float, n_windows: int, n_workers: int) -> str:
     graphs, layout = size.graph_seconds, size.layout_seconds
     reasons = (
         (size.worker_bytes > MAX_WORKER_BYTES, "a worker's memory: windows are too large"),
@@ -137,6 +145,7 @@ def _find_break(size: Size, n_windows: int, n_workers: int) -> str:
         (max(graphs, layout) > MAX_SECONDS, "time: " + ("graphs" if graphs > layout else "layout")),
         (n_windows / graphs > MAX_TASKS_PER_SECOND, "Dask's scheduler: tasks too short"),
         (n_workers > n_windows, "nothing; workers idle, more than windows"),
+        (chain == layout > graphs, "nothing; clusters, found in order, are the brake"),
         (layout > graphs, "nothing; layout is the brake"),
     )
     return next((reason for is_so, reason in reasons if is_so), "nothing; graphs are the brake")
@@ -156,7 +165,22 @@ def measure(n_features: int, n_neighbors: int) -> Measured:
     settings = GraphSettings(n_neighbors=n_neighbors)
     windows = [make_rows(n_rows, n_features, 0) for n_rows in GRAPH_ROWS]
     seconds = {str(len(rows)): _clock(lambda rows=rows: build_window_graph(rows, settings, 0)) for rows in windows}
-    return Measured(n_features, n_neighbors, seconds, *_measure_run(n_features, n_neighbors))
+    layout_seconds, store_bytes = _measure_run(n_features, n_neighbors)
+    return Measured(
+        n_features, n_neighbors, seconds, layout_seconds, measure_clusters(settings, n_features), store_bytes
+    )
+
+
+def measure_clusters(settings: GraphSettings, n_features: int) -> tuple[float, float]:
+    """Measure the core seconds of a row while a window is cut into pieces, and while its clusters are followed."""
+    base = make_rows(CLUSTER_ROWS, n_features, 1)
+    moved = base + np.random.default_rng(2).normal(size=base.shape).astype(np.float32) * np.float32(0.02)
+    old, new = (build_window_graph(rows, settings, 0).fuzzy for rows in (base, moved))
+    before, pieces = follow_clusters(old, 0), find_pieces(new, 1)
+    relation = np.arange(CLUSTER_ROWS, dtype=np.int32)
+    cut = _clock(lambda: find_pieces(new, 1))
+    follow = _clock(lambda: follow_clusters(new, 1, old, before, relation, pieces))
+    return cut / CLUSTER_ROWS, follow / CLUSTER_ROWS
 
 
 def check(measured: Measured, n_windows: int, window_rows: int) -> tuple[float, float]:
@@ -204,11 +228,12 @@ def _clock(function: Callable[[], object]) -> float:
 
 def show_measured(all_measured: list[Measured]) -> str:
     """Write the measured figures as a table, for a million rows."""
-    head = "| features | neighbours | graphs, windows of 10,000 | of 100,000 | layout | store |"
-    lines = [head, "|---" * 6 + "|"]
+    head = "| features | neighbours | graphs, windows of 10,000 | of 100,000 | layout | clusters | store |"
+    lines = [head, "|---" * 7 + "|"]
     for each in all_measured:
         graphs = (each.find_graph_seconds(n_rows) * 1e6 / n_rows for n_rows in (10_000, 100_000))
-        cells = [*(f"{seconds:,.0f} s" for seconds in graphs), f"{each.layout_seconds * 1e6:,.0f} s"]
+        rest = (each.layout_seconds * 1e6, (each.piece_seconds + each.cluster_seconds) * 1e6)
+        cells = [f"{seconds:,.0f} s" for seconds in (*graphs, *rest)]
         lines.append(f"| {each.n_features} | {each.n_neighbors} | {' | '.join(cells)} | {each.store_bytes:,.0f} MB |")
     return "\n".join(lines)
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from driftmap.pipeline.planning.exchange_schedule import Step
 
 
+PIECES_SHARE = 0.4
+"""Of the time that a window's clusters take, what needs no window before: 41 % at 50,000 rows, 24 % at 5,000."""
+
+
 class Costs(NamedTuple):
     """Seconds of the parts of a layout."""
 
@@ -123,8 +127,8 @@ def _price(step: Step, blocks: Sequence[Block], n_rounds: int, costs: Costs) -> 
     n_windows = len(blocks[step.block].core)
     if step.kind in {"read", "write"}:
         return n_windows * (costs.read if step.kind == "read" else costs.write)
-    if step.kind == "cluster":
-        return n_windows * costs.cluster
+    if step.kind in {"pieces", "cluster"}:
+        return n_windows * costs.cluster * (PIECES_SHARE if step.kind == "pieces" else 1 - PIECES_SHARE)
     if step.kind == "carry":
         return n_windows * costs.carry + (costs.first - costs.carry if step.block == 0 else 0)
     return n_windows * costs.move / n_rounds

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
     from driftmap.engine.quality.communities import find_clusters
     from driftmap.engine.quality.diagnostics import find_movers
-    from driftmap.engine.quality.follow import Clustered, Passage, cluster_bytes, follow_clusters
+    from driftmap.engine.quality.follow import Clustered, Passage, cluster_bytes, find_pieces, follow_clusters
     from driftmap.engine.quality.lineage import GroupChange, compare_clusters, compare_groups, join_passages
     from driftmap.engine.quality.measures import (
         count_bad_rows,
@@ -156,6 +156,7 @@ __all__ = [
     "find_islands",
     "find_movers",
     "find_nearest_rows",
+    "find_pieces",
     "find_strongest",
     "fit_curve",
     "fit_similarity",
@@ -300,6 +301,7 @@ _ROOMS = {
         "Clustered",
         "Passage",
         "cluster_bytes",
+        "find_pieces",
         "follow_clusters",
     ),
     "quality.lineage": (

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from driftmap.engine import GraphSettings, build_window_graph, compare_clusters, follow_clusters, relate_ids
+from driftmap.engine import (
+    GraphSettings,
+    build_window_graph,
+    compare_clusters,
+    find_pieces,
+    follow_clusters,
+    relate_ids,
+)
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.quality import communities
 
@@ -91,6 +98,22 @@ def test_rows_that_jump_about_split_and_merge_nothing():
     found = follow([STILL, STILL, STILL, STILL], noise=8.0)
     kinds = {passage.kind for clusters, _ in found for passage in clusters.passages}
     assert not kinds & {"split", "merge"}
+
+
+def test_pieces_may_be_found_before_and_are_those_that_would_be_found():
+    together = make_window(TOGETHER[0], np.arange(5 * N), 0.02, 1)
+    apart = make_window(STILL[0], np.arange(5 * N), 0.02, 2)
+    first, relation = follow_clusters(together, 0), np.arange(5 * N, dtype=np.int32)
+    pieces = find_pieces(apart, 7)
+    expected = follow_clusters(apart, 7, together, first, relation)
+    found = follow_clusters(apart, 7, together, first, relation, pieces)
+    assert np.array_equal(found.of_row, expected.of_row)
+    assert found.passages == expected.passages
+    assert "split" in {passage.kind for passage in found.passages}
+    one = follow_clusters(apart, 7, together, first, relation, np.zeros(5 * N, np.int32))
+    assert "split" not in {passage.kind for passage in one.passages}, "they are what a cluster is cut along"
+    with pytest.raises(InvalidInputError, match="pieces must be integers, the cluster of each of 300 rows"):
+        follow_clusters(apart, 7, together, first, relation, pieces[:5])
 
 
 def test_without_related_rows_all_numbers_are_new():

@@ -15,7 +15,9 @@ def test_every_step_stands_once_and_after_what_it_needs(n_windows, block_windows
     blocks = plan_exchange_blocks(n_windows, block_windows, reach)
     steps = plan_steps(blocks, n_rounds=3)
     names = [step for step, _ in steps]
-    expected = [Step(kind, block) for kind in ("read", "cluster", "carry", "write") for block in range(len(blocks))]
+    expected = [
+        Step(kind, block) for kind in ("read", "pieces", "cluster", "carry", "write") for block in range(len(blocks))
+    ]
     expected += [Step("move", block, number) for block in range(len(blocks)) for number in range(3)]
     assert sorted(names) == sorted(expected)
     assert all(needed < number for number, (_, needs) in enumerate(steps) for needed in needs)
@@ -35,7 +37,8 @@ def test_a_step_gets_the_positions_of_all_windows_that_it_reads():
         elif step.kind == "write":
             assert needed == [Step("move", step.block, 1), Step("cluster", step.block)]
         elif step.kind == "cluster":
-            assert needed == ([Step("cluster", step.block - 1)] if step.block else [])
+            before = [Step("cluster", step.block - 1)] if step.block else []
+            assert needed == [Step("pieces", step.block), *before]
         elif step.kind == "move":
             assert set(windows) <= there
             before = ("carry", 0) if step.round == 0 else ("move", step.round - 1)
@@ -54,7 +57,7 @@ def test_blocks_that_are_done_still_move_up_to_their_last_round():
     left_out = {step for step, _ in plan_steps(blocks, 4)} - {
         step for step, _ in plan_steps(blocks, 4, n_blocks_done=2)
     }
-    last = (("move", 3), ("cluster", 0), ("write", 0))
+    last = (("move", 3), ("pieces", 0), ("cluster", 0), ("write", 0))
     assert left_out == {Step(kind, block, number) for block in (0, 1) for kind, number in last}
 
 

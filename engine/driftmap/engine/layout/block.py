@@ -290,7 +290,7 @@ class BlockLayout:
         ]
         self.place(place, place_new(window.graph, before, n_components, seed, window.start))
         self._optimiser.run(stage, on_epoch)
-        if window.start is not None or not values.moves_freely or not stage.n_epochs:
+        if window.start is not None or not stage.n_epochs:
             return
         others = place_otherwise(window.graph, before, n_components, seed)
         if not others:

@@ -77,6 +77,7 @@ def follow_clusters(
     before: FuzzyGraph | None = None,
     clusters: Clustered | None = None,
     relation: Relation | None = None,
+    pieces: Int32Array | None = None,
 ) -> Clustered:
     """Find the clusters of a window, those of the window before going on where the graph allows it.
 
@@ -90,6 +91,8 @@ def follow_clusters(
         Graph and clusters of the window before; None for the first window.
     relation
         Rows of the window before -> rows of this one, int32, -1 for none.
+    pieces
+        Of the window, by `find_pieces` with the same seed; found here when left out.
 
     Returns
     -------
@@ -105,13 +108,14 @@ def follow_clusters(
     if before is None or clusters is None or relation is None:
         return _begin(graph, seed, 0)
     _check(graph, before, clusters, relation)
+    if pieces is not None:
+        check_clusters(pieces, graph.n_rows, "pieces")
     shared = share_rows(before, graph, relation)
     prior, numbers = read_prior(clusters.of_row, shared)
     if np.count_nonzero(prior >= 0) < MIN_CLUSTER:
         return _begin(graph, seed, clusters.n_known)
-    # these only say where a cluster might be cut
-    communities = find_communities(*coarsen(graph, _EDGES_PER_ROW), seed, max_sweeps=1)
-    anchors, forks = find_forks(shared, prior, communities[shared.new_rows], len(numbers))
+    pieces = find_pieces(graph, seed) if pieces is None else pieces
+    anchors, forks = find_forks(shared, prior, pieces[shared.new_rows].astype(np.int64), len(numbers))
     n_splits = sum(fork.kind == "split" for fork in forks)
     tied = np.full(graph.n_rows, -1, dtype=np.int64)
     tied[shared.new_rows] = anchors
@@ -120,6 +124,24 @@ def follow_clusters(
     result = lives[found]
     passages = _list_passages(clusters.of_row[shared.old_rows], result[shared.new_rows], _name_forks(forks, lives))
     return Clustered(result, clusters.n_known + n_splits + n_begun, passages)
+
+
+def find_pieces(graph: FuzzyGraph, seed: int) -> Int32Array:
+    """Find the communities of a window along which a cluster might be cut; they need no window before.
+
+    Parameters
+    ----------
+    graph
+        Of the window.
+    seed
+        Of the Leiden algorithm; in [0, 2**64).
+
+    Returns
+    -------
+    numpy.ndarray of int32
+        Shape (n,), -1 for rows without edges and those of small communities beyond the 200 largest.
+    """
+    return find_communities(*coarsen(graph, _EDGES_PER_ROW), seed, max_sweeps=1).astype(np.int32)
 
 
 def cluster_bytes(n_rows: int, n_neighbors: int) -> int:

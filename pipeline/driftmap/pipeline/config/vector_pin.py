@@ -38,7 +38,7 @@ class VectorPin(BaseModel):
 
     def __str__(self) -> str:
         if self.is_list:
-            size = ", of no one length" if self.dimension is None else f" of {self.dimension:,} numbers"
+            size = "" if self.dimension is None else f" of {self.dimension:,} numbers"
             return f"vectors: 1 column, {self.names[0]} ({'sparse rows' if self.is_sparse else 'lists'}{size})"
         shown = self.names if len(self.names) <= N_SHOWN else (*self.names[: N_SHOWN - 1], "...", self.names[-1])
         columns = "1 column" if len(self.names) == 1 else f"{len(self.names):,} columns"

@@ -11,6 +11,7 @@ from driftmap.engine import (
     CLUSTER_STREAM,
     Clustered,
     Passage,
+    find_pieces,
     find_strongest,
     follow_clusters,
     make_seed,
@@ -73,18 +74,25 @@ class Follower:
         """Whether the window was the last one."""
         return self._last is not None and self._last_index == index
 
-    def follow(self, index: int, rows: Rows) -> Clustered:
+    def find_pieces(self, index: int, graph: FuzzyGraph) -> Int32Array:
+        """Find what `follow` takes of a window and no other one is needed for."""
+        return find_pieces(graph, self._seed(index))
+
+    def follow(self, index: int, rows: Rows, pieces: Int32Array | None = None) -> Clustered:
         """Find the clusters of a window; without the one before, it is taken as the first."""
-        seed = make_seed(self._random_state, index, CLUSTER_STREAM)
+        seed = self._seed(index)
         if self._last is None or self._last_index != index - 1:
             found, self._pair = follow_clusters(rows.graph, seed), None
         else:
             old, clusters = self._last
             relation = relate_two(old, rows, self._outside)
-            found = follow_clusters(rows.graph, seed, old.graph, clusters, relation)
+            found = follow_clusters(rows.graph, seed, old.graph, clusters, relation, pieces)
             self._pair = _Pair(old.read_neighbours, rows.read_neighbours, relation)
         self.start_after(index, rows, found)
         return found
+
+    def _seed(self, index: int) -> int:
+        return make_seed(self._random_state, index, CLUSTER_STREAM)
 
     def measure_turnover(self) -> UInt8Array | None:
         """Measure the turnover of the rows of the window followed last; None where the one before is not known."""
@@ -140,9 +148,11 @@ def find_missing(
     return records
 
 
-def follow_and_write(store: Store, follower: Follower, index: int, rows: Rows) -> ClusterRecord:
+def follow_and_write(
+    store: Store, follower: Follower, index: int, rows: Rows, pieces: Int32Array | None = None
+) -> ClusterRecord:
     """Find and write a window's clusters and its turnover, and give what the log is to say of them."""
-    found = follower.follow(index, rows)
+    found = follower.follow(index, rows, pieces)
     codes = follower.measure_turnover()
     arrays: list[np.ndarray[Any, Any]] = [found.of_row] if codes is None else [found.of_row, codes]
     attempt = name_small_attempt(arrays, may_pack=store.may_pack)

@@ -23,7 +23,7 @@ from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
     from driftmap.engine import ExchangeBlock
-    from driftmap.engine.types import Float32Array
+    from driftmap.engine.types import Float32Array, Int32Array
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.planning.exchange_schedule import Step
     from driftmap.pipeline.store.disk.location import Location
@@ -38,6 +38,14 @@ class Job(NamedTuple):
     """A name of its own for this call: what an earlier one left in a worker's memory is not taken for this one's."""
     kept_bytes: int
     """How much a worker keeps of blocks that it has read; what does not fit is read again in every round."""
+
+
+class Pieces(NamedTuple):
+    """What clusters of a block's core are found from and no window before is needed for."""
+
+    of_row: dict[int, Int32Array]
+    """By the windows' numbers in the run."""
+    seconds: float
 
 
 class Found(NamedTuple):
@@ -74,7 +82,7 @@ class BlockReceipt(NamedTuple):
     """Of the windows of its core."""
 
 
-def run_step(job: Job, step: Step, *needed: Any) -> float | Found | Placed | BlockReceipt:
+def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | Placed | BlockReceipt:
     """Run one step.
 
     Parameters
@@ -88,13 +96,15 @@ def run_step(job: Job, step: Step, *needed: Any) -> float | Found | Placed | Blo
 
     Returns
     -------
-    Of reading, its seconds; of clusters, what the log is to say; of carrying and moving, where the core stands; of
-    writing, a receipt.
+    Of reading, its seconds; of pieces, these; of clusters, what the log is to say; of carrying and moving, where the
+    core stands; of writing, a receipt.
     """
     started = time.perf_counter()
     run = _open_run(job)
     if step.kind == "write":
         return _write(run, step, *needed)
+    if step.kind == "pieces":
+        return _find_pieces(run, step)
     if step.kind == "cluster":
         return _find_clusters(run, step, *needed)
     block = run.take(step.block)
@@ -125,15 +135,26 @@ def warm_up() -> None:
     engine.lay_out_in_exchange(windows, {(0, 1): relation}, settings, 0, [range(2)])
 
 
-def _find_clusters(run: _Run, step: Step, before: Found | None = None) -> Found:
+def _find_pieces(run: _Run, step: Step) -> Pieces:
+    started, store = time.perf_counter(), run.store
+    follower = Follower(run.config.random_state, store.read_relations())
+    followed = [index for index in run.blocks[step.block].core if index]  # the first window follows none
+    of_row = {index: follower.find_pieces(index, store.fuzzy_graph(index)) for index in followed}
+    return Pieces(of_row, time.perf_counter() - started)
+
+
+def _find_clusters(run: _Run, step: Step, pieces: Pieces, before: Found | None = None) -> Found:
     started, store, core = time.perf_counter(), run.store, run.blocks[step.block].core
     states, last = store.state(), core.start - 1
     follower = Follower(run.config.random_state, store.read_relations())
     record = states[last].clusters if last >= 0 and before is None else before and before.records.get(str(last))
     if record:
         follower.start_after(last, load_rows(store, last), read_record(store, last, record))
-    records = {str(index): follow_and_write(store, follower, index, load_rows(store, index)) for index in core}
-    return Found(records, time.perf_counter() - started)
+    records = {
+        str(index): follow_and_write(store, follower, index, load_rows(store, index), pieces.of_row.get(index))
+        for index in core
+    }
+    return Found(records, time.perf_counter() - started + pieces.seconds)
 
 
 def _carry(run: _Run, step: Step, block: ExchangeBlock, read_seconds: float, *before: Placed) -> Placed:

@@ -103,6 +103,12 @@ def plan_exchange_blocks(n_windows: int, block_windows: int, reach: int) -> list
     ]
 
 
+def choose_exchange_core(n_windows: int) -> int:
+    """Choose the longest core of blocks in parallel: that of eight blocks or more, where there are windows for them."""
+    least, most = EXCHANGE_CORE_WINDOWS
+    return max(least, min(most, n_windows // 8))
+
+
 def is_final(index: int, n_windows: int, lookahead: int) -> bool:
     """Whether a window of a laid out core never moves again: whether all windows of its lookahead are there.
 

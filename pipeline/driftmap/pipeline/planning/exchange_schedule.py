@@ -14,9 +14,9 @@ _READ_AHEAD = 2
 
 
 class Step(NamedTuple):
-    """One piece of work on one block: read its graphs, find clusters, carry it, move it by one round, write maps."""
+    """One piece of work on one block: read it, find pieces, then clusters, carry it, move it by one round, write."""
 
-    kind: Literal["read", "cluster", "carry", "move", "write"]
+    kind: Literal["read", "pieces", "cluster", "carry", "move", "write"]
     block: int
     round: int = 0
 
@@ -26,9 +26,9 @@ def plan_steps(
 ) -> list[tuple[Step, tuple[int, ...]]]:
     """List all steps, each with the numbers of the earlier ones whose results it takes.
 
-    Blocks are read by themselves, their clusters are found and they are carried in order; a block moves in a round when
-    it and those around it have moved in the round before. Steps that can run at the same time stand together, so that
-    the early blocks already move while the late ones are carried.
+    Blocks are read, and cut into pieces, by themselves; their clusters are found and they are carried in order; a block
+    moves in a round when it and those around it have moved in the round before. Steps that can run at the same time
+    stand together, so that the early blocks already move while the late ones are carried.
 
     Parameters
     ----------
@@ -58,11 +58,12 @@ def plan_steps(
             ]
     for number in range(n_blocks_done, len(blocks) if is_written else 0):
         before = [Step("cluster", number - 1)] if number > n_blocks_done else []
-        needs[Step("cluster", number)] = before
-        level[Step("cluster", number)] = max(0, number - _READ_AHEAD)
+        needs[Step("pieces", number)] = []
+        needs[Step("cluster", number)] = [Step("pieces", number), *before]
+        level[Step("pieces", number)] = level[Step("cluster", number)] = max(0, number - _READ_AHEAD)
         needs[Step("write", number)] = [Step("move", number, n_rounds - 1), Step("cluster", number)]
     for step, needed in needs.items():
-        if step.kind not in {"read", "cluster"}:
+        if step.kind not in {"read", "pieces", "cluster"}:
             level[step] = 1 + max(level[other] for other in needed)
     order = sorted(needs, key=lambda step: (level[step], step.kind in {"move", "write"}, step.block))
     number_of = {step: number for number, step in enumerate(order)}

@@ -12,9 +12,9 @@ from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.executors.base import COORDINATOR_SHARE
 from driftmap.pipeline.executors.machine import count_memory_bytes, read_size
 from driftmap.pipeline.planning.blocks import (
-    EXCHANGE_CORE_WINDOWS,
     MAX_CORE_WINDOWS,
     choose_block_windows,
+    choose_exchange_core,
     plan_blocks,
     plan_exchange_blocks,
 )
@@ -245,12 +245,6 @@ def _cut_blocks(
     return *_cut(config, windows, here), 0
 
 
-def _share_windows(n_windows: int) -> int:
-    """Give the longest core of blocks in parallel: that of eight blocks or more, where there are windows for them."""
-    least, most = EXCHANGE_CORE_WINDOWS
-    return max(least, min(most, n_windows // 8))
-
-
 def _cut(
     config: RunConfig, windows: Sequence[WindowPlan], max_bytes: int, n_parts: int = 1
 ) -> tuple[RunConfig, list[Block]]:
@@ -264,7 +258,7 @@ def _cut(
             n_components=config.layout.n_components,
             lookahead=reach if config.is_exchanged else config.lookahead,
             reach=reach,
-            at_most=_share_windows(len(windows)) if config.is_exchanged else MAX_CORE_WINDOWS,
+            at_most=choose_exchange_core(len(windows)) if config.is_exchanged else MAX_CORE_WINDOWS,
             n_parts=n_parts,
         )
         config = config.model_copy(update={"block_windows": block_windows})
