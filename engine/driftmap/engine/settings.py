@@ -300,6 +300,8 @@ def check_length(name: str, values: Sequence[Any], n_windows: int | None) -> Non
 
 def is_per_window(value: Any) -> bool:
     """Tell whether a setting holds one value per window: whether it is a list, a tuple or an array."""
+    if value is None or type(value) in (int, float, str):  # most are, and each is asked for again and again
+        return False
     if hasattr(value, "ndim") and hasattr(value, "tolist"):  # numpy's, without importing it
         return bool(value.ndim)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)

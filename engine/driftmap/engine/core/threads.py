@@ -88,20 +88,21 @@ class _BlasLimits:
     @contextmanager
     def hold(self, n_threads: int) -> Iterator[None]:
         with self._lock:
+            before = min(self._held, default=0)
             self._held.append(n_threads)
-            if len(self._held) == 1:
+            if not before:
                 self._begin()
-            else:
+            elif n_threads < before:
                 self._apply()
         try:
             yield
         finally:
             with self._lock:
                 self._held.remove(n_threads)
-                if self._held:
-                    self._apply()
-                else:
+                if not self._held:
                     self._kept.close()
+                elif min(self._held) > n_threads:
+                    self._apply()
 
     def _begin(self) -> None:
         self._libraries = _find_libraries(len(sys.modules))

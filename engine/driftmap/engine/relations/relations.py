@@ -301,9 +301,13 @@ def _as_integers(given: object, name: str) -> Int64Array:
 
 def _check_kinds(given: Sequence[object], name: str) -> None:
     """Refuse, in plain lists, what numpy would turn into integers or floats without a word."""
-    rows = itertools.chain.from_iterable(row if isinstance(row, list | tuple) else (row,) for row in given)
+    kinds = set(map(type, given))
+    nested = tuple(kind for kind in kinds if issubclass(kind, list | tuple))
+    if nested:
+        rows = itertools.chain.from_iterable(row for row in given if isinstance(row, nested))
+        kinds = kinds.difference(nested).union(map(type, rows))
     known = (int, np.integer, np.ndarray)
-    others = {kind.__name__ for kind in set(map(type, rows)) if kind is bool or not issubclass(kind, known)}
+    others = {kind.__name__ for kind in kinds if kind is bool or not issubclass(kind, known)}
     if others:
         msg = f"{name} must be {FORMS}, of integers; got rows of type {', '.join(sorted(others))}."
         raise InvalidRelationError(msg)
