@@ -15,9 +15,11 @@ import psutil
 from tests.pipeline.browsing import CHROMIUM, FLAGS
 from tests.pipeline.small_stores import SmallWindow
 
+from driftmap.engine import RowTerms
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import write_clusters, write_graph, write_positions
+from driftmap.pipeline.store.row_traits import pack_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +66,8 @@ def time_view(path: Path, n_windows: int) -> dict[str, float]:
                 seen = time.perf_counter()
                 look_through(page, n_windows)
                 read = time.perf_counter()
+                explain_newest(page)
+                explained = time.perf_counter()
                 heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
                 server = psutil.Process(process.pid)
                 peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())[1]) * 1024 / 1e6
@@ -75,6 +79,7 @@ def time_view(path: Path, n_windows: int) -> dict[str, float]:
         "start_seconds": round(served - started, 2),
         "picture_seconds": round(seen - served, 2),
         "all_windows_seconds": round(read - served, 2),
+        "reasons_seconds": round(explained - read, 2),
         "server_cpu_seconds": round(spent.user + spent.system, 2),
         "server_mb": round(peak),
         "heap_mb": round(heap),
@@ -95,8 +100,16 @@ def look_through(page: Any, n_windows: int) -> None:
     expect(page.locator("#count")).to_contain_text("here", timeout=60_000)
 
 
+def explain_newest(page: Any) -> None:
+    """Wait for the words of the newest window and the one before, and for who moved most into it."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#reasons")).to_contain_text("drawn of these two windows", timeout=120_000)
+    expect(page.locator("#movers tr").first).to_be_visible(timeout=120_000)
+
+
 def make_large(path: Path, n_windows: int, n_rows: int) -> Store:
-    """Make a store of kinds that drift, some ids replaced in each window; its graphs are empty: a page reads none."""
+    """Make a store of kinds that drift and have words of their own, some ids replaced in each window."""
     facts = {"n_rows": n_rows, "start": None, "end": None, "digest": "d"}
     planned = [{"label": f"2024-{t + 1:02}", **facts} for t in range(n_windows)]
     store = Store.create(path, config={}, windows=planned, fingerprint={})
@@ -104,10 +117,12 @@ def make_large(path: Path, n_windows: int, n_rows: int) -> Store:
     for index, (window, turnover) in enumerate(_make_windows(n_windows, n_rows)):
         attempt, rows = store.new_attempt(index), np.arange(n_rows, dtype=np.int32)
         knn = KnnGraph(rows[:, None], np.zeros((n_rows, 1), np.float32))
-        fuzzy = FuzzyGraph(np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, fuzzy))
+        fuzzy = FuzzyGraph(np.arange(n_rows + 1, dtype=np.int64), np.roll(rows, 1), np.ones(n_rows, np.float32))
+        words = pack_terms(_make_terms(window.columns["kind"], index))
+        n_bytes = write_graph(attempt, window.ids, window.columns, WindowGraph(knn, fuzzy), words)
         facts = {"index": index, "label": attempt.label, "attempt": attempt.name, "n_rows": n_rows, "n_edges": 0}
-        store.commit_graph({**facts, "has_ids": True, "label_columns": ["kind"], "seconds": 0.1, "bytes": n_bytes})
+        facts |= {"has_ids": True, "label_columns": ["kind"], "seconds": 0.1, "bytes": n_bytes}
+        store.commit_graph({**facts, "traits": {"has_terms": True, "columns": []}})
         write_positions(store.new_attempt(index, "one"), window.positions)
         write_clusters(store.new_attempt(index, "groups"), window.columns["kind"].astype(np.int32), turnover)
         found = {"attempt": "groups", "n_clusters": N_KINDS, "n_known": N_KINDS, "passages": []}
@@ -132,6 +147,16 @@ def _make_windows(n_windows: int, n_rows: int) -> Iterator[tuple[SmallWindow, np
             turnover = rng.integers(1, 60, n_rows).astype(np.uint8)
             turnover[new] = 0
         yield SmallWindow(f"2024-{t + 1:02}", ids, places, {"kind": kinds}), turnover
+
+
+def _make_terms(kinds: np.ndarray, seed: int) -> RowTerms:
+    """Give each row two words of its kind and two that all kinds have, of 100 each."""
+    rng = np.random.default_rng(seed)
+    starts = [kinds.astype(np.int32) * 100, kinds.astype(np.int32) * 100 + 50]
+    starts += [np.full(len(kinds), N_KINDS * 100 + half, dtype=np.int32) for half in (0, 50)]
+    chosen = np.stack([start + rng.integers(0, 50, len(kinds), dtype=np.int32) for start in starts], axis=1)
+    words = np.array([f"word{number:05}" for number in range((N_KINDS + 1) * 100)])
+    return RowTerms(words, np.arange(len(kinds) + 1, dtype=np.int64) * len(starts), chosen.ravel())
 
 
 def _judge(value: float, most: float) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftmap.engine import Clustered, RowTerms
+    from driftmap.engine.types import Int32Array
     from driftmap.pipeline.look.run_codes import Run
     from driftmap.pipeline.store import Store
 
@@ -32,13 +33,25 @@ def find_names(store: Store, run: Run, clusters: Sequence[Clustered]) -> dict[in
     clusters
         Of each window's rows.
     """
-    terms = [store.read_words(fact.index) for fact in run.facts]
+    return name_by_words([store.read_words(fact.index) for fact in run.facts], [found.of_row for found in clusters])
+
+
+def name_by_words(terms: Sequence[RowTerms | None], clusters: Sequence[Int32Array]) -> dict[int, str]:
+    """Name clusters as `find_names` does.
+
+    Parameters
+    ----------
+    terms
+        Of rows of each window.
+    clusters
+        Of the same rows; -1 for none.
+    """
     words = choose_words(terms)
     if not len(words):
         return {}
-    n_rows = np.zeros(max(found.n_known for found in clusters) + 1, dtype=np.int64)
+    n_rows = np.zeros(max(int(found.max(initial=-1)) for found in clusters) + 2, dtype=np.int64)
     for found in clusters:
-        n_rows += np.bincount(found.of_row + 1, minlength=len(n_rows))
+        n_rows += np.bincount(found + 1, minlength=len(n_rows))
     largest = np.argsort(-n_rows[1:], kind="stable")[:MAX_CLUSTERS]
     largest = largest[n_rows[1:][largest] > 0]
     group = np.full(len(n_rows), len(largest), dtype=np.int64)  # of all other rows
@@ -47,7 +60,7 @@ def find_names(store: Store, run: Run, clusters: Sequence[Clustered]) -> dict[in
     for found, own in zip(clusters, terms, strict=True):
         if own is not None:
             rows, numbers = number_words(own, words)
-            np.add.at(counts, (group[found.of_row[rows] + 1], numbers), 1)
+            np.add.at(counts, (group[found[rows] + 1], numbers), 1)
     totals = np.bincount(group, weights=n_rows, minlength=len(counts)).astype(np.int64)
     names: dict[int, str] = {}
     for cluster, chosen in zip(largest.tolist(), name_groups(counts, totals, words.tolist(), N_WORDS), strict=False):

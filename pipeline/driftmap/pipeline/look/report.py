@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_LIVE_SCRIPTS = ("live.js", "tiles.js", "page.js")
+_LIVE_SCRIPTS = ("live.js", "tiles.js", "pair.js", "page.js")
 _SCRIPTS = (
     *("dom.js", "decode.js", "state.js", "frames.js", "colours.js", "points.js", "gl.js", "density.js", "overlay.js"),
     *("axis.js", "names.js", "thumbnails.js", "legend.js", "transport.js", "river.js", "strip.js", "compare.js"),

@@ -80,9 +80,15 @@ class Attempt:
         n_rows = None if self.n_rows is None or array in _EDGE_ARRAYS else self.n_rows + (array in _POINTERS)
         return read_of_group(self._files, array, f"window {self.label!r}", n_rows)
 
-    def list_chunks(self, array: str, rows: np.ndarray[Any, Any] | None = None) -> Iterator[RowChunk]:
-        """Read an array of one value per row chunk by chunk; where `rows` are given, chunks that hold any of them."""
-        return list_chunks(self._files, array, f"window {self.label!r}", self.n_rows or 0, rows)
+    def list_chunks(
+        self, array: str, rows: np.ndarray[Any, Any] | None = None, n_values: int | None = None
+    ) -> Iterator[RowChunk]:
+        """Read an array chunk by chunk; where `rows` are given, chunks that hold any of them.
+
+        It has one value per row, unless `n_values` says how many it has.
+        """
+        n_all = (self.n_rows or 0) if n_values is None else n_values
+        return list_chunks(self._files, array, f"window {self.label!r}", n_all, rows)
 
     @cached_property
     def _files(self) -> GroupFiles:

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine import RowTerms
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.attempts import TURNOVER, Attempt
 from driftmap.pipeline.store.id_types import show_ids
+from driftmap.pipeline.store.row_traits import NUMBER_ARRAYS, TERM_ARRAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.store import Store
 
 _ROWS_AT_ONCE = 2**17
 """Rows hashed or searched at a time: what is computed of them stays in the cache."""
+_LIST_TYPES = {"term_indices": np.int32, "indices": np.int32, "data": np.float32}
+"""Of arrays that have a list for each row; without any row they have no type of their own."""
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -48,6 +52,10 @@ class RowReader:
         )
         self._clusters = clusters if state.clusters else None
         self._has_turnover = bool(state.clusters and state.clusters.get("has_turnover"))
+        traits = state.traits or {}
+        self._has_terms = bool(traits.get("has_terms"))
+        self.number_columns = tuple(traits.get("columns") or ())
+        """Names of the columns of numbers."""
 
     def list_marks(self) -> Iterator[UInt64Array]:
         """Give each id a number that looks random and is the same in every window, chunk by chunk."""
@@ -87,6 +95,36 @@ class RowReader:
         """Read the turnover of rows, ascending, as `turnover_codes` made it; None where the store has none."""
         return _take(self._clusters, TURNOVER, rows) if self._clusters is not None and self._has_turnover else None
 
+    def take_words(self, rows: Array) -> RowTerms | None:
+        """Read the words of rows, ascending; None where the store has none."""
+        if not self._has_terms:
+            return None
+        words, pointers, indices = TERM_ARRAYS
+        indptr, (own,) = self._take_lists(rows, pointers, (indices,))
+        known = self._graph.read(words)
+        return RowTerms(np.char.decode(known, "utf-8") if len(known) else known.astype(np.str_), indptr, own)
+
+    def take_edges(self, rows: Array) -> tuple[Array, Array, Array]:
+        """Read the fuzzy graph at rows, ascending: where each row's edges begin, their other rows and their weights."""
+        indptr, (others, weights) = self._take_lists(rows, "indptr", ("indices", "data"))
+        return indptr, others, weights
+
+    def _take_lists(self, rows: Array, pointers: str, arrays: Sequence[str]) -> tuple[Array, list[Array]]:
+        """Read arrays that have a list for each row, at rows, ascending: where the lists begin, and their values."""
+        wanted = np.unique(np.concatenate([rows, rows + 1, [self.n_rows]])).astype(np.int64)
+        bounds = _take(self._graph, pointers, wanted, self.n_rows + 1)
+        starts, ends = (bounds[np.searchsorted(wanted, rows + beyond)] for beyond in (0, 1))
+        indptr = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+        places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], ends - starts)
+        n_values = int(bounds[-1])
+        return indptr, [_take(self._graph, array, places, n_values).astype(_LIST_TYPES[array]) for array in arrays]
+
+    def take_number_codes(self, rows: Array) -> tuple[Array, Array] | None:
+        """Read the rounded numbers of rows, ascending, and the scale of their codes; None where the store has none."""
+        if not self.number_columns:
+            return None
+        return _take(self._graph, NUMBER_ARRAYS[0], rows), self._graph.read(NUMBER_ARRAYS[1])
+
     def find_same(self, other: RowReader, row: int) -> int:
         """Find the row that has the id of a row of another window; -1 where there is none."""
         wanted = next(other._graph.list_chunks("ids", np.array([row])))
@@ -109,9 +147,9 @@ class RowReader:
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def _take(attempt: Attempt, array: str, rows: Array) -> Array:
+def _take(attempt: Attempt, array: str, rows: Array, n_values: int | None = None) -> Array:
     parts = []
-    for chunk in attempt.list_chunks(array, rows):
+    for chunk in attempt.list_chunks(array, rows, n_values):
         first, end = np.searchsorted(rows, [chunk.start, chunk.start + len(chunk.values)])
         parts.append(chunk.decode(rows[first:end] - chunk.start))
     return np.concatenate(parts) if parts else np.zeros(0)

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 from tests.pipeline.small_stores import SmallWindow, make_store
 
+from driftmap import AlignedUMAP
 from driftmap.pipeline import open_store
+from driftmap.pipeline.look.fitted_store import write_fitted
 from driftmap.pipeline.look.live.session import LiveOptions
 from driftmap.pipeline.look.view import PageServer
 
@@ -29,6 +31,18 @@ def make_window(t: int, n: int = N_ROWS, *, label: str | None = None) -> SmallWi
 
 def make_run(path, n_windows: int = 3, n: int = N_ROWS):
     return make_store(path, [make_window(t, n) for t in range(n_windows)])
+
+
+def make_talk(path, n: int = 60):
+    """A store with clusters and words: two heaps of rows, and in the last of three windows a third one."""
+    rows = np.arange(2 * n)
+    kinds = np.where(rows >= n + 10, 2, rows % 2)
+    places = np.random.default_rng(0).normal(size=(2 * n, 6)) + 12 * np.eye(6)[kinds]
+    words = np.array(["even", "odd", "late"])[kinds]
+    ids = [rows[:n], rows[10 : n + 10], rows[20:]]
+    mapper = AlignedUMAP(n_epochs=30, random_state=0).fit([places[one] for one in ids], ids=ids)
+    text = [[f"{word} talk" for word in words[one]] for one in ids]
+    return write_fitted(mapper, path, names=["May", "June", "July"], text=text)
 
 
 @contextmanager

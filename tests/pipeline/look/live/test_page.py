@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from playwright.sync_api import expect
 from tests.pipeline.browsing import MARKS, WIDE, press, settle, wait_for_label
 from tests.pipeline.growing import make_store, take_in, write_days
-from tests.pipeline.look.live.served import N_ROWS, make_run, make_window, serve
+from tests.pipeline.look.live.served import N_ROWS, make_run, make_talk, make_window, serve
 from tests.pipeline.look.planted import plant
+from tests.pipeline.look.planted_reasons import count_right, plant_reasons, read_card
 from tests.pipeline.small_stores import make_store as make_small
 
 from driftmap.pipeline import open_store
@@ -201,6 +203,43 @@ def test_what_changed_is_said_of_the_rows_that_are_drawn(tmp_path, visit_live):
     sampled = visit_live(tmp_path / "run.zarr", sample_rows=150, n_read=4)
     expect(sampled.locator("#answers-list")).to_contain_text("Measured on the rows that are drawn")
     expect(sampled.locator("#answers-list button").first).to_contain_text("group 1 grew from ")
+
+
+def test_reasons_are_those_of_the_whole_page(tmp_path, visit_live):
+    found = plant_reasons(tmp_path / "run.zarr", 0)
+    page = visit_live(tmp_path / "run.zarr", n_read=4)
+    expect(page.locator("#reasons-title")).to_have_text("More and less from w1 to w2")
+    assert count_right(read_card(page), found) == (5, 4)
+    expect(page.locator("#reasons .examples .detail").first).to_contain_text("<i>")
+    page.locator("#reasons [data-kind=more] button").first.click()
+    expect(page.locator("#reasons-title")).to_have_text("What sets the selection apart in w2")
+    word = page.locator("#reasons [data-kind=more] .name").first.text_content()
+    expect(page.locator("#selected-count")).to_contain_text(word)
+    expect(page).to_have_url(re.compile("sel=word"))
+    again = visit_live(tmp_path / "run.zarr", address=page.evaluate("location.hash"), n_read=4)
+    expect(again.locator("#selected-count")).to_contain_text(word)
+    press(again, "Escape")
+    press(again, "Home")
+    press(again, "ArrowRight")
+    expect(again.locator("#reasons-title")).to_have_text("More and less from w0 to w1")
+    expect(again.locator("#reasons")).to_contain_text("No word or column is clearly more or less.")
+    again.fill("#search", word[:3])
+    expect(again.locator("#found-list")).to_contain_text("word")
+
+
+def test_clusters_get_names_and_labels_their_events(tmp_path, visit_live):
+    make_talk(tmp_path / "run.zarr")
+    page = visit_live(tmp_path / "run.zarr", n_read=3)
+    page.wait_for_selector("html[data-compared='3']", state="attached")
+    expect(page.locator("#legend")).to_contain_text("late")
+    expect(page.locator("#legend")).to_contain_text("cluster even")
+    expect(page.locator("#answers-list")).to_contain_text("Cluster late")
+    expect(page.locator("#events")).to_contain_text("late")
+    expect(page.locator("#events")).to_contain_text("appears")
+    expect(page.locator("#movers-card")).to_be_visible()
+    expect(page.locator("#movers tr").first).to_contain_text("July")
+    page.locator("#answers-list button", has_text="late").first.click()
+    expect(page.locator("#reasons [data-kind=more] .name").first).to_have_text("late")
 
 
 def test_the_whole_page_of_a_small_store_shows_windows_of_an_ingest_too(tmp_path, visit_live):

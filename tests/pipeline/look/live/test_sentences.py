@@ -7,7 +7,10 @@ from tests.pipeline.look.live.served import make_run
 from tests.pipeline.look.planted_runs import run_planted
 
 from driftmap.pipeline.look.answers import find_answers
+from driftmap.pipeline.look.changes import measure_changes
+from driftmap.pipeline.look.clusters import make_column, read_clusters
 from driftmap.pipeline.look.live import sentences
+from driftmap.pipeline.look.live.movers import describe_movers
 from driftmap.pipeline.look.live.sentences import describe_changes
 from driftmap.pipeline.look.live.windows import LiveWindows
 from driftmap.pipeline.look.page_data import measure_frame
@@ -29,6 +32,37 @@ def test_of_all_rows_they_are_those_of_the_whole_page(store):
     assert tuple(said["newest"]) == whole.newest
     for known, own in zip(whole.noise_floors, said["noise_floors"], strict=True):
         assert own is None if known is None else own == pytest.approx(known, rel=0.25)
+
+
+def test_events_of_labels_are_those_of_the_whole_page(store):
+    run = read_run(store)
+    run = run._replace(columns=[*run.columns, make_column(run, read_clusters(store, run))])
+    whole = [change.events for change in measure_changes(store, run, measure_frame(store, run).spread)]
+    said = describe_changes(store, LiveWindows(store))
+    columns = [column["values"] for column in said["described"]]
+    own = [[(kind, columns[c][label], n) for kind, c, label, n, _ in found] for found in said["events"]]
+    expected = [[(kind, run.columns[c].values[label], n) for kind, c, label, n, _ in found] for found in whole]
+    assert sum(map(len, expected)) > 0
+    kinds = ("birth", "death", "return", "turn")  # parts of a label depend on the last digit of positions
+    for one, other in zip(own, expected, strict=True):
+        assert sorted(e for e in one if e[0] in kinds) == sorted(e for e in other if e[0] in kinds)
+
+
+def test_movers_are_those_of_the_whole_page(store):
+    run, windows = read_run(store), LiveWindows(store)
+    spread = measure_frame(store, run).spread
+    index = run.facts[2].index
+    said = describe_movers(store, windows, index)["movers"]
+    whole = measure_changes(store, run, spread)[2].movers
+    sample = windows.read(index)
+    names = dict(zip(sample.entities.tolist(), sample.names, strict=True))
+    assert [names[entity] for entity, _, _ in said[:6]] == [run.names[entity] for entity, _, _ in whole[:6]]
+    scale = windows.frame.spread / spread
+    for (_, *one), (_, *other) in zip(said[:6], whole[:6], strict=True):
+        assert one == pytest.approx([value / scale for value in other], rel=1e-3)
+    few = describe_movers(store, LiveWindows(store, 60), index)["movers"]
+    assert 0 < len(few) <= len(said)
+    assert describe_movers(store, windows, run.facts[0].index) == {"movers": []}
 
 
 def test_they_say_which_rows_they_are_about(store):

@@ -29,6 +29,8 @@ def describe_head(store: Store, windows: LiveWindows) -> dict[str, Any]:
     return {
         "n_commits": store.n_commits,
         "share": windows.share,
+        "has_clusters": windows.has_clusters,
+        "has_traits": any(fact.traits for fact in list_laid_out(store)),
         "windows": [
             {"index": fact.index, "map": fact.layout_attempt, **figures[fact.index].describe()}
             for fact in list_laid_out(store)

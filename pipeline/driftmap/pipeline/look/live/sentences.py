@@ -9,6 +9,7 @@ import numpy as np
 
 from driftmap.engine import Clustered, Passage
 from driftmap.pipeline.look.answers import find_answers
+from driftmap.pipeline.look.changes import measure_changes
 from driftmap.pipeline.look.clusters import FoundClusters
 from driftmap.pipeline.look.live.frame import STEPS
 from driftmap.pipeline.look.run_codes import Column, Run, list_laid_out
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.relation_book import OutsideRelations
 
+ANSWERED = ("compared", "all", "highlights", "newest", "noise_floors", "events", "described")
 MAX_COMPARED = 24
 """Windows that are compared, the newest: each is read for it."""
 
@@ -36,13 +38,17 @@ def describe_changes(store: Store, windows: LiveWindows) -> dict[str, Any]:
     -------
     dict
         `compared`: numbers of the windows; `all`: the sentences; `highlights`: numbers of some of them; `newest`: the
-        windows that the first of them are about; `noise_floors` of the windows.
+        windows that the first of them are about; `noise_floors` and `events` of the windows, these of labels;
+        `described`: the columns that they are of.
     """
     facts = list_laid_out(store)[-MAX_COMPARED:]
     if len(facts) < 2 or store.read_relations().books:
-        return {"compared": [], "all": [], "highlights": [], "newest": [], "noise_floors": []}
+        return {name: [] for name in ANSWERED}
     samples = [windows.read(fact.index) for fact in facts]
-    answers = find_answers(cast("Store", _SampledStore(store, samples)), *_make_run(windows, samples))
+    sampled = cast("Store", _SampledStore(store, samples))
+    run, spread, clusters = _make_run(windows, samples)
+    answers = find_answers(sampled, run, spread, clusters)
+    run = run._replace(columns=_list_columns(windows, samples))
     listed = [one for found in answers.pairs.values() for one in found]
     numbered = {id(one): at for at, one in enumerate(listed)}
     indices = [fact.index for fact in facts]
@@ -52,6 +58,8 @@ def describe_changes(store: Store, windows: LiveWindows) -> dict[str, Any]:
         "highlights": [numbered[id(one)] for one in answers.highlights],
         "newest": [indices[t] for t in answers.newest],
         "noise_floors": answers.noise_floors,
+        "described": [column.describe() for column in windows.columns],
+        "events": [change.events for change in measure_changes(sampled, run, spread)],
     }
 
 
@@ -78,14 +86,19 @@ def _make_run(windows: LiveWindows, samples: list[Sample]) -> tuple[Run, float, 
     for sample in samples:
         for entity, name in zip(sample.entities.tolist(), sample.names, strict=True):
             names[entity] = name
-    columns = [
-        Column(c.name, c.kind, [sample.codes[k].astype(np.int32) for sample in samples], c.values)
-        for k, c in enumerate(windows.columns[: len(windows.label_columns)])
-    ]
+    columns = _list_columns(windows, samples)[: len(windows.label_columns)]
     facts = [replace(sample.state, pruned="graph") for sample in samples]
     run = Run(facts, names, [sample.entities.astype(np.int32) for sample in samples], columns)
     spread = windows.frame.spread / windows.frame.half * STEPS
     return run, spread, FoundClusters([_read_clusters(sample) for sample in samples], {})
+
+
+def _list_columns(windows: LiveWindows, samples: list[Sample]) -> list[Column]:
+    """Give the label columns of samples, and their clusters."""
+    return [
+        Column(c.name, c.kind, [sample.codes[k].astype(np.int32) for sample in samples], c.values)
+        for k, c in enumerate(windows.columns)
+    ]
 
 
 def _read_clusters(sample: Sample) -> Clustered:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.look.changes import BIN_EDGES
 from driftmap.pipeline.look.live.head import describe_head, list_quality
+from driftmap.pipeline.look.live.movers import describe_movers
 from driftmap.pipeline.look.live.rows import TILE_ROWS, LiveRows
 from driftmap.pipeline.look.live.sentences import describe_changes
+from driftmap.pipeline.look.live.traits import LiveTraits
 from driftmap.pipeline.look.live.windows import SAMPLE_ROWS, LiveWindows
 from driftmap.pipeline.look.report import render_live
 from driftmap.pipeline.store.turnover_codes import TURNOVER_STEPS
@@ -47,6 +50,7 @@ class LiveSession:
         self._store, self._title, self._options = store, title, options
         self._windows = LiveWindows(store, options.sample_rows)
         self._rows = LiveRows(store, self._windows, options.tile_rows)
+        self._traits = LiveTraits(self._windows)
         self._lock = threading.Lock()
 
     def list_answerers(self) -> dict[str, Answerer]:
@@ -56,6 +60,8 @@ class LiveSession:
             "head": lambda _: self._describe(),
             "window/{index:int}": lambda request: self._windows.encode(request.path_params["index"]),
             "changes": lambda _: describe_changes(self._store, self._windows),
+            "movers/{index:int}": lambda request: self._describe_movers(**request.path_params),
+            "traits/{a:int}/{b:int}": lambda request: self._traits.encode(**request.path_params),
             "tile/{index:int}": self._give_tile,
             "row/{index:int}/{row:int}": lambda request: self._rows.describe_row(**request.path_params),
             "follow/{index:int}/{origin:int}/{row:int}": lambda request: self._rows.follow(**request.path_params),
@@ -71,6 +77,12 @@ class LiveSession:
             head = describe_head(self._store, self._windows)
         scales = {"bin_edges": BIN_EDGES.tolist(), "turnover_steps": TURNOVER_STEPS}
         return {**head, **scales, "poll_seconds": self._options.poll_seconds, "shown": self._rows.shown}
+
+    def _describe_movers(self, index: int) -> dict[str, Any]:
+        with self._windows.lock:
+            found = describe_movers(self._store, self._windows, index)
+            release_memory()
+        return found
 
     def _give_tile(self, request: Request) -> bytes:
         asked = request.query_params

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.look.clusters import MAX_NAMED
 from driftmap.pipeline.look.live.frame import count_cells, describe_frame, measure_live_frame, to_steps
 from driftmap.pipeline.look.live.numbering import ColumnCodes, EntityNumbers
@@ -62,7 +63,9 @@ class LiveWindows:
     """
 
     def __init__(self, store: Store, sample_rows: int = SAMPLE_ROWS) -> None:
-        self._store, self._lock = store, threading.Lock()
+        self._store = store
+        self.lock = threading.RLock()
+        """Held while something large is read: one at a time, so that memory is that of a few chunks."""
         self._samples: dict[int, Sample] = {}
         self._entities = EntityNumbers()
         self._columns: list[ColumnCodes] = []
@@ -110,10 +113,11 @@ class LiveWindows:
     def read(self, index: int) -> Sample:
         """Give a window's sample; it is read once for each map that the window had."""
         state = self.find(index)
-        with self._lock:  # one at a time: memory is that of a few chunks
+        with self.lock:
             known = self._samples.get(index)
             if known is None or known.state.layout_attempt != state.layout_attempt:
                 known = self._samples[index] = self._read(state)
+                release_memory()
             return known
 
     def take_column(self, reader: RowReader, c: int, rows: Array) -> Array:
@@ -147,7 +151,7 @@ class LiveWindows:
         reader, at = self.open(index), np.array([row])
         self.read(index)
         mark = reader.take_marks(at)
-        with self._lock:
+        with self.lock:
             entity = int(self._entities.number(mark)[0])
             codes = [int(c.encode(self.take_column(reader, k, at))[0]) for k, c in enumerate(self._columns)]
         positions = reader.take_positions(at)

@@ -8,6 +8,7 @@ const EVENTS = {
 function drawMovers() {
   if (last === 0) return;
   const isStep = $("movers-of").value === "step", map = windows[stepNow()];
+  if (isLive) askForMovers(map.t);
   const all = isStep ? map.movers : windows.flatMap((one) => one.movers);
   const top = [...all].sort((a, b) => b.own - a.own).slice(0, isStep ? all.length : MOST_MOVERS), c = chartColumn();
   $("movers-label").textContent = c >= 0 ? data.columns[c].name : "";

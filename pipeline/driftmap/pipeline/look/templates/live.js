@@ -21,7 +21,7 @@ const emptyWindow = (given, t) => ({
 async function openLive() {
   const head = JSON.parse($("live").textContent);
   names = [];
-  data = { ...head, columns: [], details: [], entities: names, n_entities: 0, reasons: { words: [], columns: [], scale: [[], []] } };
+  data = { ...head, columns: [], details: [], entities: names, n_entities: 0, reasons: NO_REASONS };
   answers = { all: [], highlights: [], newest: [0, 0], is_complete: false };
   windows = head.windows.map(emptyWindow);
   last = windows.length - 1;
@@ -76,6 +76,7 @@ function learnColumns(described) {
     const known = data.columns[c].values;
     if (known) for (let code = known.length; code < column.values.length; code++) known.push(column.values[code]);
   });
+  nameClusters();
 }
 
 function forgetDrawn(map) {
@@ -158,12 +159,13 @@ async function askForChanges() {
   if (last === 0 || changesOf === data.n_commits || isAsking || !windows.some(({ isRead }) => isRead)) return;
   const asked = changesOf = data.n_commits;
   try {
-    const { compared, all, highlights, newest, noise_floors: floors } = await (await ask("changes")).json();
+    const { compared, all, highlights, newest, noise_floors: floors, events, described } = await (await ask("changes")).json();
     if (asked !== data.n_commits) return;
+    learnColumns(described);
     const at = new Map(windows.map(({ index, t }) => [index, t]));
-    const listed = all.map((one) => ({ ...one, a: at.get(one.a), b: at.get(one.b), t: at.get(one.t) ?? null }));
+    const listed = all.map((one) => ({ ...one, text: nameIn(one.text), a: at.get(one.a), b: at.get(one.b), t: at.get(one.t) ?? null }));
     answers = { all: listed, highlights: highlights.map((k) => listed[k]), newest: newest.map((index) => at.get(index)), is_complete: false };
-    compared.forEach((index, k) => { windows[at.get(index)].noise_floor = floors[k]; });
+    compared.forEach((index, k) => { Object.assign(windows[at.get(index)], { noise_floor: floors[k], events: events[k] }); });
     comparedWindows = compared.map((index) => at.get(index)).reverse();
     drawAnswers.key = null;
     drawAnswers();
@@ -274,7 +276,7 @@ function makeQualityRow({ label, n_rows: n, status, neighbours: kept, related, d
 }
 
 function startLive() {
-  $("movers-card").hidden = true;  // who moved against its neighbours is known of graphs alone, which are not read
+  startMovers();
   showLiveNotices();
   askForWindows();
   setTimeout(lookForNews, 1000 * data.poll_seconds);

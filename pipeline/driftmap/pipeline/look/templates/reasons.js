@@ -2,11 +2,12 @@
 const MOST_REASONS = 5, N_EXAMPLES = 3;
 
 function drawReasons() {
-  $("reasons-card").hidden = !hasReasons() && !(hasDetails() && view.selected);
+  $("reasons-card").hidden = !hasReasons() && !(hasExamples() && view.selected);
   if ($("reasons-card").hidden || view.isPlaying) return;
   const [a, b] = last > 0 ? pairNow() : [0, 0], key = `${a}/${b}`;
   if (drawReasons.key === key && drawReasons.selected === view.selected) return;
   [drawReasons.key, drawReasons.selected] = [key, view.selected];
+  if (isLive && !hasPair(a, b)) return;
   const [older, newer] = [windows[a], windows[b]], [oldRows, newRows] = [older, newer].map(listChosen);
   const isNewer = newRows.length >= oldRows.length, here = isNewer ? newer : older, rows = isNewer ? newRows : oldRows, labels = [older, newer].map((map) => shorten(map.label, 22));
   const change = a !== b && oldRows.length && newRows.length ? weighChange(older, oldRows, newer, newRows) : null;
@@ -24,6 +25,8 @@ function drawReasons() {
   }
 }
 
+const hasExamples = () => hasDetails() || (isLive && data.shown.length > 0);
+
 function listChosen(map) {
   const rows = [];
   for (let row = 0; row < map.entities.length; row++) if (!view.selected || view.selected[map.entities[row]]) rows.push(row);
@@ -32,6 +35,7 @@ function listChosen(map) {
 
 function sayLimits() {
   const said = hasDetails() ? sayMissingDetails() : [];
+  if (isLive && data.share < 1 && hasReasons()) said.push("Of the rows that are drawn of these two windows.");
   if (data.reasons.is_sampled) said.push("Columns are those of a sample of the ids.");
   return said.map((text) => make("p", { className: "note", text }));
 }
@@ -65,7 +69,7 @@ function makeReasonList(title, kind, items, head, say) {
 
 // The rows that have most of the words that are more, else the first ones.
 function makeExamples(map, rows, weighed) {
-  if (!hasDetails() || !rows.length) return [];
+  if (!hasExamples() || !rows.length) return [];
   const telling = new Set((weighed ? weighed.words : []).filter(({ z }) => z > 0).slice(0, MOST_REASONS).map(({ w }) => w));
   const rate = (row) => (map.words ? map.words[row].reduce((n, word) => n + telling.has(word), 0) : 0);
   const best = rows.map((row) => [rate(row), row]).sort(([p, i], [q, j]) => q - p || i - j).slice(0, N_EXAMPLES);
@@ -78,12 +82,12 @@ function makeExamples(map, rows, weighed) {
 function makeExample(map, row) {
   const entity = map.entities[row], id = make("button", { type: "button", className: "other", text: shorten(names[entity], 40), title: `Follow ${names[entity]}` });
   id.addEventListener("click", () => follow(entity));
-  return make("li", {}, id, ...listDetails(map, row));
+  return make("li", {}, id, ...(isLive ? [showRow(map.index, map.rows[row], { hasLabels: false })] : listDetails(map, row)));
 }
 
 // Ids whose text has a word in any window.
 function selectWord(w) {
   const chosen = new Uint8Array(names.length);
-  for (const map of windows) map.words.forEach((words, row) => { if (words.includes(w)) chosen[map.entities[row]] = 1; });
+  for (const map of windows) if (map.words) map.words.forEach((words, row) => { if (words.includes(w)) chosen[map.entities[row]] = 1; });
   select(chosen, { word: data.reasons.words[w], name: data.reasons.words[w] });
 }

@@ -152,7 +152,7 @@ function askRow(index, row) {
 function showRow(index, row, { isPlain = false, hasLabels = true } = {}) {
   const box = make("div", { className: "row-facts", textContent: "…" });
   askRow(index, row).then(({ name, labels, details }) => {
-    const lines = hasLabels ? [make("b", { text: name }), ...labels.map(([column, text]) => make("div", { text: shorten(`${column}: ${text}`, 160) }))] : [];
+    const lines = hasLabels ? [make("b", { text: name }), ...labels.map(([column, text]) => make("div", { text: shorten(`${column}: ${nameIn(text)}`, 160) }))] : [];
     box.replaceChildren(...details.filter(([, text]) => text.trim()).map(([column, text, picture]) => makeDetail(column, text, { isPlain, most: isPlain ? 200 : 300, pictures: makePictureHere(picture) })), ...lines);
   }, (error) => { box.textContent = error.message; });
   return box;
@@ -195,6 +195,7 @@ function insertRow(map, { row, entity, name, place, codes, turnover, described }
   map.rows = put(map.rows, [row]);
   map.places = put(map.places, place);
   map.values = map.values.map((values, c) => put(values, [codes[c]]));
+  if (map.traits) spreadTraits(map, data.reasons.coding[3]);
   if (map.turnover) map.turnover = put(map.turnover, [turnover ? (turnover - 1) / data.turnover_steps : NaN]);
   learnName(entity, name);
   for (const other of [map, windows[map.t + 1]]) if (other) forgetDrawn(other);

@@ -23,7 +23,7 @@ function makeTraitReader(header, read) {
 }
 
 const hasWords = () => data.reasons.words.length > 0;
-const hasReasons = () => hasWords() || data.reasons.columns.length > 0;
+const hasReasons = () => hasWords() || data.reasons.columns.length > 0 || (isLive && data.has_traits);
 
 // The number that a code stands for; NaN where it is missing.
 function numberOf(code, column) {
