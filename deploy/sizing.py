@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftmap.engine import build_window_graph, find_pieces, follow_clusters, graph_bytes, limit_threads
+from driftmap.engine import (
+    build_window_graph,
+    find_pieces,
+    follow_clusters,
+    fuzzy_graph_bytes,
+    graph_bytes,
+    limit_threads,
+)
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline import run
 from driftmap.pipeline.planning.blocks import block_bytes, choose_exchange_core
@@ -124,7 +131,10 @@ def estimate(measured: Measured, n_rows: float, n_windows: int, n_workers: int) 
         reach=REACH,
         id_bytes=4 * 8,
     )
-    graph = WORKER_BYTES + graph_bytes(int(window_rows), measured.n_features, settings)
+    n_window = int(window_rows)
+    graph = WORKER_BYTES + max(
+        graph_bytes(n_window, measured.n_features, settings), fuzzy_graph_bytes(n_window, settings)
+    )
     size = Size(
         graph_seconds=graph_seconds,
         layout_seconds=min(moves + pieces + chain, max(shared, chain)),

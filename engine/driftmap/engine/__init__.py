@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LEAST_BLOCK_ROWS,
         blocked_graph_bytes,
         choose_block_rows,
+        fuzzy_graph_bytes,
         graph_bytes,
         sparse_graph_bytes,
         target_bytes,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         find_graph_strengths,
         lay_out_block,
     )
-    from driftmap.engine.layout.block_part import BlockPart, ReadGraphs, join_parts, place_window
+    from driftmap.engine.layout.block_part import BlockPart, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
     from driftmap.engine.layout.exchange import ExchangeBlock, as_halo, lay_out_in_exchange
     from driftmap.engine.layout.optimiser import has_compiled_kernels
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.procrustes import fit_similarity
     from driftmap.engine.layout.row_share import LEAST_SHARED_ROWS, RowShare
     from driftmap.engine.layout.start.initialise import start_from_previous
-    from driftmap.engine.layout.start.memory import start_bytes
+    from driftmap.engine.layout.start.memory import far_start_bytes, start_bytes
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.layout.window_values import WindowValues, window_values
     from driftmap.engine.neighbours.blocked import can_search_blocks
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     )
     from driftmap.engine.quality.change import displacement, noise_floor, turnover
     from driftmap.engine.quality.clusters import Islands, compare_islands, find_islands
-    from driftmap.engine.quality.communities import find_clusters
+    from driftmap.engine.quality.communities import MERGED_ROWS, find_clusters
     from driftmap.engine.quality.diagnostics import find_movers
     from driftmap.engine.quality.follow import Clustered, Passage, cluster_bytes, find_pieces, follow_clusters
     from driftmap.engine.quality.lineage import GroupChange, compare_clusters, compare_groups, join_passages
@@ -96,6 +97,7 @@ __all__ = [
     "EXACT_WORK",
     "LEAST_BLOCK_ROWS",
     "LEAST_SHARED_ROWS",
+    "MERGED_ROWS",
     "N_EXCHANGES",
     "PACE",
     "PAIRWISE_METRICS",
@@ -119,7 +121,6 @@ __all__ = [
     "KnnGraph",
     "LayoutSettings",
     "Passage",
-    "ReadGraphs",
     "Relation",
     "RowShare",
     "RowTerms",
@@ -150,6 +151,7 @@ __all__ = [
     "displacement",
     "draw_thumbnails",
     "drift",
+    "far_start_bytes",
     "find_block_strengths",
     "find_clusters",
     "find_graph_strengths",
@@ -161,6 +163,7 @@ __all__ = [
     "fit_curve",
     "fit_similarity",
     "follow_clusters",
+    "fuzzy_graph_bytes",
     "graph_bytes",
     "has_compiled_kernels",
     "invert_relation",
@@ -232,6 +235,7 @@ _ROOMS = {
         "LEAST_BLOCK_ROWS",
         "blocked_graph_bytes",
         "choose_block_rows",
+        "fuzzy_graph_bytes",
         "graph_bytes",
         "sparse_graph_bytes",
         "target_bytes",
@@ -256,14 +260,13 @@ _ROOMS = {
     ),
     "layout.block_part": (
         "BlockPart",
-        "ReadGraphs",
         "join_parts",
         "place_window",
     ),
     "layout.row_share": ("LEAST_SHARED_ROWS", "RowShare"),
     "layout.window_values": ("WindowValues", "window_values"),
     "layout.start.initialise": ("start_from_previous",),
-    "layout.start.memory": ("start_bytes",),
+    "layout.start.memory": ("far_start_bytes", "start_bytes"),
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
     "layout.pace": ("N_EXCHANGES", "PACE", "plan_rounds"),
@@ -295,7 +298,7 @@ _ROOMS = {
         "compare_islands",
         "find_islands",
     ),
-    "quality.communities": ("find_clusters",),
+    "quality.communities": ("MERGED_ROWS", "find_clusters"),
     "quality.diagnostics": ("find_movers",),
     "quality.follow": (
         "Clustered",

@@ -6,10 +6,13 @@ e stored edges of a fuzzy graph; c components of the layout.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
@@ -52,6 +55,50 @@ class FuzzyGraph(NamedTuple):
     def n_rows(self) -> int:
         """Number of rows of the window."""
         return len(self.indptr) - 1
+
+    def list_blocks(self, n_rows: int) -> Iterator[GraphRows]:
+        """Give so many rows at a time; see `ReadableGraph`."""
+        for first in range(0, self.n_rows, n_rows):
+            ends = self.indptr[first : first + n_rows + 1]
+            edges = slice(int(ends[0]), int(ends[-1]))
+            yield GraphRows(first, FuzzyGraph(ends - ends[0], self.indices[edges], self.data[edges]))
+
+    def load(self) -> FuzzyGraph:
+        """Give the graph itself."""
+        return self
+
+    def load_indices(self) -> Int32Array:
+        """Give the columns of all edges."""
+        return self.indices
+
+
+class GraphRows(NamedTuple):
+    """Consecutive rows of a graph."""
+
+    first: int
+    graph: FuzzyGraph
+    """Of m rows: `indptr` is (m + 1,), from 0; columns are those of the whole graph."""
+
+
+class ReadableGraph(Protocol):
+    """A graph whose rows are read as they are needed, so that it need not be held: `FuzzyGraph` is one too."""
+
+    @property
+    def indptr(self) -> Int64Array:
+        """(n + 1,), as `FuzzyGraph` has it."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the window."""
+
+    def list_blocks(self, n_rows: int) -> Iterator[GraphRows]:
+        """Give all rows in their order, so many at a time."""
+
+    def load(self) -> FuzzyGraph:
+        """Give the graph in memory."""
+
+    def load_indices(self) -> Int32Array:
+        """Give the columns of all edges alone: half of its memory."""
 
 
 class WindowGraph(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from tests.engine.afar import Afar
 
 from driftmap.engine import FuzzyGraph, GraphSettings, build_window_graph
 from driftmap.engine.graph.merge import drop_diagonal, merge_rows, sum_rows
@@ -32,6 +33,15 @@ def test_merged_graphs_keep_all_weight(blobs, n_times):
     expected = (into.T @ to_matrix(graph) @ into).toarray()
     np.testing.assert_allclose(to_matrix(smaller).toarray(), expected, rtol=1e-5)
     np.testing.assert_allclose(np.bincount(part, sum_rows(graph)), sum_rows(smaller), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3])
+def test_a_graph_that_is_read_some_rows_at_a_time_is_merged_to_the_same_bytes(blobs, n_times):
+    (part, smaller), (other_part, other) = (merge_rows(graph, n_times) for graph in (blobs[0], Afar(blobs[0])))
+    assert part.tobytes() == other_part.tobytes()
+    for one, two in zip(smaller, other, strict=True):
+        assert one.dtype == two.dtype
+        np.testing.assert_array_equal(one, two)
 
 
 def test_rows_of_groups_that_no_edge_joins_are_not_merged(blobs):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.engine.afar import Afar
 
 from driftmap.engine import (
     BlockPart,
@@ -11,7 +12,6 @@ from driftmap.engine import (
     GraphSettings,
     InvalidInputError,
     LayoutSettings,
-    ReadGraphs,
     RowShare,
     WindowKind,
     build_window_graph,
@@ -55,7 +55,7 @@ class Parts:
     def __init__(self, graphs, relations, settings, n_parts, fixed=()):
         self.graphs, self.given = graphs, (relations, settings, 0)
         self.n_epochs, self.n_fixed = settings.n_epochs, len(fixed)
-        self.afar = ReadGraphs(len(graphs), lambda t: graphs[t])
+        self.afar = [Afar(graph) for graph in graphs]
         self.kinds = [WindowKind(t, t >= len(fixed), t < len(fixed)) for t in range(len(graphs))]
         self.parts = [BlockPart(self.afar, self.kinds, *self.given, RowShare(part, n_parts)) for part in range(n_parts)]
         self.places = {}
@@ -143,21 +143,3 @@ def test_positions_that_overflow_are_refused(data):
     parts = [np.zeros((100, 2), np.float32), np.full((graph.n_rows - 100, 2), np.inf, np.float32)]
     with pytest.raises(InvalidInputError, match="130 of 230 rows"):
         join_parts(graph, 0, 0, parts)
-
-
-def test_graphs_are_read_when_they_are_looked_at(data):
-    graphs, read = data[0], []
-
-    def read_one(t):
-        read.append(t)
-        return graphs[t]
-
-    afar = ReadGraphs(3, read_one)
-    assert len(afar) == 3
-    assert afar[1] is afar[1] is graphs[1]
-    assert read == [1]
-    assert list(afar) == graphs
-    assert afar[1:] == graphs[1:]
-    assert read == [1, 0, 1, 2, 1, 2]
-    with pytest.raises(IndexError):
-        afar[3]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.neighbours.blocked import can_search_blocks, working_bytes
 from driftmap.engine.neighbours.partitions.parts import part_block_bytes
+from driftmap.engine.neighbours.partitions.projection import MIN_FEATURES
 from driftmap.engine.neighbours.scaling.normalise import CENTRING_BYTES
 from driftmap.engine.neighbours.search import (
     BLOCK_BYTES,
@@ -27,19 +28,25 @@ if TYPE_CHECKING:
 
     from driftmap.engine.settings import GraphSettings, TargetSettings
 
-_FUZZY_BYTES = 34
-"""Per row and neighbour: edges out, edges in, and mixed, which are at most as many as both."""
+_FUZZY_BYTES = 24
+"""Per row and neighbour: edges in, and mixed, which are at most as many as those in and out."""
 _LIST_BYTES = 8
+_LABEL_BYTES = 64
+"""Per row and neighbour, while edges are drawn to labels: the graph, strengths of another, its edges in, and mixed."""
 _UNION_BYTES = 125
 """Per edge of a row's neighbours and of its target's, while graphs with other edges are intersected."""
 _ROW_BYTES = 40
-"""Scales, norms and bounds of a row, in float64 and float32."""
+"""Scales, bounds and part of a row, and what a thread notes of it."""
+_ORDERED_BYTES = 16
+"""Scales and bounds once more, in the order of parts."""
 _DESCENT_BYTES = 40
-"""Per row and neighbour: pynndescent's graph, candidates and trees; or lists old, new and reverse."""
-_PARTS_COPIES = 1
-"""Of the rows, beside those that `copies` counts: in the order of their parts, as they are and about their middle.
-
-Wide rows on their main axes, twice, and the products of the sample with all take less."""
+"""Per row and neighbour: pynndescent's graph, candidates and trees."""
+_ROUND_BYTES = 15
+"""Per row and neighbour, the row itself not counted: lists old, new and reverse, with a flag each."""
+_PARTS_BYTES = 24 * 2**20
+"""What the first search in parts leaves in a process: kernels, and scipy's sparse matrices."""
+_WIDE_COPIES = 2
+"""Of wide rows: what they are on their main axes, twice, and the products of the sample with all."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
@@ -56,7 +63,7 @@ LEAST_BLOCK_ROWS = 1_000
 
 
 def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
-    """Bound the memory that `build_window_graph` takes, the rows themselves (dense, float32) included.
+    """Bound the memory that `build_knn_graph` takes, the rows themselves (dense, float32) included.
 
     Parameters
     ----------
@@ -71,16 +78,33 @@ def graph_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
         Bytes at the peak, the rows included.
     """
     rows = 4 * n_rows * n_features
-    neighbours = n_rows * settings.n_neighbors
     is_blas = isinstance(settings.metric, str) and settings.metric in BLAS_METRICS
     search = (_product_search_bytes if is_blas else _other_search_bytes)(n_rows, n_features, settings)
-    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
-    peak = rows + n_rows * _ROW_BYTES + max(search, fuzzy)
-    return int(_SLACK_SHARE * peak) + _SLACK_BYTES
+    return _add_slack(n_rows * _ROW_BYTES + rows + search)
+
+
+def fuzzy_graph_bytes(n_rows: int, settings: GraphSettings) -> int:
+    """Bound the memory that `build_window_graph` takes where the kNN graph is known, that included and rows not.
+
+    Parameters
+    ----------
+    n_rows, settings
+        As for `graph_bytes`.
+
+    Returns
+    -------
+    int
+        Bytes at the peak.
+    """
+    return _add_slack(n_rows * (_ROW_BYTES + settings.n_neighbors * (_FUZZY_BYTES + _LIST_BYTES)))
+
+
+def _add_slack(n_bytes: float) -> int:
+    return int(_SLACK_SHARE * n_bytes) + _SLACK_BYTES
 
 
 def sparse_graph_bytes(n_rows: int, n_stored: int, n_features: int, settings: GraphSettings) -> int:
-    """Bound the memory that `build_window_graph` takes for sparse rows, the rows themselves included.
+    """Bound the memory that `build_knn_graph` takes for sparse rows, the rows themselves included.
 
     Parameters
     ----------
@@ -108,8 +132,7 @@ def sparse_graph_bytes(n_rows: int, n_stored: int, n_features: int, settings: Gr
         search = rows + descent
     else:
         search = 4 * BLOCK_BYTES + 2 * rows + _COMPILING_BYTES
-    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES)
-    return int(_SLACK_SHARE * (rows + n_rows * _ROW_BYTES + max(search, fuzzy))) + _SLACK_BYTES
+    return _add_slack(rows + n_rows * _ROW_BYTES + search)
 
 
 def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
@@ -122,11 +145,12 @@ def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings)
     exact = copies + max(products, 2 * min(CENTRING_BYTES, 2 * rows)) + neighbours * _LIST_BYTES
     if settings.knn_recall == 1.0 or work <= EXACT_WORK:
         return exact
-    blocks = 3 * part_block_bytes(n_rows, n_features)
-    in_parts = copies + _PARTS_COPIES * rows + blocks + neighbours * _DESCENT_BYTES
-    if work <= EXHAUSTIVE_WORK:
-        return max(exact, in_parts)
-    return max(in_parts, rows + neighbours * _DESCENT_BYTES + _COMPILING_BYTES)
+    blocks = 4 * part_block_bytes(n_rows, n_features)
+    copies = _WIDE_COPIES if n_features >= MIN_FEATURES else 1
+    scaled = 0 if settings.metric in ("euclidean", "l2") else rows
+    found = neighbours * _LIST_BYTES + n_rows * _ORDERED_BYTES + blocks
+    in_parts = _PARTS_BYTES + scaled + copies * rows + max(found, (neighbours - n_rows) * _ROUND_BYTES)
+    return max(exact, in_parts) if work <= EXHAUSTIVE_WORK else in_parts
 
 
 def _other_search_bytes(n_rows: int, n_features: int, settings: GraphSettings) -> int:
@@ -147,18 +171,20 @@ def target_bytes(n_rows: int, settings: GraphSettings, target: TargetSettings | 
     settings
         Of its graph.
     target
-        Of its target; None, or labels, take no more than the graph did.
+        Of its target, if any.
 
     Returns
     -------
     int
-        Bytes at the peak; 0 where building the graph took more.
+        Bytes at the peak; 0 without a target.
     """
-    if target is None or target.metric == "categorical":
+    if target is None:
         return 0
+    if target.metric == "categorical":
+        return _add_slack(n_rows * (_ROW_BYTES + settings.n_neighbors * (_LABEL_BYTES + _LIST_BYTES)))
     wanted = settings.n_neighbors if target.n_neighbors == -1 else target.n_neighbors
     edges = n_rows * (settings.n_neighbors + min(wanted, n_rows))
-    return int(_SLACK_SHARE * edges * _UNION_BYTES) + _SLACK_BYTES
+    return _add_slack(edges * _UNION_BYTES)
 
 
 def blocked_graph_bytes(
@@ -190,8 +216,7 @@ def blocked_graph_bytes(
     neighbours = n_rows * settings.n_neighbors
     buffer = n_kept * (4 * (n_features + 1) + _ROW_BYTES) + block_rows * settings.n_neighbors * _LIST_BYTES
     search = neighbours * _LIST_BYTES + buffer + max(reading, working_bytes(n_features))
-    fuzzy = neighbours * (_FUZZY_BYTES + _LIST_BYTES) + n_rows * _ROW_BYTES
-    return int(_SLACK_SHARE * max(search, fuzzy)) + _SLACK_BYTES
+    return max(_add_slack(search), fuzzy_graph_bytes(n_rows, settings))
 
 
 def choose_block_rows(

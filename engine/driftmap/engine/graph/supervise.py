@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = -1
 """The label of a row that has none."""
+_BLOCK_ROWS = 20_000
+"""Rows whose edges are weakened at a time."""
 UNKNOWN_DISTANCE = 1.0
 """How far a row without a label is taken to be from every other; an edge's strength falls by exp of it."""
 FAR_DISTANCE = 2.5
@@ -136,11 +138,15 @@ def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: i
 
 def intersect_with_labels(graph: FuzzyGraph, labels: npt.NDArray[Any], far_distance: float) -> FuzzyGraph:
     """Weaken edges between different labels, and, less, those with an unknown end."""
-    one = np.repeat(labels, np.diff(graph.indptr))
-    two = labels[graph.indices]
-    is_unknown = (one == UNKNOWN) | (two == UNKNOWN)
-    factors = np.where(is_unknown, math.exp(-UNKNOWN_DISTANCE), np.where(one == two, 1.0, math.exp(-far_distance)))
-    return FuzzyGraph(graph.indptr, graph.indices, (graph.data * factors).astype(np.float32))
+    data = np.empty_like(graph.data)
+    for first in range(0, graph.n_rows, _BLOCK_ROWS):
+        ends = graph.indptr[first : first + _BLOCK_ROWS + 1]
+        edges = slice(int(ends[0]), int(ends[-1]))
+        one, two = np.repeat(labels[first : first + _BLOCK_ROWS], np.diff(ends)), labels[graph.indices[edges]]
+        is_unknown = (one == UNKNOWN) | (two == UNKNOWN)
+        factors = np.where(is_unknown, math.exp(-UNKNOWN_DISTANCE), np.where(one == two, 1.0, math.exp(-far_distance)))
+        data[edges] = graph.data[edges] * factors
+    return FuzzyGraph(graph.indptr, graph.indices, data)
 
 
 def intersect_graphs(graph: FuzzyGraph, other: FuzzyGraph, weight: float) -> FuzzyGraph:
@@ -169,7 +175,8 @@ def reset_local_connectivity(graph: FuzzyGraph) -> FuzzyGraph:
     if has_edges.any():
         strongest[has_edges] = np.maximum.reduceat(graph.data, graph.indptr[:-1][has_edges])
     strongest[strongest == 0.0] = 1.0
-    strengths = (graph.data / np.repeat(strongest, degrees)).astype(np.float32)
+    strengths = np.repeat(strongest, degrees)
+    np.divide(graph.data, strengths, out=strengths)
     return merge_directions(graph.indptr, graph.indices, strengths, 1.0)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build_window_graph(
-    rows: Rows,
+    rows: Rows | None,
     settings: GraphSettings | None = None,
     seed: int = 0,
     *,
@@ -36,7 +36,8 @@ def build_window_graph(
     seed
         Of the approximate neighbour search that large windows use.
     knn
-        The kNN graph, where it is known already; the rows are not looked at then. `precomputed.read_knn` makes it.
+        The kNN graph, where it is known already; the rows are not looked at then and may be None. `build_knn_graph` and
+        `precomputed.read_knn` make it.
     target
         Labels or values that draw the fuzzy graph towards them; `supervise.read_target` makes it.
 

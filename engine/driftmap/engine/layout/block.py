@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftmap.engine.layout.kernels.arrays import BlockArrays
-    from driftmap.engine.types import Float32Array, FuzzyGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, ReadableGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def find_block_strengths(
 
 
 def find_graph_strengths(
-    graphs: Sequence[FuzzyGraph], numbers: Sequence[int], relations: RelationMap, settings: LayoutSettings
+    graphs: Sequence[ReadableGraph], numbers: Sequence[int], relations: RelationMap, settings: LayoutSettings
 ) -> list[float]:
     """Do as `find_block_strengths`, with graphs that are read as they are looked at, two at a time, where need be.
 
@@ -161,13 +161,13 @@ class BlockSettings(NamedTuple):
     pace: Pace
 
 
-def shuffle_window(graph: FuzzyGraph, random_state: int, index: int) -> Shuffle:
+def shuffle_window(graph: ReadableGraph, random_state: int, index: int) -> Shuffle:
     """Put the rows of a window of the run into their random order."""
     return Shuffle(graph, make_seed(random_state, index, SHUFFLE_STREAM))
 
 
 def set_up_block(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     kinds: Sequence[WindowKind],
     relations: RelationMap,
     shuffles: Sequence[Shuffle],

@@ -6,8 +6,7 @@ number of parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,10 +23,9 @@ from driftmap.engine.layout.block import (
 from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.row_share import LEAST_SHARED_ROWS
 from driftmap.engine.layout.start.place_new import place_new
-from driftmap.engine.types import FuzzyGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -35,47 +33,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.optimiser import Stage
     from driftmap.engine.layout.row_share import RowShare
     from driftmap.engine.settings import LayoutSettings
-    from driftmap.engine.types import Float32Array
-
-
-class ReadGraphs(Sequence[FuzzyGraph]):
-    """Graphs of a block's windows, read whenever they are looked at; the last one is held.
-
-    Parameters
-    ----------
-    n_windows
-        Of the block.
-    read
-        Reads the graph of a window by its place in the block.
-    """
-
-    def __init__(self, n_windows: int, read: Callable[[int], FuzzyGraph]) -> None:
-        self._n_windows, self._read = n_windows, read
-        self._last: tuple[int, FuzzyGraph] | None = None
-
-    def __len__(self) -> int:
-        return self._n_windows
-
-    @overload
-    def __getitem__(self, place: int) -> FuzzyGraph: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[FuzzyGraph]: ...
-
-    def __getitem__(self, place: int | slice) -> FuzzyGraph | list[FuzzyGraph]:
-        if isinstance(place, slice):
-            return [self[each] for each in range(self._n_windows)[place]]
-        if not 0 <= place < self._n_windows:
-            raise IndexError(place)
-        last = self._last  # its own name: several threads may read
-        if last is None or last[0] != place:
-            last = self._last = None  # before the next one takes its memory
-            last = self._last = place, self._read(place)
-        return last[1]
-
-    def release(self) -> None:
-        """Let go of the last one."""
-        self._last = None
+    from driftmap.engine.types import Float32Array, ReadableGraph
 
 
 class BlockPart:
@@ -95,7 +53,7 @@ class BlockPart:
 
     def __init__(
         self,
-        graphs: Sequence[FuzzyGraph],
+        graphs: Sequence[ReadableGraph],
         kinds: Sequence[WindowKind],
         relations: RelationMap,
         settings: LayoutSettings,
@@ -141,7 +99,7 @@ class BlockPart:
 
 
 def place_window(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     kinds: Sequence[WindowKind],
     relations: RelationMap,
     place: int,
@@ -168,9 +126,11 @@ def place_window(
     """
     index = kinds[place].number
     if graphs[place].n_rows < LEAST_SHARED_ROWS:
-        windows = [BlockWindow(graphs[each], kinds[each].number, before[each], is_fixed=True) for each in range(place)]
+        windows = [
+            BlockWindow(graphs[each].load(), kinds[each].number, before[each], is_fixed=True) for each in range(place)
+        ]
         known = {pair: relation for pair, relation in relations.items() if pair[1] <= place}
-        layout = BlockLayout([*windows, BlockWindow(graphs[place], index)], known, settings, random_state, pace)
+        layout = BlockLayout([*windows, BlockWindow(graphs[place].load(), index)], known, settings, random_state, pace)
         layout.carry()
         return layout.read(place)
     related = [
@@ -182,7 +142,7 @@ def place_window(
     return place_new(graphs[place], related, settings.n_components, seed)
 
 
-def join_parts(graph: FuzzyGraph, index: int, random_state: int, parts: Sequence[Float32Array]) -> Float32Array:
+def join_parts(graph: ReadableGraph, index: int, random_state: int, parts: Sequence[Float32Array]) -> Float32Array:
     """Join the parts of a window, in their order.
 
     Parameters

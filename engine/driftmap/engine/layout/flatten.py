@@ -12,7 +12,10 @@ from driftmap.engine.layout.kernels.flatten_kernels import count_edges, fill_edg
 from driftmap.engine.layout.strength import decay, strengthen
 from driftmap.engine.relations.couplings import Pulls, weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights
-from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Int32Array, Int64Array, Relation
+from driftmap.engine.types import Coupling, Float32Array, Int32Array, Int64Array, ReadableGraph, Relation
+
+_BLOCK_ROWS = 100_000
+"""Rows whose edges are looked at at a time."""
 
 RelationMap = Mapping[tuple[int, int], Relation | Coupling]
 """Relations of pairs (i, j) of windows of a block, i < j, by their places in the block."""
@@ -24,7 +27,7 @@ class Shuffle:
     The kernels take a run of neighbouring rows for a random sample, so a window that comes sorted must be shuffled.
     """
 
-    def __init__(self, graph: FuzzyGraph, seed: int) -> None:
+    def __init__(self, graph: ReadableGraph, seed: int) -> None:
         order = np.random.default_rng(seed).permutation(graph.n_rows)
         has_edge = np.diff(graph.indptr)[order] > 0
         self.rows: Int64Array = np.concatenate([order[has_edge], order[~has_edge]]).astype(np.int64)
@@ -41,7 +44,7 @@ class Shuffle:
 
 
 def flatten_block(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     relations: RelationMap,
     shuffles: Sequence[Shuffle],
     n_epochs: Sequence[int],
@@ -92,7 +95,7 @@ def flatten_block(
 
 
 def _flatten_graphs(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     shuffles: Sequence[Shuffle],
     offsets: Int64Array,
     n_epochs: Sequence[int],
@@ -103,25 +106,24 @@ def _flatten_graphs(
     indptr = np.zeros(int(offsets[-1]) + 1, dtype=np.int64)
     for window, shuffle in enumerate(shuffles):
         graph, rows = graphs[window], _slice(own[window])
-        limits.append((np.float32(n_epochs[window]), graph.data.max(initial=np.float32(0))))
-        counts = count_edges(graph.indptr, graph.data, shuffle.rows[rows], *limits[window])
-        indptr[int(offsets[window]) + 1 :][rows] = counts
-        del graph
+        strongest = max(
+            (block.data.max(initial=np.float32(0)) for _, block in graph.list_blocks(_BLOCK_ROWS)), default=0
+        )
+        limits.append((np.float32(n_epochs[window]), np.float32(strongest)))
+        counts = indptr[int(offsets[window]) + 1 :][rows]
+        for first, block in graph.list_blocks(_BLOCK_ROWS):
+            places = shuffle.places[first : first + block.n_rows] - rows.start
+            count_edges(block.indptr, block.data, places, *limits[window], counts)
     np.cumsum(indptr, out=indptr)
     indices, rates = np.empty(int(indptr[-1]), np.int32), np.empty(int(indptr[-1]), np.float32)
     row_rates = np.zeros(int(offsets[-1]), np.float32)
     for window, shuffle in enumerate(shuffles):
-        graph, start, rows = graphs[window], int(offsets[window]), _slice(own[window])
-        edges = slice(int(indptr[start + rows.start]), int(indptr[start + rows.stop]))
-        fill_edges(
-            (graph.indptr, graph.indices, graph.data),
-            (shuffle.rows[rows], shuffle.places),
-            start,
-            limits[window],
-            (indices[edges], rates[edges]),
-            row_rates[start:][rows],
-        )
-        del graph
+        start, rows = int(offsets[window]), _slice(own[window])
+        ends = indptr[start + rows.start : start + rows.stop + 1]
+        for first, block in graphs[window].list_blocks(_BLOCK_ROWS):
+            here = shuffle.places[first : first + block.n_rows] - rows.start
+            filled = indices, rates, row_rates[start:][rows]
+            fill_edges(block, (here, shuffle.places), start, limits[window], ends, filled)
     return indptr, indices, rates, row_rates
 
 
@@ -130,7 +132,7 @@ def _slice(rows: range) -> slice:
 
 
 def _flatten_relations(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     relations: RelationMap,
     shuffles: Sequence[Shuffle],
     offsets: Int64Array,
@@ -161,7 +163,7 @@ def _flatten_relations(
 
 
 def _weigh_pair(
-    older: FuzzyGraph, newer: FuzzyGraph, relation: Relation | Coupling
+    older: ReadableGraph, newer: ReadableGraph, relation: Relation | Coupling
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], Pulls]:
     """Return the related rows of both windows and the weights of their pulls."""
     if isinstance(relation, Coupling):

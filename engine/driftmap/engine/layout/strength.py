@@ -9,12 +9,12 @@ import numpy as np
 from driftmap.engine.relations.couplings import weigh_coupling
 from driftmap.engine.relations.relations import alignment_weights
 from driftmap.engine.settings import AUTO
-from driftmap.engine.types import Coupling
+from driftmap.engine.types import Coupling, ReadableGraph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
+    from driftmap.engine.types import Float32Array, Relation
 
 LEAST = np.float32(0.01)
 """Strength at no overlap: as a constant it cost no set anything that was measured."""
@@ -39,7 +39,7 @@ def strengthen(overlap: Float32Array) -> Float32Array:
 
 
 def find_strengths(
-    graphs: Sequence[FuzzyGraph],
+    graphs: Sequence[ReadableGraph],
     relations: Mapping[tuple[int, int], Relation | Coupling],
     given: Sequence[float | str],
 ) -> list[float]:

@@ -37,10 +37,11 @@ limit both take about as long; 10,000 rows of 64 features .22 CPU s exactly and 
 """
 EXHAUSTIVE_WORK = 1.2e12
 """The same for other metrics, and for rows of which parts and neighbours lead to too few: 70,000 rows of 64 features
-or 36,000 of 784, in 14 s on two cores.
+or 36,000 of 784, in 14 s on two cores. Above, what those lead to is taken: of noise (80,000 x 64) .56 of the neighbours
+in 10 s, where pynndescent found .39 in 35.
 
-pynndescent, which searches above, takes 23 to 30 s for a process's first window, nearly all of it compiling, then 2 to
-3 s at these sizes, with .86 of the neighbours found there.
+pynndescent, which searches by other metrics above, takes 23 to 30 s for a process's first window, nearly all of it
+compiling, then 2 to 3 s at these sizes, with .86 of the neighbours found there.
 """
 EXACT_SPARSE_WORK = 1e10
 """The same for sparse rows, in multiplications and pairs of rows, at 3.5e-9 s each: see `sparse.count_sparse_work`.
@@ -107,7 +108,7 @@ def build_knn_graph(
     -----
     Exact up to `EXACT_WORK`, `EXHAUSTIVE_WORK`, `EXACT_SPARSE_WORK` or `EXACT_FUNCTION_WORK`. Above, dense rows by a
     metric that inner products give are searched in the nearest parts of the data (see `partitions`), unless `recall`
-    is 1, and others by pynndescent. It runs on one thread, since its result depends on their number.
+    is 1, and all others by pynndescent. It runs on one thread, since its result depends on their number.
     """
     given = read_rows(rows, metric)
     n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
@@ -135,12 +136,10 @@ def _search_products(rows: Float32Array, k: int, metric: str, seed: int, recall:
     n, d = rows.shape
     known, work = BLAS_METRICS[metric], n * n * (d + 180.0)
     if recall < 1.0 and work > EXACT_WORK:
-        found = find_in_partitions(rows, k, known, seed, recall)
+        found = find_in_partitions(rows, k, known, seed, recall, is_enough=work > EXHAUSTIVE_WORK)
         if found is not None:
             return found
-    if recall == 1.0 or work <= EXHAUSTIVE_WORK:
-        return find_exact(rows, k, known)
-    return find_by_descent(rows, k, known, {}, seed)
+    return find_exact(rows, k, known)
 
 
 def _search(rows: Float32Array, k: int, metric: str, kwds: Mapping[str, Any], seed: int) -> KnnGraph:
@@ -295,8 +294,6 @@ def find_by_descent(rows: Rows, k: int, metric: Any, kwds: Mapping[str, Any], se
         rows, metric=metric, metric_kwds=dict(kwds) or None, n_neighbors=k, random_state=seed, n_jobs=1
     )
     indices, distances = index.neighbor_graph
-    if metric in BLAS_METRICS and not is_sparse(rows):
-        return measure_again(rows, indices, metric)
     order = np.lexsort((indices, distances), axis=1)
     candidates = np.take_along_axis(indices, order, axis=1)
     return put_first(candidates, np.take_along_axis(distances, order, axis=1))

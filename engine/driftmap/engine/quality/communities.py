@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.types import FuzzyGraph
+from driftmap.engine.types import FuzzyGraph, ReadableGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Joins(NamedTuple):
     """The second of each pair becomes the first, the lower number."""
 
 
-def find_clusters(graph: FuzzyGraph, seed: int) -> Int32Array:
+def find_clusters(graph: ReadableGraph, seed: int) -> Int32Array:
     """Find the clusters of a window of which nothing is known from before, largest first.
 
     Parameters
@@ -97,10 +97,10 @@ class Coarse(NamedTuple):
     """(n,) row of the graph that stands for each row of the window; None: each stands for itself."""
 
 
-def coarsen(graph: FuzzyGraph, edges_per_row: int) -> Coarse:
+def coarsen(graph: ReadableGraph, edges_per_row: int) -> Coarse:
     """Keep the strongest edges of a window's graph, so many for each row on average; of a large one those of groups."""
     if graph.n_rows <= MERGED_ROWS:
-        return Coarse(thin(graph, edges_per_row), None)
+        return Coarse(thin(graph.load(), edges_per_row), None)
     from driftmap.engine.graph.merge import drop_diagonal, merge_rows  # late: loads kernels
 
     group_of, merged = merge_rows(graph, max(1, math.ceil(math.log2(graph.n_rows / MOST_GROUPS))))
@@ -158,7 +158,7 @@ def thin(graph: FuzzyGraph, edges_per_row: int) -> FuzzyGraph:
     return FuzzyGraph(indptr, graph.indices[is_kept], graph.data[is_kept])
 
 
-def sum_weights(graph: FuzzyGraph, groups: npt.NDArray[np.integer], n_groups: int) -> Float64Array:
+def sum_weights(graph: ReadableGraph, groups: npt.NDArray[np.integer], n_groups: int) -> Float64Array:
     """Sum the edges between groups of rows (n,), -1 for none: (n_groups, n_groups)."""
     sums = np.zeros(n_groups**2)
     for rows, columns, weights in list_edges(graph, groups):
@@ -167,34 +167,31 @@ def sum_weights(graph: FuzzyGraph, groups: npt.NDArray[np.integer], n_groups: in
 
 
 def list_edges(
-    graph: FuzzyGraph, groups: npt.NDArray[np.integer]
+    graph: ReadableGraph, groups: npt.NDArray[np.integer]
 ) -> Iterator[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer], npt.NDArray[np.float32]]]:
     """List the edges between rows of groups, some rows at a time: the groups of both ends, and their weights."""
-    for first in range(0, graph.n_rows, _BLOCK_ROWS):
-        ends = graph.indptr[first : first + _BLOCK_ROWS + 1]
-        edges = slice(int(ends[0]), int(ends[-1]))
-        rows, columns = np.repeat(groups[first : first + _BLOCK_ROWS], np.diff(ends)), groups[graph.indices[edges]]
+    for first, block in graph.list_blocks(_BLOCK_ROWS):
+        rows = np.repeat(groups[first : first + block.n_rows], np.diff(block.indptr))
+        columns = groups[block.indices]
         is_inside = (rows >= 0) & (columns >= 0)
-        yield rows[is_inside], columns[is_inside], graph.data[edges][is_inside]
+        yield rows[is_inside], columns[is_inside], block.data[is_inside]
 
 
-def sum_degrees(graph: FuzzyGraph, groups: npt.NDArray[np.integer], n_groups: int) -> Float64Array:
+def sum_degrees(graph: ReadableGraph, groups: npt.NDArray[np.integer], n_groups: int) -> Float64Array:
     """Sum the edges of the rows of each group, those to rows without a group included: (n_groups,)."""
     is_inside = groups >= 0
     degrees = measure_degrees(graph)[is_inside]
     return np.bincount(groups[is_inside], weights=degrees, minlength=n_groups).astype(np.float64)
 
 
-def measure_degrees(graph: FuzzyGraph) -> Float64Array:
+def measure_degrees(graph: ReadableGraph) -> Float64Array:
     """Sum the edges of each row, some rows at a time: (n,)."""
     degrees = np.zeros(graph.n_rows)
-    for first in range(0, graph.n_rows, _BLOCK_ROWS):
-        ends = graph.indptr[first : first + _BLOCK_ROWS + 1]
-        has_edges = np.diff(ends) > 0
-        weights = graph.data[ends[0] : ends[-1]]
-        if len(weights):
-            sums = np.add.reduceat(weights, ends[:-1][has_edges] - ends[0], dtype=np.float64)
-            degrees[first : first + _BLOCK_ROWS][has_edges] = sums
+    for first, block in graph.list_blocks(_BLOCK_ROWS):
+        has_edges = np.diff(block.indptr) > 0
+        if len(block.data):
+            sums = np.add.reduceat(block.data, block.indptr[:-1][has_edges], dtype=np.float64)
+            degrees[first : first + block.n_rows][has_edges] = sums
     return degrees
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.quality.communities import Edges
     from driftmap.engine.quality.forks import Fork
-    from driftmap.engine.types import FuzzyGraph, Int32Array, Relation
+    from driftmap.engine.types import Int32Array, ReadableGraph, Relation
 
     Float64Array = npt.NDArray[np.float64]
     Int64Array = npt.NDArray[np.int64]
@@ -72,9 +72,9 @@ class Clustered(NamedTuple):
 
 
 def follow_clusters(
-    graph: FuzzyGraph,
+    graph: ReadableGraph,
     seed: int,
-    before: FuzzyGraph | None = None,
+    before: ReadableGraph | None = None,
     clusters: Clustered | None = None,
     relation: Relation | None = None,
     pieces: Int32Array | None = None,
@@ -126,7 +126,7 @@ def follow_clusters(
     return Clustered(result, clusters.n_known + n_splits + n_begun, passages)
 
 
-def find_pieces(graph: FuzzyGraph, seed: int) -> Int32Array:
+def find_pieces(graph: ReadableGraph, seed: int) -> Int32Array:
     """Find the communities of a window along which a cluster might be cut; they need no window before.
 
     Parameters
@@ -165,7 +165,7 @@ def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     return max(merged, n_rows * _GROUP_BYTES + min(n_rows // 2, MOST_GROUPS) * found)
 
 
-def _find_tied(graph: FuzzyGraph, seed: int, anchors: Int64Array, n_anchors: int) -> tuple[Int64Array, int]:
+def _find_tied(graph: ReadableGraph, seed: int, anchors: Int64Array, n_anchors: int) -> tuple[Int64Array, int]:
     """Find the communities of a graph whose rows are tied to `n_anchors` further rows.
 
     Returns
@@ -213,7 +213,7 @@ def _tie(coarse: Coarse, anchors: Int64Array, n_anchors: int) -> tuple[Edges, In
 
 
 def _join_new(
-    graph: FuzzyGraph, communities: Int64Array, is_anchored: npt.NDArray[np.bool_]
+    graph: ReadableGraph, communities: Int64Array, is_anchored: npt.NDArray[np.bool_]
 ) -> tuple[Int64Array, Int64Array]:
     """Join communities that go on from no cluster to the one that they are most mixed with, but for those apart.
 
@@ -267,14 +267,14 @@ def _list_passages(old: Int32Array, new: Int32Array, forks: dict[tuple[int, int]
     ]
 
 
-def _begin(graph: FuzzyGraph, seed: int, n_known: int) -> Clustered:
+def _begin(graph: ReadableGraph, seed: int, n_known: int) -> Clustered:
     """Find clusters of which none goes on from an earlier one."""
     found = find_clusters(graph, seed)
     numbers = np.where(found >= 0, found + n_known, -1).astype(np.int32)
     return Clustered(numbers, n_known + int(found.max(initial=-1)) + 1, [])
 
 
-def _check(graph: FuzzyGraph, before: FuzzyGraph, clusters: Clustered, relation: Relation) -> None:
+def _check(graph: ReadableGraph, before: ReadableGraph, clusters: Clustered, relation: Relation) -> None:
     check_clusters(clusters.of_row, before.n_rows, "clusters")
     if relation.shape != (before.n_rows,) or (relation.size and relation.max() >= graph.n_rows):
         msg = (

@@ -14,7 +14,7 @@ from driftmap.engine.quality.communities import MIN_CLUSTER, apply_joins, join_a
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.types import FuzzyGraph, Int32Array, Relation
+    from driftmap.engine.types import Int32Array, ReadableGraph, Relation
 
     Float64Array = npt.NDArray[np.float64]
     Int64Array = npt.NDArray[np.int64]
@@ -37,8 +37,8 @@ _MIN_PIECE = 0.05
 class Shared(NamedTuple):
     """Two windows, and the rows that both have."""
 
-    old: FuzzyGraph
-    new: FuzzyGraph
+    old: ReadableGraph
+    new: ReadableGraph
     old_rows: Int64Array
     """Related rows of the older window, and `new_rows` their partners; (r,) each."""
     new_rows: Int64Array
@@ -204,7 +204,7 @@ def _mix_two(weights: Float64Array, first: Int64Array, second: Int64Array) -> fl
     return float(mix(sums, np.array([degrees[first].sum(), degrees[second].sum()]))[0, 1])
 
 
-def share_rows(old: FuzzyGraph, new: FuzzyGraph, relation: Relation) -> Shared:
+def share_rows(old: ReadableGraph, new: ReadableGraph, relation: Relation) -> Shared:
     """Pair the graphs of two windows with their related rows."""
     rows = np.flatnonzero(relation >= 0)
     return Shared(old, new, rows, relation[rows].astype(np.int64))

@@ -11,12 +11,12 @@ import numpy as np
 
 from driftmap.engine.errors import InvalidRelationError
 from driftmap.engine.relations.relations import check_range, read_pairs
-from driftmap.engine.types import Coupling
+from driftmap.engine.types import Coupling, ReadableGraph
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Int64Array, Relation
+    from driftmap.engine.types import Float32Array, Int64Array, Relation
 
 
 class Pulls(NamedTuple):
@@ -76,7 +76,7 @@ def read_relation(given: object, n_old: int, n_new: int, name: str = "relation")
     return Coupling(old.astype(np.int32), new.astype(np.int32), (weights / weights.max()).astype(np.float32))
 
 
-def weigh_coupling(base: FuzzyGraph, other: FuzzyGraph, coupling: Coupling) -> Pulls:
+def weigh_coupling(base: ReadableGraph, other: ReadableGraph, coupling: Coupling) -> Pulls:
     """Weigh the pull of each pair of a coupling.
 
     Parameters
@@ -106,7 +106,7 @@ def weigh_coupling(base: FuzzyGraph, other: FuzzyGraph, coupling: Coupling) -> P
     is_related[new] = True
     overlap = np.zeros(len(old), dtype=np.float32)
     shares = share_of_old.astype(np.float32)
-    graphs = (base.indptr, base.indices, other.indptr, other.indices)
+    graphs = (base.indptr, base.load_indices(), other.indptr, other.load_indices())
     fill_coupled_jaccard(graphs, indptr, (new, shares), is_related, overlap)
     return Pulls(shares * overlap, share_of_new.astype(np.float32) * overlap, overlap)
 

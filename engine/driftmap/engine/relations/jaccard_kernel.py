@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
 @exact
 def fill_jaccard(
-    base_indptr: Int64Array,
-    base_indices: Int32Array,
-    other_indptr: Int64Array,
-    other_indices: Int32Array,
+    first: int,
+    base: tuple[Int64Array, Int32Array],
+    other: tuple[Int64Array, Int32Array],
     relation: Relation,
     inverse: Relation,
+    seen_by: Int32Array,
     weights: Float32Array,
 ) -> None:
-    """Jaccard overlap of every related row's neighbours in two windows, over rows that both windows have.
+    """Jaccard overlap of related rows' neighbours in two windows, over rows that both windows have.
 
-    O(edges): `seen_by[r]` says which row's neighbourhood last held row r of the other window, so nothing is sorted and
-    nothing is cleared between rows.
+    O(edges): `seen_by[r]`, -1 at first, says which row's neighbourhood last held row r of the other window, so nothing
+    is sorted and nothing is cleared between rows. The base's rows are some from `first` on.
     """
-    seen_by = np.full(len(inverse), -1, dtype=np.int32)
-    for row in range(len(relation)):
+    base_indptr, base_indices = base
+    other_indptr, other_indices = other
+    for here in range(len(base_indptr) - 1):
+        row = first + here
         partner = relation[row]
         if partner < 0:
             continue
         n_base = n_other = n_both = 0
-        for edge in range(base_indptr[row], base_indptr[row + 1]):
+        for edge in range(base_indptr[here], base_indptr[here + 1]):
             neighbour = relation[base_indices[edge]]
             if neighbour >= 0:
                 seen_by[neighbour] = row

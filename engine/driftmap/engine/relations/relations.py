@@ -18,8 +18,10 @@ from driftmap.engine.core.validation import refuse_masked
 from driftmap.engine.errors import InvalidInputError, InvalidRelationError
 
 if TYPE_CHECKING:
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Int64Array, Relation
+    from driftmap.engine.types import Float32Array, Int64Array, ReadableGraph, Relation
 
+_BLOCK_ROWS = 100_000
+"""Rows whose edges are looked at at a time."""
 FORMS = "a dict {old row: new row}, an (m, 2) array of such pairs, or an (n,) array of new rows with -1 for none"
 
 
@@ -217,7 +219,7 @@ def compose_relations(first: Relation, second: Relation) -> Relation:
     return through
 
 
-def alignment_weights(base: FuzzyGraph, other: FuzzyGraph, relation: Relation) -> Float32Array:
+def alignment_weights(base: ReadableGraph, other: ReadableGraph, relation: Relation) -> Float32Array:
     """Weigh each row's pull by how alike its neighbourhoods are in two windows.
 
     The weight is the Jaccard overlap of the row's graph neighbours, counted over rows that both windows have.
@@ -252,7 +254,9 @@ def alignment_weights(base: FuzzyGraph, other: FuzzyGraph, relation: Relation) -
         raise InvalidRelationError(msg)
     inverse = invert_relation(relation, other.n_rows)
     weights = np.zeros(len(relation), dtype=np.float32)
-    fill_jaccard(base.indptr, base.indices, other.indptr, other.indices, relation, inverse, weights)
+    there, seen_by = (other.indptr, other.load_indices()), np.full(other.n_rows, -1, dtype=np.int32)
+    for first, block in base.list_blocks(_BLOCK_ROWS):
+        fill_jaccard(first, (block.indptr, block.indices), there, relation, inverse, seen_by, weights)
     return weights
 
 

@@ -12,6 +12,7 @@ from driftmap import engine
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
 from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, exchange_texts
@@ -205,15 +206,19 @@ def _build_whole(
     order: GraphOrder, settings: GraphSettings, seed: int, scaler: Scaler, refuse_change: Callable[[], None]
 ) -> _Built:
     rows = read_pieces(order.pieces, by_id=order.by_id)
+    release_memory()  # of reading: it may be as much again as the rows
     refuse_change()
-    spec = order.pieces[0].spec
+    spec, ids, labels = order.pieces[0].spec, rows.ids, rows.labels
     digest = digest_pieces(rows, spec)  # before they are scaled where they stand
     prose, words = digest_prose(rows, spec), exchange_texts(spec, rows.labels)
     numbers = NumberTaker(spec, len(rows.ids))
     numbers.start(rows.vectors)
     numbers.take(0, rows.vectors)
-    graph = engine.build_window_graph(scaler.apply(rows.vectors), settings, seed)
-    return _Built(rows.ids, rows.labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
+    given = settings.n_neighbors, settings.metric, settings.metric_kwds, seed, settings.knn_recall
+    knn = engine.build_knn_graph(scaler.apply(rows.vectors), *given)
+    del rows  # their vectors, before edges take as much
+    graph = engine.build_window_graph(None, settings, seed, knn=knn)
+    return _Built(ids, labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
 
 
 def _build_in_blocks(

@@ -25,7 +25,7 @@ from driftmap.pipeline.store.turnover_codes import encode_turnover
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from driftmap.engine.types import FuzzyGraph, Int32Array
+    from driftmap.engine.types import Int32Array, ReadableGraph
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.relation_book import OutsideRelations
     from driftmap.pipeline.store.turnover_codes import UInt8Array
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Rows(NamedTuple):
     """What clusters are found from: a window's graph, and what relates its rows to others."""
 
-    graph: FuzzyGraph
+    graph: ReadableGraph
     ids: np.ndarray[Any, Any]
     label: str
     read_neighbours: Callable[[], Int32Array]
@@ -74,7 +74,7 @@ class Follower:
         """Whether the window was the last one."""
         return self._last is not None and self._last_index == index
 
-    def find_pieces(self, index: int, graph: FuzzyGraph) -> Int32Array:
+    def find_pieces(self, index: int, graph: ReadableGraph) -> Int32Array:
         """Find what `follow` takes of a window and no other one is needed for."""
         return find_pieces(graph, self._seed(index))
 
@@ -175,6 +175,12 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
     return Rows(*store.read_layout_input(index), store.labels[index], partial(read_neighbours, store, index))
+
+
+def open_rows(store: Store, index: int) -> Rows:
+    """Do as `load_rows`, with a graph whose rows are read as they are needed."""
+    graph, ids = store.open_graph(index), store.window_keys(index)
+    return Rows(graph, ids, store.labels[index], partial(read_neighbours, store, index))
 
 
 def read_neighbours(store: Store, index: int) -> Int32Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from driftmap.engine import cluster_bytes, start_bytes
+from driftmap.engine import MERGED_ROWS, cluster_bytes, far_start_bytes, start_bytes
 from driftmap.pipeline.errors import PlanError
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ _EDGE_BYTES = 16
 _ROW_BYTES = 64
 _RELATION_BYTES = 48
 _PART_ROW_BYTES = 72
-"""Of every row of a block, in each of several parts: where it lies, its places, where its edges begin, its id."""
+"""Of every row of a block, in each of several parts: where it lies, its places, where its edges begin, its partners."""
+_CLUSTERED_ROW_BYTES = 40
+"""Of every row of a block, while clusters of one window follow those of another: its id, its clusters, its partner."""
+_MERGED_ROW_BYTES = 60
+"""Of a row that is merged with others, while edges are read: its group, its sum, where its edges go."""
+_READ_BYTES = 4 * 64 * 2**20
+"""What reading a graph some rows at a time takes: chunks of its two arrays, one of them as it is unpacked."""
 _EDGES_PER_NEIGHBOUR = 2
 """A symmetric graph of k neighbours, the row itself included, has at most 2 (k - 1) n edges."""
 
@@ -205,11 +211,18 @@ def block_bytes(
     found = max(cluster_bytes(largest, n_neighbors), largest * (12 * n_neighbors + 24))
     if n_parts > 1:
         graph = largest * edges * 8
-        beside = n_rows * (_PART_ROW_BYTES + 3 * 4 * n_components + id_bytes)
+        read = min(graph, _READ_BYTES)
+        opened = n_rows * (_ROW_BYTES + id_bytes)  # ids are gone once it is known which rows are related
+        beside = n_rows * (_PART_ROW_BYTES + 3 * 4 * n_components)
         own = n_rows * (edges * 8 + related) // n_parts
-        # While pulls are weighed two graphs are read, and one while edges are taken from it.
-        made = beside + max(2 * graph + n_rows * related // n_parts, own + graph)
-        return max(made, graph + start_bytes(largest, edges), 2 * graph + found)
+        # While pulls are weighed, the columns of one graph are held and another is read, as edges are taken from it.
+        made = beside + max(graph // 2 + n_rows * related // n_parts, own)
+        # Clusters of a large window are found of its merged rows, which are read; of others the graph is held.
+        read_for_clusters = graph + largest * _MERGED_ROW_BYTES + read
+        followed = n_rows * (_CLUSTERED_ROW_BYTES + id_bytes) + max(found, read_for_clusters)
+        if largest <= MERGED_ROWS:
+            followed += graph
+        return max(opened, made + read, far_start_bytes(largest, edges, read), followed)
     laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
     held = n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
     return max(laid_out + start_bytes(largest, edges), held + found)

@@ -12,6 +12,7 @@ import numpy as np
 from driftmap.engine.types import FuzzyGraph, KnnGraph
 from driftmap.pipeline.store.disk.arrays import list_chunks, read_of_group, write_arrays
 from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, keep_members
+from driftmap.pipeline.store.disk.stored_graph import StoredGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,6 +90,10 @@ class Attempt:
         """
         n_all = (self.n_rows or 0) if n_values is None else n_values
         return list_chunks(self._files, array, f"window {self.label!r}", n_all, rows)
+
+    def open_graph(self) -> StoredGraph:
+        """Open the fuzzy graph that `write_graph` wrote, to be read some rows at a time."""
+        return StoredGraph(self._files, f"window {self.label!r}", self.n_rows or 0)
 
     @cached_property
     def _files(self) -> GroupFiles:

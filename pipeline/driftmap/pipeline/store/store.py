@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from driftmap.engine import RowTerms
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph, ReadableGraph
     from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
     from driftmap.pipeline.store.log.layouts import LayoutCommit
     from driftmap.pipeline.store.log.windows import WindowState
@@ -134,14 +134,18 @@ class Store(ShownStore):
 
     def fuzzy_graph(self, window: str | int) -> FuzzyGraph:
         """Fuzzy graph of a window."""
+        return self.open_graph(window).load()
+
+    def open_graph(self, window: str | int) -> ReadableGraph:
+        """Open the fuzzy graph of a window, to be read some rows at a time."""
         self._find(window).refuse_pruned({"graph", "map"})
-        return attempts.read_fuzzy_graph(self._graph_attempt(window))
+        return self._graph_attempt(window).open_graph()
 
     def read_layout_input(self, window: str | int) -> tuple[FuzzyGraph, np.ndarray[Any, Any]]:
         """Read the fuzzy graph and the kept ids (`window_keys`) of a window at once."""
         self._find(window).refuse_pruned({"graph", "map"})
-        attempt = self._graph_attempt(window)
-        return attempts.read_fuzzy_graph(attempt), attempts.read_texts(attempt, "ids")
+        attempt = self._graph_attempt(window)  # once: a packed one is read as a whole
+        return attempt.open_graph().load(), attempts.read_texts(attempt, "ids")
 
     def embedding(self, window: str | int) -> tuple[np.ndarray[Any, Any], Float32Array]:
         """Ids and positions of a window's rows, (n,) and (n, c); row i of both is the same entity."""

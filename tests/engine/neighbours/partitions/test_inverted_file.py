@@ -66,15 +66,17 @@ def test_few_rows(n):
     np.testing.assert_array_equal(found.indices, build_knn_graph(rows, n).indices)
 
 
-def test_a_large_window_is_searched_in_parts_and_noise_is_not(monkeypatch):
+def test_a_large_window_is_searched_in_parts_and_noise_as_far_as_that_leads(monkeypatch):
     rows = make_sheet(4000)
     monkeypatch.setattr(knn_module, "EXACT_WORK", 0.0)
     monkeypatch.setattr(knn_module, "EXHAUSTIVE_WORK", 0.0)
-    monkeypatch.setattr(knn_module, "find_by_descent", lambda *_: "by descent")
     expected = find_in_partitions(rows, 12, "euclidean", 3, 0.98)
     np.testing.assert_array_equal(build_knn_graph(rows, 12, seed=3).indices, expected.indices)
     noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
-    assert build_knn_graph(noise, 12) == "by descent"
+    assert find_in_partitions(noise, 12, "euclidean", 0, 0.98) is None
+    found, exact = build_knn_graph(noise, 12), knn_module.find_exact(noise, 12, "euclidean")
+    assert (found.indices >= 0).all()
+    assert 0.7 < count_found(found, exact) < 0.98
 
 
 def test_a_large_window_is_searched_so_by_default_and_finds_98_of_100():
@@ -126,7 +128,7 @@ def test_where_rounds_find_too_little_more_parts_are_searched(monkeypatch):
     rounds = []
     monkeypatch.setattr(module, "WHOLE_SHARE", 0.0)
     monkeypatch.setattr(module, "WHOLE_SECONDS", 0.0)
-    monkeypatch.setattr(module, "improve_lists", lambda *given: rounds.append(given))
+    monkeypatch.setattr(module, "improve_lists", lambda *given, **_: rounds.append(given))
     found = find_in_partitions(rows, 12, "euclidean", 0, 0.98)
     assert len(rounds) == 1
     np.testing.assert_array_equal(found.indices, expected.indices)

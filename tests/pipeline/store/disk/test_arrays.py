@@ -22,10 +22,10 @@ VALUES_OF = {"values": np.arange(6, dtype=np.float32), "texts": np.array(["a", "
 @pytest.fixture(params=["new", "older"])
 def root(request, tmp_path):
     """Two groups of the same arrays and other values; of older ones the arrays' own metadata hold no digests."""
-    make = arrays.encode_array
+    make = arrays.encode_metadata
     plain = mock.patch.object(
         arrays,
-        "encode_array",
+        "encode_metadata",
         lambda values, chunks, attributes: make(
             values, chunks, {name: one for name, one in attributes.items() if name == "driftmap_kind"}
         ),

@@ -139,6 +139,6 @@ def test_files_of_a_group_are_synced_once_each_with_their_folders(tmp_path, monk
     synced = []
     monkeypatch.setattr("driftmap.pipeline.store.disk.location._sync_path", synced.append)
     names = [f"w/{number}/c/{chunk}" for number in range(3) for chunk in range(4)]
-    assert Location(tmp_path).create_all(dict.fromkeys(names, b"x"), marks={"w/zarr.json": b"{}"})
+    assert Location(tmp_path).create_all(((name, b"x") for name in names), marks={"w/zarr.json": b"{}"})
     folders = ["", "w", *(f"w/{number}{rest}" for number in range(3) for rest in ("", "/c"))]
     assert sorted(synced) == sorted(tmp_path / name for name in (*names, "w/zarr.json", *folders))

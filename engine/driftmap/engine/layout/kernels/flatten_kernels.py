@@ -7,59 +7,78 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from driftmap.engine.core.jit import exact, exact_uncounted
 
 if TYPE_CHECKING:
-    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
+    import numpy as np
+
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array
 
 
 @exact
 def count_edges(
-    indptr: Int64Array, data: Float32Array, rows: Int64Array, n_epochs: np.float32, strongest: np.float32
-) -> Int64Array:
-    """Count the edges of each row in the shuffled order, (n,), that attract at least once in so many epochs."""
-    counts = np.zeros(len(rows), np.int64)
-    for place in range(len(rows)):
-        for edge in range(indptr[rows[place]], indptr[rows[place] + 1]):
-            counts[place] += data[edge] * n_epochs >= strongest
-    return counts
+    indptr: Int64Array,
+    data: Float32Array,
+    places: Int64Array,
+    n_epochs: np.float32,
+    strongest: np.float32,
+    counts: Int64Array,
+) -> None:
+    """Count the edges of some rows that attract at least once in so many epochs.
+
+    Parameters
+    ----------
+    indptr, data
+        Of these rows.
+    places
+        Of each row among those that are wanted, in the shuffled order; below 0, or beyond them, for others.
+    n_epochs, strongest
+        Epochs, and the window's largest membership strength.
+    counts
+        (m,) of the rows that are wanted; 0 before.
+    """
+    for row in range(len(places)):
+        if 0 <= places[row] < len(counts):
+            for edge in range(indptr[row], indptr[row + 1]):
+                counts[places[row]] += data[edge] * n_epochs >= strongest
 
 
 @exact
 def fill_edges(
-    graph: tuple[Int64Array, Int32Array, Float32Array],
+    block: FuzzyGraph,
     order: tuple[Int64Array, Int64Array],
     offset: int,
     limits: tuple[np.float32, np.float32],
-    edges: tuple[Int32Array, Float32Array],
-    row_rates: Float32Array,
+    ends: Int64Array,
+    filled: tuple[Int32Array, Float32Array, Float32Array],
 ) -> None:
-    """Fill a window's part of the flat arrays, the edges of a row by their other end.
+    """Fill the flat arrays of some rows, the edges of a row by their other end.
 
     Parameters
     ----------
-    graph
-        Of the window: indptr, indices, data.
+    block
+        These rows of the graph.
     order
-        (n,) row at each index of the shuffled order, and the index of each row.
+        Of each row its place among those that are wanted, as in `count_edges`; (n,) of all rows of the window their
+        index in the shuffled order.
     offset
-        First row of the window in the block.
+        First row of the window in the block of windows.
     limits
         Epochs, and the window's largest membership strength, as in `count_edges`.
-    edges
-        (e,) rows of the block, and rates.
-    row_rates
-        (n,) sum of each row's rates.
+    ends
+        (m + 1,) where the edges of the wanted rows begin.
+    filled
+        (e,) rows of the block of windows, and rates; (m,) sum of each row's rates.
     """
-    indptr, indices, data = graph
-    rows, places = order
+    indptr, indices, data = block
+    here, places = order
     n_epochs, strongest = limits
-    others, rates = edges
-    last = 0
-    for place in range(len(rows)):
-        first, row, total = last, rows[place], 0.0
+    others, rates, row_rates = filled
+    for row in range(len(here)):
+        if here[row] < 0 or here[row] >= len(row_rates):
+            continue
+        first, total = ends[here[row]], 0.0
+        last = first
         for edge in range(indptr[row], indptr[row + 1]):
             if data[edge] * n_epochs >= strongest:
                 others[last] = offset + places[indices[edge]]
@@ -68,7 +87,7 @@ def fill_edges(
         sort_edges(others[first:last], rates[first:last])
         for edge in range(first, last):
             total += rates[edge]
-        row_rates[place] = total
+        row_rates[here[row]] = total
 
 
 @exact_uncounted

@@ -9,10 +9,10 @@ import numpy as np
 from driftmap.engine.core.jit import exact
 
 if TYPE_CHECKING:
-    from driftmap.engine.types import FuzzyGraph, Int32Array, Int64Array
+    from driftmap.engine.types import Int32Array, Int64Array, ReadableGraph
 
 
-def find_components(graph: FuzzyGraph) -> tuple[int, Int32Array]:
+def find_components(graph: ReadableGraph) -> tuple[int, Int32Array]:
     """Find the connected parts of a symmetric graph.
 
     Parameters
@@ -26,7 +26,7 @@ def find_components(graph: FuzzyGraph) -> tuple[int, Int32Array]:
         How many there are, and int32 (n,) the part of each row, numbered in the order of their first rows.
     """
     part_of = np.full(graph.n_rows, -1, dtype=np.int32)
-    return _fill_parts(graph.indptr, graph.indices, part_of), part_of
+    return _fill_parts(graph.indptr, graph.load_indices(), part_of), part_of
 
 
 @exact

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftmap.engine.core.jit import exact
 from driftmap.engine.core.threads import limit_blas
+from driftmap.engine.graph.connected_part import ConnectedPart
 from driftmap.engine.layout.start.components import find_components
 from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.types import FuzzyGraph
@@ -15,7 +17,7 @@ from driftmap.engine.types import FuzzyGraph
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
+    from driftmap.engine.types import Float32Array, Int32Array, Int64Array, ReadableGraph
 
 START_RADIUS = 8.0
 """Half width of a start. umap-learn takes 10 for the farthest row, this is for 95 % of them: a map of like extent."""
@@ -32,7 +34,7 @@ GRID = 1024.0
 _JITTER = 0.01
 
 
-def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Array:
+def spectral_start(graph: ReadableGraph, n_components: int, seed: int) -> Float32Array:
     """Place rows by the first eigenvectors of the graph's normalised Laplacian.
 
     Each connected component is laid out by itself, and the components are put next to each other on a spiral. Axes are
@@ -63,11 +65,14 @@ def spectral_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     sizes = np.bincount(part_of, minlength=n_parts)
     order = np.argsort(-sizes, kind="stable")
     reach = 0.0
-    members = np.split(np.argsort(part_of, kind="stable"), np.cumsum(sizes)[:-1])
+    members = np.split(np.argsort(part_of, kind="stable").astype(np.int32), np.cumsum(sizes)[:-1])
+    small = _SmallParts(graph, sizes[part_of] <= LARGE_ROWS)
+    del part_of
     for rank, part in enumerate(order):
         rows = members[part]
         share = np.sqrt(len(rows) / n)
-        local = _spread_out(_eigenvectors(_cut_out(graph, rows), n_components)) * share
+        cut = _cut_out(graph, rows) if len(rows) > LARGE_ROWS else small.cut_out(rows)
+        local = _spread_out(_eigenvectors(cut, n_components)) * share
         radius = START_RADIUS * share
         centre = np.zeros(n_components)
         if rank:
@@ -99,7 +104,7 @@ def pca_start(rows: Float32Array, n_components: int, seed: int) -> Float32Array:
     return jitter(rounded.astype(np.float32), np.ones(len(rows), dtype=np.bool_), seed)
 
 
-def start_from_previous(graph: FuzzyGraph, known: Float32Array, fallback: Float32Array, seed: int) -> Float32Array:
+def start_from_previous(graph: ReadableGraph, known: Float32Array, fallback: Float32Array, seed: int) -> Float32Array:
     """Place a window's rows where related rows lie, and new rows at the weighted mean of their placed neighbours.
 
     Parameters
@@ -119,6 +124,7 @@ def start_from_previous(graph: FuzzyGraph, known: Float32Array, fallback: Float3
     numpy.ndarray of float32
         Shape (n, c).
     """
+    graph = graph.load()
     positions = known.copy()
     is_new = np.isnan(known[:, 0])
     rng = np.random.default_rng(seed)
@@ -131,7 +137,7 @@ def start_from_previous(graph: FuzzyGraph, known: Float32Array, fallback: Float3
     return jitter(positions, is_new, seed)
 
 
-def _place_large_parts(graph: FuzzyGraph, positions: Float32Array) -> None:
+def _place_large_parts(graph: ReadableGraph, positions: Float32Array) -> None:
     """Put each large connected part without a place beside the placed rows, laid out by its own spectrum.
 
     Begun on top of other rows, a new group would still lie among them at the end: a carry pass is too short and too
@@ -214,17 +220,43 @@ def _spread_out(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return scaled
 
 
-def _cut_out(graph: FuzzyGraph, rows: Int64Array) -> FuzzyGraph:
-    """Return the graph of some of the rows, ascending: the graph itself, not a copy, where these are all."""
-    from scipy.sparse import csr_array
-
-    if len(rows) == graph.n_rows:
-        return graph
-    matrix = csr_array((graph.data, graph.indices, graph.indptr), shape=(graph.n_rows, graph.n_rows))[rows][:, rows]
-    return FuzzyGraph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+def _cut_out(graph: ReadableGraph, rows: npt.NDArray[np.integer]) -> ReadableGraph:
+    """Return the graph of a connected part's rows, ascending: the graph itself, not a copy, where these are all."""
+    return graph if len(rows) == graph.n_rows else ConnectedPart(graph, rows)
 
 
-def _eigenvectors(graph: FuzzyGraph, n_components: int) -> npt.NDArray[np.float64]:
+class _SmallParts:
+    """Connected parts that are small, cut out of a graph of them all: there may be many.
+
+    Parameters
+    ----------
+    graph
+        Of all rows.
+    is_small
+        (n,) whether each row is in such a part.
+    """
+
+    def __init__(self, graph: ReadableGraph, is_small: npt.NDArray[np.bool_]) -> None:
+        self._graph, self._rows = graph, np.flatnonzero(is_small).astype(np.int32)
+
+    @cached_property
+    def _joined(self) -> FuzzyGraph:
+        return _cut_out(self._graph, self._rows).load()
+
+    def cut_out(self, rows: Int32Array) -> FuzzyGraph:
+        """Return the graph of one part's rows, ascending."""
+        from scipy.sparse import csr_array
+
+        joined = self._joined
+        if len(rows) == joined.n_rows:
+            return joined
+        here = np.searchsorted(self._rows, rows)
+        matrix = csr_array((joined.data, joined.indices, joined.indptr), shape=(joined.n_rows, joined.n_rows))
+        matrix = matrix[here][:, here]
+        return FuzzyGraph(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+
+
+def _eigenvectors(graph: ReadableGraph, n_components: int) -> npt.NDArray[np.float64]:
     """Return the eigenvectors 1..c of the normalised Laplacian of one connected graph, (n, c), signs fixed."""
     from driftmap.engine.layout.start.multilevel import find_eigenvectors
 
@@ -233,7 +265,7 @@ def _eigenvectors(graph: FuzzyGraph, n_components: int) -> npt.NDArray[np.float6
     vectors = np.zeros((n, n_components))
     if not wanted:
         return vectors
-    found = find_eigenvectors(graph, wanted, _solve) if n > LARGE_ROWS else _solve(graph, wanted)
+    found = find_eigenvectors(graph, wanted, _solve) if n > LARGE_ROWS else _solve(graph.load(), wanted)
     strongest = np.abs(found).argmax(axis=0)
     vectors[:, :wanted] = found * np.sign(found[strongest, np.arange(wanted)])
     return vectors

@@ -11,6 +11,30 @@ _KEPT_ROW_BYTES, _MOST_KEPT_BYTES = 300, 96 * 2**20
 """What the allocator keeps of arrays that are not large enough to be given back at once."""
 
 
+_HELD_EDGE_BYTES, _SMOOTHED_ROW_BYTES = 8, 120
+
+
+def far_start_bytes(n_rows: int, n_edges: int, read_bytes: int) -> int:
+    """Bound the memory that `spectral_start` takes of a graph that is read some rows at a time.
+
+    Parameters
+    ----------
+    n_rows, n_edges
+        As for `start_bytes`.
+    read_bytes
+        What reading takes beside what is read.
+
+    Returns
+    -------
+    int
+        Bytes at the peak: while rows are merged, or, with the graph, while what came of that is smoothed.
+    """
+    held = n_rows * n_edges * _HELD_EDGE_BYTES
+    if n_rows <= LARGE_ROWS:
+        return held + max(read_bytes, start_bytes(n_rows, n_edges))
+    return max(start_bytes(n_rows, n_edges), held + n_rows * _SMOOTHED_ROW_BYTES + read_bytes)
+
+
 def start_bytes(n_rows: int, n_edges: int) -> int:
     """Bound the memory that `spectral_start` takes, the graph not counted.
 

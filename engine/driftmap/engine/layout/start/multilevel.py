@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array, ReadableGraph
 
     Float64Array = npt.NDArray[np.float64]
     Solve = Callable[[FuzzyGraph, int], Float64Array]
@@ -33,7 +33,7 @@ _LEAST_MERGED = 0.1
 """Share of the rows that a level must do without, else it is the last."""
 
 
-def find_eigenvectors(graph: FuzzyGraph, wanted: int, solve: Solve) -> Float64Array:
+def find_eigenvectors(graph: ReadableGraph, wanted: int, solve: Solve) -> Float64Array:
     """Find the first eigenvectors of a connected graph's normalised Laplacian, but for the constant one.
 
     Parameters
@@ -56,7 +56,7 @@ def find_eigenvectors(graph: FuzzyGraph, wanted: int, solve: Solve) -> Float64Ar
     multiscale eigenvectors computation for drawing huge graphs"). Between two levels rows are merged twice: their
     graphs take the most memory.
     """
-    levels = [graph]
+    levels: list[ReadableGraph] = [graph]
     parts: list[Int32Array] = []
     while levels[-1].n_rows > COARSE_ROWS:
         part, smaller = merge_rows(levels[-1], 2 if levels[-1].n_rows > 4 * COARSE_ROWS else 1)
@@ -64,10 +64,10 @@ def find_eigenvectors(graph: FuzzyGraph, wanted: int, solve: Solve) -> Float64Ar
             break
         parts.append(part)
         levels.append(smaller)
-    carried = solve(levels[-1], wanted + N_SPARE) / np.sqrt(sum_rows(levels[-1]))[:, None]
+    carried = solve(levels[-1].load(), wanted + N_SPARE) / np.sqrt(sum_rows(levels[-1]))[:, None]
     while parts:
         levels.pop()
-        carried = _smooth(levels[-1], carried[parts.pop()])
+        carried = _smooth(levels[-1].load(), carried[parts.pop()])
     vectors: Float64Array = carried[:, :wanted] * np.sqrt(sum_rows(graph))[:, None]
     vectors /= np.maximum(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)), np.finfo(np.float64).tiny)
     return vectors

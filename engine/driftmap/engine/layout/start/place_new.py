@@ -11,7 +11,7 @@ from driftmap.engine.layout.start.geodesic import geodesic_start
 from driftmap.engine.layout.start.initialise import DENSE_ROWS, spectral_start, start_from_previous
 from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation
-from driftmap.engine.types import Coupling
+from driftmap.engine.types import Coupling, ReadableGraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ known the starts end alike: on votes in the United Nations and Gapminder's count
 
 
 def place_new(
-    graph: FuzzyGraph,
+    graph: ReadableGraph,
     before: Sequence[tuple[Float32Array, Relation | Coupling]],
     n_components: int,
     seed: int,
@@ -102,7 +102,7 @@ def _is_enough(known: Float32Array) -> bool:
 
 
 def _find_known(
-    graph: FuzzyGraph, before: Sequence[tuple[Float32Array, Relation | Coupling]], n_components: int
+    graph: ReadableGraph, before: Sequence[tuple[Float32Array, Relation | Coupling]], n_components: int
 ) -> Float32Array:
     """Find where rows with an edge were, as of the last window that knows them, (n, c); NaN for others."""
     known = np.full((graph.n_rows, n_components), np.nan, dtype=np.float32)

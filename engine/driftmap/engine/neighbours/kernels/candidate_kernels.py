@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from driftmap.engine.core.jit import exact_uncounted
 from driftmap.engine.neighbours.kernels.topk_kernels import CHUNK, has_near
 from driftmap.engine.neighbours.kernels.topk_merge_kernels import insert_measured
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from driftmap.engine.neighbours.kernels.topk_kernels import Data, Lists
-    from driftmap.engine.types import Float32Array, Int32Array
+    from driftmap.engine.types import Float32Array, Int32Array, Int64Array
+
+    Float64Array = npt.NDArray[np.float64]
 
 
 @exact_uncounted
@@ -127,3 +133,19 @@ def find_smallest(scores: Float32Array, nearest: Int32Array) -> None:
                 at -= 1
             nearest[row, at] = column
             filled = min(filled + 1, last + 1)
+
+
+@exact_uncounted
+def fill_centred(
+    rows: Float32Array,
+    scales: Float64Array,
+    frame: tuple[Float64Array, float],
+    which: Int64Array,
+    centred: Float32Array,
+) -> None:
+    """Bring some scaled rows about a middle, times a unit: to the bits of `normalise.centre_about`."""
+    middle, unit = frame
+    for place in range(len(which)):
+        row, scale = rows[which[place]], scales[which[place]]
+        for f in range(len(middle)):
+            centred[place, f] = np.float32((row[f] * scale - middle[f]) * unit)

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 
 class NearLists(NamedTuple):
-    """Lists of near rows, ascending by (squared distance, row number)."""
+    """Lists of near rows, ascending by (squared distance, row number); the distances are measured again when needed."""
 
     indices: Int32Array
     """(n, k)."""
-    squared: Float32Array
-    """(n, k), in float32 arithmetic."""
     is_new: npt.NDArray[np.bool_]
     """(n, k) whether a row was not in the list a round ago."""
 
@@ -38,6 +36,15 @@ class ReverseLists(NamedTuple):
     """(n, r) as in the list that they come from."""
 
 
+class Scratch(NamedTuple):
+    """What one call of `join_rows` works in."""
+
+    seen: Int32Array
+    """(n,) the last row that each row was looked at for."""
+    squared: Float32Array
+    """(k,) squared distances of the list at work, in float32 arithmetic."""
+
+
 @fast_uncounted
 def measure_squared(one: Float32Array, two: Float32Array) -> np.float32:
     """Squared euclidean distance, summed in vector lanes."""
@@ -49,20 +56,18 @@ def measure_squared(one: Float32Array, two: Float32Array) -> np.float32:
 
 
 @fast_uncounted
-def measure_lists(rows: Float32Array, indices: Int32Array, squared: Float32Array) -> None:
-    """Fill the squared distances of lists, (n, k), and put every list in order."""
+def order_lists(rows: Float32Array, indices: Int32Array, squared: Float32Array) -> None:
+    """Put lists, (n, k), in order; `squared`, (k,), is scratch."""
     for row in range(len(indices)):
         for place in range(indices.shape[1]):
             j = indices[row, place]
             apart = measure_squared(rows[row], rows[j])
             at = place
-            while at > 0 and (
-                squared[row, at - 1] > apart or (squared[row, at - 1] == apart and indices[row, at - 1] > j)
-            ):
-                squared[row, at] = squared[row, at - 1]
+            while at > 0 and (squared[at - 1] > apart or (squared[at - 1] == apart and indices[row, at - 1] > j)):
+                squared[at] = squared[at - 1]
                 indices[row, at] = indices[row, at - 1]
                 at -= 1
-            squared[row, at] = apart
+            squared[at] = apart
             indices[row, at] = j
 
 
@@ -84,7 +89,12 @@ def reverse_lists(near: NearLists, reverse: ReverseLists, counts: Int32Array) ->
 
 @fast_uncounted
 def join_rows(
-    rows: Float32Array, span: tuple[int, int], near: NearLists, reverse: ReverseLists, out: NearLists, seen: Int32Array
+    rows: Float32Array,
+    span: tuple[int, int],
+    near: NearLists,
+    reverse: ReverseLists,
+    out: NearLists,
+    scratch: Scratch,
 ) -> int:
     """Look for nearer rows among the neighbours of neighbours, both ways, of the rows [first, last).
 
@@ -98,8 +108,8 @@ def join_rows(
         The lists as they are; pairs of which neither half is new were looked at before.
     out
         Lists to be written, of these rows.
-    seen
-        (n,) scratch of this call alone, -1 at first.
+    scratch
+        Of this call alone; -1 at first.
 
     Returns
     -------
@@ -107,23 +117,24 @@ def join_rows(
         How many places of the lists changed.
     """
     n_changed = 0
+    seen, squared = scratch
     for row in range(span[0], span[1]):
         seen[row] = row
         for place in range(near.indices.shape[1]):
             j = near.indices[row, place]
             seen[j] = row
             out.indices[row, place] = j
-            out.squared[row, place] = near.squared[row, place]
+            squared[place] = measure_squared(rows[row], rows[j])
             out.is_new[row, place] = False
         for place in range(near.indices.shape[1]):
             n_changed += _visit(
-                rows, row, near.indices[row, place], near.is_new[row, place], (near, reverse), out, seen
+                rows, row, near.indices[row, place], near.is_new[row, place], (near, reverse), out, scratch
             )
         for place in range(reverse.indices.shape[1]):
             j = reverse.indices[row, place]
             if j >= 0:
-                n_changed += _offer(rows, row, j, out, seen)
-                n_changed += _visit(rows, row, j, reverse.is_new[row, place], (near, reverse), out, seen)
+                n_changed += _offer(rows, row, j, out, scratch)
+                n_changed += _visit(rows, row, j, reverse.is_new[row, place], (near, reverse), out, scratch)
     return n_changed
 
 
@@ -135,27 +146,28 @@ def _visit(
     is_new: bool,  # noqa: FBT001 - a kernel
     lists: tuple[NearLists, ReverseLists],
     out: NearLists,
-    seen: Int32Array,
+    scratch: Scratch,
 ) -> int:
     near, reverse = lists
     n_changed = 0
     for place in range(near.indices.shape[1]):
         if is_new or near.is_new[by, place]:
-            n_changed += _offer(rows, row, near.indices[by, place], out, seen)
+            n_changed += _offer(rows, row, near.indices[by, place], out, scratch)
     for place in range(reverse.indices.shape[1]):
         j = reverse.indices[by, place]
         if j >= 0 and (is_new or reverse.is_new[by, place]):
-            n_changed += _offer(rows, row, j, out, seen)
+            n_changed += _offer(rows, row, j, out, scratch)
     return n_changed
 
 
 @fast_uncounted
-def _offer(rows: Float32Array, row: int, j: int, out: NearLists, seen: Int32Array) -> int:
+def _offer(rows: Float32Array, row: int, j: int, out: NearLists, scratch: Scratch) -> int:
     """Put row j into the list of another, unless it was seen before or that is full of nearer ones."""
+    seen, squared = scratch
     if seen[j] == row:
         return 0
     seen[j] = row
-    indices, squared, is_new = out.indices[row], out.squared[row], out.is_new[row]
+    indices, is_new = out.indices[row], out.is_new[row]
     last = len(indices) - 1
     apart = measure_squared(rows[row], rows[j])
     if apart > squared[last] or (apart == squared[last] and j > indices[last]):

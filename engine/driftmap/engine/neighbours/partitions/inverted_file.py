@@ -11,7 +11,7 @@ Dimensions: n rows; d features; k neighbours, the row itself included; m parts; 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +29,11 @@ from driftmap.engine.neighbours.partitions.projection import WHOLE_NORM
 from driftmap.engine.neighbours.partitions.sample import Sample, add_margin, choose_sample, measure_reach
 from driftmap.engine.neighbours.scaling.normalise import (
     COSINE_TINY,
-    Centred,
     as_graph,
-    centre_rows,
+    centre_about,
+    choose_unit,
+    find_middle,
+    measure_extent,
     new_graph,
     scale_rows,
 )
@@ -65,15 +67,37 @@ START_SHARE = 0.03
 """Share of all pairs of rows that is compared at most in the parts then."""
 
 
+class _Framed(NamedTuple):
+    """Rows, and what brings them about their middle, some at a time: all would take a copy of the rows."""
+
+    data: Data
+    middle: npt.NDArray[np.float64]
+    unit: float
+    least: Float32Array
+    """(n,) bounds of squared norms, as `Centred` has them."""
+    most: Float32Array
+
+    def centre(self, which: npt.NDArray[np.integer] | slice) -> Float32Array:
+        """Give some rows about their middle."""
+        from driftmap.engine.neighbours.kernels.candidate_kernels import fill_centred
+
+        rows, scales, _ = self.data
+        numbers = np.arange(which.start, which.stop) if isinstance(which, slice) else which
+        centred = np.empty((len(numbers), rows.shape[1]), dtype=np.float32)
+        fill_centred(rows, scales, (self.middle, self.unit), numbers.astype(np.int64), centred)
+        return centred
+
+
 class _Ordered(NamedTuple):
     """What the search reads, all in the order of the parts."""
 
-    centred: Centred
-    data: Data
+    frame: _Framed
     numbers: Int32Array
 
 
-def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recall: float) -> KnnGraph | None:
+def find_in_partitions(
+    rows: Float32Array, k: int, metric: str, seed: int, recall: float, *, is_enough: bool = False
+) -> KnnGraph | None:
     """Find most of the nearest rows, by the parts of the data near each row and by neighbours of neighbours.
 
     Parameters
@@ -88,6 +112,8 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
         Of the rows that k-means sees.
     recall
         Share of the nearest rows to be found, as measured on some of the rows; below 1.
+    is_enough
+        Whether what rounds find is taken where comparing all rows would find more: for windows too large for that.
 
     Returns
     -------
@@ -110,30 +136,30 @@ def find_in_partitions(rows: Float32Array, k: int, metric: str, seed: int, recal
     with share_rows() as share:
         found = find_by_candidates(data, k, np.random.default_rng(seed), wanted, share)
         if found is None:
-            found = _find_by_products(data, k, np.random.default_rng(seed), wanted, share)
+            found = _find_by_products(data, k, np.random.default_rng(seed), wanted, share, is_enough=is_enough)
     return None if found is None else as_graph(*found, metric)
 
 
-def _find_by_products(data: Data, k: int, rng: np.random.Generator, wanted: float, share: RowShare) -> Lists | None:
+def _find_by_products(
+    data: Data, k: int, rng: np.random.Generator, wanted: float, share: RowShare, *, is_enough: bool
+) -> Lists | None:
     """Compare every row with all rows of its nearest parts, and then with the neighbours of its neighbours."""
     from driftmap.engine.neighbours.kernels.topk_kernels import measure_neighbours
 
-    rows, scales, tiny = data
-    n = len(rows)
-    centred = centre_rows(*data, np.float32)
-    scale = _choose_whole_scale(centred)
-    parts = part_rows(partial(_round_rows, centred, scale), n, count_parts(n), rng, share)
+    n = len(data[0])
+    given = _frame_rows(data)
+    scale = _choose_whole_scale(given.most)
+    parts = part_rows(partial(_round_rows, given, scale), n, count_parts(n), rng, share)
     order = parts.order
-    centred = Centred(centred.rows[order], centred.least[order], centred.most[order], centred.unit)
-    read = partial(_round_rows, centred, scale)
-    ordered = _Ordered(centred, (rows[order], scales[order], tiny), np.arange(n, dtype=np.int32))
+    ordered = _put_in_order(given, order)
     sample = _find_sample(ordered, k)
-    reach = measure_reach(parts, read(sample.rows), sample.near)
+    reach = measure_reach(parts, _round_rows(ordered.frame, scale, sample.rows), sample.near)
     n_probes = reach.count_probes(wanted)
     needed = float(reach.shares[n_probes - 1])
 
-    def search(n_probes: int) -> Lists:
+    def search(ordered: _Ordered, n_probes: int) -> Lists:
         found = new_graph(n, k)
+        read = partial(_round_rows, ordered.frame, scale)
         share(partial(_search_own_parts, parts, ordered, found), n)
         share(partial(_search_other_parts, parts, ordered, read, n_probes, found), n)
         short = np.flatnonzero(found[0][:, -1] < 0).astype(np.int32)  # in parts that hold fewer than k rows together
@@ -141,51 +167,106 @@ def _find_by_products(data: Data, k: int, rng: np.random.Generator, wanted: floa
         return found
 
     allowed = WHOLE_SECONDS * max(1.0, k / WHOLE_NEIGHBOURS) ** 2
-    is_costly = needed > WHOLE_SHARE and estimate_search(needed * n, rows.shape[1]) > allowed
-    n_start = _count_start_probes(reach)
-    if (needed > MAX_SHARE or is_costly) and can_reach(reach.measure_recall(n_start), wanted, k - 1):
-        known = improve_lists(centred.rows, search(n_start), sample, wanted, share)
+    is_costly = needed > WHOLE_SHARE and estimate_search(needed * n, data[0].shape[1]) > allowed
+    n_start, taken = _count_start_probes(reach), is_enough and needed > MAX_SHARE
+    is_hopeful = (needed > MAX_SHARE or is_costly) and can_reach(reach.measure_recall(n_start), wanted, k - 1)
+    if taken or is_hopeful:
+        near = search(ordered, n_start)[0][:, 1:].copy()
+        del ordered  # its rows, so that those about their middle take no more
+        known = improve_lists(_centre_in_order(given, order), near, sample, wanted, share, is_enough=taken)
+        del near
         if known is not None:
-            lists = new_graph(n, k)
             named = np.empty_like(known)
             named[order] = order[known]
+            del known
             named.sort(axis=1)
+            lists = new_graph(n, k)
             measure_neighbours(named, data, *lists)
             return lists
-    return None if needed > MAX_SHARE else _put_back(search(n_probes), order)
-
-
-def _put_back(found: Lists, order: Int32Array) -> Lists:
-    """Give lists of rows in the order of their parts the rows' own numbers, and order ties by those."""
-    indices, distances = np.empty_like(found[0]), np.empty_like(found[1])
-    indices[order], distances[order] = order[found[0]], found[1]
-    tied = np.flatnonzero((distances[:, 2:] == distances[:, 1:-1]).any(axis=1))
-    near, apart = indices[tied, 1:], distances[tied, 1:]
-    indices[tied, 1:] = np.take_along_axis(near, np.lexsort((near, apart), axis=1), axis=1)
+        if needed > MAX_SHARE:
+            return None
+        ordered = _put_in_order(given, order)
+    elif needed > MAX_SHARE:
+        return None
+    indices, distances = search(ordered, n_probes)
+    del ordered
+    indices = _put_back(indices, order, order)
+    distances = _put_back(distances, order)
+    _order_ties(indices, distances)
     return indices, distances
 
 
-def _choose_whole_scale(centred: Centred) -> float:
+def _put_back(lists: npt.NDArray[Any], order: Int32Array, names: Int32Array | None = None) -> npt.NDArray[Any]:
+    """Put lists of rows, in the order of their parts, into the rows' own; `names` are given for what they hold."""
+    back = np.empty_like(lists)
+    for start, stop in cut(slice(0, len(lists)), lists.shape[1]):
+        block = lists[start:stop]
+        back[order[start:stop]] = block if names is None else names[block]
+    return back
+
+
+def _order_ties(indices: Int32Array, distances: Float32Array) -> None:
+    """Order rows at the same distance by their numbers."""
+    tied = np.flatnonzero((distances[:, 2:] == distances[:, 1:-1]).any(axis=1))
+    for start, stop in cut(slice(0, len(tied)), 4 * indices.shape[1]):
+        some = tied[start:stop]
+        near, apart = indices[some, 1:], distances[some, 1:]
+        indices[some, 1:] = np.take_along_axis(near, np.lexsort((near, apart), axis=1), axis=1)
+
+
+def _put_in_order(given: _Framed, order: Int32Array) -> _Ordered:
+    """Copy rows in the order of their parts."""
+    rows, scales, tiny = given.data
+    data = rows[order], scales[order], tiny
+    frame = _Framed(data, given.middle, given.unit, given.least[order], given.most[order])
+    return _Ordered(frame, np.arange(len(order), dtype=np.int32))
+
+
+def _centre_in_order(given: _Framed, order: Int32Array) -> Float32Array:
+    """Bring all rows about their middle, in the order of their parts."""
+    n, d = given.data[0].shape
+    centred = np.empty((n, d), dtype=np.float32)
+    for start, stop in cut(slice(0, n), d):
+        centred[start:stop] = given.centre(order[start:stop])
+    return centred
+
+
+def _frame_rows(data: Data) -> _Framed:
+    """Find the middle of rows, and bounds of their norms about it, a block of them at a time."""
+    rows, scales, tiny = data
+    middle, unit = find_middle(rows, scales), choose_unit(measure_extent(rows, scales))
+    least, most = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
+    for start, stop in cut(slice(0, len(rows)), rows.shape[1]):
+        block = slice(start, stop)
+        centred = centre_about(middle, unit, rows[block], scales[block], tiny, np.float32)
+        least[block], most[block] = centred.least, centred.most
+    return _Framed(data, middle, unit, least, most)
+
+
+def _choose_whole_scale(most: Float32Array) -> float:
     """Return what brings a row of typical norm to `WHOLE_NORM`."""
-    norms = np.sqrt(np.maximum(centred.most[:: max(1, len(centred.most) // 4096)].astype(np.float64), 0.0))
+    norms = np.sqrt(np.maximum(most[:: max(1, len(most) // 4096)].astype(np.float64), 0.0))
     typical = float(np.quantile(norms, 0.99))
     return WHOLE_NORM / typical if typical > 0.0 else 1.0
 
 
-def _round_rows(centred: Centred, scale: float, which: npt.NDArray[np.integer] | slice) -> Float32Array:
+def _round_rows(frame: _Framed, scale: float, which: npt.NDArray[np.integer] | slice) -> Float32Array:
     """Rows in whole numbers, those beyond the typical norm drawn in to it.
 
     No partial sum of a product of two is above the product of their norms (Cauchy, Schwarz), below 2^24: float32 holds
     each exactly.
     """
-    norms = np.sqrt(np.maximum(centred.most[which].astype(np.float64), np.finfo(np.float32).tiny))
+    norms = np.sqrt(np.maximum(frame.most[which].astype(np.float64), np.finfo(np.float32).tiny))
     scales = np.minimum(scale, WHOLE_NORM / norms).astype(np.float32)
-    return np.rint(centred.rows[which] * scales[:, None])
+    whole = frame.centre(which)
+    whole *= scales[:, None]
+    np.rint(whole, out=whole)
+    return whole
 
 
 def _find_sample(ordered: _Ordered, k: int) -> Sample:
     """Compare some rows, evenly spaced, with all."""
-    some = choose_sample(*ordered.data[0].shape)
+    some = choose_sample(*ordered.frame.data[0].shape)
     n = len(ordered.numbers)
     found = np.empty((n, k), np.int32), np.empty((n, k), np.float32)  # of which only these rows take memory
     _search_everywhere(ordered, some, found)
@@ -202,27 +283,30 @@ def _search_everywhere(ordered: _Ordered, some: Int32Array, found: Lists) -> Non
     """Compare some rows with all."""
     from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
-    centred = ordered.centred
-    bounds = centred.least, centred.most
-    for start, stop in cut(slice(0, len(some)), len(ordered.numbers)):
+    frame, n = ordered.frame, len(ordered.numbers)
+    for start, stop in cut(slice(0, len(some)), n):
         own = some[start:stop]
-        select_among(centred.rows[own] @ centred.rows.T, bounds, own, 0, ordered.data, ordered.numbers, found)
+        centred = frame.centre(own)
+        products = np.empty((len(own), n), dtype=np.float32)
+        for first, last in cut(slice(0, n), frame.data[0].shape[1]):
+            np.matmul(centred, frame.centre(slice(first, last)).T, out=products[:, first:last])
+        select_among(products, (frame.least, frame.most), own, 0, frame.data, ordered.numbers, found)
 
 
 def _search_own_parts(parts: Parts, ordered: _Ordered, found: Lists, own_rows: slice) -> int:
     """Compare every row of a run with those of its own part; return how many distances were summed."""
     from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
-    centred = ordered.centred
+    frame = ordered.frame
     n_summed = 0
     for first, last in list_parts(parts, own_rows):
-        part = centred.rows[first:last]
-        bounds = centred.least[first:last], centred.most[first:last]
+        part = frame.centre(slice(first, last))
+        bounds = frame.least[first:last], frame.most[first:last]
         for start, stop in cut(slice(max(first, own_rows.start), min(last, own_rows.stop)), last - first):
             own = np.arange(start, stop, dtype=np.int32)
             # of a copy: numpy would call syrk for a product of one array with itself and fill the other half by loop
-            products = centred.rows[own] @ part.T
-            n_summed += select_among(products, bounds, own, first, ordered.data, ordered.numbers, found)
+            products = part[own - first] @ part.T
+            n_summed += select_among(products, bounds, own, first, frame.data, ordered.numbers, found)
     return n_summed
 
 
@@ -232,10 +316,10 @@ def _search_other_parts(
     """Compare every row of a run with those of the nearest parts that are not its own."""
     from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_columns, set_bars
 
-    centred = ordered.centred
+    frame = ordered.frame
     bars = np.empty(len(ordered.numbers), dtype=np.float32)
-    set_bars(bars, centred.least, centred.unit, found[1][:, -1])
-    scaling = centred.least, centred.unit
+    set_bars(bars, frame.least, frame.unit, found[1][:, -1])
+    scaling = frame.least, frame.unit
     n_summed = 0
     for first_own, last_own in cut(own_rows, 4 * n_probes):  # the numbers of their parts take 16 bytes each
         positions = np.arange(first_own, last_own, dtype=np.int32)
@@ -244,9 +328,11 @@ def _search_other_parts(
             first, last = parts.starts[part : part + 2].tolist()
             visitors = positions[some_own]
             own = visitors[(visitors < first) | (visitors >= last)]
-            columns = centred.least[first:last], first
-            for start, stop in cut(slice(0, len(own)), max(last - first, centred.rows.shape[1])):
+            if not len(own):
+                continue
+            columns, visited = (frame.least[first:last], first), frame.centre(slice(first, last)).T
+            for start, stop in cut(slice(0, len(own)), max(last - first, frame.data[0].shape[1])):
                 some = own[start:stop]
-                products = centred.rows[some] @ centred.rows[first:last].T
-                n_summed += add_columns(products, columns, some, bars, scaling, ordered.data, ordered.numbers, found)
+                products = frame.centre(some) @ visited
+                n_summed += add_columns(products, columns, some, bars, scaling, frame.data, ordered.numbers, found)
     return n_summed

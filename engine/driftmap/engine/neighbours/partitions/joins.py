@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from driftmap.engine.core.threads import RowShare
     from driftmap.engine.neighbours.kernels.join_kernels import NearLists, ReverseLists
-    from driftmap.engine.neighbours.kernels.topk_kernels import Lists
     from driftmap.engine.neighbours.partitions.sample import Sample
     from driftmap.engine.types import Float32Array, Int32Array
 
@@ -23,7 +22,7 @@ all of that; of 49 neighbours a first one added .57 (`uniform:` and `normal:` of
 
 
 def improve_lists(
-    rows: Float32Array, found: Lists, sample: Sample, recall: float, share: RowShare
+    rows: Float32Array, found: Int32Array, sample: Sample, recall: float, share: RowShare, *, is_enough: bool = False
 ) -> Int32Array | None:
     """Look at neighbours of neighbours until so many of the sample's are found; None where they cannot be.
 
@@ -32,13 +31,15 @@ def improve_lists(
     rows
         (n, d), whose euclidean distances count.
     found
-        Full lists, (n, k), the row itself first.
+        Full lists, (n, k - 1), the row itself not among them; overwritten.
     sample
         Rows whose neighbours are known.
     recall
         Share of the sample's neighbours to be found.
     share
         Shares rows out among threads.
+    is_enough
+        Whether what is found is taken where that is fewer.
 
     Returns
     -------
@@ -47,11 +48,11 @@ def improve_lists(
     """
     from driftmap.engine.neighbours.kernels import join_kernels as kernels
 
-    n, k = len(rows), found[0].shape[1] - 1
-    share_found = sample.measure_recall(found[0][:, 1:])
-    near = kernels.NearLists(found[0][:, 1:].copy(), np.empty((n, k), np.float32), np.ones((n, k), np.bool_))
-    kernels.measure_lists(rows, near.indices, near.squared)
-    other = kernels.NearLists(near.indices.copy(), near.squared.copy(), near.is_new.copy())
+    n, k = found.shape
+    share_found = sample.measure_recall(found)
+    near = kernels.NearLists(found, np.ones((n, k), np.bool_))
+    kernels.order_lists(rows, near.indices, np.empty(k, np.float32))
+    other = kernels.NearLists(near.indices.copy(), near.is_new.copy())
     reverse = kernels.ReverseLists(np.empty((n, k), np.int32), np.empty((n, k), np.bool_))
     counts = np.empty(n, np.int32)
     for _ in range(MAX_ROUNDS):
@@ -59,7 +60,8 @@ def improve_lists(
         lists = near, reverse, other
 
         def join(part: slice, lists: tuple[NearLists, ReverseLists, NearLists] = lists) -> int:
-            return kernels.join_rows(rows, (part.start, part.stop), *lists, np.full(n, -1, np.int32))
+            scratch = kernels.Scratch(np.full(n, -1, np.int32), np.empty(k, np.float32))
+            return kernels.join_rows(rows, (part.start, part.stop), *lists, scratch)
 
         share(join, n)
         near, other = other, near
@@ -67,9 +69,9 @@ def improve_lists(
         if share_found >= recall:
             return near.indices
         gain = share_found - before
-        if gain < MIN_GAIN or share_found + gain < recall:
+        if gain < MIN_GAIN or (share_found + gain < recall and not is_enough):
             break
-    return None
+    return near.indices if is_enough else None
 
 
 def can_reach(share_found: float, recall: float, n_neighbours: int) -> bool:

@@ -58,7 +58,7 @@ def estimate_search(n_rows: float, n_axes: int) -> float:
 
 
 def part_block_bytes(n_rows: int, n_features: int) -> int:
-    """Return what one block of scores of all parts takes, or of rows; three are there at a time."""
+    """Return what one block of scores of all parts takes, or of rows; four are there at a time."""
     return min(PART_BLOCK_BYTES, 4 * n_rows * max(count_parts(n_rows), n_features))
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.engine import (
     BlockPart,
-    ReadGraphs,
     RowShare,
     WindowKind,
     find_graph_strengths,
     join_parts,
     place_window,
+    start_bytes,
 )
 from driftmap.pipeline.executors.machine import release_memory
-from driftmap.pipeline.layout.clusters import find_missing, load_rows
+from driftmap.pipeline.layout.clusters import find_missing, open_rows
 from driftmap.pipeline.layout.in_parts.part_job import Found, Moved, PartJob, PartsWritten, Placed
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
@@ -24,9 +24,9 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from driftmap.engine.types import Coupling, Float32Array, Relation
+    from driftmap.engine.types import Coupling, Float32Array, ReadableGraph, Relation
     from driftmap.pipeline.planning.part_schedule import PartStep
 
 
@@ -46,7 +46,7 @@ def run_part_step(job: PartJob, step: PartStep, *needed: Any) -> Found | Placed 
     if step.kind == "cluster":
         store, block = run.store, job.block
         windows = (*block.core, *block.lookahead)
-        return Found(find_missing(store, windows, job.random_state, lambda index: load_rows(store, index)))
+        return Found(find_missing(store, windows, job.random_state, lambda index: open_rows(store, index)))
     if step.kind == "start":
         return run.start(step.place, run.read_known() | run.join(needed))
     made = run.write(needed) if step.kind == "write" else run.move(step, needed)
@@ -63,7 +63,7 @@ class _Run:
     store: Store
     kinds: list[WindowKind]
     relations: Mapping[tuple[int, int], Relation | Coupling]
-    graphs: ReadGraphs
+    graphs: Sequence[ReadableGraph]
     kept: dict[int, tuple[BlockPart, tuple[str, int, int]]] = field(default_factory=dict)
     """Parts, each with the kind, place and epoch of the step that it is ready for."""
 
@@ -73,6 +73,7 @@ class _Run:
         return {place: self.store.positions(self.kinds[place].number) for place in known}
 
     def start(self, place: int, before: Mapping[int, Float32Array]) -> Placed:
+        self._make_room(place)
         given = (self.kinds, self.relations, place, before, self.job.settings, self.job.random_state)
         positions = place_window(self.graphs, *given)
         self._rest()
@@ -147,9 +148,17 @@ class _Run:
         for place in sorted(placed):
             part.order(place)
 
+    def _make_room(self, place: int) -> None:
+        """Let go of parts that are kept where there is no room for them beside the start of a window."""
+        graph = self.graphs[place]
+        n_edges = int(graph.indptr[-1]) // max(1, graph.n_rows) + 1
+        held = sum(part.n_bytes for part, _ in self.kept.values())
+        if held + start_bytes(graph.n_rows, n_edges) + 8 * int(graph.indptr[-1]) > self.job.kept_bytes:
+            self.kept.clear()
+            release_memory()
+
     def _rest(self) -> None:
-        """Let go of the last graph."""
-        self.graphs.release()
+        """Give back what was needed of graphs."""
         release_memory()
 
 
@@ -166,5 +175,5 @@ def _open_run(job: PartJob) -> _Run:
         store=store,
         kinds=kinds,
         relations=relate_windows(ids, job.settings.alignment_window_size, moved, labels, outside),
-        graphs=ReadGraphs(len(kinds), lambda place: store.fuzzy_graph(kinds[place].number)),
+        graphs=[store.open_graph(kind.number) for kind in kinds],
     )

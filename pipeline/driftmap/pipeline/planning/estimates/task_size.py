@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from driftmap.engine import blocked_graph_bytes, choose_block_rows, graph_bytes, sparse_graph_bytes, target_bytes
+from driftmap.engine import (
+    blocked_graph_bytes,
+    choose_block_rows,
+    fuzzy_graph_bytes,
+    graph_bytes,
+    sparse_graph_bytes,
+    target_bytes,
+)
 from driftmap.pipeline.sources.rows.pieces import estimate_merged
 
 if TYPE_CHECKING:
     from driftmap.engine.settings import GraphSettings, TargetSettings
     from driftmap.pipeline.sources.protocol import ReadEstimate
 
-_LEFT_SHARE = 0.4
-"""What reading a whole window may leave with the process while neighbours are searched: of 200 columns of 4,000 rows
-13 to 16 of 42 MB (tests/pipeline/planning/estimates/test_memory.py)."""
+_LEFT_SHARE = 0.05
+"""What reading a whole window may leave with the process while neighbours are searched, though what is free is given
+back to the system before (tests/pipeline/planning/estimates/test_memory.py)."""
 _ORDER_BYTES = 32
 """Per row of a window that is read in blocks: its number in the source, and its place in the order of ids."""
 
@@ -78,7 +85,8 @@ def size_task(
     read = source.estimate_read(n_rows)
     beside = n_rows * 2 * read.row_bytes
     words = n_rows * (read.row_bytes + _WORDS * read.text_bytes)
-    drawn = max(target_bytes(n_rows, settings, target) + beside, words)
+    fuzzy = max(fuzzy_graph_bytes(n_rows, settings), target_bytes(n_rows, settings, target))
+    drawn = max(fuzzy + beside, words)
     left = int(_LEFT_SHARE * read.peak_bytes) + read.left_bytes
     if read.n_stored is not None:  # sparse rows are searched as a whole
         search = sparse_graph_bytes(n_rows, read.n_stored, read.n_features, settings)

@@ -17,12 +17,19 @@ from driftmap.pipeline.store.disk.byte_rows import ByteRows
 from driftmap.pipeline.store.disk.checks import (
     METADATA,
     VALUES,
+    describe_file,
     describe_files,
     digest_bytes,
     digest_parts,
     read_digests,
 )
-from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
+from driftmap.pipeline.store.disk.encoding import (
+    DamagedArrayError,
+    Form,
+    encode_chunks,
+    encode_group_metadata,
+    encode_metadata,
+)
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, pack_files
 
@@ -67,17 +74,26 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     StoreError
         When the group is there already, an array cannot be stored, or the store cannot be written.
     """
-    location = Location(root)
-    parents, files = _encode_group(group, arrays)
+    for values in arrays.values():
+        _refuse_kind(values)  # before anything is written
+    location, n_bytes = Location(root), 0
+    parents, files = _name_parents(group), _encode_group(group, arrays)
     if is_packed(group):  # a store of its own to Zarr, not a part of the groups above it
-        files = {group: pack_files({name.removeprefix(f"{group}/"): content for name, content in files.items()})}
-        parents = {}
+        packed = pack_files({name.removeprefix(f"{group}/"): content for name, content in files})
+        parents, files = {}, iter([(group, packed)])
     marks = _find_missing_marks(location, parents)
-    if not location.create_all(files, marks=marks):  # the group's own file, which tells of all others, is the last
+
+    def count() -> Iterator[tuple[str, bytes]]:
+        nonlocal n_bytes
+        for name, content in files:
+            n_bytes += len(content)
+            yield name, content
+
+    if not location.create_all(count(), marks=marks):  # the group's own file, which tells of all others, is the last
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
     if not location.is_local:
         _MARKED.update((str(location), name) for name in marks)
-    return sum(map(len, files.values()))
+    return n_bytes
 
 
 def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -88,9 +104,9 @@ def write_shared_arrays(root: Location, group: str, arrays: Mapping[str, np.ndar
     root, group, arrays
         As for `write_arrays`.
     """
-    parents, files = _encode_group(group, arrays)
+    parents = _name_parents(group)
     marks = {name: content for name, content in parents.items() if not _is_whole(root.read(name))}
-    for name, content in (marks | files).items():
+    for name, content in chain(marks.items(), _encode_group(group, arrays)):
         if root.read(name) != content:  # none, or one that a power failure has torn
             root.replace(name, content)
 
@@ -288,21 +304,27 @@ def _digest_encoded(encoded: np.ndarray[Any, Any] | ByteRows, kind: str | None) 
     return digest_parts(chain((f"{encoded.dtype.str} {encoded.shape} {kind}".encode(),), parts))
 
 
-def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """Make the files of the groups above a group, and of the group itself."""
+def _name_parents(group: str) -> dict[str, bytes]:
+    """Make the files of the groups above a group."""
     folders = group.split("/")
     above = ["/".join([*folders[:depth], METADATA]) for depth in range(len(folders))]
-    parts: dict[str, bytes] = {}
+    return dict.fromkeys(above, encode_group_metadata({}))
+
+
+def _encode_group(group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Make the files of a group one after the other, so that no two chunks are held; its own metadata come last."""
+    described: dict[str, list[Any]] = {}
     digests: dict[str, str] = {}
     for name, values in arrays.items():
         encoded, kind = _encode(np.ascontiguousarray(values))
         digests[name] = _digest_encoded(encoded, kind)
         attributes = {VALUES: digests[name], _ARRAY: f"{group}/{name}"} | ({} if kind is None else {_KIND: kind})
-        metadata, chunks = encode_array(encoded, _choose_chunks(encoded), attributes)
-        parts |= {f"{name}/{METADATA}": metadata, **{f"{name}/{key}": chunk for key, chunk in chunks.items()}}
-    own = encode_group_metadata(describe_files(group, dict(sorted(parts.items())), digests))
-    files = {f"{group}/{name}": content for name, content in parts.items()}
-    return dict.fromkeys(above, encode_group_metadata({})), {**files, f"{group}/{METADATA}": own}
+        shape = _choose_chunks(encoded)
+        own = (METADATA, encode_metadata(encoded, shape, attributes))
+        for key, content in chain([own], encode_chunks(encoded, shape)):
+            described[f"{name}/{key}"] = describe_file(content)
+            yield f"{group}/{name}/{key}", content
+    yield f"{group}/{METADATA}", encode_group_metadata(describe_files(group, dict(sorted(described.items())), digests))
 
 
 def _choose_chunks(values: np.ndarray[Any, Any] | ByteRows) -> tuple[int, ...]:
@@ -321,9 +343,13 @@ def _encode(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any] | ByteRo
         return ByteRows.of(values), "bytes" if is_bytes else "text"
     if kind == "S":
         return _as_byte_rows(values), "bytes"
-    if kind in "biuf":
-        return values, None
-    raise StoreError(f"arrays of dtype {values.dtype} cannot be stored; give numbers, text, bytes or dates")
+    _refuse_kind(values)
+    return values, None
+
+
+def _refuse_kind(values: np.ndarray[Any, Any]) -> None:
+    if values.dtype.kind not in "MUOSbiuf":
+        raise StoreError(f"arrays of dtype {values.dtype} cannot be stored; give numbers, text, bytes or dates")
 
 
 def _as_byte_rows(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -43,9 +43,24 @@ def digest_parts(parts: Iterable[Any]) -> str:
     return digest.hexdigest()[:32]
 
 
-def describe_files(group: str, files: Mapping[str, bytes], values: Mapping[str, str]) -> dict[str, Any]:
-    """Make the attributes of a group that holds these files; `values` are the digests of its arrays' values."""
-    facts = {_FILES: {name: [len(content), digest_bytes(content)] for name, content in files.items()}, VALUES: values}
+def describe_file(content: bytes) -> list[Any]:
+    """Give size and digest of a file."""
+    return [len(content), digest_bytes(content)]
+
+
+def describe_files(group: str, files: Mapping[str, list[Any]], values: Mapping[str, str]) -> dict[str, Any]:
+    """Make the attributes of a group that holds these files, as `describe_file` has them.
+
+    Parameters
+    ----------
+    group
+        Its path below the store.
+    files
+        By name.
+    values
+        Digests of its arrays' values.
+    """
+    facts = {_FILES: dict(files), VALUES: dict(values)}
     return {**facts, _CHECK: _check(facts), _GROUP: group}
 
 

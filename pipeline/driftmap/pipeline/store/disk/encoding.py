@@ -144,12 +144,13 @@ def encode_array(
     attributes
         As JSON.
     """
-    return _encode_metadata(values, chunk_shape, attributes), dict(_encode_chunks(values, chunk_shape))
+    return encode_metadata(values, chunk_shape, attributes), dict(encode_chunks(values, chunk_shape))
 
 
-def _encode_metadata(
+def encode_metadata(
     values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
 ) -> bytes:
+    """Make the metadata of an array; parameters as for `encode_array`."""
     dtype = values.dtype
     in_bytes: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
@@ -171,9 +172,8 @@ def _encode_metadata(
     )
 
 
-def _encode_chunks(
-    values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...]
-) -> Iterator[tuple[str, bytes]]:
+def encode_chunks(values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...]) -> Iterator[tuple[str, bytes]]:
+    """Make the chunks of an array one after the other, each with its key."""
     if not values.size:
         return
     codec, n_rows = _make_codec(values.dtype.itemsize), chunk_shape[0]

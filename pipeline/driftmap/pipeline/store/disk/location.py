@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,7 @@ from driftmap.pipeline.store.disk.remote import BUCKETS, WEB, normalise_url, ope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from concurrent.futures import Future
 
     from driftmap.engine.errors import DriftmapError
     from driftmap.pipeline.store.disk.remote import Remote
@@ -162,9 +164,9 @@ class Location:
 
     def create(self, file: str, content: bytes) -> bool:
         """Write a new file, whole or not at all; returns False where one is there that this call did not write."""
-        return self.create_all({file: content})
+        return self.create_all([(file, content)])
 
-    def create_all(self, files: Mapping[str, bytes], *, marks: Mapping[str, bytes] | None = None) -> bool:
+    def create_all(self, files: Iterable[tuple[str, bytes]], *, marks: Mapping[str, bytes] | None = None) -> bool:
         """Write new files, the last one after all others; False where one was there, and some may be written then.
 
         In a folder, they and the names of their folders are on the disk before this returns: each folder is synced
@@ -173,24 +175,36 @@ class Location:
         Parameters
         ----------
         files
-            By name; at least one.
+            Name and content of each, at least one; taken as they are written, so that they need not all be held.
         marks
             Files that are written first, over those that may be there: any writer writes the same.
         """
-        *others, last = files
         with self._explain("written"):
             for name, content in (marks or {}).items():
                 obstore.put(self.files, name, content)
             if self.is_local:
-                is_new = all(self._put_new(name, content) for name, content in files.items())
-                if is_new:
-                    self._sync([*(marks or ()), *files])
-                return is_new
-            if others:
-                with ThreadPoolExecutor(_N_REQUESTS) as pool:
-                    if not all(list(pool.map(lambda name: self._put_new(name, files[name]), others))):
+                names = list(marks or ())
+                for name, content in files:
+                    if not self._put_new(name, content):
                         return False
-            return self._put_new(last, files[last])
+                    names.append(name)
+                self._sync(names)
+                return True
+            return self._put_all(iter(files))
+
+    def _put_all(self, files: Iterator[tuple[str, bytes]]) -> bool:
+        """Put new files into a bucket, some at once; the last one when all others are there."""
+        last = next(files)
+        with ThreadPoolExecutor(_N_REQUESTS) as pool:
+            under_way: deque[Future[bool]] = deque()
+            for following in files:
+                under_way.append(pool.submit(self._put_new, *last))
+                last = following
+                if len(under_way) == _N_REQUESTS and not under_way.popleft().result():
+                    return False
+            if not all(put.result() for put in list(under_way)):
+                return False
+        return self._put_new(*last)
 
     def _put_new(self, file: str, content: bytes) -> bool:
         try:
