@@ -60,7 +60,7 @@ def limit_to(path, share, **options):
 
 def test_a_window_that_does_not_fit_a_worker_has_the_same_map(tmp_path):
     path, options = write_source(tmp_path, "parquet", FEW_ROWS, N_FEATURES), {**OPTIONS, "rows": FEW_ROWS}
-    limit, states = limit_to(path, 0.8, **options), []
+    limit, states = limit_to(path, 0.95, **options), []
     store = run(path, tmp_path / "blocks", workers=1, worker_memory=limit, progress=states.append, **options)
     expected = run(path, tmp_path / "whole", scheduler="serial", **options)
     np.testing.assert_array_equal(store.positions(0), expected.positions(0))
@@ -193,7 +193,7 @@ def test_an_ingest_has_the_memory_plan_of_a_run(tmp_path):
     run(tmp_path / "days", tmp_path / "one", scheduler="serial", **options)
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     write_wide_day(tmp_path / "days", 2)
-    limit = limit_to(tmp_path / "days", 0.85, **options)
+    limit = limit_to(tmp_path / "days", 0.95, **options)
     whole = ingest(tmp_path / "one", scheduler="serial", complete=True)
     blocks = ingest(tmp_path / "other", workers=1, worker_memory=limit, complete=True)
     assert blocks.new == whole.new == ["2"]
