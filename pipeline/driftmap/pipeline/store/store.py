@@ -303,11 +303,7 @@ class Store(ShownStore):
 
     def commit_layout(self, layout: LayoutCommit) -> bool:
         """Make a block's maps true; returns False where another run committed that block first."""
-
-        def is_done() -> bool:
-            return self.n_blocks_done > layout["block"]
-
-        return self._commit("layout", layout, is_done)
+        return self._commit("layout", layout, lambda: self.n_blocks_done > layout["block"])
 
     def commit_config(self, config: Mapping[str, Any]) -> None:
         """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""
