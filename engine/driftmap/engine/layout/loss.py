@@ -74,7 +74,7 @@ def _measure(
     powered = a * squared**b
     attraction = np.log1p(powered)
     # - log(1 - q) = log((1 + p) / p) with p = a d^2b; first over all pairs, then the edges' share taken out
-    on_edges = float(weights @ (attraction - np.log(powered)))
+    on_edges = float((weights * (attraction - np.log(powered))).sum())  # no BLAS: its threads would order the sum
     columns = np.ascontiguousarray(places[is_placed].T)
     n = columns.shape[1]
     everywhere = 0.0
@@ -89,4 +89,4 @@ def _measure(
         np.log1p(np.divide(1.0, terms, out=terms), out=terms)
         np.fill_diagonal(terms, 0.0)
         everywhere += float(terms[:, : stop - start].sum()) + 2.0 * float(terms[:, stop - start :].sum())
-    return LossTerms(float(weights @ attraction), everywhere - on_edges)
+    return LossTerms(float((weights * attraction).sum()), everywhere - on_edges)
