@@ -223,8 +223,8 @@ def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monke
 
 
 def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
-    build = driftmap.engine.build_window_graph
-    monkeypatch.setattr(driftmap.engine, "build_window_graph", lambda vectors, *a: build(vectors * np.float32(1.5), *a))
+    search = driftmap.engine.build_knn_graph
+    monkeypatch.setattr(driftmap.engine, "build_knn_graph", lambda vectors, *a: search(vectors * np.float32(1.5), *a))
     flip_a_bit(list_chunks(find_group(copy, 3, "data") / "data")[0])
     with pytest.raises(StoreError, match=r"window '2003': graph, array 'data': .*data came out otherwise"):
         go_on(source, copy.path)

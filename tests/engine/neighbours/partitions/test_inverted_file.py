@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -74,9 +75,12 @@ def test_a_large_window_is_searched_in_parts_and_noise_as_far_as_that_leads(monk
     np.testing.assert_array_equal(build_knn_graph(rows, 12, seed=3).indices, expected.indices)
     noise = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
     assert find_in_partitions(noise, 12, "euclidean", 0, 0.98) is None
-    found, exact = build_knn_graph(noise, 12), knn_module.find_exact(noise, 12, "euclidean")
+    with pytest.warns(UserWarning, match=r"2,000 rows about \d\d% were found, and 98% .*knn_recall=1") as said:
+        found = build_knn_graph(noise, 12)
     assert (found.indices >= 0).all()
-    assert 0.7 < count_found(found, exact) < 0.98
+    share = count_found(found, knn_module.find_exact(noise, 12, "euclidean"))
+    assert 0.7 < share < 0.98
+    assert abs(share - int(re.search(r"about (\d\d)%", str(said[0].message))[1]) / 100) < 0.02
 
 
 def test_a_large_window_is_searched_so_by_default_and_finds_98_of_100():

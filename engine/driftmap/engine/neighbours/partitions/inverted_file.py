@@ -10,6 +10,7 @@ Dimensions: n rows; d features; k neighbours, the row itself included; m parts; 
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,6 +66,10 @@ START_PROBES = 3
 """Fewest parts searched: with its own alone, no list would lead from one part to another."""
 START_SHARE = 0.03
 """Share of all pairs of rows that is compared at most in the parts then."""
+
+
+_UNSAID = 0.01
+"""By how much fewer neighbours may be found than asked for before it is said."""
 
 
 class _Framed(NamedTuple):
@@ -176,6 +181,8 @@ def _find_by_products(
         known = improve_lists(_centre_in_order(given, order), near, sample, wanted, share, is_enough=taken)
         del near
         if known is not None:
+            if taken:
+                _warn_of_few(sample.measure_recall(known), wanted, n)
             named = np.empty_like(known)
             named[order] = order[known]
             del known
@@ -194,6 +201,18 @@ def _find_by_products(
     distances = _put_back(distances, order)
     _order_ties(indices, distances)
     return indices, distances
+
+
+def _warn_of_few(found: float, wanted: float, n: int) -> None:
+    """Say that fewer neighbours were found than asked for, where it is more than the margin of a sample."""
+    if found >= wanted - _UNSAID:
+        return
+    message = (
+        f"of the nearest rows of each of {n:,} rows about {found:.0%} were found, and {wanted:.0%} were asked for: "
+        "they are like noise, of which no part says where the nearest rows lie. knn_recall=1 compares all rows with "
+        "all, whatever it costs; fewer columns, such as main axes, are searched better."
+    )
+    warnings.warn(message, UserWarning, stacklevel=2)
 
 
 def _put_back(lists: npt.NDArray[Any], order: Int32Array, names: Int32Array | None = None) -> npt.NDArray[Any]:
