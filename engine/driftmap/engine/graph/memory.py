@@ -45,8 +45,8 @@ _ROUND_BYTES = 15
 """Per row and neighbour, the row itself not counted: lists old, new and reverse, with a flag each."""
 _PARTS_BYTES = 24 * 2**20
 """What the first search in parts leaves in a process: kernels, and scipy's sparse matrices."""
-_WIDE_COPIES = 2
-"""Of wide rows: what they are on their main axes, twice, and the products of the sample with all."""
+_WIDE_COLUMNS = 2 * 256
+"""Of wide rows: what they are on their main axes, 192 at most, twice, and the products of the sample with all."""
 _COMPILING_BYTES = 400 * 2**20
 """What pynndescent's compilation leaves in a process."""
 _SLACK_SHARE, _SLACK_BYTES = 1.1, 8 * 2**20
@@ -146,10 +146,10 @@ def _product_search_bytes(n_rows: int, n_features: int, settings: GraphSettings)
     if settings.knn_recall == 1.0 or work <= EXACT_WORK:
         return exact
     blocks = 4 * part_block_bytes(n_rows, n_features)
-    copies = _WIDE_COPIES if n_features >= MIN_FEATURES else 1
+    copy = max(rows, 4 * n_rows * _WIDE_COLUMNS) if n_features >= MIN_FEATURES else rows
     scaled = 0 if settings.metric in ("euclidean", "l2") else rows
     found = neighbours * _LIST_BYTES + n_rows * _ORDERED_BYTES + blocks
-    in_parts = _PARTS_BYTES + scaled + copies * rows + max(found, (neighbours - n_rows) * _ROUND_BYTES)
+    in_parts = _PARTS_BYTES + scaled + copy + max(found, (neighbours - n_rows) * _ROUND_BYTES)
     return max(exact, in_parts) if work <= EXHAUSTIVE_WORK else in_parts
 
 
