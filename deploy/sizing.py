@@ -177,7 +177,7 @@ def measure(n_features: int, n_neighbors: int) -> Measured:
     seconds = {str(len(rows)): _clock(lambda rows=rows: build_window_graph(rows, settings, 0)) for rows in windows}
     layout_seconds, store_bytes = _measure_run(n_features, n_neighbors)
     return Measured(
-        n_features, n_neighbors, seconds, layout_seconds, measure_clusters(settings, n_features), store_bytes
+        n_features, n_neighbors, seconds, layout_seconds, *measure_clusters(settings, n_features), store_bytes
     )
 
 
