@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
 
-FRESH_SHARE = 0.2
-"""Share of rows that no window before has, from which a small window is begun in other ways too. Where most rows are
-known the starts end alike: on votes in the United Nations and Gapminder's countries their losses differ by 1 %."""
+KNOWN_SHARES = 0.3, 0.8
+"""Shares of rows that a window before has, between which a small window is begun in other ways too. Where more are
+known the starts end alike: on votes in the United Nations and Gapminder's countries their losses differ by 1 %. Fewer
+do not say how to turn the others, and would be left behind for what those gain."""
 
 
 def place_new(
@@ -79,9 +80,9 @@ def place_otherwise(
     Returns
     -------
     list of numpy.ndarray
-        Float32 (n, c): by shortest paths where the window stands alone. Where a fifth of its rows is fresh, these paths
-        turned onto the rows that are known; and those rows where they were, fresh ones alone by the paths. Else empty,
-        and for more than `DENSE_ROWS` rows.
+        Float32 (n, c): by shortest paths where the window stands alone. Where some of its rows are known, of
+        `KNOWN_SHARES`, these paths turned onto them; and those rows where they were, fresh ones alone by the paths.
+        Else empty, and for more than `DENSE_ROWS` rows.
     """
     if graph.n_rows > DENSE_ROWS:
         return []
@@ -89,7 +90,8 @@ def place_otherwise(
     if not _is_enough(known):
         return [geodesic_start(graph, n_components, seed)]
     is_known = np.isfinite(known[:, 0])
-    if np.count_nonzero(is_known) > (1 - FRESH_SHARE) * np.count_nonzero(np.diff(graph.indptr)):
+    share = np.count_nonzero(is_known) / np.count_nonzero(np.diff(graph.indptr))
+    if not KNOWN_SHARES[0] <= share <= KNOWN_SHARES[1]:
         return []
     own = geodesic_start(graph, n_components, seed)
     turned, fitted = (fit_similarity(own, known, with_scale=scaled).apply(own) for scaled in (False, True))
