@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph, ReadableGraph
 
 
+_LEAST_SETTLED = 10
+"""Epochs of a carry pass from which its end tells how well a start fits. After 2 of them (`n_epochs=20`) related rows
+of noise lie .85 as far from their partners as from others with several starts, .75 without; after 20 .86 and .84."""
+
+
 @dataclass(frozen=True, eq=False)
 class BlockWindow:
     """One window of a block."""
@@ -296,7 +301,7 @@ class BlockLayout:
         ]
         self.place(place, place_new(window.graph, before, n_components, seed, window.start))
         self._optimiser.run(stage, on_epoch)
-        if window.start is not None or not stage.n_epochs:
+        if window.start is not None or stage.n_epochs < (_LEAST_SETTLED if before else 1):
             return
         others = place_otherwise(window.graph, before, n_components, seed)
         if not others:

@@ -73,3 +73,13 @@ def test_the_start_that_ends_best_is_kept(monkeypatch, is_better):
     a, b = fit_curve(settings.min_dist, settings.spread)
     before, after = (sum(measure_loss(graph, y, a, b)) for y in (alone, kept))
     assert after < 0.95 * before if is_better else after == before
+
+
+@pytest.mark.parametrize(("n_epochs", "n_asked"), [(94, 0), (100, 1)])
+def test_a_window_that_follows_others_has_other_starts_where_its_carry_pass_settles_it(monkeypatch, n_epochs, n_asked):
+    asked = []
+    monkeypatch.setattr(block, "place_otherwise", lambda graph, before, *_: asked.append(len(before)) or [])
+    windows = [BlockWindow(chain_graph(N), index) for index in range(2)]
+    relations = {(0, 1): np.where(np.arange(N) < N / 2, np.arange(N), -1).astype(np.int32)}
+    lay_out_block(windows, relations, LayoutSettings(n_epochs=n_epochs), 0)
+    assert asked == [0, *[1] * n_asked], "the first, which stands alone, always has them"
