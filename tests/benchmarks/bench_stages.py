@@ -53,7 +53,7 @@ def measure_stage(stage: str, graph: FuzzyGraph) -> dict[str, float]:
     """Measure one stage in this process, the graph not counted."""
     work = {"start": lambda given: spectral_start(given, 2, 0), "clusters": lambda given: follow_clusters(given, 0)}
     work[stage](_make_graph(21_000))  # kernels are loaded
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak is measured
     before, began = _read_bytes("VmRSS"), time.process_time()
     work[stage](graph)
     spent = time.process_time() - began

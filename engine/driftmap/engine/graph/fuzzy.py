@@ -101,7 +101,7 @@ def build_fuzzy_graph(knn: KnnGraph, *, set_op_mix_ratio: float = 1.0, local_con
 
 
 def merge_directions(indptr: Int64Array, columns: Int32Array, strengths: Float32Array, mix: float) -> FuzzyGraph:
-    """Make a one-way graph, rows sorted by column, symmetric: `mix` parts union to `1 - mix` parts intersection."""
+    """Make a directed graph, rows sorted by column, symmetric: `mix` parts union to `1 - mix` parts intersection."""
     back = _transpose(indptr, columns, strengths)
     n_edges = _count_edges(indptr, columns, *back[:2])
     return FuzzyGraph(*_mix_directions((indptr, columns, strengths), back, mix, n_edges))
@@ -189,7 +189,7 @@ def _find_sigma(distances: Float32Array, rho: np.float32, target: np.float32) ->
 Weighed = tuple[Int32Array, Float32Array, Float32Array, Float32Array]
 """A kNN graph with sigma and rho of each row: (n, k), (n, k), (n,), (n,)."""
 Edges = tuple[Int64Array, Int32Array, Float32Array]
-"""One-way graph in CSR form."""
+"""A directed graph in CSR form: indptr, columns, strengths."""
 
 
 @exact_uncounted
@@ -246,7 +246,7 @@ def _list_edges_in(weighed: Weighed) -> Edges:
 
 @exact
 def _count_both(weighed: Weighed, back_indptr: Int64Array, back_columns: Int32Array) -> int:
-    """Count the columns of a row's edges out and in, each once: room for twice as many would be memory for nothing."""
+    """Count the columns of a row's edges out and in, each once: memory for twice as many would be for nothing."""
     k = weighed[0].shape[1]
     columns, strengths = np.empty(k, np.int32), np.empty(k, np.float32)
     n_edges = 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.core.threads import limit_blas
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,7 +60,8 @@ def fit_similarity(moving: npt.ArrayLike, fixed: npt.ArrayLike, *, with_scale: b
     if not len(a):
         return Similarity(np.eye(n_components), 1.0, np.zeros(n_components))
     centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
-    left, strengths, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
+    with limit_blas(1):  # the sum's order, and with it the last bits, would depend on the threads
+        left, strengths, right = np.linalg.svd((a - centre_a).T @ (b - centre_b))
     rotation = left @ right
     size = float(((a - centre_a) ** 2).sum())
     scale = float(strengths.sum() / size) if with_scale and size > 0 and strengths.sum() > 0 else 1.0

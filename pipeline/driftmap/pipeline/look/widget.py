@@ -1,4 +1,4 @@
-"""The page of a store, or of a fitted estimator, as a widget of a notebook: what is looked at goes both ways."""
+"""The page of a store, or of a fitted estimator, as a widget of a notebook that page and Python steer together."""
 
 from __future__ import annotations
 

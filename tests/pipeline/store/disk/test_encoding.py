@@ -10,7 +10,13 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
-from driftmap.pipeline.store.disk.encoding import DamagedArrayError, Form, encode_array, encode_group_metadata
+from driftmap.pipeline.store.disk.encoding import (
+    DamagedArrayError,
+    Form,
+    encode_chunks,
+    encode_group_metadata,
+    encode_metadata,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -28,6 +34,10 @@ def write_with_zarr(folder, values, chunk_shape, attributes):
         config={"write_empty_chunks": True},
     )
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def encode_array(values, chunk_shape, attributes):
+    return encode_metadata(values, chunk_shape, attributes), dict(encode_chunks(values, chunk_shape))
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"])

@@ -79,9 +79,9 @@ def find_shortest_paths(
 ) -> npt.NDArray[np.float64]:
     """Find how far all rows are from some of them along the edges of a symmetric graph.
 
-    Every row tells its neighbours how far it is from all sources at once, in vector lanes, until none gets nearer: for
-    windows of a few hundred rows several times faster than a search from one source after another. A path's length is
-    summed from its source on, so what is found depends on no order.
+    Distances of a row from all sources are passed on to its neighbours at once, in vector lanes, until none gets
+    nearer: for windows of a few hundred rows several times faster than a search from one source after another. A path's
+    length is summed from its source on, so what is found depends on no order.
 
     Parameters
     ----------
@@ -99,17 +99,17 @@ def find_shortest_paths(
     """
     n, n_sources = len(indptr) - 1, len(sources)
     apart = np.full((n, n_sources), np.inf)
-    has_news = np.zeros(n, np.bool_)
+    is_updated = np.zeros(n, np.bool_)
     for k in range(n_sources):
         apart[sources[k], k] = 0.0
-        has_news[sources[k]] = True
-    n_told = 1
-    while n_told > 0:
-        n_told = 0
+        is_updated[sources[k]] = True
+    n_changed = 1
+    while n_changed > 0:
+        n_changed = 0
         for row in range(n):
-            if has_news[row]:
-                has_news[row] = False
-                n_told += 1
+            if is_updated[row]:
+                is_updated[row] = False
+                n_changed += 1
                 own = apart[row]
                 for edge in range(indptr[row], indptr[row + 1]):
                     other, length, is_nearer = apart[indices[edge]], lengths[edge], False
@@ -118,5 +118,5 @@ def find_shortest_paths(
                         is_nearer |= found < other[k]
                         other[k] = min(other[k], found)
                     if is_nearer:
-                        has_news[indices[edge]] = True
+                        is_updated[indices[edge]] = True
     return apart

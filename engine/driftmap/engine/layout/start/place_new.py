@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, FuzzyGraph, Relation
 
 KNOWN_SHARES = 0.3, 0.8
-"""Shares of rows that a window before has, between which a small window is begun in other ways too. Where more are
+"""Shares of rows that a window before has, between which a small window has other starts too. Where more are
 known the starts end alike: on votes in the United Nations and Gapminder's countries their losses differ by 1 %. Fewer
 do not say how to turn the others, and would be left behind for what those gain."""
 
@@ -65,7 +65,7 @@ def place_new(
 def place_otherwise(
     graph: FuzzyGraph, before: Sequence[tuple[Float32Array, Relation | Coupling]], n_components: int, seed: int
 ) -> list[Float32Array]:
-    """Place the rows of a small new window in other ways, of which one may end better than `place_new`'s.
+    """Give other starts of a small new window than `place_new`'s, of which one may end better.
 
     A carry pass is short and cool: a group that begins folded over another stays there. With shortest paths for a start
     digits carry labels over by .85 instead of .79 and drift by .041 instead of .055, and distances on the maps of

@@ -48,7 +48,7 @@ class Form(NamedTuple):
 
     @classmethod
     def of(cls, metadata: bytes) -> Self:
-        """Read the metadata of an array that `encode_array`, or zarr with the same codecs, has written.
+        """Read the metadata of an array that `encode_metadata`, or zarr with the same codecs, has written.
 
         Raises
         ------
@@ -130,10 +130,10 @@ def encode_group_metadata(attributes: Mapping[str, Any]) -> bytes:
     return _to_json({"attributes": attributes, "zarr_format": 3, "node_type": "group"})
 
 
-def encode_array(
+def encode_metadata(
     values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
-) -> tuple[bytes, dict[str, bytes]]:
-    """Make the metadata of an array, and its chunks by their keys.
+) -> bytes:
+    """Make the metadata of an array.
 
     Parameters
     ----------
@@ -144,13 +144,6 @@ def encode_array(
     attributes
         As JSON.
     """
-    return encode_metadata(values, chunk_shape, attributes), dict(encode_chunks(values, chunk_shape))
-
-
-def encode_metadata(
-    values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...], attributes: Mapping[str, Any]
-) -> bytes:
-    """Make the metadata of an array; parameters as for `encode_array`."""
     dtype = values.dtype
     in_bytes: dict[str, Any] = {"name": "bytes"}
     if dtype.itemsize > 1:
@@ -173,7 +166,7 @@ def encode_metadata(
 
 
 def encode_chunks(values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[int, ...]) -> Iterator[tuple[str, bytes]]:
-    """Make the chunks of an array one after the other, each with its key."""
+    """Make the chunks of an array one after the other, each with its key; parameters as for `encode_metadata`."""
     if not values.size:
         return
     codec, n_rows = _make_codec(values.dtype.itemsize), chunk_shape[0]
