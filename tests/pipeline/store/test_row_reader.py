@@ -7,6 +7,7 @@ import pytest
 from tests.pipeline.small_stores import SmallWindow, make_store
 
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.store import row_reader
 from driftmap.pipeline.store.disk import arrays
 from driftmap.pipeline.store.row_reader import RowReader
 
@@ -51,6 +52,21 @@ def test_marks_are_of_the_id_alone_and_spread_evenly(tmp_path, monkeypatch):
     assert np.concatenate(list(other.list_marks())).tolist() == marks[:10].tolist()
     assert len(np.unique(marks)) == 2000
     assert np.mean(marks < 2.0**62) == pytest.approx(0.25, abs=0.04)
+
+
+@pytest.mark.parametrize("ids", [np.arange(N) * 7 - 20, np.array([f"ïd {i}" for i in range(N)])], ids=["int", "text"])
+def test_ids_are_chosen_by_their_marks_whatever_the_parts(tmp_path, monkeypatch, ids):
+    store, reader = make_reader(tmp_path / "s.zarr", monkeypatch, ids)
+    monkeypatch.setattr(row_reader, "_ROWS_AT_ONCE", 3)
+    marks = reader.take_marks(np.arange(N))
+    limit = int(np.sort(marks)[20])
+    rows = np.flatnonzero(marks <= limit)
+    found = reader.choose_ids(limit)
+    assert found.rows.tolist() == rows.tolist()
+    assert found.marks.tolist() == marks[rows].tolist()
+    assert found.ids.tolist() == store.window_keys(0)[rows].tolist()
+    assert reader.choose_ids(2**64 - 1).rows.tolist() == [*range(N)]
+    assert len(reader.choose_ids(int(marks.min()) - 1).ids) == 0
 
 
 def test_numbers_of_any_width_have_the_same_marks(tmp_path, monkeypatch):

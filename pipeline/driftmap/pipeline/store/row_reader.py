@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,12 @@ import numpy.typing as npt
 from driftmap.engine import RowTerms
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.attempts import TURNOVER, Attempt
+from driftmap.pipeline.store.disk.arrays import RowChunk
 from driftmap.pipeline.store.id_types import show_ids
 from driftmap.pipeline.store.row_traits import NUMBER_ARRAYS, TERM_ARRAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.store import Store
@@ -28,6 +29,15 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 Array = npt.NDArray[Any]
 UInt64Array = npt.NDArray[np.uint64]
+
+
+class ChosenIds(NamedTuple):
+    """Some ids of a window, by row."""
+
+    rows: npt.NDArray[np.int64]
+    marks: UInt64Array
+    ids: Array
+    """As they are shown."""
 
 
 class RowReader:
@@ -58,9 +68,26 @@ class RowReader:
         """Names of the columns of numbers."""
 
     def list_marks(self) -> Iterator[UInt64Array]:
-        """Give each id a number that looks random and is the same in every window, chunk by chunk."""
+        """Give each id a number that looks random and is the same in every window, some rows at a time."""
+        for part in self._list_ids():
+            yield _mark(part.values)
+
+    def choose_ids(self, limit: int) -> ChosenIds:
+        """Choose the ids whose marks are at most `limit`; they are read once."""
+        rows, marks, ids = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)], []
+        for part in self._list_ids():
+            own = _mark(part.values)
+            here = np.flatnonzero(own <= np.uint64(limit))
+            rows.append(here + part.start)
+            marks.append(own[here])
+            ids.append(part.decode(here))
+        return ChosenIds(np.concatenate(rows), np.concatenate(marks), self._show_ids(ids))
+
+    def _list_ids(self) -> Iterator[RowChunk]:
         for chunk in self._graph.list_chunks("ids"):
-            yield _mark(chunk.values)
+            for start in range(0, len(chunk.values), _ROWS_AT_ONCE):
+                yield RowChunk(chunk.start + start, chunk.values[start : start + _ROWS_AT_ONCE], chunk.kind)
+            del chunk  # before the next one is read
 
     def take_marks(self, rows: Array) -> UInt64Array:
         """Give the marks of the ids of rows, ascending."""
@@ -81,7 +108,10 @@ class RowReader:
 
     def take_ids(self, rows: Array) -> Array:
         """Read the ids of rows, ascending, as they are shown."""
-        return show_ids([_as_text(_take(self._graph, "ids", rows))], self._id_type)[0]
+        return self._show_ids(_list_taken(self._graph, "ids", rows))
+
+    def _show_ids(self, parts: Iterable[Array]) -> Array:
+        return show_ids([_as_text(_join(parts))], self._id_type)[0]
 
     def take_labels(self, column: str, rows: Array) -> Array:
         """Read a label column at rows, ascending."""
@@ -148,11 +178,19 @@ class RowReader:
 
 
 def _take(attempt: Attempt, array: str, rows: Array, n_values: int | None = None) -> Array:
-    parts = []
+    return _join(_list_taken(attempt, array, rows, n_values))
+
+
+def _list_taken(attempt: Attempt, array: str, rows: Array, n_values: int | None = None) -> Iterator[Array]:
     for chunk in attempt.list_chunks(array, rows, n_values):
         first, end = np.searchsorted(rows, [chunk.start, chunk.start + len(chunk.values)])
-        parts.append(chunk.decode(rows[first:end] - chunk.start))
-    return np.concatenate(parts) if parts else np.zeros(0)
+        yield chunk.decode(rows[first:end] - chunk.start)
+        del chunk  # before the next one is read
+
+
+def _join(parts: Iterable[Array]) -> Array:
+    held = [*parts]
+    return np.concatenate(held) if held else np.zeros(0)
 
 
 def _as_text(values: Array) -> Array:
@@ -166,19 +204,15 @@ def _as_text(values: Array) -> Array:
 
 def _mark(values: Array) -> UInt64Array:
     """Hash ids as they are stored (FNV-1a of bytes, then the finaliser of SplitMix64), whatever width they have."""
-    marks = np.empty(len(values), dtype=np.uint64)
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        rows = values[start : start + _ROWS_AT_ONCE]
-        if rows.ndim == 1:
-            own = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        else:
-            own = np.full(len(rows), _OFFSET)
-            for letters in np.ascontiguousarray(rows.T):  # zeros stand behind shorter ids: they change nothing
-                own = np.where(letters > 0, (own ^ letters) * _PRIME, own)
-        for shift, factor in zip((30, 27), _MIX, strict=True):
-            own = (own ^ (own >> np.uint64(shift))) * factor
-        marks[start : start + len(rows)] = own ^ (own >> np.uint64(31))
-    return marks
+    if values.ndim == 1:
+        own = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    else:
+        own = np.full(len(values), _OFFSET)
+        for letters in np.ascontiguousarray(values.T):  # zeros stand behind shorter ids: they change nothing
+            own = np.where(letters > 0, (own ^ letters) * _PRIME, own)
+    for shift, factor in zip((30, 27), _MIX, strict=True):
+        own = (own ^ (own >> np.uint64(shift))) * factor
+    return np.asarray(own ^ (own >> np.uint64(31)), dtype=np.uint64)
 
 
 def _find_equal(values: Array, value: Array) -> npt.NDArray[np.int64]:

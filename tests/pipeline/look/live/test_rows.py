@@ -74,18 +74,6 @@ def test_an_empty_rectangle_and_columns_that_are_not_there(store):
     assert read_tile(rows, 0, EVERYWHERE, c=99)[3] is None
 
 
-def test_few_windows_are_held(store, monkeypatch):
-    monkeypatch.setattr(live_rows, "HELD_BYTES", 2 * N_ROWS * 8)
-    _, rows = make_rows(store)
-    for t in (0, 1, 2, 0):
-        read_tile(rows, t, EVERYWHERE)
-    assert [index for index, _ in rows._held] == [2, 0]
-    monkeypatch.setattr(live_rows, "HELD_BYTES", 10)
-    before = len(rows._held)
-    assert len(read_tile(rows, 1, EVERYWHERE)[1]) > 300
-    assert len(rows._held) == before
-
-
 def test_a_row_tells_its_id_labels_and_shown_columns(tmp_path):
     places = np.random.default_rng(0).normal(size=(9, 2))
     texts = np.array([f"https://example.org/{i}" for i in range(9)])

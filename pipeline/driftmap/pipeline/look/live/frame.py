@@ -18,7 +18,7 @@ MARGIN = 1.25
 """Half of the frame, over half of the extent of the window that is read first: later ones may reach farther."""
 NOWHERE = 1_000_000
 """Step at which rows without a place lie, and those that are farther away than a picture shows."""
-_ROWS_COUNTED = 2**18
+_ROWS_COUNTED = 2**15
 
 Array = npt.NDArray[Any]
 Int64Array = npt.NDArray[np.int64]
@@ -45,9 +45,12 @@ def describe_frame(frame: Frame) -> dict[str, Any]:
 
 def to_steps(frame: Frame, positions: Array, fineness: int = 1) -> npt.NDArray[np.int32]:
     """Round positions to parts of a step, `fineness` of each, (n, 2); those without a place lie NOWHERE."""
-    plane = (as_plane(positions) - frame.centre) * (STEPS / frame.half)
-    inside = np.clip(np.nan_to_num(plane, nan=NOWHERE), -NOWHERE, NOWHERE)
-    return np.rint(inside * fineness).astype(np.int32)
+    plane = as_plane(positions)
+    for k, middle in enumerate(frame.centre):  # numpy takes ten times as long for both at once
+        plane[:, k] -= middle
+    plane *= STEPS / frame.half
+    inside = np.fmax(np.fmin(plane, NOWHERE), -NOWHERE)  # of a number and none it is the number
+    return np.asarray(np.rint(inside * fineness), dtype=np.int32)
 
 
 def count_cells(frame: Frame, parts: Iterable[Array]) -> Int64Array:
@@ -56,7 +59,8 @@ def count_cells(frame: Frame, parts: Iterable[Array]) -> Int64Array:
     for positions in parts:
         for start in range(0, len(positions), _ROWS_COUNTED):
             steps = to_steps(frame, positions[start : start + _ROWS_COUNTED])
-            inside = steps[(np.abs(steps) < NOWHERE).all(axis=1)]
-            cells = np.clip((inside + STEPS) * DENSITY_CELLS // (2 * STEPS), 0, DENSITY_CELLS - 1)
+            is_seen = np.abs(steps) < NOWHERE
+            seen = steps if is_seen.all() else steps[is_seen[:, 0] & is_seen[:, 1]]
+            cells = np.clip((seen + STEPS) * DENSITY_CELLS // (2 * STEPS), 0, DENSITY_CELLS - 1)
             counts += np.bincount(cells[:, 1] * DENSITY_CELLS + cells[:, 0], minlength=len(counts))
     return counts

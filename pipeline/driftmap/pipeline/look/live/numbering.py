@@ -21,6 +21,7 @@ class EntityNumbers:
     def __init__(self) -> None:
         self._marks = np.zeros(0, dtype=np.uint64)
         self._numbers = np.zeros(0, dtype=np.int64)
+        self._names: list[str | None] = []
 
     def __len__(self) -> int:
         """Count the numbers given."""
@@ -34,6 +35,17 @@ class EntityNumbers:
         self._marks = np.insert(self._marks, at, new)
         found: npt.NDArray[np.int64] = self._numbers[np.searchsorted(self._marks, marks)]
         return found
+
+    def name(self, entities: npt.NDArray[np.int64], ids: Array) -> list[str]:
+        """Give numbered ids as the page shows them; an id has one text, whatever windows it is in."""
+        self._names.extend([None] * (len(self) - len(self._names)))
+        names = []
+        for entity, value in zip(entities.tolist(), ids.tolist(), strict=True):
+            name = self._names[entity]
+            if name is None:
+                name = self._names[entity] = name_label(as_text(value))
+            names.append(name)
+        return names
 
 
 class ColumnCodes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from driftmap.pipeline.look.row_pictures import PictureReader
 from driftmap.pipeline.look.run_codes import as_text, list_laid_out, list_shown, name_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from driftmap.pipeline.look.live.windows import LiveWindows
     from driftmap.pipeline.store import Store
@@ -25,8 +24,6 @@ TILE_ROWS = 150_000
 """Rows of a rectangle that are drawn, at most; of more, a share that stays where one moves it."""
 FINENESS = 16
 """Parts of a step to which positions in a rectangle are rounded."""
-HELD_BYTES = 250 * 2**20
-"""Positions that are held, of the windows looked at last; a window that takes more is read for each rectangle."""
 N_FOUND = 12
 
 Array = npt.NDArray[Any]
@@ -50,7 +47,6 @@ class LiveRows:
 
     def __init__(self, store: Store, windows: LiveWindows, tile_rows: int = TILE_ROWS) -> None:
         self._store, self._windows, self._tile_rows = store, windows, tile_rows
-        self._held: OrderedDict[tuple[int, str | None], list[Array]] = OrderedDict()
         self._lock = threading.Lock()
         self.shown = list_shown(store)
 
@@ -131,28 +127,13 @@ class LiveRows:
         x0, x1, y0, y1 = (max(-NOWHERE + 1.0, min(NOWHERE - 1.0, edge)) * frame.half / STEPS for edge in box)
         low, high = np.array([x0, y0]) + frame.centre, np.array([x1, y1]) + frame.centre
         chosen, start = _Share(self._tile_rows), 0
-        for part in self._list_positions(reader, index):
+        for part in self._windows.positions.list(reader, (index, self._windows.find(index).layout_attempt)):
             for begin in range(0, len(part), _ROWS_AT_ONCE):
                 positions = part[begin : begin + _ROWS_AT_ONCE]
                 inside = _choose_inside(positions, low, high)
                 chosen.add(inside + (start + begin), positions[inside])
             start += len(part)
         return chosen.close()
-
-    def _list_positions(self, reader: RowReader, index: int) -> Iterator[Array]:
-        """Give a window's positions, and hold them where they fit."""
-        key = index, self._windows.find(index).layout_attempt
-        if key in self._held:
-            self._held.move_to_end(key)
-            yield from self._held[key]
-            return
-        if reader.n_rows * 8 > HELD_BYTES:
-            yield from reader.list_positions()
-            return
-        self._held[key] = list(reader.list_positions())
-        while sum(part.nbytes for parts in self._held.values() for part in parts) > HELD_BYTES and len(self._held) > 1:
-            self._held.popitem(last=False)
-        yield from self._held[key]
 
     def _code(self, reader: RowReader, c: int, rows: Int64Array) -> Int64Array | None:
         if not len(rows):

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.look.clusters import MAX_NAMED
-from driftmap.pipeline.look.live.frame import count_cells, describe_frame, measure_live_frame, to_steps
+from driftmap.pipeline.look.live.frame import describe_frame, to_steps
 from driftmap.pipeline.look.live.numbering import ColumnCodes, EntityNumbers
+from driftmap.pipeline.look.live.positions import HeldPositions, measure_first, place_rows
 from driftmap.pipeline.look.page_codec import StreamWriter
 from driftmap.pipeline.look.page_data import Frame, as_plane, is_placed
 from driftmap.pipeline.look.run_codes import as_text, list_laid_out, list_shown, name_label
@@ -20,6 +21,7 @@ from driftmap.pipeline.store.row_reader import RowReader
 if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.windows import WindowState
+    from driftmap.pipeline.store.row_reader import ChosenIds
 
 SAMPLE_ROWS = 100_000
 """Rows of a window, about, that are drawn of it unless one zooms in."""
@@ -43,10 +45,11 @@ class Sample(NamedTuple):
     names: list[str]
     places: npt.NDArray[np.int32]
     """Positions in steps of the frame, (n, 2)."""
-    codes: list[npt.NDArray[np.int64]]
+    codes: list[npt.NDArray[np.int32]]
     """Of each column."""
     clusters: npt.NDArray[np.int32] | None
-    turnover: Array | None
+    turnover: npt.NDArray[np.uint8] | None
+    """As `turnover_codes` makes it."""
     density: npt.NDArray[np.int64]
     """Rows in each cell of the frame, of all rows that have a place."""
 
@@ -66,6 +69,7 @@ class LiveWindows:
         self._store = store
         self.lock = threading.RLock()
         """Held while something large is read: one at a time, so that memory is that of a few chunks."""
+        self.positions = HeldPositions()
         self._samples: dict[int, Sample] = {}
         self._entities = EntityNumbers()
         self._columns: list[ColumnCodes] = []
@@ -125,8 +129,7 @@ class LiveWindows:
         if c < len(self.label_columns):
             name = self.label_columns[c]
             return reader.take_labels(name, rows) if name in reader.columns else np.full(len(rows), "")
-        clusters = reader.take_clusters(rows)
-        return np.full(len(rows), NO_CLUSTER) if clusters is None else _name_clusters(clusters)
+        return _name_clusters(reader.take_clusters(rows), len(rows))
 
     def encode(self, index: int) -> bytes:
         """Write a window's sample as `decode.js` reads it."""
@@ -168,53 +171,54 @@ class LiveWindows:
 
     def _read(self, state: WindowState) -> Sample:
         reader = RowReader(self._store, state)
-        rows, marks = self._choose(reader)
-        positions = reader.take_positions(rows)
-        if self._frame is None:
-            self._frame = measure_live_frame(as_plane(positions))
-        density = count_cells(self.frame, reader.list_positions())
+        chosen = self._choose(reader)
+        positions, density = self._place(reader, state, chosen.rows)
         has_place = is_placed(as_plane(positions))
-        rows, marks, positions = rows[has_place], marks[has_place], positions[has_place]
-        values = [self.take_column(reader, c, rows) for c in range(len(self.label_columns) + self.has_clusters)]
+        rows, marks, ids = chosen.rows[has_place], chosen.marks[has_place], chosen.ids[has_place]
+        positions, clusters = positions[has_place], reader.take_clusters(rows)
+        values = [self.take_column(reader, c, rows) for c in range(len(self.label_columns))]
+        if self.has_clusters:
+            values.append(_name_clusters(clusters, len(rows)))
         if not self._columns:
             self._columns = [ColumnCodes(name, own) for name, own in zip(self.label_columns, values, strict=False)]
             if self.has_clusters:
                 name = f"found {CLUSTER}" if CLUSTER in self.label_columns else CLUSTER
                 self._columns.append(ColumnCodes(name, values[-1], MAX_NAMED, NO_CLUSTER))
         codes = [column.encode(own) for column, own in zip(self._columns, values, strict=True)]
-        turnover, ids = reader.take_turnover_codes(rows), reader.take_ids(rows).tolist()
-        clusters = reader.take_clusters(rows)
+        turnover = reader.take_turnover_codes(rows)
         entities = self._entities.number(marks)
         order = np.argsort(entities, kind="stable")
         return Sample(
             state,
             rows[order],
             entities[order],
-            [name_label(as_text(ids[row])) for row in order.tolist()],
+            self._entities.name(entities[order], ids[order]),
             to_steps(self.frame, positions[order]),
-            [own[order] for own in codes],
+            [own[order].astype(np.int32) for own in codes],
             None if clusters is None else clusters[order].astype(np.int32),
-            None if turnover is None else turnover[order].astype(np.int64),
+            None if turnover is None else turnover[order],
             density,
         )
 
-    def _choose(self, reader: RowReader) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-        """Choose the rows whose ids are of the sample, and give their marks; of a small window those of least marks."""
+    def _place(self, reader: RowReader, state: WindowState, rows: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+        """Read the positions of rows, ascending, and the density of all; the first window read makes the frame."""
+        name = state.index, state.layout_attempt
+        if self._frame is not None:
+            return place_rows(self._frame, reader.list_positions(), rows)
+        self._frame = measure_first(self.positions.list(reader, name), rows)
+        return place_rows(self._frame, self.positions.list(reader, name), rows)
+
+    def _choose(self, reader: RowReader) -> ChosenIds:
+        """Choose the rows whose ids are of the sample; of a small window those of least marks."""
         limit = int(self.share * _MARKS)
         if limit < _MARKS and reader.n_rows * self.share < 2 * self._least_rows:
             everyone = np.sort(np.concatenate(list(reader.list_marks())))
             limit = max(limit, int(everyone[: self._least_rows][-1])) if len(everyone) else limit
-        start, rows, chosen = 0, [], []
-        for marks in reader.list_marks():
-            here = np.flatnonzero(marks <= np.uint64(limit)) if limit < _MARKS else np.arange(len(marks))
-            rows.append(here + start)
-            chosen.append(marks[here])
-            start += len(marks)
-        if not rows:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-        return np.concatenate(rows), np.concatenate(chosen)
+        return reader.choose_ids(min(limit, _MARKS - 1))
 
 
-def _name_clusters(clusters: Array) -> Array:
+def _name_clusters(clusters: Array | None, n_rows: int) -> Array:
+    if clusters is None:
+        return np.full(n_rows, NO_CLUSTER)
     names: Array = np.array([NO_CLUSTER, *(f"cluster {k}" for k in range(int(clusters.max(initial=-1)) + 1))])
     return np.asarray(names[clusters + 1])

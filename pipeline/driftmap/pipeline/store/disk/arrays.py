@@ -242,6 +242,7 @@ def list_chunks(
         except DamagedArrayError as error:
             raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
         yield RowChunk(start, values, kind if isinstance(kind, str) else None)
+        del values  # before the next chunk is read
 
 
 def _read_form(there: GroupFiles, array: str, what: str) -> Form:

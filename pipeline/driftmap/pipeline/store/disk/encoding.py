@@ -26,6 +26,8 @@ FILL_VALUES = {"b": False, "i": 0, "u": 0, "f": 0.0}
 
 _CODECS = ["bytes", "blosc", "crc32c"]
 _CHECKSUM_BYTES = 4
+_WHOLE = 0x48674BC7
+"""CRC-32C of any bytes with their own CRC-32C behind them, least byte first: its residue."""
 _HEAD = struct.Struct("<4xI")
 """Of a packed chunk: its length when it is unpacked."""
 _MAX_LENGTH = 2**40
@@ -101,28 +103,36 @@ class Form(NamedTuple):
         stored, n_bytes = self.dtype.newbyteorder("<"), self.dtype.itemsize * math.prod(self.chunk_shape)
         values: np.ndarray[Any, Any] | None = None
         for number, chunk in enumerate(chunks):
-            unpacked = np.frombuffer(_unpack(chunk, n_bytes), stored)
+            packed = _check(chunk, n_bytes)
             if values is None:  # only now: metadata that claim too much agree with no chunk
                 values = np.empty(self.shape, self.dtype)
             rows = values[number * self.chunk_shape[0] : (number + 1) * self.chunk_shape[0]]
-            rows[...] = unpacked[: rows.size].reshape(rows.shape)
+            if rows.nbytes == n_bytes and stored == self.dtype:
+                _unpack(packed, rows)
+                continue
+            whole = np.empty(n_bytes // self.dtype.itemsize, stored)
+            _unpack(packed, whole)
+            rows[...] = whole[: rows.size].reshape(rows.shape)
         return np.empty(self.shape, self.dtype) if values is None else values
 
 
-def _unpack(chunk: bytes, n_bytes: int) -> bytes:
-    packed, checksum = memoryview(chunk)[:-_CHECKSUM_BYTES], chunk[-_CHECKSUM_BYTES:]
-    if google_crc32c.value(bytes(packed)).to_bytes(_CHECKSUM_BYTES, "little") != checksum:
+def _check(chunk: bytes, n_bytes: int) -> memoryview:
+    """Give what was packed into a chunk, which is to hold `n_bytes`."""
+    packed = memoryview(chunk)[:-_CHECKSUM_BYTES]
+    if len(chunk) < _CHECKSUM_BYTES or google_crc32c.value(chunk) != _WHOLE:
         raise DamagedArrayError("a chunk's checksum does not agree")
     if len(packed) < _HEAD.size or (said := _HEAD.unpack_from(packed)[0]) != n_bytes:
         held = f"{said:,}" if len(packed) >= _HEAD.size else "no"
         raise DamagedArrayError(f"a chunk holds {held} bytes, {n_bytes:,} were written")
+    return packed
+
+
+def _unpack(packed: memoryview, values: np.ndarray[Any, Any]) -> None:
+    """Unpack a chunk into an array of as many bytes as its head says."""
     try:
-        unpacked: bytes = _make_codec(1).decode(packed)
+        _make_codec(1).decode(packed, out=values)
     except (RuntimeError, ValueError) as error:
         raise DamagedArrayError(f"a chunk cannot be unpacked: {error}") from error
-    if len(unpacked) != n_bytes:
-        raise DamagedArrayError(f"a chunk holds {len(unpacked)} bytes, {n_bytes} were written")
-    return unpacked
 
 
 def encode_group_metadata(attributes: Mapping[str, Any]) -> bytes:
