@@ -101,7 +101,7 @@ def lay_out_in_parts(*arguments):
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("is_ordered", [False, True])
 def test_parts_have_the_bytes_of_the_whole(data, n_parts, is_ordered, monkeypatch):
-    monkeypatch.setattr(place_new, "DENSE_ROWS", 0)
+    monkeypatch.setattr(place_new, "SMALL_ROWS", 0)
     monkeypatch.setattr(block_part, "LEAST_SHARED_ROWS", 0)
     monkeypatch.setattr(optimiser, "ORDERED_ROWS", 100 if is_ordered else 1_000)
     graphs, relations = data

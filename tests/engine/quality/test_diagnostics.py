@@ -30,7 +30,6 @@ def dense(graph):
 
 @pytest.mark.parametrize("n", [12, 150])
 def test_loss_terms_equal_a_loop_over_all_pairs(n):
-    """150 rows are more than one block."""
     graph = ring_graph(n)
     y = np.random.default_rng(0).normal(size=(n, 2))
     w = dense(graph)

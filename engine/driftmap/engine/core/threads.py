@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,11 +15,13 @@ import numba
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 RowShare = Callable[[Callable[[slice], int], int], int]
 """Calls a function for parts of so many rows, on several threads, and returns the sum of what it returns."""
 
+SMALL_ROWS = 600
+"""A window of no more rows is small: dense matrices of its rows are cheap, and one thread is as fast as several."""
 MIN_SHARED_ROWS = 64
 """Fewest rows of a part: handing it to a thread costs some 50 us."""
 
@@ -144,6 +146,14 @@ def limit_blas(n_threads: int) -> Iterator[None]:
     """
     with _blas.hold(n_threads):
         yield
+
+
+def limit_small_blas(sizes: Iterable[int]) -> AbstractContextManager[None]:
+    """Keep BLAS to one thread where all windows are small, of so many rows each; else each step does so that needs it.
+
+    To begin takes .4 ms, as long as some steps of a small window.
+    """
+    return limit_blas(1) if all(n_rows <= SMALL_ROWS for n_rows in sizes) else nullcontext()
 
 
 @lru_cache(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from driftmap.engine.core.threads import limit_small_blas
 from driftmap.engine.estimator.checks import (
     build_graph,
     check_list,
@@ -89,8 +90,9 @@ def prepare_fit(
     if knn is None:
         known = find_in_sequence(rows, related.steps(), settings)
     built: list[WindowGraph] = []
-    for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
-        built.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
+    with limit_small_blas(sizes):
+        for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
+            built.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
     graphs = [window.fuzzy for window in built]
     starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
     block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
-from driftmap.engine.core.threads import limit_blas
+from driftmap.engine.core.threads import limit_small_blas
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
 from driftmap.engine.layout.fresh import find_fresh_shares
@@ -18,7 +17,6 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.row_share import WHOLE, RowShare
 from driftmap.engine.layout.schedule import Schedule
-from driftmap.engine.layout.start.initialise import DENSE_ROWS
 from driftmap.engine.layout.start.place_new import place_new, place_otherwise
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.layout.window_values import join_forces, window_values
@@ -252,9 +250,7 @@ class BlockLayout:
 
     def carry(self, on_epoch: Callable[[int], None] | None = None) -> None:
         """Place the windows that have positions, and carry the new ones from those before them, in order."""
-        # Small starts keep BLAS to one thread, each by itself where not all are small: to begin that takes .4 ms.
-        is_small = all(window.graph.n_rows <= DENSE_ROWS for window in self._windows)
-        with limit_blas(1) if is_small else nullcontext():
+        with limit_small_blas(window.graph.n_rows for window in self._windows):
             for place, window in enumerate(self._windows):
                 if window.positions is not None:
                     self.place(place, window.positions)

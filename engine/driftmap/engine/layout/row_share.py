@@ -6,7 +6,7 @@ import itertools
 from typing import NamedTuple
 
 LEAST_SHARED_ROWS = 1_000
-"""Smaller windows are carried by one process; of those below `DENSE_ROWS` several starts may be compared first."""
+"""Smaller windows are carried by one process; of those below `SMALL_ROWS` several starts may be compared first."""
 
 
 class RowShare(NamedTuple):

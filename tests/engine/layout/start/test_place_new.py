@@ -7,11 +7,11 @@ import pytest
 from tests.engine.layout.start.chains import chain_graph
 
 from driftmap.engine import BlockWindow, LayoutSettings, lay_out_block
+from driftmap.engine.core.threads import SMALL_ROWS
 from driftmap.engine.layout import block
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.loss import measure_loss
 from driftmap.engine.layout.start.geodesic import geodesic_start
-from driftmap.engine.layout.start.initialise import DENSE_ROWS
 from driftmap.engine.layout.start.place_new import place_otherwise
 
 N = 100
@@ -52,8 +52,8 @@ def test_rows_without_an_edge_are_neither_known_nor_fresh():
 
 
 def test_a_large_window_has_no_other_start():
-    assert place_otherwise(chain_graph(DENSE_ROWS + 1), [], 2, 0) == []
-    assert len(place_otherwise(chain_graph(DENSE_ROWS), [], 2, 0)) == 1
+    assert place_otherwise(chain_graph(SMALL_ROWS + 1), [], 2, 0) == []
+    assert len(place_otherwise(chain_graph(SMALL_ROWS), [], 2, 0)) == 1
 
 
 @pytest.mark.parametrize("is_better", [False, True])

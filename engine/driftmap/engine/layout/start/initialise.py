@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.engine.core.jit import exact
-from driftmap.engine.core.threads import limit_blas
+from driftmap.engine.core.threads import SMALL_ROWS, limit_blas
 from driftmap.engine.graph.connected_part import ConnectedPart
 from driftmap.engine.layout.start.components import find_components
 from driftmap.engine.layout.start.memory import LARGE_ROWS
@@ -27,8 +27,6 @@ _LARGE_PART = 0.1
 """Share of a window's rows from which a part that nothing relates to the others is a group to be put beside them."""
 _GAP = 0.25
 """Room left between such a part and the others, as a share of their extent."""
-DENSE_ROWS = 600
-"""Below this many rows all eigenvectors are computed: faster and surer than an iteration."""
 GRID = 1024.0
 """Starts are rounded to parts of one in so many."""
 _JITTER = 0.01
@@ -280,7 +278,7 @@ def _solve(graph: FuzzyGraph, wanted: int) -> npt.NDArray[np.float64]:
     matrix = csr_array((graph.data.astype(np.float64), graph.indices, graph.indptr), shape=(n, n))
     scale = diags_array(1 / np.sqrt(np.asarray(matrix.sum(axis=1)).ravel()))
     similarity = (scale @ matrix @ scale).tocsr()
-    if n <= max(DENSE_ROWS, 2 * wanted + 3):
+    if n <= max(SMALL_ROWS, 2 * wanted + 3):  # all of them: faster and surer than an iteration
         return find_last(similarity.toarray(), wanted + 1)[1][:, 1:]
     start = np.linspace(1.0, 2.0, n)
     values, found = eigsh(

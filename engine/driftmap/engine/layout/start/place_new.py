@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftmap.engine.core.threads import SMALL_ROWS
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.start.geodesic import geodesic_start
-from driftmap.engine.layout.start.initialise import DENSE_ROWS, spectral_start, start_from_previous
+from driftmap.engine.layout.start.initialise import spectral_start, start_from_previous
 from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.types import Coupling, ReadableGraph
@@ -82,9 +83,9 @@ def place_otherwise(
     list of numpy.ndarray
         Float32 (n, c): by shortest paths where the window stands alone. Where some of its rows are known, of
         `KNOWN_SHARES`, these paths turned onto them; and those rows where they were, fresh ones alone by the paths.
-        Else empty, and for more than `DENSE_ROWS` rows.
+        Else empty, and for more than `SMALL_ROWS` rows.
     """
-    if graph.n_rows > DENSE_ROWS:
+    if graph.n_rows > SMALL_ROWS:
         return []
     known = _find_known(graph, before, n_components)
     if not _is_enough(known):
