@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.pipeline.browsing import MARKS
 from tests.pipeline.look.hosting import host_widget
@@ -21,6 +22,7 @@ from driftmap import AlignedUMAP
 from driftmap.pipeline import open_store
 from driftmap.pipeline.errors import MissingExtraError, PictureError
 from driftmap.pipeline.look import extras, make_widget, widget
+from driftmap.pipeline.look.fitted_store import write_fitted
 from driftmap.pipeline.look.page_codec import decode_page
 
 
@@ -119,6 +121,50 @@ def test_what_does_not_fit_an_estimator_is_refused(fitted, path, windows):
         make_widget(fitted, text=[["a"] * 60])
     with pytest.raises(PictureError, match="a store has its own"):
         make_widget(open_store(path), label=windows[2])
+    with pytest.raises(PictureError, match="a store has its own"):
+        make_widget(open_store(path), columns=windows[0])
+
+
+def test_columns_that_do_not_fit_an_estimator_are_refused(fitted, windows):
+    rows = windows[0]
+    with pytest.raises(PictureError, match="columns must hold one table of numbers for each of the 3 windows, got 2"):
+        make_widget(fitted, columns=rows[:2])
+    with pytest.raises(PictureError, match=r"columns must hold one table .* got dict"):
+        make_widget(fitted, columns={"a": [1.0]})
+    with pytest.raises(PictureError, match=r"columns\[1\]\[:, 0\] has shape \(5,\) for a map of 60 rows"):
+        make_widget(fitted, columns=[rows[0], rows[1][:5], rows[2]])
+    with pytest.raises(
+        PictureError, match=r"columns\[2\] has the columns 'x0', 'x1', columns\[0\] has 'x0', 'x1', 'x2', .* 2"
+    ):
+        make_widget(fitted, columns=[rows[0], rows[1], rows[2][:, :2]])
+    with pytest.raises(PictureError, match=r"columns\[0\]\['a'\] holds <U1 values; give numbers"):
+        make_widget(fitted, columns=[{"a": ["x"] * len(one)} for one in rows])
+    with pytest.raises(PictureError, match=r"columns\[0\] has 70 columns; give 1 to 64"):
+        make_widget(fitted, columns=[np.zeros((len(one), 70)) for one in rows])
+    with pytest.raises(PictureError, match=r"columns\[0\] must be a frame, .* got ndarray of shape \(60,\)"):
+        make_widget(fitted, columns=[one[:, 0] for one in rows])
+
+
+@pytest.mark.parametrize("kind", ["array", "mapping", "frame"])
+def test_columns_of_an_estimator_are_kept_as_of_a_run(fitted, windows, tmp_path, kind):
+    rows = [one.copy() for one in windows[0]]
+    rows[0][3, 1], rows[0][4, 1] = np.nan, np.inf
+    names = [f"x{k}" for k in range(6)] if kind == "array" else [f"column {k}" for k in range(6)]
+    tables = {
+        "array": rows,
+        "mapping": [dict(zip(names, one.T, strict=True)) for one in rows],
+        "frame": [pd.DataFrame(one, columns=names) for one in rows],
+    }
+    store = write_fitted(fitted, tmp_path / "fitted", columns=tables[kind])
+    for index, one in enumerate(rows):
+        traits = store.read_traits(index)
+        assert traits.columns == tuple(names)
+        is_known = np.isfinite(one)
+        assert np.array_equal(np.isfinite(traits.numbers), is_known)
+        known = np.where(is_known, one, np.nan)
+        spread = np.nanstd(known, axis=0)
+        steps = np.hypot(spread, 2 * (known - np.nanmean(known, axis=0))) / 48  # a step is finest at the mean
+        assert (np.abs(traits.numbers - known) < 0.6 * steps)[is_known].all()
 
 
 @pytest.fixture
@@ -178,7 +224,7 @@ def test_window_selection_and_hover_go_both_ways(hosted, mark):
 def test_an_estimator_in_a_page(fitted, windows, tmp_path, browser, mark):
     from playwright.sync_api import expect
 
-    shown = make_widget(fitted, label=windows[2], names=["May", "June", "July"])
+    shown = make_widget(fitted, label=windows[2], names=["May", "June", "July"], columns=windows[0])
     file = host_widget(shown, tmp_path / "host.html", window="May", selection=["3", "4"])
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.goto(file.as_uri())
@@ -190,6 +236,8 @@ def test_an_estimator_in_a_page(fitted, windows, tmp_path, browser, mark):
     expect(frame.locator("#now")).to_have_text("June")
     frame.locator("#unselect").click()
     expect_state(page, "selection", [])
+    page.evaluate("model.set('window', 'July')")
+    expect(frame.locator("#reasons")).to_contain_text("x2")  # the group that comes lies along it
     page.close()
 
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine import count_terms
 from driftmap.engine.types import WindowGraph
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.look.colours import join_windows
+from driftmap.pipeline.look.fitted_traits import FittedTraits
 from driftmap.pipeline.look.run_codes import as_text
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import GraphReceipt, name_small_attempt, new_attempt, write_graph, write_positions
-from driftmap.pipeline.store.row_traits import pack_terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +37,7 @@ def write_fitted(
     label: Sequence[npt.ArrayLike] | None = None,
     names: Sequence[object] | None = None,
     text: Sequence[Sequence[str]] | None = None,
+    columns: Sequence[Any] | None = None,
 ) -> Store:
     """Write a store of a fitted estimator, as a run of its windows would have left it; all of them are final.
 
@@ -47,7 +47,7 @@ def write_fitted(
         A fitted `AlignedUMAP`.
     path
         A folder that is not there yet.
-    label, names, text
+    label, names, text, columns
         As `make_widget` has them.
 
     Raises
@@ -57,7 +57,7 @@ def write_fitted(
     """
     sequence = as_sequence(model, label, names=names)
     refuse_repeated(sequence.names)
-    texts = _read_texts(text, [len(one) for one in sequence.places])
+    traits = FittedTraits(text, columns, [len(one) for one in sequence.places])
     ids, n_windows = _join_ids(model.ids_), len(sequence.names)
     labels = None if sequence.values is None else _split(join_windows(sequence.values), sequence.values)
     planned = [
@@ -66,9 +66,8 @@ def write_fitted(
     ]
     store = Store.create(path, config=_describe(model), windows=planned, fingerprint={})
     for index, graph in enumerate(map(WindowGraph, model.knn_graphs_, model.graphs_)):
-        columns = {} if labels is None else {"label": labels[index]}
-        traits = {} if texts is None else pack_terms(count_terms(texts[index]))
-        _add_graph(store, index, ids[index], columns, graph, traits)
+        own = {} if labels is None else {"label": labels[index]}
+        _add_graph(store, index, ids[index], own, graph, traits)
     clusters = find_missing(store, range(n_windows), CLUSTER_SEED, lambda index: load_rows(store, index))
     attempt = new_attempt()
     for index, positions in enumerate(sequence.places):
@@ -99,7 +98,7 @@ def _describe(model: AlignedUMAP) -> dict[str, Any]:
 
 
 def _add_graph(
-    store: Store, index: int, ids: Array, columns: dict[str, Array], graph: WindowGraph, traits: dict[str, Array]
+    store: Store, index: int, ids: Array, labels: dict[str, Array], graph: WindowGraph, traits: FittedTraits
 ) -> None:
     name = name_small_attempt((*graph.knn, *graph.fuzzy), may_pack=store.may_pack)
     attempt = store.new_attempt(index, name)
@@ -110,13 +109,13 @@ def _add_graph(
         n_rows=len(ids),
         n_edges=len(graph.fuzzy.indices),
         has_ids=True,
-        label_columns=list(columns),
+        label_columns=list(labels),
         seconds=0.0,
-        bytes=write_graph(attempt, ids, columns, graph, traits),
+        bytes=write_graph(attempt, ids, labels, graph, traits.encode(index)),
         rows_digest="",
     )
-    if traits:
-        receipt["traits"] = {"has_terms": True, "columns": []}
+    if traits.record is not None:
+        receipt["traits"] = traits.record
     store.commit_graph(receipt)
 
 
@@ -130,16 +129,3 @@ def _join_ids(windows: Sequence[Array]) -> list[Array]:
 
 def _split(joined: Array, windows: Sequence[Array]) -> list[Array]:
     return np.split(joined, np.cumsum([len(one) for one in windows])[:-1])
-
-
-def _read_texts(given: Any, sizes: list[int]) -> list[list[str]] | None:
-    if given is None:
-        return None
-    if isinstance(given, str) or not hasattr(given, "__len__") or len(given) != len(sizes):
-        n = len(given) if hasattr(given, "__len__") and not isinstance(given, str) else type(given).__name__
-        raise PictureError(f"text must hold one list of texts for each of the {len(sizes)} windows, got {n}")
-    windows = [["" if one is None else str(one) for one in texts] for texts in given]
-    for index, (texts, size) in enumerate(zip(windows, sizes, strict=True)):
-        if len(texts) != size:
-            raise PictureError(f"text[{index}] has {len(texts)} texts for a map of {size} rows; give one a row")
-    return windows

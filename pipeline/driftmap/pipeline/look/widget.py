@@ -32,6 +32,7 @@ def make_widget(
     label: Sequence[npt.ArrayLike] | None = None,
     names: Sequence[object] | None = None,
     text: Sequence[Sequence[str]] | None = None,
+    columns: Sequence[Any] | None = None,
 ) -> Any:
     """Make the page a widget, for a cell's last line.
 
@@ -49,6 +50,10 @@ def make_widget(
         Of an estimator: names of the windows; 0, 1, 2 ... when left out.
     text
         Of an estimator: one list of texts per window, by whose words clusters are named and changes explained.
+    columns
+        Of an estimator: one table of numbers per window, by whose columns changes are explained: a frame, a mapping of
+        names to (n,) numbers, or an (n, c) array, whose columns are called x0, x1 ... At most 64 columns, the same in
+        every window; NaN where a number is missing.
 
     Returns
     -------
@@ -61,18 +66,18 @@ def make_widget(
     MissingExtraError
         When anywidget is not installed.
     PictureError
-        When `maps` is neither, or `label`, `names` or `text` do not fit it.
+        When `maps` is neither, or `label`, `names`, `text` or `columns` do not fit it.
     StoreError
         When the store has no map.
     """
     made = _load_class()
     if hasattr(maps, "window_labels"):
-        if not (label is None and names is None and text is None):
-            raise PictureError("label, names and text belong to an estimator; a store has its own")
+        if any(given is not None for given in (label, names, text, columns)):
+            raise PictureError("label, names, text and columns belong to an estimator; a store has its own")
         page = render_page(cast("Store", maps), title=title)
     elif hasattr(maps, "knn_graphs_"):
         with TemporaryDirectory() as folder:
-            store = write_fitted(maps, Path(folder) / "fitted", label=label, names=names, text=text)
+            store = write_fitted(maps, Path(folder) / "fitted", label=label, names=names, text=text, columns=columns)
             page = render_page(store, title=title or type(maps).__name__)
     else:
         raise PictureError(
