@@ -57,7 +57,8 @@ def ingest(
         Relations of new windows with each other and with those before, beside equal ids: a table, or a file of one, as
         for `run`. They are kept in the store; the newest that name two windows hold for these.
     scheduler
-        As for `run`; when no workers are asked for and there is one new window, its graph is built in this process.
+        As for `run`; when no workers are asked for and there is one new window, its graph is built in this process. A
+        cluster's workers lay windows out too.
     on_event
         Called with a name and facts whenever something happened: `window`, `rebuilt`, `schema`, `empty`, `skipped`,
         `quarantined`, `reopened`, and `ended` with the `IngestOutcome`, on failure too. Facts have the name of the

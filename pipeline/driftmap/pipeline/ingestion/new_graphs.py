@@ -12,7 +12,7 @@ from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share
 from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import Executor, WorkerLimit
@@ -48,19 +48,21 @@ class NewGraphs:
         self._run = run
         self._limit: WorkerLimit | None = None
         self._has_limit = False
+        self.cluster: Executor | None = None
+        """A cluster's workers, while they build; None where graphs are built on this machine."""
 
     def build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
         """Have graphs built, and give them in the order of the windows while later ones are still at work."""
         from driftmap.pipeline.graphs.build_graph import try_graph_task, warm_up  # late: loads the kernels
         from driftmap.pipeline.graphs.stage import STAGE, make_tasks
 
-        max_bytes = share_task_bytes(self._find_limit())
+        max_bytes = share_task_bytes(self.find_limit())
         windows, too_large = self._fit(windows)
         if too_large is not None and not windows:
             raise too_large
         done: dict[int, GraphReceipt | Refusal] = {}
         waiting = list(windows)
-        with self._place.start_for_few(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
+        with self._start(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
             tasks = make_tasks(self._store, self._config, orders, max_bytes)
             for result in executor.map_unordered(try_graph_task, tasks, STAGE):
                 done[result.index if isinstance(result, Refusal) else result["index"]] = result
@@ -75,12 +77,21 @@ class NewGraphs:
             raise too_large
 
     @contextmanager
+    def _start(self, n_windows: int, warm_up: Callable[[], object]) -> Iterator[Executor]:
+        with self._place.start_for_few(n_windows, warm_up) as executor:
+            self.cluster = executor if self._place.is_cluster else None
+            try:
+                yield executor
+            finally:
+                self.cluster = None
+
+    @contextmanager
     def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
         """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
         from driftmap.pipeline.graphs.staging import remove_staged, stage_rows  # late: loads Arrow's readers
 
         orders = [rows.order(Scale.of(self._config)) for rows in windows]
-        location, max_bytes = self._store.location, share_task_bytes(self._find_limit())
+        location, max_bytes = self._store.location, share_task_bytes(self.find_limit())
         try:
             with suppress(SourceError):  # of rows that cannot be used: their graph's task says so
                 orders = stage_rows(location, orders, executor, max_bytes)
@@ -90,7 +101,7 @@ class NewGraphs:
 
     def _fit(self, windows: list[WindowRows]) -> tuple[list[WindowRows], PlanError | None]:
         """Give the windows before the first whose graph fits no worker, and the error that says so."""
-        limit = self._find_limit()
+        limit = self.find_limit()
         for number, rows in enumerate(windows):
             try:
                 refuse_large_task(rows.order(Scale()), rows.label, len(rows.ids), self._config, limit)
@@ -102,10 +113,10 @@ class NewGraphs:
 
     def find_place(self) -> Workplace:
         """Give where tasks are done; a cluster's workers have looked at the source and the store."""
-        self._find_limit()
+        self.find_limit()
         return self._place
 
-    def _find_limit(self) -> WorkerLimit | None:
+    def find_limit(self) -> WorkerLimit | None:
         """Find what workers have and see, once: a cluster is asked over the network."""
         if not self._has_limit:
             if self._store.lock is not None:

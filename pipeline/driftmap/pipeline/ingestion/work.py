@@ -6,7 +6,6 @@ import os
 import warnings
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.ingestion.new_graphs import NewGraphs
+from driftmap.pipeline.ingestion.new_maps import NewMaps
 from driftmap.pipeline.ingestion.options import IngestReport
 from driftmap.pipeline.ingestion.parts.altered import find_altered, list_altered
 from driftmap.pipeline.ingestion.parts.inbox import find_since, put_rows
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.parts.source_parts import PartRef
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.ingestion.watch.outcome import StageClock
-    from driftmap.pipeline.layout.extend import Stepper
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.growth import SourcePart
 
@@ -103,6 +102,7 @@ class IngestWork:
         self._slots = make_slots(self._config, store.growth.origin)
         self._graphs = NewGraphs(store, self._config, place, is_given=found is None, run=clock.run)
         schemas = self._config.schemas
+        self._maps = NewMaps(store, self._config, self._graphs)
         self._feed = Feed(self._config.source, self._slots, store.location, self._graphs.find_place, schemas)
         self._quarantine = None if options.quarantine is None else Quarantine(options.quarantine, self._config.source)
         self._parts: dict[str, PartRef] = {}
@@ -251,7 +251,8 @@ class IngestWork:
                     self._keep_out(_find_bad(rows, result))
                     return
                 built.append(BuiltWindow(facts=rows.facts, receipt=result))
-        self._advance(built)
+                if len(built) == len(windows):  # while workers are still there
+                    self._advance(built, windows)
         self._report.rebuilt += [rows.label for rows in windows]
         for rows in windows:
             self._on_event("rebuilt", {"window": rows.label, "rows": len(rows.ids)})
@@ -264,7 +265,7 @@ class IngestWork:
             for rows, result in results:
                 if isinstance(result, Refusal):
                     return _find_bad(rows, result)
-                self._advance([BuiltWindow(facts=rows.facts, receipt=result)])
+                self._advance([BuiltWindow(facts=rows.facts, receipt=result)], [rows])
                 if len(rows.ids) < (k := self._config.graph.n_neighbors):
                     small = (
                         f"window {rows.label!r} has {len(rows.ids)} rows, fewer than n_neighbors ({k}): all are used"
@@ -274,16 +275,9 @@ class IngestWork:
                 self._on_event("window", {"window": rows.label, "rows": len(rows.ids), "index": rows.index})
         return None
 
-    @cached_property
-    def _stepper(self) -> Stepper:
-        from driftmap.pipeline.layout.extend import Stepper  # late: loads the kernels
-
-        config = self._config
-        return Stepper(self._store, config.layout_settings(), config.lookahead, config.random_state)
-
-    def _advance(self, built: list[BuiltWindow]) -> None:
+    def _advance(self, built: list[BuiltWindow], windows: Sequence[WindowRows]) -> None:
         with self._clock.at("layout", [window["facts"]["label"] for window in built]):
-            moved = self._stepper.advance(built)
+            moved = self._maps.add(built, max(rows.ids.dtype.itemsize for rows in windows))
         states = self._store.state()
         self._report.moved |= {states[index].label: value for index, value in moved.items()}
 

@@ -27,14 +27,15 @@ from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows
 from driftmap.pipeline.layout.figures import measure_map, measure_move, relate_neighbours
 from driftmap.pipeline.layout.publish import describe_layout, name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
+from driftmap.pipeline.layout.step import choose_windows
 from driftmap.pipeline.store.attempts import new_attempt, read_fuzzy_graph, read_knn_graph, read_texts, write_positions
 from driftmap.pipeline.store.log.layouts import StepCommit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from driftmap.engine.settings import LayoutSettings
     from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, Int32Array, Relation
+    from driftmap.pipeline.layout.step import StepSettings
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.log.layouts import BuiltWindow
 
@@ -57,17 +58,13 @@ class Stepper:
     Parameters
     ----------
     store
-        Opened for writing.
-    settings
-        Of the layout; a value for each window of the run holds the last one for those that come after.
-    lookahead, random_state
-        Of the run.
+        Of the windows; it may be refreshed between steps.
+    how
+        Settings of the run; of those that have a value for each of its windows, later ones have the last.
     """
 
     store: Store
-    settings: LayoutSettings
-    lookahead: int
-    random_state: int
+    how: StepSettings
 
     def __post_init__(self) -> None:
         self._loaded: dict[int, _Loaded] = {}
@@ -75,32 +72,29 @@ class Stepper:
         self._built: dict[int, BuiltWindow] = {}
         self._neighbours: dict[int, Int32Array] = {}
 
-    def advance(self, built: Sequence[BuiltWindow]) -> dict[int, float]:
-        """Take in windows whose graphs are built: one new one, or provisional ones that changed; and commit it.
+    def make_step(self, built: Sequence[BuiltWindow]) -> StepCommit:
+        """Take in windows whose graphs are built: one new one, or provisional ones that changed.
 
         Returns
         -------
-        How far each provisional window moved, by its number.
+        What to commit before the next step; the maps are written.
         """
         started = time.perf_counter()
         store = self.store
         self._neighbours.clear()
         self._built = by_index = {window["receipt"]["index"]: window for window in built}
         self._labels = {index: window["receipt"]["label"] for index, window in by_index.items()}
-        stop = max([store.n_windows, *(index + 1 for index in by_index)])
-        first_free = self._find_first_free(stop)
-        halo = range(max(0, first_free - self.settings.alignment_window_size), first_free)
-        free = range(first_free, stop)
+        halo, free = choose_windows(store, self.how.layout.alignment_window_size, built)
         placed = range(halo.start, store.n_windows)
         before = {index: (store.window_keys(index), store.positions(index)) for index in placed}
-        self._load(range(halo.start, stop), by_index)
-        clusters = find_missing(store, free, self.random_state, self._load_rows, by_index)
+        self._load(range(halo.start, free.stop), by_index)
+        clusters = find_missing(store, free, self.how.random_state, self._load_rows, by_index)
         places, strengths = self._lay_out(halo, free, before, set(by_index))
         attempt = new_attempt()
         for index in free:
             write_positions(store.make_attempt(index, attempt), places[index])
         moved = {
-            index: measure_move(before[index], (self._loaded[index].ids, places[index]))
+            str(index): measure_move(before[index], (self._loaded[index].ids, places[index]))
             for index in free
             if index in before
         }
@@ -109,15 +103,13 @@ class Stepper:
             store.n_blocks_done,
             attempt,
             free,
-            n_windows=stop,
-            lookahead=self.lookahead,
+            n_windows=free.stop,
+            lookahead=self.how.lookahead,
             strengths=strengths,
             seconds=time.perf_counter() - started,
         )
         described["clusters"] = clusters
-        by_name = {str(index): value for index, value in moved.items()}
-        store.commit_growth("ingest", StepCommit(**described, windows=list(built), moved=by_name, quality=quality))
-        return moved
+        return StepCommit(**described, windows=list(built), moved=moved, quality=quality)
 
     def _load_rows(self, index: int) -> Rows:
         known = self._loaded.get(index)
@@ -127,13 +119,6 @@ class Stepper:
 
     def _name_window(self, index: int) -> str:
         return self._labels[index] if index in self._labels else self.store.labels[index]
-
-    def _find_first_free(self, stop: int) -> int:
-        states = self.store.state()
-        first = len(states)
-        while first and states[first - 1].status != "final":
-            first -= 1
-        return min(first, stop)
 
     def _load(self, windows: range, built: Mapping[int, BuiltWindow]) -> None:
         store = self.store
@@ -158,9 +143,9 @@ class Stepper:
         ids = [self._loaded[index].ids for index in (*halo, *free)]
         labels = [self._name_window(index) for index in (*halo, *free)]
         moved, outside = range(len(halo), len(ids)), self.store.read_relations()
-        relations = relate_windows(ids, self.settings.alignment_window_size, moved, labels, outside)
-        settings = self.settings.extend(free.stop)
-        places = lay_out_block(windows, relations, settings, self.random_state)
+        relations = relate_windows(ids, self.how.layout.alignment_window_size, moved, labels, outside)
+        settings = self.how.layout.extend(free.stop)
+        places = lay_out_block(windows, relations, settings, self.how.random_state)
         pinned = pin_to_halo(places, relations, len(halo))
         strengths = name_strengths((*halo, *free), find_block_strengths(windows, relations, settings))
         return LaidOut(dict(zip((*halo, *free), pinned, strict=True)), strengths)
@@ -175,7 +160,7 @@ class Stepper:
         fallback = old[np.isfinite(old).all(axis=1)]
         if not len(fallback):
             return None
-        placed = start_from_previous(graph, known, fallback, make_seed(self.random_state, index, START_STREAM))
+        placed = start_from_previous(graph, known, fallback, make_seed(self.how.random_state, index, START_STREAM))
         placed[np.diff(graph.indptr) == 0] = np.nan
         return placed
 
