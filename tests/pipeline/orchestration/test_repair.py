@@ -222,6 +222,25 @@ def test_a_map_that_would_come_out_otherwise_is_not_replaced(copy, source, monke
     assert [damage.number for damage in find_damage(copy)] == [3]
 
 
+def test_maps_before_the_one_that_would_come_out_otherwise_are_replaced(copy, whole, source, monkeypatch):
+    from driftmap.pipeline.orchestration import repair
+
+    lay_out = repair.lay_out_one
+
+    def lay_out_elsewhere(job, block, *args):
+        made = lay_out(job, block, *args)
+        shift = np.float32(1e-3 if 7 in block.core else 0)
+        return made._replace(positions={i: p + shift for i, p in made.positions.items()})
+
+    monkeypatch.setattr(repair, "lay_out_one", lay_out_elsewhere)
+    for window in (1, 7):
+        flip_a_bit(list_chunks(find_group(copy, window, "positions") / "positions")[0])
+    with pytest.raises(StoreError, match=r"window '2007': map, array 'positions': .*comes out otherwise.*from a copy"):
+        go_on(source, copy.path)
+    assert [damage.number for damage in find_damage(open_store(copy.path))] == [7]
+    assert open_store(copy.path).positions(1).tobytes() == whole.positions(1).tobytes()
+
+
 def test_a_graph_that_would_come_out_otherwise_is_not_replaced(copy, source, monkeypatch):
     search = driftmap.engine.build_knn_graph
     monkeypatch.setattr(driftmap.engine, "build_knn_graph", lambda vectors, *a: search(vectors * np.float32(1.5), *a))

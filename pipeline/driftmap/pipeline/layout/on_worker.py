@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.executors.base import Task
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.layout.job import LayOut, LayoutJob, WrittenBlock
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store.disk.location import Location
+
+Result = TypeVar("Result")
 
 STAGE = "layout"
 """What Dask's dashboard calls these tasks."""
@@ -133,3 +135,9 @@ def lay_out_on_worker(store: Store, job: LayoutJob, executor: Executor, meanwhil
         return came[0]
 
     return lay_out
+
+
+def do_on_worker(executor: Executor, name: str, function: Callable[..., Result], *arguments: object) -> Result:
+    """Have one of the executor's workers do a call with the threads of all its slots, before graphs that wait."""
+    with closing(executor.start(function, [Task(name, arguments, FIRST, is_wide=True)], STAGE)) as results:
+        return results.take(wait=True)[0]

@@ -5,11 +5,9 @@ The process that ingests then holds no graph and no map; it commits what comes b
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.layout.on_worker import FIRST, STAGE
+from driftmap.pipeline.layout.on_worker import do_on_worker
 from driftmap.pipeline.store import Store
 
 if TYPE_CHECKING:
@@ -46,6 +44,4 @@ def make_step_on_worker(
         What to commit; the maps are written.
     """
     names = ", ".join(repr(window["receipt"]["label"]) for window in built)
-    task = Task(f"maps of {names}", (store.location, settings, list(built)), FIRST, is_wide=True)
-    with closing(executor.start(make_step_task, [task], STAGE)) as results:
-        return results.take(wait=True)[0]
+    return do_on_worker(executor, f"maps of {names}", make_step_task, store.location, settings, list(built))

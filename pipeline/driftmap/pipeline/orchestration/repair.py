@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline.errors import SourceError, StoreError
@@ -20,22 +20,27 @@ from driftmap.pipeline.graphs.stage import STAGE, make_orders, make_tasks
 from driftmap.pipeline.layout.block_layout import lay_out_one, load_window
 from driftmap.pipeline.layout.clusters import find_missing, load_rows
 from driftmap.pipeline.layout.exchange import lay_out_again
+from driftmap.pipeline.layout.on_worker import do_on_worker
 from driftmap.pipeline.planning.estimates.memory import share_task_bytes
+from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, name_group, new_attempt, write_positions
 from driftmap.pipeline.store.disk.arrays import digest_values
 from driftmap.pipeline.store.disk.checks import read_values_digests
 from driftmap.pipeline.store.log.commits import CommitLog
+from driftmap.pipeline.store.relation_book import NO_RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from driftmap.engine.types import Float32Array
     from driftmap.pipeline.config.run_config import RunConfig
+    from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.windows import WindowPlan
-    from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.store.disk.location import Location
+    from driftmap.pipeline.store.log.layouts import ClusterRecord
     from driftmap.pipeline.store.verify import Damage
 
 ADVICE = "restore the store from a copy, or make it again under another name"
@@ -89,7 +94,16 @@ def repair_graphs(store: Store, damaged: Sequence[Damage], receipts: Iterable[Gr
         store.commit_repair("rebuilt", {"receipt": receipt, "replaces": {str(index): lost[index].attempt}})
 
 
-def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> None:
+class Remade(NamedTuple):
+    """Maps that were made again."""
+
+    payloads: list[dict[str, Any]]
+    """What to commit, one for each attempt."""
+    error: str | None
+    """Why the next one could not be made."""
+
+
+def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob, executor: Executor | None = None) -> None:
     """Lay the maps that are damaged out again; graphs are whole.
 
     Parameters
@@ -100,38 +114,65 @@ def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> None
         What `find_damage` found.
     job
         Blocks and settings of the run.
+    executor
+        Whose workers lay them out, one block after the other; None: this process.
 
     Raises
     ------
     StoreError
         When a map cannot be made again as it was.
     """
-    lost = {damage.number: damage for damage in damaged if damage.part == "map"}
+    lost = [damage for damage in damaged if damage.part == "map"]
     if not lost:
         return
+    if executor is None:
+        remade = remake_maps(store, lost, job)
+    else:
+        remade = do_on_worker(
+            executor, "lost maps", remake_maps_task, store.location, lost, job._replace(outside=NO_RELATIONS)
+        )
+    for payload in remade.payloads:
+        store.commit_repair("relaid", payload)
+    if remade.error is not None:
+        raise StoreError(remade.error)
+
+
+def remake_maps_task(location: Location, damaged: Sequence[Damage], job: LayoutJob) -> Remade:
+    """Do as `remake_maps` in a worker's process."""
+    store = Store.open(location)
+    return remake_maps(store, damaged, job._replace(outside=store.read_relations()))
+
+
+def remake_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> Remade:
+    """Lay damaged maps out again and write them, up to the first that does not come out as it was."""
+    lost = {damage.number: damage for damage in damaged}
     layouts = _Layouts(store, job)
-    for name in dict.fromkeys(damage.attempt for damage in lost.values()):
+    payloads: list[dict[str, Any]] = []
+    for name in dict.fromkeys(damage.attempt for damage in damaged):
         started = time.perf_counter()
         windows = [index for index, damage in lost.items() if damage.attempt == name]
         try:
             places = layouts.make(name)
             layouts.refuse_changes(name, places, set(windows))
         except DriftmapError as error:
-            raise StoreError(f"{lost[windows[0]]}. It cannot be made again: {error}; {ADVICE}") from error
+            return Remade(payloads, f"{lost[windows[0]]}. It cannot be made again: {error}; {ADVICE}")
         attempt = new_attempt()
         for index in windows:
             write_positions(store.new_attempt(index, attempt), places[index])
         payload = {"attempt": attempt, "windows": windows, "replaces": {str(index): name for index in windows}}
-        store.commit_repair("relaid", {**payload, "seconds": round(time.perf_counter() - started, 6)})
+        payloads.append({**payload, "seconds": round(time.perf_counter() - started, 6)})
+    return Remade(payloads, None)
 
 
-def repair_clusters(store: Store, damaged: Sequence[Damage], random_state: int) -> None:
+def repair_clusters(
+    store: Store, damaged: Sequence[Damage], random_state: int, executor: Executor | None = None
+) -> None:
     """Find clusters that are damaged again, from the graphs and the window before; graphs are whole.
 
     Parameters
     ----------
-    store
-        Held and opened for writing.
+    store, executor
+        As for `repair_maps`.
     damaged
         What `find_damage` found.
     random_state
@@ -146,8 +187,12 @@ def repair_clusters(store: Store, damaged: Sequence[Damage], random_state: int) 
     for index in sorted(lost):
         old = store.state()[index].clusters or {}
         try:
-            # every window on its own: it goes on from what the store has of the one before
-            record = find_missing(store, [index], random_state, partial(load_rows, store), changed=[index])[str(index)]
+            if executor is None:
+                record = find_clusters_again(store, index, random_state)
+            else:
+                record = do_on_worker(
+                    executor, "lost clusters", find_clusters_task, store.location, index, random_state
+                )
         except DriftmapError as error:
             raise StoreError(f"{lost[index]}. It cannot be made again: {error}; {ADVICE}") from error
         groups = (name_group(index, attempt) for attempt in (lost[index].attempt, record["attempt"]))
@@ -159,6 +204,16 @@ def repair_clusters(store: Store, damaged: Sequence[Damage], random_state: int) 
             )
         payload = {"clusters": {str(index): record}, "replaces": {str(index): lost[index].attempt}}
         store.commit_repair("reclustered", payload)
+
+
+def find_clusters_task(location: Location, index: int, random_state: int) -> ClusterRecord:
+    """Do as `find_clusters_again` in a worker's process."""
+    return find_clusters_again(Store.open(location), index, random_state)
+
+
+def find_clusters_again(store: Store, index: int, random_state: int) -> ClusterRecord:
+    """Find and write the clusters of one window, which goes on from what the store has of the one before."""
+    return find_missing(store, [index], random_state, partial(load_rows, store), changed=[index])[str(index)]
 
 
 class _Made(NamedTuple):

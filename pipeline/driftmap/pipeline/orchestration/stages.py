@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from driftmap.pipeline.errors import PlanWarning
@@ -23,6 +23,7 @@ from driftmap.pipeline.tracing import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.executors.base import Executor
@@ -126,9 +127,23 @@ class RunWork:
         lost = [self._planned.windows[index] for index in sorted(graphs)]
         built = build_again(self._store, self._planned.config, lost, self._place) if lost else ()
         repair_graphs(self._store, damaged, built)
-        repair_maps(self._store, damaged, self._make_job())
-        repair_clusters(self._store, damaged, self._planned.config.random_state)
+        with self._reach_workers(only_if=any(damage.part != "graph" for damage in damaged)) as executor:
+            repair_maps(self._store, damaged, self._make_job(), executor)
+            repair_clusters(self._store, damaged, self._planned.config.random_state, executor)
         report(len(numbers), n_rows)
+
+    def _reach_workers(self, *, only_if: bool) -> AbstractContextManager[Executor | None]:
+        """Reach the workers of a cluster that make lost maps again; none where one of them has no room for a block.
+
+        Blocks that were laid out side by side are made again in this process, all of them.
+        """
+        planned = self._planned
+        if not only_if or not self._place.is_cluster or planned.config.is_exchanged:
+            return nullcontext()
+        read, limit = self._source.estimate_read(0), self._place.find_limit()
+        if size_largest_block(read, planned.config, planned.windows, planned.blocks) > share_block_bytes(limit):
+            return nullcontext()
+        return self._place.start(1, choose_warm_up(planned.config))
 
     def finish(self) -> None:
         """Build the graphs that are missing, and lay out the blocks that have no maps."""
