@@ -6,7 +6,7 @@ import heapq
 from typing import TYPE_CHECKING, NamedTuple
 
 from driftmap.pipeline.planning.blocks import plan_exchange_blocks
-from driftmap.pipeline.planning.exchange_schedule import plan_steps
+from driftmap.pipeline.planning.exchange_schedule import group_blocks, place_step, plan_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +58,10 @@ def forecast(
 ) -> Forecast:
     """Play the steps of a layout through on some workers of one thread, placed as the executor places them."""
     blocks = plan_exchange_blocks(n_windows, block_windows, reach)
-    steps = plan_steps(blocks, n_rounds)
+    groups = group_blocks(len(blocks), n_workers)
+    steps = plan_steps(blocks, n_rounds, groups=groups)
     seconds = [_price(step, blocks, n_rounds, costs) for step, _ in steps]
-    places = [step.block % n_workers for step, _ in steps]
+    places = [place_step(step, groups) % n_workers for step, _ in steps]
     carry = sum(price for price, (step, _) in zip(seconds, steps, strict=True) if step.kind == "carry")
     last = len(blocks[-1].core) * costs.move
     bound = max(sum(seconds) / n_workers, carry + last, costs.schedule * len(steps))
@@ -124,7 +125,7 @@ class _Cluster:
 
 
 def _price(step: Step, blocks: Sequence[Block], n_rounds: int, costs: Costs) -> float:
-    n_windows = len(blocks[step.block].core)
+    n_windows = sum(len(blocks[number].core) for number in step.blocks)
     if step.kind in {"read", "write"}:
         return n_windows * (costs.read if step.kind == "read" else costs.write)
     if step.kind in {"pieces", "cluster"}:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import driftmap.engine
@@ -78,6 +81,16 @@ def test_kernels_of_a_cluster_are_not_those_of_this_machine(clock, capsys, monke
     shown = capsys.readouterr().err
     assert shown.startswith(said)
     assert shown.count("kernels") == bool(n_workers)
+
+
+def test_a_client_of_a_cluster_loads_no_compiler():
+    code = (
+        "import sys\nfrom driftmap.pipeline.cli.progress import RunProgress\n"
+        "from driftmap.pipeline.orchestration.stages import Progress\n"
+        "with RunProgress() as progress:\n    progress(Progress('graphs', 0, 3, 0, 3, 0.1, compiling_workers=0))\n"
+        "print('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
 def test_quiet_is_quiet(clock, capsys, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from driftmap.pipeline.planning.blocks import plan_exchange_blocks
-from driftmap.pipeline.planning.exchange_schedule import Step, plan_steps
+from driftmap.pipeline.planning.exchange_schedule import Step, group_blocks, place_step, plan_steps
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,48 @@ def test_every_step_stands_once_and_after_what_it_needs(n_windows, block_windows
     expected += [Step("move", block, number) for block in range(len(blocks)) for number in range(3)]
     assert sorted(names) == sorted(expected)
     assert all(needed < number for number, (_, needs) in enumerate(steps) for needed in needs)
+
+
+@pytest.mark.parametrize(("n_blocks", "n_slots", "n_blocks_done"), [(8, 2, 0), (9, 1, 0), (9, 1, 5), (9, 1, 9)])
+def test_a_group_moves_when_all_around_its_blocks_have_moved(n_blocks, n_slots, n_blocks_done):
+    blocks, groups = plan_exchange_blocks(2 * n_blocks, 2, 3), group_blocks(n_blocks, n_slots)
+    assert max(map(len, groups)) > 1
+    steps = plan_steps(blocks, 3, n_blocks_done, groups=groups)
+    moves = [step for step, _ in steps if step.kind == "move"]
+    last = [number for step in moves if step.round == 2 for number in step.blocks]
+    assert set(range(n_blocks_done, n_blocks)) <= set(last)
+    assert len(last) == len(set(last))
+    for number in (0, 1):
+        assert {step.blocks for step in moves if step.round == number} == set(groups)
+    for number, (step, needs) in enumerate(steps):
+        assert all(needed < number for needed in needs)
+        if step.kind == "move":
+            needed = [steps[other][0] for other in needs]
+            kind, before = ("move", step.round - 1) if step.round else ("carry", 0)
+            assert {(other.kind, other.round) for other in needed} == {(kind, before)}
+            there = {index for other in needed for block in other.blocks for index in blocks[block].core}
+            assert {index for block in step.blocks for index in blocks[block].windows} <= there
+        elif step.kind == "write":
+            assert step.block in steps[needs[0]][0].blocks
+
+
+@pytest.mark.parametrize("n_slots", [1, 2, 3, 10, 14, 1_000])
+@pytest.mark.parametrize("n_blocks", [0, 1, 2, 8, 125])
+def test_groups_leave_work_for_every_slot(n_blocks, n_slots):
+    groups = group_blocks(n_blocks, n_slots)
+    assert [block for group in groups for block in group] == list(range(n_blocks))
+    assert len(groups) >= min(n_blocks, 2 * n_slots)
+    longest = max(map(len, groups), default=0)
+    # Units are epochs of the usual layout: the last group has all its rounds before it once all blocks are carried.
+    assert longest <= 1 or 0.1 * n_blocks + 1.3 * longest <= 1.4 * n_blocks / n_slots
+
+
+def test_clusters_are_found_beside_the_group_that_is_carried():
+    groups = group_blocks(8, 2)
+    assert groups == [range(2), range(2, 4), range(4, 6), range(6, 8)]
+    for block in range(8):
+        carry, cluster = (place_step(Step(kind, block), groups) % 2 for kind in ("carry", "cluster"))
+        assert carry == place_step(Step("move", block), groups) % 2 == 1 - cluster
 
 
 def test_a_step_gets_the_positions_of_all_windows_that_it_reads():

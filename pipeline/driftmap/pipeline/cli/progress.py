@@ -92,18 +92,22 @@ class RunProgress:
             say_on_stderr(f"{state.stage}: {facts}")
 
     def _say_compiling(self, n_workers: int | None) -> None:
-        from driftmap.engine import has_compiled_kernels  # late: numba
-
         if n_workers:
             who = (
                 f"{n_workers:,} workers of the cluster compile" if n_workers > 1 else "1 worker of the cluster compiles"
             )
             line = f"{who} kernels first, once, which takes about half a minute of a core; nothing moves meanwhile."
-        elif n_workers is None and not has_compiled_kernels():
+        elif n_workers is None and not _has_compiled_kernels():
             line = "First run on this machine: kernels are compiled, once, which takes about half a minute of a core."
         else:
             return
         self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _has_compiled_kernels() -> bool:
+    from driftmap.engine import has_compiled_kernels  # late: numba, which a cluster's client does without
+
+    return has_compiled_kernels()
 
 
 def describe_time_left(state: RunState) -> str:

@@ -78,6 +78,10 @@ class Executor(Protocol):
     def n_free_threads(self) -> int:
         """Threads of this machine that tasks leave to the caller while they run, one at least."""
 
+    @property
+    def n_slots(self) -> int:
+        """Tasks that run at a time, one at least."""
+
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` for every task; `tasks` is read little ahead of the work.
 
@@ -136,6 +140,11 @@ class SerialExecutor(Executor):
     def n_free_threads(self) -> int:
         """All: tasks run when the caller waits for them."""
         return count_cores()
+
+    @property
+    def n_slots(self) -> int:
+        """One."""
+        return 1
 
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:  # noqa: ARG002
         """Call `function` for every task, in order."""

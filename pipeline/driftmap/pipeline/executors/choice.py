@@ -121,13 +121,17 @@ class Workplace:
 
         return find_worker_limit(self.scheduler, self.placement)
 
-    def show_source(self, spec: SourceSpec, *, may_grow: bool = False) -> Self:
+    def show_source(
+        self, spec: SourceSpec, warm_up: Callable[[], object] | None = None, *, may_grow: bool = False
+    ) -> Self:
         """Have a cluster's workers look at a source, and those that join later.
 
         Parameters
         ----------
         spec
             Of the source.
+        warm_up
+            Loads the kernels of tasks that come unless the plan is refused: workers that see the source begin with it.
         may_grow
             Files may come meanwhile: workers need not see just these.
 
@@ -140,7 +144,7 @@ class Workplace:
         WorkerError
             Naming the workers that do not see it, and what to do.
         """
-        return self._show(lambda: see_source(spec, may_grow=may_grow))
+        return self._show(lambda: see_source(spec, may_grow=may_grow), warm_up)
 
     def show_store(self, location: Location, lock: StoreLock, warm_up: Callable[[], object] | None = None) -> Self:
         """Have a cluster's workers look at a store that this process holds; as `show_source`.

@@ -9,7 +9,7 @@ from driftmap.engine import plan_rounds
 from driftmap.pipeline.executors.base import LinkedTask, SerialExecutor
 from driftmap.pipeline.layout.exchange_task import BlockReceipt, Job, run_step
 from driftmap.pipeline.layout.publish import describe_layout
-from driftmap.pipeline.planning.exchange_schedule import plan_steps
+from driftmap.pipeline.planning.exchange_schedule import group_blocks, place_step, plan_steps
 from driftmap.pipeline.store.log.layouts import N_DIGITS, ExchangeCommit
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import Executor
     from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.blocks import Block
+    from driftmap.pipeline.planning.exchange_schedule import Step
     from driftmap.pipeline.store import Store
 
 
@@ -65,8 +66,8 @@ def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
     tasks = _make_tasks(store, job, executor, is_written=False)
     return {
         index: positions
-        for placed in executor.run_linked(run_step, tasks, STAGE)
-        if placed is not None
+        for moved in executor.run_linked(run_step, tasks, STAGE)
+        for placed in moved or ()
         for index, positions in placed.positions.items()
     }
 
@@ -74,11 +75,11 @@ def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
 def _make_tasks(store: Store, job: LayoutJob, executor: Executor, **which: Any) -> list[LinkedTask]:
     """Make the tasks of all steps; `which` is for `plan_steps`."""
     parameters = Job(store.location, uuid.uuid4().hex, executor.kept_bytes)
-    names = _name_blocks(store, job.blocks)
-    rounds = plan_rounds(job.settings, range(store.n_windows))
+    rounds, groups = plan_rounds(job.settings, range(store.n_windows)), group_blocks(len(job.blocks), executor.n_slots)
+    labels = store.labels
     return [
-        LinkedTask(f"{step.kind} {names[step.block]}, round {step.round}", (parameters, step), needs, step.block)
-        for step, needs in plan_steps(job.blocks, len(rounds), **which)
+        LinkedTask(_name_step(step, job.blocks, labels), (parameters, step), needs, place_step(step, groups))
+        for step, needs in plan_steps(job.blocks, len(rounds), groups=groups, **which)
     ]
 
 
@@ -100,6 +101,6 @@ def _commit(store: Store, job: LayoutJob, block: Block, receipt: BlockReceipt) -
     )
 
 
-def _name_blocks(store: Store, blocks: Sequence[Block]) -> list[str]:
-    labels = store.labels
-    return [f"windows {labels[block.core[0]]!r} to {labels[block.core[-1]]!r}" for block in blocks]
+def _name_step(step: Step, blocks: Sequence[Block], labels: Sequence[str]) -> str:
+    first, last = blocks[step.blocks[0]].core[0], blocks[step.blocks[-1]].core[-1]
+    return f"{step.kind} windows {labels[first]!r} to {labels[last]!r}, round {step.round}"

@@ -22,6 +22,8 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from driftmap.engine import ExchangeBlock
     from driftmap.engine.types import Float32Array, Int32Array
     from driftmap.pipeline.planning.blocks import Block
@@ -82,7 +84,7 @@ class BlockReceipt(NamedTuple):
     """Of the windows of its core."""
 
 
-def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | Placed | BlockReceipt:
+def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | list[Placed] | BlockReceipt:
     """Run one step.
 
     Parameters
@@ -97,7 +99,7 @@ def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | Pla
     Returns
     -------
     Of reading, its seconds; of pieces, these; of clusters, what the log is to say; of carrying and moving, where the
-    core stands; of writing, a receipt.
+    core of each of its blocks stands; of writing, a receipt.
     """
     started = time.perf_counter()
     run = _open_run(job)
@@ -107,16 +109,11 @@ def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | Pla
         return _find_pieces(run, step)
     if step.kind == "cluster":
         return _find_clusters(run, step, *needed)
+    if step.kind == "move":
+        return _move(run, step, *needed)
     block = run.take(step.block)
-    made: float | Placed
-    if step.kind == "carry":
-        made = _carry(run, step, block, *needed)
-    elif step.kind == "move":
-        made = _move(run, step, block, *needed)
-    else:
-        made = time.perf_counter() - started
-    if step.kind != "move" or step.round + 1 < len(run.rounds):
-        run.keep(step.block, block)
+    made = [_carry(run, step, block, *needed)] if step.kind == "carry" else time.perf_counter() - started
+    run.keep(step.block, block)
     return made
 
 
@@ -157,33 +154,46 @@ def _find_clusters(run: _Run, step: Step, pieces: Pieces, before: Found | None =
     return Found(records, time.perf_counter() - started + pieces.seconds)
 
 
-def _carry(run: _Run, step: Step, block: ExchangeBlock, read_seconds: float, *before: Placed) -> Placed:
+def _carry(run: _Run, step: Step, block: ExchangeBlock, read_seconds: float, *before: list[Placed]) -> Placed:
     started = time.perf_counter()
     core, first = run.blocks[step.block].core, run.blocks[step.block].windows.start
-    there = {index: positions for placed in before for index, positions in placed.positions.items()}
+    there = _join(before)
     halo = {index - first: there[index] for index in range(first, core.start)}
     positions = dict(zip(core, block.carry(halo), strict=True))
     strengths = name_strengths(core, block.find_strengths())
     return Placed(positions, strengths, read_seconds, time.perf_counter() - started, 0.0)
 
 
-def _move(run: _Run, step: Step, block: ExchangeBlock, *around: Placed) -> Placed:
-    started = time.perf_counter()
-    windows, core = run.blocks[step.block].windows, run.blocks[step.block].core
-    there = {index: positions for placed in around for index, positions in placed.positions.items()}
-    moved = block.move(step.round, {index - windows.start: there[index] for index in windows})
-    own = next(placed for placed in around if core.start in placed.positions)
-    seconds = own.move_seconds + time.perf_counter() - started
-    return own._replace(positions=dict(zip(core, moved, strict=True)), move_seconds=seconds)
+def _move(run: _Run, step: Step, *around: list[Placed]) -> list[Placed]:
+    there, is_last = _join(around), step.round + 1 == len(run.rounds)
+    moved = []
+    for number in step.blocks:
+        block, started = run.take(number), time.perf_counter()
+        windows, core = run.blocks[number].windows, run.blocks[number].core
+        positions = block.move(step.round, {index - windows.start: there[index] for index in windows})
+        own = _find_block(around, core)
+        seconds = own.move_seconds + time.perf_counter() - started
+        moved.append(own._replace(positions=dict(zip(core, positions, strict=True)), move_seconds=seconds))
+        if not is_last:
+            run.keep(number, block)
+    return moved
 
 
-def _write(run: _Run, step: Step, placed: Placed, found: Found) -> BlockReceipt:
-    started = time.perf_counter()
+def _write(run: _Run, step: Step, moved: list[Placed], found: Found) -> BlockReceipt:
+    started, placed = time.perf_counter(), _find_block([moved], run.blocks[step.block].core)
     attempt = new_attempt()
     for index, positions in placed.positions.items():
         write_positions(run.store.new_attempt(index, attempt), positions)
     seconds = time.perf_counter() - started + found.seconds
     return BlockReceipt(step.block, attempt, *placed[1:], seconds, found.records)
+
+
+def _join(around: Iterable[list[Placed]]) -> dict[int, Float32Array]:
+    return {index: positions for made in around for placed in made for index, positions in placed.positions.items()}
+
+
+def _find_block(around: Iterable[list[Placed]], core: range) -> Placed:
+    return next(placed for made in around for placed in made if core.start in placed.positions)
 
 
 @dataclass

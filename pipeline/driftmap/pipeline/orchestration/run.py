@@ -198,7 +198,7 @@ def _make_maps(
     open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
     found = open_again() if has_commits(location) else None
     if found is None:
-        place = place.show_source(opened.spec)
+        place = place.show_source(opened.spec, choose_warm_up())
         planned, book = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
         for note in planned.notes:
             warnings.warn(note, PlanWarning, stacklevel=2)
@@ -206,7 +206,7 @@ def _make_maps(
     elif found[0].n_blocks_done >= len(found[1].blocks) and not find_damage(found[0], with_older=False):
         return Store.open(location)
     else:
-        place = place.show_source(opened.spec)
+        place = place.show_source(opened.spec, choose_warm_up())
     with leave_no_empty_store(location), _hold(location, is_new=found is None) as lock:
         place = place.show_store(location, lock, choose_warm_up((found[1] if found else planned).config))
         if found is None and not has_commits(location):

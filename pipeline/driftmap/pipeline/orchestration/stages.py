@@ -62,9 +62,9 @@ class Progress(NamedTuple):
     """Workers of a cluster that had to compile kernels when the run began; None where the work is done here."""
 
 
-def choose_warm_up(config: RunConfig) -> Callable[[], object]:
-    """Choose what loads the kernels of a run's tasks."""
-    if config.is_exchanged:
+def choose_warm_up(config: RunConfig | None = None) -> Callable[[], object]:
+    """Choose what loads the kernels of a run's tasks; those of its graphs alone where the layout is not known yet."""
+    if config is not None and config.is_exchanged:
         from driftmap.pipeline.layout.exchange_task import warm_up as load_all
 
         return load_all

@@ -63,7 +63,7 @@ def refuse_blind_workers(
     scheduler, placement
         As for `find_worker_limit`.
     warm_up
-        Loads the kernels of tasks that are sure to come: workers that see everything begin with it.
+        Loads the kernels of tasks to come: workers that see everything begin with it.
 
     Raises
     ------

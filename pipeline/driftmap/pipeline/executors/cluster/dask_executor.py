@@ -87,6 +87,12 @@ class DaskExecutor(Executor):
         return max(1, count_cores() - n_slots * self._setup.n_threads)
 
     @property
+    def n_slots(self) -> int:
+        """Threads of the workers that tasks are sent to, one at least."""
+        n_slots: int = sum(worker["nthreads"] for worker in self.workers.find().values())
+        return max(1, n_slots)
+
+    @property
     def n_compiling(self) -> int | None:
         """Workers of the user's cluster that have to compile kernels first; None where they were started here."""
         return self.workers.count_compiling() if self._setup.is_guest else None
@@ -253,8 +259,7 @@ class DaskResults(Generic[Result]):
     def _count_threads(self) -> int:
         now = time.monotonic()
         if now - self._counted >= RECOUNT_SECONDS:
-            workers = self._executor.workers.find().values()
-            self._n_threads, self._counted = max(1, sum(worker["nthreads"] for worker in workers)), now
+            self._n_threads, self._counted = self._executor.n_slots, now
         return self._n_threads
 
 
