@@ -60,10 +60,23 @@ def lay_out_in_exchange(
         on_progress(n_laid_out, n_rows * n_done // len(tasks))
 
 
-def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
-    """Lay all blocks out once more, in this process, and return the positions of all windows; nothing is written."""
+def lay_out_again(store: Store, job: LayoutJob, kept_bytes: int | None = None) -> dict[int, Float32Array]:
+    """Lay all blocks out once more, in this process; nothing is written.
+
+    Parameters
+    ----------
+    store, job
+        As for `lay_out_in_exchange`.
+    kept_bytes
+        How much of the blocks that it has read this process keeps; left out, a part of the machine's memory.
+
+    Returns
+    -------
+    dict
+        Positions of all windows, by their numbers.
+    """
     executor = SerialExecutor()
-    tasks = _make_tasks(store, job, executor, is_written=False)
+    tasks = _make_tasks(store, job, executor, kept_bytes, is_written=False)
     return {
         index: positions
         for moved in executor.run_linked(run_step, tasks, STAGE)
@@ -72,9 +85,11 @@ def lay_out_again(store: Store, job: LayoutJob) -> dict[int, Float32Array]:
     }
 
 
-def _make_tasks(store: Store, job: LayoutJob, executor: Executor, **which: Any) -> list[LinkedTask]:
+def _make_tasks(
+    store: Store, job: LayoutJob, executor: Executor, kept_bytes: int | None = None, **which: Any
+) -> list[LinkedTask]:
     """Make the tasks of all steps; `which` is for `plan_steps`."""
-    parameters = Job(store.location, uuid.uuid4().hex, executor.kept_bytes)
+    parameters = Job(store.location, uuid.uuid4().hex, executor.kept_bytes if kept_bytes is None else kept_bytes)
     rounds, groups = plan_rounds(job.settings, range(store.n_windows)), group_blocks(len(job.blocks), executor.n_slots)
     labels = store.labels
     return [

@@ -115,7 +115,7 @@ def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob, executo
     job
         Blocks and settings of the run.
     executor
-        Whose workers lay them out, one block after the other; None: this process.
+        Whose workers lay them out, one at a time; None: this process.
 
     Raises
     ------
@@ -128,25 +128,24 @@ def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob, executo
     if executor is None:
         remade = remake_maps(store, lost, job)
     else:
-        remade = do_on_worker(
-            executor, "lost maps", remake_maps_task, store.location, lost, job._replace(outside=NO_RELATIONS)
-        )
+        sent = job._replace(outside=NO_RELATIONS)
+        remade = do_on_worker(executor, "lost maps", remake_maps_task, store.location, lost, sent, executor.kept_bytes)
     for payload in remade.payloads:
         store.commit_repair("relaid", payload)
     if remade.error is not None:
         raise StoreError(remade.error)
 
 
-def remake_maps_task(location: Location, damaged: Sequence[Damage], job: LayoutJob) -> Remade:
-    """Do as `remake_maps` in a worker's process."""
+def remake_maps_task(location: Location, damaged: Sequence[Damage], job: LayoutJob, kept_bytes: int) -> Remade:
+    """Do as `remake_maps` in a worker's process, which keeps so much of blocks that were laid out side by side."""
     store = Store.open(location)
-    return remake_maps(store, damaged, job._replace(outside=store.read_relations()))
+    return remake_maps(store, damaged, job._replace(outside=store.read_relations()), kept_bytes)
 
 
-def remake_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob) -> Remade:
+def remake_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob, kept_bytes: int | None = None) -> Remade:
     """Lay damaged maps out again and write them, up to the first that does not come out as it was."""
     lost = {damage.number: damage for damage in damaged}
-    layouts = _Layouts(store, job)
+    layouts = _Layouts(store, job, kept_bytes)
     payloads: list[dict[str, Any]] = []
     for name in dict.fromkeys(damage.attempt for damage in damaged):
         started = time.perf_counter()
@@ -228,9 +227,10 @@ class _Made(NamedTuple):
 class _Layouts:
     """The layouts that the log names, each of which can be made again from those before."""
 
-    def __init__(self, store: Store, job: LayoutJob) -> None:
+    def __init__(self, store: Store, job: LayoutJob, kept_bytes: int | None) -> None:
         self._store = store
         self._job = job
+        self._kept_bytes = kept_bytes
         self._made: dict[str, _Made] = {}
         self._others: dict[str, str] = {}
         """Attempts that are made in other ways, and the kinds of their commits."""
@@ -259,7 +259,7 @@ class _Layouts:
         if name not in self._made:
             raise StoreError(f"it was made by an {self._others.get(name, 'unknown')}, which looked at other windows")
         if self._job.is_exchanged:
-            places = lay_out_again(self._store, self._job)
+            places = lay_out_again(self._store, self._job, self._kept_bytes)
             self._places = dict.fromkeys(self._made, places)
             return places
         made = self._made[name]

@@ -13,6 +13,7 @@ from driftmap.pipeline.planning.estimates.memory import (
     choose_parts,
     explain_layout_here,
     fit_tasks,
+    maps_bytes,
     share_block_bytes,
     share_task_bytes,
     size_largest_block,
@@ -135,13 +136,16 @@ class RunWork:
     def _reach_workers(self, *, only_if: bool) -> AbstractContextManager[Executor | None]:
         """Reach the workers of a cluster that make lost maps again; none where one of them has no room for a block.
 
-        Blocks that were laid out side by side are made again in this process, all of them.
+        Blocks that were laid out side by side are all made again by one worker, which holds the maps of all windows.
         """
-        planned = self._planned
-        if not only_if or not self._place.is_cluster or planned.config.is_exchanged:
+        planned, config = self._planned, self._planned.config
+        if not only_if or not self._place.is_cluster:
             return nullcontext()
         read, limit = self._source.estimate_read(0), self._place.find_limit()
-        if size_largest_block(read, planned.config, planned.windows, planned.blocks) > share_block_bytes(limit):
+        n_bytes = size_largest_block(read, config, planned.windows, planned.blocks)
+        if config.is_exchanged:
+            n_bytes += maps_bytes(planned.windows, config)
+        if n_bytes > share_block_bytes(limit, is_exchanged=config.is_exchanged):
             return nullcontext()
         return self._place.start(1, choose_warm_up(planned.config))
 

@@ -285,6 +285,11 @@ def size_largest_block(
     )
 
 
+def maps_bytes(windows: Sequence[WindowPlan], config: RunConfig) -> int:
+    """Estimate what the positions of all windows take, before and after a round of blocks in parallel."""
+    return 2 * 4 * config.layout.n_components * sum(window.n_rows for window in windows)
+
+
 def _store_bytes(read: ReadEstimate, config: RunConfig, windows: Sequence[WindowPlan]) -> int:
     k = config.graph.n_neighbors
     graph = 8 * k + 8 * int(_EDGES_PER_NEIGHBOUR * (k - 1)) + 8
