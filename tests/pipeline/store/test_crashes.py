@@ -17,6 +17,7 @@ from tests.pipeline.store.damages import read_everything
 
 from driftmap.pipeline import prune, run
 from driftmap.pipeline.errors import StoreWarning
+from driftmap.pipeline.graphs import stage
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.log import checkpoints
 from driftmap.pipeline.store.log.commits import has_commits
@@ -34,9 +35,10 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def patched():
-    """Checkpoints after few commits, so that they are among what is torn."""
+    """Checkpoints after few commits, and graphs of two windows in one, so that both are among what is torn."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoints, "MIN_COMMITS", 4)
+        patch.setattr(stage, "LEAST_TASKS", N_FIRST // 2)
         yield patch
 
 

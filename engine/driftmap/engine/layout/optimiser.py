@@ -26,6 +26,9 @@ _EPOCHS_A_CALL, _CHUNK_EPOCHS_A_CALL = 20, 4_000
 """Fewest epochs in one call of the kernel when nobody watches, and chunks times epochs where that gives more: the call
 costs about 50 us, and Ctrl-C waits for its end. An epoch of 400 rows, 7 chunks, takes 80 us."""
 
+_WATCHED_CHUNK_EPOCHS = 64
+"""The same where somebody is told of every epoch: of small windows several come at once, within a millisecond."""
+
 _CHUNKS_A_THREAD = 8
 """A thread with less to do in an epoch costs more than it brings, above all when other work holds the cores."""
 
@@ -142,14 +145,17 @@ class Optimiser:
         stage
             Which windows move, and how.
         on_epoch
-            Called after each epoch with the number of epochs that it did.
+            Called with 1 for each epoch that is done; for several short ones in a row once the last of them is.
         rows
             First and last row + 1 of the stage's only window that move; all its active rows by default.
         """
         chunks = self._split(stage.windows) if rows is None else _cut(stage.windows[0], *rows)
         if not len(chunks):
             return
-        at_once = max(_EPOCHS_A_CALL, _CHUNK_EPOCHS_A_CALL // len(chunks)) if on_epoch is None else 1
+        if on_epoch is None:
+            at_once = max(_EPOCHS_A_CALL, _CHUNK_EPOCHS_A_CALL // len(chunks))
+        else:
+            at_once = max(1, _WATCHED_CHUNK_EPOCHS // len(chunks))
         self._run_epochs(stage, chunks, at_once, on_epoch)
 
     def _run_epochs(

@@ -25,7 +25,7 @@ from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, name_small_attempt, write_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from driftmap.engine.types import Float32Array, WindowGraph
     from driftmap.pipeline.graphs.scale import Scaler
@@ -63,6 +63,41 @@ def build_graph_task(
     except Exception as error:
         name_window(error, order.label)
         raise
+
+
+def build_graphs_task(
+    store: Location, orders: Sequence[GraphOrder], settings: GraphSettings, seeds: Sequence[int]
+) -> list[GraphReceipt]:
+    """Build the graphs of several small windows; what is written is synced in one go.
+
+    Parameters
+    ----------
+    store, settings
+        As for `build_graph_task`.
+    orders, seeds
+        Of each window.
+
+    Returns
+    -------
+    list of GraphReceipt
+        Of each window.
+
+    Raises
+    ------
+    DriftmapError
+        As `build_graph_task`, of the first window that cannot be built; then none of them is.
+    """
+    unsynced: list[str] = []
+    receipts = []
+    with engine.limit_blas(1):  # once for all: to begin that takes a tenth of the time of 50 rows
+        for order, seed in zip(orders, seeds, strict=True):
+            try:
+                receipts.append(_build_and_write(store, order, settings, seed, None, unsynced))
+            except Exception as error:
+                name_window(error, order.label)
+                raise
+    store.sync(unsynced)
+    return receipts
 
 
 def check_rows_task(order: GraphOrder, rows_digest: str, settings: GraphSettings, max_bytes: int | None = None) -> None:
@@ -124,7 +159,12 @@ def try_graph_task(
 
 
 def _build_and_write(
-    store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None
+    store: Location,
+    order: GraphOrder,
+    settings: GraphSettings,
+    seed: int,
+    max_bytes: int | None,
+    unsynced: list[str] | None = None,
 ) -> GraphReceipt:
     started, settings = time.perf_counter(), settings.for_rows(order.n_rows)
     refuse_change = partial(_refuse_changed_source, order, store)
@@ -138,7 +178,7 @@ def _build_and_write(
     attempt = Attempt(store, order.index, name, order.label)
     spec, traits = order.pieces[0].spec, built.traits
     labels = {name: values for name, values in built.labels.items() if spec.is_kept(name)}
-    n_bytes = write_graph(attempt, built.ids, labels, built.graph, traits)
+    n_bytes = write_graph(attempt, built.ids, labels, built.graph, traits, unsynced)
     receipt = GraphReceipt(
         index=order.index,
         label=order.label,

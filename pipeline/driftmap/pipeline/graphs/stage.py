@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from driftmap.engine import make_graph_seed
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.graphs.build_graph import build_graph_task, check_rows_task
+from driftmap.pipeline.graphs.build_graph import build_graph_task, build_graphs_task, check_rows_task
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.sources.rows.pieces import Piece
@@ -19,15 +19,26 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from driftmap.pipeline.config.run_config import RunConfig
-    from driftmap.pipeline.executors.base import Executor
+    from driftmap.pipeline.executors.base import Executor, Results
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.attempts import GraphReceipt
 
     Report = Callable[[int, int], None]
     """Called with the windows and the rows whose graphs this work has committed."""
 
 STAGE = "graph"
 """What Dask's dashboard calls these tasks."""
+
+MOST_TOGETHER = 16
+"""Small windows whose graphs are one task, at most: a task of its own costs as much as a graph of 50 rows."""
+
+ROWS_TOGETHER = 8_192
+"""Rows of the windows of one task, at most."""
+
+LEAST_TASKS = 64
+"""Tasks that are made at least, before windows share one: workers are to have some each, and the first block its graphs
+soon."""
 
 
 def build_graphs(
@@ -84,7 +95,11 @@ class GraphWork:
         self._n_done = self._n_rows = 0
         self._missing = {order.index for order in orders}
         report(0, 0)
-        self._receipts = executor.start(build_graph_task, make_tasks(store, config, orders, max_bytes), STAGE)
+        self._receipts: Results[GraphReceipt | list[GraphReceipt]]
+        if max_bytes is None and (together := count_together(orders)) > 1:
+            self._receipts = executor.start(build_graphs_task, _join_tasks(store, config, orders, together), STAGE)
+        else:
+            self._receipts = executor.start(build_graph_task, make_tasks(store, config, orders, max_bytes), STAGE)
 
     def __enter__(self) -> Self:
         return self
@@ -116,10 +131,12 @@ class GraphWork:
     def _commit(self, *, wait: bool) -> None:
         if not self._missing:
             return
-        for receipt in self._receipts.take(wait=wait):
-            self._store.commit_graph(receipt)
-            self._missing.discard(receipt["index"])
-            self._n_done, self._n_rows = self._n_done + 1, self._n_rows + receipt["n_rows"]
+        for came in self._receipts.take(wait=wait):
+            receipts = came if isinstance(came, list) else [came]
+            self._store.commit_graphs(receipts)
+            self._missing.difference_update(receipt["index"] for receipt in receipts)
+            self._n_done += len(receipts)
+            self._n_rows += sum(receipt["n_rows"] for receipt in receipts)
             self._report(self._n_done, self._n_rows)
 
 
@@ -173,5 +190,25 @@ def make_tasks(
     settings = config.graph_settings()
     for order in orders:
         seed = make_graph_seed(config.random_state, order.index)
-        sent = replace(order, target=config.target_settings(), may_pack=store.may_pack)
+        sent = _complete(store, config, order)
         yield Task(f"window {order.label!r}", (store.location, sent, settings, seed, max_bytes), priority=-order.index)
+
+
+def count_together(orders: Sequence[GraphOrder]) -> int:
+    """Count the windows whose graphs are to be one task: 1, unless there are many, and all are small."""
+    largest = max((order.n_rows for order in orders), default=0)
+    return max(1, min(MOST_TOGETHER, len(orders) // LEAST_TASKS, ROWS_TOGETHER // max(1, largest)))
+
+
+def _join_tasks(store: Store, config: RunConfig, orders: Sequence[GraphOrder], together: int) -> Iterator[Task]:
+    """Do as `make_tasks`, with the graphs of so many windows in one."""
+    settings, seed = config.graph_settings(), config.random_state
+    for first in range(0, len(orders), together):
+        part = [_complete(store, config, order) for order in orders[first : first + together]]
+        seeds = [make_graph_seed(seed, order.index) for order in part]
+        name = f"windows {part[0].label!r} to {part[-1].label!r}"
+        yield Task(name, (store.location, part, settings, seeds), priority=-part[0].index)
+
+
+def _complete(store: Store, config: RunConfig, order: GraphOrder) -> GraphOrder:
+    return replace(order, target=config.target_settings(), may_pack=store.may_pack)

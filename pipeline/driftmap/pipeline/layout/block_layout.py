@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
-from driftmap.pipeline.layout.clusters import Rows, find_missing, load_rows, read_neighbours
+from driftmap.pipeline.layout.clusters import Rows, find_missing, give_neighbours, load_rows
 from driftmap.pipeline.layout.job import WrittenBlock
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from driftmap.engine.types import Float32Array, FuzzyGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array
     from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
@@ -39,6 +38,8 @@ class Loaded(NamedTuple):
     graph: FuzzyGraph
     ids: np.ndarray[Any, Any]
     label: str = ""
+    neighbours: Int32Array | None = None
+    """Nearest rows of each row, until clusters are found, where they came with the graph."""
 
 
 class BlockLayout:
@@ -67,18 +68,25 @@ class BlockLayout:
             loaded[index] = load_window(store, index)
         started = time.perf_counter()
         moved = (*block.core, *block.lookahead)
-        clusters = find_missing(store, moved, job.random_state, lambda index: _as_rows(store, index, loaded))
+        unsynced: list[str] = []  # synced in one go: all of it counts from the same commit on
+        clusters = find_missing(
+            store, moved, job.random_state, lambda index: _as_rows(store, index, loaded), unsynced=unsynced
+        )
+        for index, window in loaded.items():
+            loaded[index] = window._replace(neighbours=None)
         release_memory()
         laid_out = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
         attempt = new_attempt()
         for index in moved:
-            write_positions(store.new_attempt(index, attempt), laid_out.positions[index])
+            write_positions(store.new_attempt(index, attempt), laid_out.positions[index], unsynced)
+        store.location.sync(unsynced)
         return WrittenBlock(attempt, laid_out.strengths, clusters, time.perf_counter() - started)
 
 
 def load_window(store: Store, index: int) -> Loaded:
-    """Read a window's graph and ids."""
-    return Loaded(*store.read_layout_input(index), store.labels[index])
+    """Read a window's graph and ids, and its nearest rows where they come with them."""
+    graph, ids, neighbours = store.read_layout_input(index)
+    return Loaded(graph, ids, store.labels[index], neighbours)
 
 
 def lay_out_one(
@@ -127,7 +135,7 @@ def _as_rows(store: Store, index: int, loaded: Mapping[int, Loaded]) -> Rows:
     known = loaded.get(index)
     if known is None:
         return load_rows(store, index)
-    return Rows(known.graph, known.ids, known.label, partial(read_neighbours, store, index))
+    return Rows(known.graph, known.ids, known.label, give_neighbours(store, index, known.neighbours))
 
 
 def _read_positions(store: Store, index: int) -> Float32Array | None:

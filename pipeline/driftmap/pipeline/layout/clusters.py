@@ -114,6 +114,7 @@ def find_missing(
     random_state: int,
     load: Callable[[int], Rows],
     changed: Iterable[int] = (),
+    unsynced: list[str] | None = None,
 ) -> dict[str, ClusterRecord]:
     """Find and write the clusters of those windows that have none, or follow one whose clusters are found here.
 
@@ -129,6 +130,8 @@ def find_missing(
         Gives a window's rows.
     changed
         Windows whose graphs are new, so that what the store has of them counts no longer.
+    unsynced
+        As for `write_arrays`.
 
     Returns
     -------
@@ -144,19 +147,27 @@ def find_missing(
         before = index - 1
         if before >= 0 and not follower.is_at(before) and (record := states[before].clusters) is not None:
             follower.start_after(before, load(before), read_record(store, before, record))
-        records[str(index)] = follow_and_write(store, follower, index, load(index))
+        records[str(index)] = follow_and_write(store, follower, index, load(index), unsynced=unsynced)
     return records
 
 
 def follow_and_write(
-    store: Store, follower: Follower, index: int, rows: Rows, pieces: Int32Array | None = None
+    store: Store,
+    follower: Follower,
+    index: int,
+    rows: Rows,
+    pieces: Int32Array | None = None,
+    unsynced: list[str] | None = None,
 ) -> ClusterRecord:
-    """Find and write a window's clusters and its turnover, and give what the log is to say of them."""
+    """Find and write a window's clusters and its turnover, and give what the log is to say of them.
+
+    `unsynced` is as for `write_arrays`.
+    """
     found = follower.follow(index, rows, pieces)
     codes = follower.measure_turnover()
     arrays: list[np.ndarray[Any, Any]] = [found.of_row] if codes is None else [found.of_row, codes]
     attempt = name_small_attempt(arrays, may_pack=store.may_pack)
-    write_clusters(store.make_attempt(index, attempt), found.of_row, codes)
+    write_clusters(store.make_attempt(index, attempt), found.of_row, codes, unsynced)
     return ClusterRecord(
         attempt=attempt,
         n_clusters=len(np.unique(found.of_row[found.of_row >= 0])),
@@ -174,15 +185,16 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
-    return Rows(*store.read_layout_input(index), store.labels[index], partial(read_neighbours, store, index))
+    graph, ids, neighbours = store.read_layout_input(index)
+    return Rows(graph, ids, store.labels[index], give_neighbours(store, index, neighbours))
 
 
 def open_rows(store: Store, index: int) -> Rows:
     """Do as `load_rows`, with a graph whose rows are read as they are needed."""
     graph, ids = store.open_graph(index), store.window_keys(index)
-    return Rows(graph, ids, store.labels[index], partial(read_neighbours, store, index))
+    return Rows(graph, ids, store.labels[index], partial(store.read_neighbours, index))
 
 
-def read_neighbours(store: Store, index: int) -> Int32Array:
-    """Read the nearest rows of each row of a window."""
-    return store.knn_graph(index).indices
+def give_neighbours(store: Store, index: int, known: Int32Array | None) -> Callable[[], Int32Array]:
+    """Make what gives the nearest rows of each row of a window: those that are known, or else it reads them."""
+    return partial(store.read_neighbours, index) if known is None else lambda: known

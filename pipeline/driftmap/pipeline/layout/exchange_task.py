@@ -147,10 +147,12 @@ def _find_clusters(run: _Run, step: Step, pieces: Pieces, before: Found | None =
     record = states[last].clusters if last >= 0 and before is None else before and before.records.get(str(last))
     if record:
         follower.start_after(last, load_rows(store, last), read_record(store, last, record))
-    records = {
-        str(index): follow_and_write(store, follower, index, load_rows(store, index), pieces.of_row.get(index))
-        for index in core
-    }
+    unsynced: list[str] = []
+    records = {}
+    for index in core:
+        found = pieces.of_row.get(index)
+        records[str(index)] = follow_and_write(store, follower, index, load_rows(store, index), found, unsynced)
+    store.location.sync(unsynced)
     return Found(records, time.perf_counter() - started + pieces.seconds)
 
 
@@ -182,8 +184,10 @@ def _move(run: _Run, step: Step, *around: list[Placed]) -> list[Placed]:
 def _write(run: _Run, step: Step, moved: list[Placed], found: Found) -> BlockReceipt:
     started, placed = time.perf_counter(), _find_block([moved], run.blocks[step.block].core)
     attempt = new_attempt()
+    unsynced: list[str] = []
     for index, positions in placed.positions.items():
-        write_positions(run.store.new_attempt(index, attempt), positions)
+        write_positions(run.store.new_attempt(index, attempt), positions, unsynced)
+    run.store.location.sync(unsynced)
     seconds = time.perf_counter() - started + found.seconds
     return BlockReceipt(step.block, attempt, *placed[1:], seconds, found.records)
 

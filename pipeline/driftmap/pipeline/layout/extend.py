@@ -129,7 +129,7 @@ class Stepper:
                 attempt = store.make_attempt(index, built[index]["receipt"]["attempt"])
                 self._loaded[index] = _Loaded(read_fuzzy_graph(attempt), read_texts(attempt, "ids"))
             else:
-                self._loaded[index] = _Loaded(*store.read_layout_input(index))
+                self._loaded[index] = _Loaded(*store.read_layout_input(index)[:2])
 
     def _lay_out(
         self, halo: range, free: range, before: Mapping[int, tuple[Ids, Float32Array]], changed: set[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.layout.publish import describe_layout
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.layout.job import LayOut, LayoutJob, WrittenBlock
     from driftmap.pipeline.store import Store
+
+
+TOLD_SHARE, TOLD_SECONDS = 1 / 400, 0.1
+"""Between two reports of a block's epochs, whichever comes first: a report takes as long as an epoch of 50 rows."""
 
 
 def lay_out_store(
@@ -33,7 +38,8 @@ def lay_out_store(
         Blocks and settings.
     on_progress
         Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
-        counts by its epochs. These come last: those that are done, and all there are, where a block is at work.
+        counts by its epochs, of which not every one is told. These come last: those that are done, and all there
+        are, where a block is at work.
     lay_out
         Lays out a block and writes its maps, here (`BlockLayout`) or on a worker (`lay_out_on_worker`).
     wait_for
@@ -46,15 +52,28 @@ def lay_out_store(
         if wait_for is not None:
             wait_for(block.windows)
         n_core_rows = sum(states[index].n_rows for index in block.core)
-
-        def on_epoch(
-            done: int, total: int, start: int = block.core.start, before: int = n_rows_done, rows: int = n_core_rows
-        ) -> None:
-            on_progress(start, before + rows * done // max(1, total), (done, total))
-
+        on_epoch = _EpochReports(on_progress, block.core.start, n_rows_done, n_core_rows)
         _publish(store, job, number, lay_out(block, on_epoch))
         n_rows_done += n_core_rows
         on_progress(block.core.stop, n_rows_done, (0, 0))
+
+
+class _EpochReports:
+    """Turns epochs of a block into rows, and reports them now and then."""
+
+    def __init__(
+        self, on_progress: Callable[[int, int, tuple[int, int]], None], start: int, n_rows_before: int, n_rows: int
+    ) -> None:
+        self._on_progress = on_progress
+        self._start, self._n_rows_before, self._n_rows = start, n_rows_before, n_rows
+        self._due_epochs, self._due = 0.0, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= min(self._due_epochs, total) or now >= self._due:
+            self._due_epochs, self._due = done + TOLD_SHARE * total, now + TOLD_SECONDS
+            n_rows = self._n_rows_before + self._n_rows * done // max(1, total)
+            self._on_progress(self._start, n_rows, (done, total))
 
 
 def _publish(store: Store, job: LayoutJob, number: int, written: WrittenBlock) -> None:

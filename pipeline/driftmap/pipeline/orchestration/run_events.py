@@ -52,13 +52,13 @@ class RunEvents:
 
     def _note(self, store: Store, commit: Commit) -> None:
         payload = commit.payload
-        if commit.kind == "graph":
-            receipt, self._stage = payload["receipt"], "graphs"
-            facts = {"window": store.labels[receipt["index"]], "rows": receipt["n_rows"], "seconds": receipt["seconds"]}
-            self._tell("graph", **facts)
-            record(
-                "graph", receipt["seconds"], run=self.run, stage="graphs", window=facts["window"], rows=facts["rows"]
-            )
+        if commit.kind in ("graph", "graphs"):
+            self._stage = "graphs"
+            labels = store.labels
+            for receipt in [payload["receipt"]] if commit.kind == "graph" else payload["receipts"]:
+                window, rows, seconds = labels[receipt["index"]], receipt["n_rows"], receipt["seconds"]
+                self._tell("graph", window=window, rows=rows, seconds=seconds)
+                record("graph", seconds, run=self.run, stage="graphs", window=window, rows=rows)
         elif commit.kind == "layout":
             self._stage = "layout"
             labels = store.labels

@@ -11,7 +11,7 @@ import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
 from driftmap.pipeline.store.disk.arrays import list_chunks, read_of_group, write_arrays
-from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, keep_members
+from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, is_packed, keep_members
 from driftmap.pipeline.store.disk.stored_graph import StoredGraph
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ STAGED = "staged"
 
 GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
 """Arrays of a graph; its group holds those of `name_ids` too."""
+
+NEIGHBOURS = "knn_indices"
+"""Array of the nearest rows of each row."""
 
 MAP_ARRAYS = ("positions",)
 
@@ -91,6 +94,11 @@ class Attempt:
         n_all = (self.n_rows or 0) if n_values is None else n_values
         return list_chunks(self._files, array, f"window {self.label!r}", n_all, rows)
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the group is one file, which is read as a whole."""
+        return is_packed(self.name)
+
     def open_graph(self) -> StoredGraph:
         """Open the fuzzy graph that `write_graph` wrote, to be read some rows at a time."""
         return StoredGraph(self._files, f"window {self.label!r}", self.n_rows or 0)
@@ -127,10 +135,12 @@ def write_graph(
     labels: Mapping[str, np.ndarray[Any, Any]],
     graph: WindowGraph,
     traits: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    unsynced: list[str] | None = None,
 ) -> int:
     """Write a window's ids, label columns, graph and traits of rows as a new group; returns its bytes in the store.
 
     Label columns are stored under their number, since a column's name may hold any character; the receipt names them.
+    `unsynced` is as for `write_arrays`.
     """
     arrays = {
         "ids": ids,
@@ -142,20 +152,25 @@ def write_graph(
         **{f"label_{number}": values for number, values in enumerate(labels.values())},
         **(traits or {}),
     }
-    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays)
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays, unsynced)
 
 
-def write_positions(attempt: Attempt, positions: Float32Array) -> int:
-    """Write a window's map as a new group; returns its bytes in the store."""
-    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions})
+def write_positions(attempt: Attempt, positions: Float32Array, unsynced: list[str] | None = None) -> int:
+    """Write a window's map as a new group; returns its bytes in the store. `unsynced` is as for `write_arrays`."""
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), {"positions": positions}, unsynced)
 
 
-def write_clusters(attempt: Attempt, clusters: Int32Array, turnover: UInt8Array | None = None) -> int:
-    """Write cluster and turnover, where known, of a window's rows as a new group; returns its bytes in the store."""
+def write_clusters(
+    attempt: Attempt, clusters: Int32Array, turnover: UInt8Array | None = None, unsynced: list[str] | None = None
+) -> int:
+    """Write cluster and turnover, where known, of a window's rows as a new group; returns its bytes in the store.
+
+    `unsynced` is as for `write_arrays`.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {"clusters": clusters}
     if turnover is not None:
         arrays[TURNOVER] = turnover
-    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays)
+    return write_arrays(attempt.root, name_group(attempt.index, attempt.name), arrays, unsynced)
 
 
 def list_cluster_arrays(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -177,7 +192,7 @@ def pack_without_graph(root: Location, group: str) -> tuple[bytes, int] | None:
 
 def read_knn_graph(attempt: Attempt) -> KnnGraph:
     """Read the kNN graph that `write_graph` wrote."""
-    return KnnGraph(attempt.read("knn_indices"), attempt.read("knn_distances"))
+    return KnnGraph(attempt.read(NEIGHBOURS), attempt.read("knn_distances"))
 
 
 def read_fuzzy_graph(attempt: Attempt) -> FuzzyGraph:

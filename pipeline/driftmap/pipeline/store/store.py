@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts
 from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
-from driftmap.pipeline.store.log import checkpoints, commits
+from driftmap.pipeline.store.log import commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
-from driftmap.pipeline.store.log.state import CONFIG, PLANNED, make_first_commit
+from driftmap.pipeline.store.log.state import make_first_commit
+from driftmap.pipeline.store.log_writer import LogWriter
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
 from driftmap.pipeline.store.row_traits import NUMBER_ARRAYS, read_terms, read_traits
 from driftmap.pipeline.store.shown_store import ShownStore
 from driftmap.pipeline.store.turnover_codes import decode_turnover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,14 +28,23 @@ if TYPE_CHECKING:
 
     from driftmap.engine import RowTerms
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph, ReadableGraph
-    from driftmap.pipeline.store.attempts import Attempt, GraphReceipt
-    from driftmap.pipeline.store.log.layouts import LayoutCommit
+    from driftmap.pipeline.store.attempts import Attempt
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.row_traits import RowTraits
     from driftmap.pipeline.store.turnover_codes import UInt8Array
 
 
-class Store(ShownStore):
+class LayoutInput(NamedTuple):
+    """What a layout takes of a window."""
+
+    graph: FuzzyGraph
+    ids: np.ndarray[Any, Any]
+    """As they are kept: `Store.window_keys`."""
+    neighbours: Int32Array | None
+    """Nearest rows of each row, (n, k), where they came with the same file; else they are read when they are needed."""
+
+
+class Store(ShownStore, LogWriter):
     """A run's store: its windows, graphs and maps, as far as the log says that they are there.
 
     Open one with `open_store(path)`. A window is named by its label, or by its number in the run.
@@ -141,11 +151,17 @@ class Store(ShownStore):
         self._find(window).refuse_pruned({"graph", "map"})
         return self._graph_attempt(window).open_graph()
 
-    def read_layout_input(self, window: str | int) -> tuple[FuzzyGraph, np.ndarray[Any, Any]]:
-        """Read the fuzzy graph and the kept ids (`window_keys`) of a window at once."""
+    def read_layout_input(self, window: str | int) -> LayoutInput:
+        """Read what a layout takes of a window at once."""
         self._find(window).refuse_pruned({"graph", "map"})
         attempt = self._graph_attempt(window)  # once: a packed one is read as a whole
-        return attempt.open_graph().load(), attempts.read_texts(attempt, "ids")
+        graph, ids = attempt.open_graph().load(), attempts.read_texts(attempt, "ids")
+        return LayoutInput(graph, ids, attempt.read(attempts.NEIGHBOURS) if attempt.is_packed else None)
+
+    def read_neighbours(self, window: str | int) -> Int32Array:
+        """Read the nearest rows of each row of a window, (n, k), without their distances."""
+        self._find(window).refuse_pruned({"graph", "map"})
+        return self._graph_attempt(window).read(attempts.NEIGHBOURS)
 
     def embedding(self, window: str | int) -> tuple[np.ndarray[Any, Any], Float32Array]:
         """Ids and positions of a window's rows, (n,) and (n, c); row i of both is the same entity."""
@@ -293,40 +309,6 @@ class Store(ShownStore):
         """Bytes of rows that lie sorted by window while graphs are built of them."""
         return sum(self.location.list(attempts.STAGED).values())
 
-    def commit_graph(self, receipt: GraphReceipt) -> bool:
-        """Make a worker's graph true; returns False where another run committed that window first."""
-
-        def is_done() -> bool:
-            return self._state.windows[receipt["index"]].graph_attempt is not None
-
-        return self._commit("graph", {"receipt": receipt}, is_done)
-
-    def commit_layout(self, layout: LayoutCommit) -> bool:
-        """Make a block's maps true; returns False where another run committed that block first."""
-        return self._commit("layout", layout, lambda: self.n_blocks_done > layout["block"])
-
-    def commit_config(self, config: Mapping[str, Any]) -> None:
-        """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""
-        self._append(CONFIG, {"config": config})
-
-    def commit_plan(self, config: Mapping[str, Any], windows: Mapping[int, Mapping[str, Any]]) -> None:
-        """Change which rows some windows have, by their numbers, before their graphs are built; as `commit_config`."""
-        self._append(PLANNED, {"config": config, "windows": {str(index): facts for index, facts in windows.items()}})
-
-    def commit_growth(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """Write a commit of ingestion, one of `GROWTH_KINDS`.
-
-        Raises
-        ------
-        CommitConflictError
-            When another process wrote to the store meanwhile, so that what is committed may no longer fit.
-        """
-        self._append(kind, payload)
-
-    def commit_repair(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """Write a commit that mends the store, one of `REPAIR_KINDS`; the caller holds its lock."""
-        self._append(kind, payload)
-
     def new_attempt(self, window: int, name: str | None = None) -> Attempt:
         """Name a new group of arrays for a window; nothing reads it before a commit names it."""
         return self._attempt(self._state.windows[window], name or attempts.new_attempt())
@@ -335,40 +317,6 @@ class Store(ShownStore):
         """Give a group of arrays of a window that need not be in the log yet."""
         label = self._state.windows[index].label if index < self.n_windows else f"number {index}"
         return attempts.Attempt(self.location, index, name, label)
-
-    def _commit(self, kind: str, payload: Mapping[str, Any], is_done: Callable[[], bool]) -> bool:
-        self._refuse_read_only()
-        while not is_done():
-            try:
-                self._append(kind, payload)
-            except CommitConflictError:
-                self.refresh()
-            else:
-                return True
-        return False
-
-    def _append(self, kind: str, payload: Mapping[str, Any]) -> None:
-        self._refuse_read_only()
-        if self.lock is not None:
-            self.lock.refuse_if_lost(look=False)
-        try:
-            commit = self._log.append(kind, payload)
-        except CommitConflictError:
-            if self.lock is not None:
-                self.lock.refuse_if_lost()
-            raise
-        self._state.apply([commit])
-        if self.lock is not None:
-            self.lock.note_log_end(self._log.n_read)
-        if self._state.n_commits >= self._checkpoint_due:
-            checkpoints.save_state(self.location, self._state, self._log.link)
-            self._checkpoint_due = checkpoints.next_checkpoint(self._state.n_commits)
-        if self.on_commit is not None:
-            self.on_commit(commit)
-
-    def _refuse_read_only(self) -> None:
-        if self.read_only:
-            raise StoreError(f"the store {self.path} was opened for reading only; open it with read_only=False")
 
     def _attempt(self, state: WindowState, name: str) -> Attempt:
         return attempts.Attempt(self.location, state.index, name, state.label, state.n_rows)

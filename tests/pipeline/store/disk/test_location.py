@@ -142,3 +142,17 @@ def test_files_of_a_group_are_synced_once_each_with_their_folders(tmp_path, monk
     assert Location(tmp_path).create_all(((name, b"x") for name in names), marks={"w/zarr.json": b"{}"})
     folders = ["", "w", *(f"w/{number}{rest}" for number in range(3) for rest in ("", "/c"))]
     assert sorted(synced) == sorted(tmp_path / name for name in (*names, "w/zarr.json", *folders))
+
+
+def test_files_may_be_synced_later_in_one_go(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("driftmap.pipeline.store.disk.location._sync_path", synced.append)
+    location, unsynced = Location(tmp_path), []
+    for number in range(3):
+        assert location.create_all([(f"w/{number}", b"x")], unsynced=unsynced)
+    assert not synced
+    location.sync(unsynced)
+    assert sorted(synced) == sorted(tmp_path / name for name in ("", "w", "w/0", "w/1", "w/2"))
+    synced.clear()
+    location.sync([])
+    assert not synced

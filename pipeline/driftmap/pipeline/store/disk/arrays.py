@@ -52,7 +52,9 @@ _MARKED: set[tuple[str, str]] = set()
 _ADVICE = "find all damage with `driftmap verify`, and run the command that made the store again"
 
 
-def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> int:
+def write_arrays(
+    root: Location | Path, group: str, arrays: Mapping[str, np.ndarray[Any, Any]], unsynced: list[str] | None = None
+) -> int:
     """Write a new group of arrays below a store's root.
 
     Parameters
@@ -64,6 +66,8 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
         the group is packed into one file of this name.
     arrays
         The arrays by name: numbers, booleans, bytes, text or dates, of any length.
+    unsynced
+        Takes the names of the files, as `Location.create_all` says: several groups are synced in one go.
 
     Returns
     -------
@@ -76,12 +80,13 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
     """
     for values in arrays.values():
         _refuse_kind(values)  # before anything is written
-    location, n_bytes = Location(root), 0
-    parents, files = _name_parents(group), _encode_group(group, arrays)
+    location, n_bytes = Location.of(root), 0
+    files = _encode_group(group, arrays)
     if is_packed(group):  # a store of its own to Zarr, not a part of the groups above it
         packed = pack_files({name.removeprefix(f"{group}/"): content for name, content in files})
-        parents, files = {}, iter([(group, packed)])
-    marks = _find_missing_marks(location, parents)
+        marks, files = {}, iter([(group, packed)])
+    else:
+        marks = _find_missing_marks(location, _name_parents(group))
 
     def count() -> Iterator[tuple[str, bytes]]:
         nonlocal n_bytes
@@ -89,7 +94,8 @@ def write_arrays(root: Location | Path, group: str, arrays: Mapping[str, np.ndar
             n_bytes += len(content)
             yield name, content
 
-    if not location.create_all(count(), marks=marks):  # the group's own file, which tells of all others, is the last
+    # The group's own file, which tells of all others, is the last.
+    if not location.create_all(count(), marks=marks, unsynced=unsynced):
         raise StoreError(f"the group {group} of {root} is there already; an attempt is written once")
     if not location.is_local:
         _MARKED.update((str(location), name) for name in marks)

@@ -16,6 +16,8 @@ import google_crc32c
 import numpy as np
 from numcodecs import Blosc
 
+from driftmap.pipeline.store.disk.json_text import format_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -196,4 +198,4 @@ def _make_codec(itemsize: int) -> Blosc:
 
 
 def _to_json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=2).encode()
+    return format_json(document, 2)

@@ -166,7 +166,13 @@ class Location:
         """Write a new file, whole or not at all; returns False where one is there that this call did not write."""
         return self.create_all([(file, content)])
 
-    def create_all(self, files: Iterable[tuple[str, bytes]], *, marks: Mapping[str, bytes] | None = None) -> bool:
+    def create_all(
+        self,
+        files: Iterable[tuple[str, bytes]],
+        *,
+        marks: Mapping[str, bytes] | None = None,
+        unsynced: list[str] | None = None,
+    ) -> bool:
         """Write new files, the last one after all others; False where one was there, and some may be written then.
 
         In a folder, they and the names of their folders are on the disk before this returns: each folder is synced
@@ -178,6 +184,8 @@ class Location:
             Name and content of each, at least one; taken as they are written, so that they need not all be held.
         marks
             Files that are written first, over those that may be there: any writer writes the same.
+        unsynced
+            Takes the names of all files of a folder, which are on the disk only once `sync` was called with them.
         """
         with self._explain("written"):
             for name, content in (marks or {}).items():
@@ -188,7 +196,10 @@ class Location:
                     if not self._put_new(name, content):
                         return False
                     names.append(name)
-                self._sync(names)
+                if unsynced is None:
+                    self._sync(names)
+                else:
+                    unsynced += names
                 return True
             return self._put_all(iter(files))
 
@@ -227,11 +238,18 @@ class Location:
         with self._explain("written"):
             obstore.put(self.files, name, file, attributes={"Content-Type": media_type} if media_type else None)
 
+    def sync(self, files: Iterable[str]) -> None:
+        """Have files of `create_all` on the disk, in a folder, before anything that rests on them is written."""
+        if self.is_local:
+            with self._explain("written"):
+                self._sync(files)
+
     def _sync(self, files: Iterable[str]) -> None:
-        """Have new files, and the folders that name them, on the disk before anything that rests on them is written."""
-        paths = [self.folder / file for file in files]
+        names = dict.fromkeys(files)
         if os.name == "posix":  # elsewhere folders cannot be opened
-            paths += {parent for path in paths for parent in path.parents if parent.is_relative_to(self.folder)}
+            names |= dict.fromkeys(_list_folders(names))
+        folder = self.folder
+        paths = [folder / name for name in names]
         if len(paths) <= _N_SYNCS:
             for path in paths:
                 _sync_path(path)
@@ -309,6 +327,17 @@ class Location:
             advice = f"{form}, as text" if scheme in cls.schemes else f"a folder, or s3://BUCKET/PREFIX (also {others})"
             raise cls.error(f"{text!r} is no place for a {cls.noun}; give {advice}")
         return url
+
+
+def _list_folders(files: Iterable[str]) -> set[str]:
+    """List the folders that name files, and those that name these; empty: the location itself."""
+    folders = {""} if files else set()
+    for file in files:
+        folder = file.rpartition("/")[0]
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
 
 
 def _sync_path(path: Path) -> None:

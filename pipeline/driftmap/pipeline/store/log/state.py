@@ -53,7 +53,10 @@ class StoreState:
 
     def _apply_one(self, commit: Commit) -> None:
         if commit.kind == "graph":
-            self._apply_graph(commit)
+            self._apply_graph(commit, commit.payload["receipt"])
+        elif commit.kind == "graphs":
+            for receipt in commit.payload["receipts"]:
+                self._apply_graph(commit, receipt)
         elif commit.kind == "layout":
             self._apply_layout(commit)
         elif commit.kind in GROWTH_KINDS:
@@ -72,8 +75,7 @@ class StoreState:
                 "upgrade driftmap to read this store"
             )
 
-    def _apply_graph(self, commit: Commit) -> None:
-        receipt = commit.payload["receipt"]
+    def _apply_graph(self, commit: Commit, receipt: Mapping[str, Any]) -> None:
         window = replace(self.windows[receipt["index"]], commit=commit.number)
         self.windows[window.index] = replace_graph(window, receipt)
 
