@@ -26,8 +26,8 @@ _EPOCHS_A_CALL, _CHUNK_EPOCHS_A_CALL = 20, 4_000
 """Fewest epochs in one call of the kernel when nobody watches, and chunks times epochs where that gives more: the call
 costs about 50 us, and Ctrl-C waits for its end. An epoch of 400 rows, 7 chunks, takes 80 us."""
 
-_WATCHED_CHUNK_EPOCHS = 64
-"""The same where somebody is told of every epoch: of small windows several come at once, within a millisecond."""
+_WATCHED_CHUNK_EPOCHS = 256
+"""The same where `on_epoch` sees every epoch: of small windows several come at once, within a few milliseconds."""
 
 _CHUNKS_A_THREAD = 8
 """A thread with less to do in an epoch costs more than it brings, above all when other work holds the cores."""

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store.disk.location import Location
 
 
+RELEASED_BYTES = 2**20
+"""Size of vectors from which what their reading took is given back to the system: that takes as long as 50 rows do."""
+
+
 def build_graph_task(
     store: Location, order: GraphOrder, settings: GraphSettings, seed: int, max_bytes: int | None = None
 ) -> GraphReceipt:
@@ -246,7 +250,8 @@ def _build_whole(
     order: GraphOrder, settings: GraphSettings, seed: int, scaler: Scaler, refuse_change: Callable[[], None]
 ) -> _Built:
     rows = read_pieces(order.pieces, by_id=order.by_id)
-    release_memory()  # of reading: it may be as much again as the rows
+    if rows.vectors.nbytes >= RELEASED_BYTES:
+        release_memory()  # of reading: it may be as much again as the rows
     refuse_change()
     spec, ids, labels = order.pieces[0].spec, rows.ids, rows.labels
     digest = digest_pieces(rows, spec)  # before they are scaled where they stand

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.store import Store
 
 
-TOLD_SHARE, TOLD_SECONDS = 1 / 400, 0.1
+REPORT_SHARE, REPORT_SECONDS = 1 / 400, 0.1
 """Between two reports of a block's epochs, whichever comes first: a report takes as long as an epoch of 50 rows."""
 
 
@@ -38,7 +38,7 @@ def lay_out_store(
         Blocks and settings.
     on_progress
         Called with the windows whose core is laid out, and the rows that this call has laid out; a block at work
-        counts by its epochs, of which not every one is told. These come last: those that are done, and all there
+        counts by its epochs, of which some are left out. These come last: those that are done, and all there
         are, where a block is at work.
     lay_out
         Lays out a block and writes its maps, here (`BlockLayout`) or on a worker (`lay_out_on_worker`).
@@ -71,7 +71,7 @@ class _EpochReports:
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
         if done >= min(self._due_epochs, total) or now >= self._due:
-            self._due_epochs, self._due = done + TOLD_SHARE * total, now + TOLD_SECONDS
+            self._due_epochs, self._due = done + REPORT_SHARE * total, now + REPORT_SECONDS
             n_rows = self._n_rows_before + self._n_rows * done // max(1, total)
             self._on_progress(self._start, n_rows, (done, total))
 

@@ -6,7 +6,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | path | what |
 |---|---|
 | `commits/00000000.json` | The log, numbered without gaps. The first commit holds the format's version, the settings, the windows and the source's fingerprint. |
-| | `graph`: a window's graph is there; `layout`: maps of a block, final and provisional. |
+| | `graph`: a window's graph is there; `graphs`: those of several, since format 2; `layout`: maps of a block, final and provisional. |
 | | `source`, `set_aside`, `ingest`, `reopen`, `pruned`: how the store grows and shrinks (`growth.py`). |
 | | `config`, `planned`: settings of a run that has not begun with what they are about, and the rows of its windows. |
 | | `rebuilt`, `relaid`, `clean`, `migrated`: how it was mended (`repairs.py`). |
