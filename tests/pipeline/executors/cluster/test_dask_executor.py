@@ -49,6 +49,14 @@ def stamp():
     return time.time()
 
 
+def stamp_slowly(number):
+    import time
+
+    began = time.time()
+    time.sleep(0.02)
+    return began, number
+
+
 def describe_tasks(dask_scheduler):
     return [(task.prefix.name, task.key[1], task.priority[0]) for task in dask_scheduler.tasks.values()]
 
@@ -295,6 +303,16 @@ def test_blocks_that_move_in_parallel_do_not_wait_for_ever_for_workers(monkeypat
         left.scale(0)
         with pytest.raises(WorkerError, match=r"no worker process is left, and none came back in 3 s; run again"):
             list(executor.run_linked(square, tasks, "layout"))
+
+
+def test_of_linked_tasks_that_could_run_the_earlier_goes_first():
+    from distributed import LocalCluster
+
+    tasks = [LinkedTask(f"task {number}", (number,), (), 0) for number in range(30)]
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as one, Client(one, set_as_default=False) as client:
+        began = list(DaskExecutor(client).run_linked(stamp_slowly, tasks, "layout"))
+    assert [number for _, number in sorted(began)] == list(range(30))
 
 
 def test_a_scheduler_that_is_lost_while_workers_are_waited_for_is_named():

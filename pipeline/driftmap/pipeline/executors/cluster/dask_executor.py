@@ -313,7 +313,8 @@ class Links:
             self._executor.client.cancel(list(self._futures.values()), force=True)
 
     def _send(self, number: int, task: LinkedTask) -> Future[Any]:
-        call = Task(task.name, (*task.arguments, *(self._futures[needed] for needed in task.needs)))
+        # Dask gives tasks that are sent one by one, within .1 s, the same priority, and then does the last one first.
+        call = Task(task.name, (*task.arguments, *(self._futures[needed] for needed in task.needs)), priority=-number)
         near = self._addresses[task.place % len(self._addresses)] if self._addresses else ""
         future = self._executor.send(self._pickled, call, self._stage, near)
         self._futures[number] = future
