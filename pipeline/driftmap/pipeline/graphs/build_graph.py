@@ -250,7 +250,8 @@ def _build_whole(
     order: GraphOrder, settings: GraphSettings, seed: int, scaler: Scaler, refuse_change: Callable[[], None]
 ) -> _Built:
     rows = read_pieces(order.pieces, by_id=order.by_id)
-    if rows.vectors.nbytes >= RELEASED_BYTES:
+    values = rows.vectors.data if engine.is_sparse(rows.vectors) else rows.vectors
+    if values.nbytes >= RELEASED_BYTES:
         release_memory()  # of reading: it may be as much again as the rows
     refuse_change()
     spec, ids, labels = order.pieces[0].spec, rows.ids, rows.labels

@@ -8,8 +8,6 @@ import zipfile
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
-from hypothesis import strategies as st
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.errors import StoreError
@@ -18,7 +16,7 @@ from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, Attempt, name_small_a
 from driftmap.pipeline.store.disk.arrays import read_checked, write_arrays
 from driftmap.pipeline.store.disk.checks import check_group
 from driftmap.pipeline.store.disk.location import Location
-from driftmap.pipeline.store.disk.packed import GroupFiles, _unpack_plain, keep_members, pack_files
+from driftmap.pipeline.store.disk.packed import GroupFiles, keep_members, pack_files
 
 GROUP = "windows/0/a.zip"
 ARRAYS = {
@@ -114,25 +112,6 @@ def test_members_that_are_compressed_or_claim_to_be_large_are_not_unpacked(tmp_p
     there = GroupFiles(Location(tmp_path), "a.zip")
     assert there.read("zarr.json") is None
     assert there.explain("zarr.json") == "its file a.zip is damaged"
-
-
-@given(st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), st.binary()))
-def test_a_pack_is_what_zipfile_writes_and_reads(files):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as packed:
-        for name, data in files.items():
-            packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-    assert pack_files(files) == content.getvalue()
-    assert _unpack_plain(content.getvalue()) == files
-
-
-def test_a_changed_byte_is_never_read_the_quick_way(root):
-    whole = (root.folder / GROUP).read_bytes()
-    assert _unpack_plain(whole) is not None
-    for place in range(len(whole)):
-        assert _unpack_plain(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]) is None
-    for part in (b"", whole[:-1], whole[1:], whole + b"\0"):
-        assert _unpack_plain(part) is None
 
 
 def test_some_members_are_kept():

@@ -16,8 +16,6 @@ import google_crc32c
 import numpy as np
 from numcodecs import Blosc
 
-from driftmap.pipeline.store.disk.json_text import format_json
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -198,4 +196,4 @@ def _make_codec(itemsize: int) -> Blosc:
 
 
 def _to_json(document: Mapping[str, Any]) -> bytes:
-    return format_json(document, 2)
+    return json.dumps(document, indent=2).encode()

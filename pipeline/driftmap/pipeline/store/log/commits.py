@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
-from driftmap.pipeline.store.disk.json_text import format_json
 from driftmap.pipeline.store.disk.location import Location
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class CommitLog:
         number = self.n_read
         now = datetime.now(UTC).isoformat(timespec="seconds")
         body = {"kind": kind, "time": now, **payload, "previous": self.link.chain}
-        text = _seal(format_json(body, 1, sort_keys=True))
+        text = _seal(json.dumps(body, indent=1, allow_nan=False, sort_keys=True).encode())
         if self.torn == number:
             self._root.delete([_name_file(number)])
             self.torn = None
