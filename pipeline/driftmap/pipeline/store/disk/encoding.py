@@ -186,6 +186,7 @@ def encode_chunks(values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[in
         if len(chunk) < n_rows:  # every chunk is whole
             chunk = np.concatenate([chunk, np.zeros((n_rows - len(chunk), *chunk.shape[1:]), chunk.dtype)])
         packed = bytes(codec.encode(chunk.reshape(-1).view(np.uint8)))
+        del chunk  # before the next one is made
         key = "/".join(["c", str(number), *["0"] * (values.ndim - 1)])
         yield key, packed + google_crc32c.value(packed).to_bytes(_CHECKSUM_BYTES, "little")
 
