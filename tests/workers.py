@@ -1,8 +1,23 @@
-"""Worker processes of a run, to be looked at or killed."""
+"""Worker processes: of a cluster to run on, and of a run, to be looked at or killed."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import psutil
+from distributed import Client, LocalCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def start_two_workers(threads: int = 1, memory: str = "2GB") -> Iterator[Client]:
+    """Start a cluster of two workers, each a process of its own, and reach it."""
+    options = {"n_workers": 2, "threads_per_worker": threads, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options, memory_limit=memory) as cluster, Client(cluster, set_as_default=False) as found:
+        yield found
 
 
 def find_workers(process: int) -> list[psutil.Process]:

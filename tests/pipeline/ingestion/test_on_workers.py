@@ -6,8 +6,8 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client, LocalCluster
 from tests.pipeline.growing import make_day, read_maps, take_in, write_days
+from tests.workers import start_two_workers
 
 from driftmap.pipeline import ingest
 from driftmap.pipeline.errors import PlanWarning
@@ -18,8 +18,7 @@ from driftmap.pipeline.store import Store
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": "2GB"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
+    with start_two_workers() as found:
         yield found
 
 

@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 from tests.pipeline.layout.test_on_worker import list_maps
+from tests.workers import start_two_workers
 
 from driftmap.pipeline import open_store, plan, run
 from driftmap.pipeline.cli import terminal
@@ -43,8 +43,7 @@ def make_source():
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0", "memory_limit": "4GB"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
+    with start_two_workers(threads=2, memory="4GB") as found:
         yield found
 
 

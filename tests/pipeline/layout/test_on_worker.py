@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from tests.workers import start_two_workers
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.config.run_config import RunConfig
@@ -39,8 +39,7 @@ def make_source():
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0", "memory_limit": "4GB"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
+    with start_two_workers(threads=2, memory="4GB") as found:
         yield found
 
 

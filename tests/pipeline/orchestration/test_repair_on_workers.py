@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.years import write_years
+from tests.workers import start_two_workers
 
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.orchestration import repair, stages
@@ -21,8 +21,7 @@ LOST = [(3, "positions"), (4, "positions"), (6, "positions"), (4, "clusters"), (
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "memory_limit": "2GB"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as found:
+    with start_two_workers() as found:
         yield found
 
 

@@ -3,8 +3,8 @@
 A graph is built again from the source. A map is laid out again with its block, from the positions that the log says its
 windows had before; where those are lost too, the block that they come from is laid out again in memory first. Maps
 that were made later stay as they are, which is right only where the new map equals the lost one: its digest is
-compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out side by
-side all are laid out again. Clusters are found again from the graph, and from those of the window before.
+compared, and where that is lost too, the maps that were made together with it. Of blocks that were laid out in
+parallel all are laid out again. Clusters are found again from the graph, and from those of the window before.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def repair_maps(store: Store, damaged: Sequence[Damage], job: LayoutJob, executo
 
 
 def remake_maps_task(location: Location, damaged: Sequence[Damage], job: LayoutJob, kept_bytes: int) -> Remade:
-    """Do as `remake_maps` in a worker's process, which keeps so much of blocks that were laid out side by side."""
+    """Do as `remake_maps` in a worker's process, which keeps so much of blocks laid out in parallel."""
     store = Store.open(location)
     return remake_maps(store, damaged, job._replace(outside=store.read_relations()), kept_bytes)
 

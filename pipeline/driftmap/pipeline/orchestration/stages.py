@@ -136,7 +136,7 @@ class RunWork:
     def _reach_workers(self, *, only_if: bool) -> AbstractContextManager[Executor | None]:
         """Reach the workers of a cluster that make lost maps again; none where one of them has no room for a block.
 
-        Blocks that were laid out side by side are all made again by one worker, which holds the maps of all windows.
+        Blocks that were laid out in parallel are all made again by one worker, which holds the maps of all windows.
         """
         planned, config = self._planned, self._planned.config
         if not only_if or not self._place.is_cluster:

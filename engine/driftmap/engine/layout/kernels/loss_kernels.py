@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array
 
 _TINY = np.float32(1e-12)
+_MOST_POWER = 30.0
+"""Power of ten to which d^2b, and its inverse, are bounded: `power` holds no farther."""
 _FOLDS = 3
 """Times that factors are multiplied with each other before one logarithm is taken of 2 ** 3 of them. Each is below
 1e31, where `power` holds: the product stays a float64."""
 
 
 @fast_uncounted
-def weigh_pairs(squared: Float32Array, a: np.float32, b: np.float32, factors: npt.NDArray[np.float64]) -> None:
-    """Turn squared distances into 1 / q' with q' = 1 - 1 / (1 + a d^2b), that is 1 + 1 / (a d^2b)."""
+def weigh_pairs(
+    squared: Float32Array,
+    a: np.float32,
+    b: np.float32,
+    bounds: tuple[np.float32, np.float32],
+    factors: npt.NDArray[np.float64],
+) -> None:
+    """Turn squared distances, each within bounds, into 1 / (1 - q), which is 1 + 1 / (a d^2b)."""
+    least, most = bounds
     for k in range(len(squared)):
-        factors[k] = 1.0 + np.float64(ONE / (a * power(squared[k], b)))
+        d2 = squared[k] if squared[k] < most else most  # noqa: FURB136 - min() is not vectorised
+        d2 = d2 if d2 > least else least  # noqa: FURB136
+        factors[k] = 1.0 + np.float64(ONE / (a * power(d2, b)))
 
 
 @fast_uncounted
@@ -40,10 +51,13 @@ def multiply(factors: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) 
 def sum_repulsion(places: Float32Array, a: np.float32, b: np.float32) -> float:
     """Sum - log(1 - 1 / (1 + a d^2b)) over all ordered pairs of rows, their positions (c, n); within 1e-5 (relative).
 
-    One logarithm is taken of eight pairs' product: it costs more than all else.
+    One logarithm is taken of eight pairs' product: it costs more than all else. Where d^2b is below 1e-30 or above
+    1e30 it counts as that, as for rows in one place with b above 2.5.
     """
     n_components, n = places.shape
     group = 1 << _FOLDS
+    limit = min(_MOST_POWER, _MOST_POWER / float(b))
+    bounds = np.float32(10.0**-limit), np.float32(10.0**limit)
     squared = np.empty(n, np.float32)
     factors = np.empty(n + group, np.float64)
     total = 0.0
@@ -53,7 +67,7 @@ def sum_repulsion(places: Float32Array, a: np.float32, b: np.float32) -> float:
         own[:] = _TINY
         for d in range(n_components):
             add_squares(Axis(places[d, row + 1 :], places[d, row]), own)
-        weigh_pairs(own, a, b, factors[:n_others])
+        weigh_pairs(own, a, b, bounds, factors[:n_others])
         length = (n_others + group - 1) // group * group
         factors[n_others:length] = 1.0
         for _ in range(_FOLDS):
