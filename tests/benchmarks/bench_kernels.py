@@ -104,28 +104,19 @@ def make_window():
 
 
 @fast
-def weigh_repulsion_with_powf(squared, a, b):
-    for k in range(len(squared)):
-        d2 = squared[k] + np.float32(1e-12)
-        given = (np.float32(0.001) + d2) * (np.float32(1) + a * d2**b) / (np.float32(2) * b)
-        least = np.sqrt(d2) * np.float32(0.25)
-        squared[k] = np.float32(1) / (least if least > given else given)  # noqa: FURB136 - as in the engine
-
-
-@fast
 def repel_all_with_powf(positions, block, n_passes):
     window = make_window()
-    squared, total = np.empty(kernels.N_NEGATIVES, np.float32), np.float32(0)
+    x, y, total = positions[0], positions[1], np.float32(0)
     for _ in range(n_passes):
         for row in range(N_ROWS):
             first, n_head = kernels.draw_run(row, window)
-            squared[:] = np.float32(0)
-            kernels.measure_run((positions, positions), row, first, squared[:n_head])
-            kernels.measure_run((positions, positions), row, 0, squared[n_head:])
-            weigh_repulsion_with_powf(squared, A, B)
-            for d in range(2):
-                axis = arrays.Axis(positions[d, first : first + n_head], positions[d, row])
-                total += kernels.sum_deltas(axis, squared[:n_head])
+            for k in range(first, first + n_head):
+                dx, dy = x[k] - x[row], y[k] - y[row]
+                d2 = dx * dx + dy * dy + np.float32(1e-12)
+                given = (np.float32(0.001) + d2) * (np.float32(1) + A * d2**B) / (np.float32(2) * B)
+                least = np.sqrt(d2) * np.float32(0.25)
+                weight = np.float32(1) / (least if least > given else given)  # noqa: FURB136 - as in the engine
+                total += weight * dx + weight * dy
     return total
 
 

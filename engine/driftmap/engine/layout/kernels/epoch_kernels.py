@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from driftmap.engine.core.jit import fast, fast_parallel, fast_uncounted
+from driftmap.engine.core.jit import fast, fast_inline, fast_inlined, fast_parallel, fast_uncounted
 from driftmap.engine.layout.kernels.arrays import Axis, Scratch, WindowEpoch
-from driftmap.engine.layout.kernels.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, power
+from driftmap.engine.layout.kernels.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, rough_power
 
 if TYPE_CHECKING:
     from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, WindowForces
@@ -28,9 +28,8 @@ epoch of 1,000,000 ordered rows takes 278 ns a row where samples begin anywhere,
 CHUNK_ROWS = 128
 """Rows that one thread takes at a time."""
 BLOCK_ROWS = 16
-"""Rows of a chunk whose edges, and then whose negative samples, are weighed in one loop. The few edges of one row would
-not fill the vector lanes, and its power functions be waited for: 20 edges take 125 ns so and 50 in row blocks, 64
-negative samples 111 and 80 (8 to 64 rows do equally well)."""
+"""Rows of a chunk whose edges are weighed in one loop. The few edges of one row would not fill the vector lanes, and
+its power functions be waited for: 20 edges take 125 ns so and 50 in row blocks (8 to 64 rows do equally well)."""
 
 LANES = 64
 """A multiple of the numbers that one pass of a vector loop takes: 8 or 16 lanes, up to four vectors at a time."""
@@ -52,7 +51,7 @@ def find_deltas(axis: Axis, rows: Int32Array, deltas: Float32Array, squared: Flo
         squared[k] += delta * delta
 
 
-@fast_uncounted
+@fast_inlined
 def find_two_deltas(
     one: Axis, two: Axis, rows: Int32Array, deltas: Float32Array, other_deltas: Float32Array, squared: Float32Array
 ) -> None:
@@ -73,7 +72,7 @@ def add_squares(axis: Axis, squared: Float32Array) -> None:
         squared[k] += delta * delta
 
 
-@fast_uncounted
+@fast_inlined
 def add_two_squares(one: Axis, two: Axis, squared: Float32Array) -> None:
     """Add the squared deltas along two axes: half as many sums are kept and read again."""
     for k in range(len(squared)):
@@ -89,7 +88,7 @@ def weigh_attraction(squared: Float32Array, a: np.float32, b: np.float32) -> Non
     """
     for k in range(len(squared)):
         d2 = squared[k] + _TINY
-        q = a * power(d2, b)
+        q = a * rough_power(d2, b)
         squared[k] = TWO * b * q / (d2 * (ONE + q))
 
 
@@ -100,19 +99,24 @@ def scale(weights: Float32Array, rates: Float32Array) -> None:
         weights[k] *= rates[k]
 
 
-@fast_uncounted
-def weigh_repulsion(squared: Float32Array, a: np.float32, b: np.float32) -> None:
-    """Turn squared distances into repulsion coefficients: 2 b / ((.001 + d^2) (1 + a d^2b)), no force beyond 4.
+@fast_inline
+def find_repulsion(squared: np.float32, a: np.float32, b: np.float32) -> np.float32:
+    """Turn a squared distance into a repulsion coefficient: 2 b / ((.001 + d^2) (1 + a d^2b)), no force beyond 4.
 
     Times (x_i - x_j) this is the downhill gradient of -log(1 - 1 / (1 + a d^2b)), softened and bounded as in UMAP.
     """
-    inverse = HALF / b
+    d2 = squared + _TINY
+    least = np.sqrt(d2) * _INVERSE_CLIP
+    given = (_SOFTENING + d2) * (ONE + a * rough_power(d2, b)) * (HALF / b)
+    # One division for the coefficient and its bound; max() is not vectorised.
+    return ONE / (least if least > given else given)  # noqa: FURB136
+
+
+@fast_uncounted
+def weigh_repulsion(squared: Float32Array, a: np.float32, b: np.float32) -> None:
+    """Turn squared distances into repulsion coefficients."""
     for k in range(len(squared)):
-        d2 = squared[k] + _TINY
-        least = np.sqrt(d2) * _INVERSE_CLIP
-        given = (_SOFTENING + d2) * (ONE + a * power(d2, b)) * inverse
-        # One division for the coefficient and its bound; max() is not vectorised.
-        squared[k] = ONE / (least if least > given else given)  # noqa: FURB136
+        squared[k] = find_repulsion(squared[k], a, b)
 
 
 @fast_uncounted
@@ -122,6 +126,28 @@ def sum_deltas(axis: Axis, weights: Float32Array) -> np.float32:
     for k in range(len(weights)):
         total += weights[k] * (axis.places[k] - axis.here)
     return total
+
+
+@fast_inlined
+def sum_two_deltas(one: Axis, two: Axis, weights: Float32Array) -> tuple[np.float32, np.float32]:
+    """Do as `sum_deltas` along two axes: either sum is made while the other's vectors are waited for."""
+    total, other_total = ZERO, ZERO
+    for k in range(len(weights)):
+        total += weights[k] * (one.places[k] - one.here)
+        other_total += weights[k] * (two.places[k] - two.here)
+    return total, other_total
+
+
+@fast_inlined
+def sum_plane_repulsion(one: Axis, two: Axis, a: np.float32, b: np.float32) -> tuple[np.float32, np.float32]:
+    """Sum repulsion coefficients times the deltas to places in a plane: neither is kept, which takes .7 of the time."""
+    total, other_total = ZERO, ZERO
+    for k in range(len(one.places)):
+        delta, other_delta = one.places[k] - one.here, two.places[k] - two.here
+        weight = find_repulsion(delta * delta + other_delta * other_delta, a, b)
+        total += weight * delta
+        other_total += weight * other_delta
+    return total, other_total
 
 
 @fast_uncounted
@@ -152,13 +178,18 @@ def attract(
             d = n_components - 1
             find_deltas(Axis(positions[d], positions[d, row]), rows, scratch.deltas[d, begin:end], own)
     weigh_attraction(weights, window.a, window.b)
+    scale(weights[:n_edges], block.rates[edges : edges + n_edges])
     for row in range(first, last):
         begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
-        scale(weights[begin:end], block.rates[edges + begin : edges + end])
-        for d in range(n_components):
-            scratch.force[d, row - first] = TWO * sum_deltas(
-                Axis(scratch.deltas[d, begin:end], ZERO), weights[begin:end]
-            )
+        own = weights[begin:end]
+        for d in range(0, n_components - 1, 2):
+            one, two = Axis(scratch.deltas[d, begin:end], ZERO), Axis(scratch.deltas[d + 1, begin:end], ZERO)
+            total, other_total = sum_two_deltas(one, two, own)
+            scratch.force[d, row - first] = TWO * total
+            scratch.force[d + 1, row - first] = TWO * other_total
+        if n_components % 2:
+            d = n_components - 1
+            scratch.force[d, row - first] = TWO * sum_deltas(Axis(scratch.deltas[d, begin:end], ZERO), own)
 
 
 @fast_uncounted
@@ -173,27 +204,47 @@ def repel(
 
     `places` are all positions, (c, N), and the same in random order, which the samples are read from.
     """
-    positions, shuffled = places
     first, last = row_block
-    n, start = window.n_negatives, window.start
-    weights = scratch.weights[: (last - first) * n]
+    for row in range(first, last):
+        sample, n_head = draw_run(block.places[row], window)
+        rate = window.repulsion * block.row_rates[row]
+        repel_by_run(places, row, (sample, sample + n_head), window, rate, scratch.force[:, row - first], scratch)
+        if n_head < window.n_negatives:
+            run = window.start, window.start + window.n_negatives - n_head
+            repel_by_run(places, row, run, window, rate, scratch.force[:, row - first], scratch)
+
+
+@fast_inlined
+def repel_by_run(
+    places: tuple[Float32Array, Float32Array],
+    row: int,
+    run: tuple[int, int],
+    window: WindowEpoch,
+    rate: np.float32,
+    force: Float32Array,
+    scratch: Scratch,
+) -> None:
+    """Add to the force on a row the repulsion by a run of the random order, from its first row to its last + 1."""
+    positions, shuffled = places
+    first, last = run
+    n_components = len(positions)
+    if n_components == 2:
+        one = Axis(shuffled[0, first:last], positions[0, row])
+        two = Axis(shuffled[1, first:last], positions[1, row])
+        total, other_total = sum_plane_repulsion(one, two, window.a, window.b)
+        force[0] -= rate * total
+        force[1] -= rate * other_total
+        return
+    weights = scratch.weights[: last - first]
     weights[:] = ZERO
-    for row in range(first, last):
-        sample, n_head = draw_run(block.places[row], window)
-        own = weights[(row - first) * n : (row - first + 1) * n]
-        measure_run(places, row, sample, own[:n_head])
-        if n_head < n:
-            measure_run(places, row, start, own[n_head:])
+    for d in range(0, n_components - 1, 2):
+        one = Axis(shuffled[d, first:last], positions[d, row])
+        add_two_squares(one, Axis(shuffled[d + 1, first:last], positions[d + 1, row]), weights)
+    if n_components % 2:
+        add_squares(Axis(shuffled[n_components - 1, first:last], positions[n_components - 1, row]), weights)
     weigh_repulsion(weights, window.a, window.b)
-    for row in range(first, last):
-        sample, n_head = draw_run(block.places[row], window)
-        own = weights[(row - first) * n : (row - first + 1) * n]
-        scale = window.repulsion * block.row_rates[row]
-        for d in range(len(positions)):
-            total = sum_deltas(Axis(shuffled[d, sample : sample + n_head], positions[d, row]), own[:n_head])
-            if n_head < n:
-                total += sum_deltas(Axis(shuffled[d, start : start + n - n_head], positions[d, row]), own[n_head:])
-            scratch.force[d, row - first] -= scale * total
+    for d in range(n_components):
+        force[d] -= rate * sum_deltas(Axis(shuffled[d, first:last], positions[d, row]), weights)
 
 
 @fast_uncounted
@@ -206,19 +257,6 @@ def draw_run(place: int, window: WindowEpoch) -> tuple[int, int]:
     if sample >= window.n:
         sample -= window.n
     return window.start + sample, min(window.n_negatives, window.n - sample)
-
-
-@fast_uncounted
-def measure_run(places: tuple[Float32Array, Float32Array], row: int, first: int, squared: Float32Array) -> None:
-    """Add the squared distances from a row to each of a run of the random order."""
-    positions, shuffled = places
-    last, n_components = first + len(squared), len(positions)
-    for d in range(0, n_components - 1, 2):
-        one, two = shuffled[d, first:last], shuffled[d + 1, first:last]
-        add_two_squares(Axis(one, positions[d, row]), Axis(two, positions[d + 1, row]), squared)
-    if n_components % 2:
-        d = n_components - 1
-        add_squares(Axis(shuffled[d, first:last], positions[d, row]), squared)
 
 
 @fast_uncounted
@@ -244,7 +282,7 @@ def step(
             there[k] = here[k] + scales[k] * force[k]
 
 
-@fast_uncounted
+@fast_inlined
 def pull(
     row: int,
     block: BlockArrays,
@@ -281,7 +319,7 @@ def pull(
 @fast
 def make_scratch(chunk: Int64Array, block: BlockArrays, n_components: int) -> Scratch:
     """Give `move_rows` scratch buffers, for one chunk of rows."""
-    longest = BLOCK_ROWS * N_NEGATIVES
+    longest = max(N_NEGATIVES, BLOCK_ROWS)
     for first in range(chunk[1], chunk[2], BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, chunk[2])
         longest = max(longest, block.indptr[last] - block.indptr[first])

@@ -5,7 +5,7 @@ numba widens float32 with a plain literal to float64, so every constant here is 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -14,6 +14,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from driftmap.engine.core.jit import exact_inline, fast_inline
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 ZERO = np.float32(0)
 HALF = np.float32(0.5)
@@ -24,25 +27,32 @@ _MANTISSA = np.int32(0x007FFFFF)
 _EXPONENT_OF_ONE = np.int32(0x3F800000)
 _MANTISSA_BITS = np.int32(23)
 _BIAS = np.int32(127)
+_EXPONENT = np.int32(0x7F800000)
+_UNIT = np.float32(2.0**23)
+_PER_UNIT = np.float32(2.0**-23)
+_FLOAT_BIAS = np.float32(127)
 
 
-def _log2_coefficients(degree: int = 6) -> tuple[np.float32, ...]:
-    """Fit log2(1 + x) / x on [0, 1] by least squares on Chebyshev points, weighted for relative error."""
-    x = 0.5 * np.cos((np.arange(256) + 0.5) / 256 * np.pi) + 0.5
-    target = np.log2(1 + x) / x
-    powers = np.vander(x, degree + 1, increasing=True)
-    return tuple(np.linalg.lstsq(powers / target[:, None], np.ones_like(x), rcond=None)[0].astype(np.float32))
+_CHEBYSHEV = 0.5 + 0.5 * np.cos((np.arange(256) + 0.5) / 256 * np.pi)
+"""Points in [0, 1] at which polynomials are fitted by least squares."""
 
 
-def _exp2_coefficients(degree: int = 5) -> tuple[np.float32, ...]:
-    """Fit 2**x on [0, 1] by least squares on Chebyshev points, weighted for relative error."""
-    x = 0.5 * np.cos((np.arange(256) + 0.5) / 256 * np.pi) + 0.5
-    powers = np.vander(x, degree + 1, increasing=True)
-    return tuple(np.linalg.lstsq(powers / (2**x)[:, None], np.ones_like(x), rcond=None)[0].astype(np.float32))
+def _fit_polynomial(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], degree: int, *, is_relative: bool
+) -> tuple[np.float32, ...]:
+    """Fit y(x), its absolute or relative error; the coefficients, that of x ** 0 first."""
+    weights = 1 / y if is_relative else np.ones_like(y)
+    powers = np.vander(x, degree + 1, increasing=True) * weights[:, None]
+    return tuple(np.linalg.lstsq(powers, y * weights)[0].astype(np.float32))
 
 
-_L0, _L1, _L2, _L3, _L4, _L5, _L6 = _log2_coefficients()
-_E0, _E1, _E2, _E3, _E4, _E5 = _exp2_coefficients()
+# log2(1 + x) / x, 2**x; and for `rough_power` log2(m) - (m - 1), 2**(m - 1), by the mantissa m in [1, 2]
+_L0, _L1, _L2, _L3, _L4, _L5, _L6 = _fit_polynomial(
+    _CHEBYSHEV, np.log2(1 + _CHEBYSHEV) / _CHEBYSHEV, 6, is_relative=True
+)
+_E0, _E1, _E2, _E3, _E4, _E5 = _fit_polynomial(_CHEBYSHEV, 2**_CHEBYSHEV, 5, is_relative=True)
+_R0, _R1, _R2, _R3, _R4 = _fit_polynomial(1 + _CHEBYSHEV, np.log2(1 + _CHEBYSHEV) - _CHEBYSHEV, 4, is_relative=False)
+_S0, _S1, _S2, _S3 = _fit_polynomial(1 + _CHEBYSHEV, 2**_CHEBYSHEV, 3, is_relative=True)
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
@@ -91,6 +101,23 @@ def power(x: np.float32, exponent: np.float32) -> np.float32:
     rest = raised - floor
     scale = bits_float(np.int32((np.int32(floor) + _BIAS) << _MANTISSA_BITS))
     exp2: np.float32 = scale * (_E0 + rest * (_E1 + rest * (_E2 + rest * (_E3 + rest * (_E4 + rest * _E5)))))
+    return exp2
+
+
+@fast_inline
+def rough_power(x: np.float32, exponent: np.float32) -> np.float32:
+    """Return x ** exponent for normal x > 0, within 3e-4 (relative) for results between 1e-30 and 1e30.
+
+    What `power` does, in 16 operations instead of 25: the bits of a float32 are its logarithm but for a curve over the
+    mantissa, which shorter polynomials take off and put on.
+    """
+    bits = float_bits(x)
+    part = bits_float(np.int32((bits & _MANTISSA) | _EXPONENT_OF_ONE))
+    curve = _R0 + part * (_R1 + part * (_R2 + part * (_R3 + part * _R4)))
+    log2 = np.float32(bits) * _PER_UNIT - _FLOAT_BIAS + curve
+    raised = np.int32((exponent * log2 + _FLOAT_BIAS) * _UNIT)
+    rest = bits_float(np.int32((raised & _MANTISSA) | _EXPONENT_OF_ONE))
+    exp2: np.float32 = bits_float(np.int32(raised & _EXPONENT)) * (_S0 + rest * (_S1 + rest * (_S2 + rest * _S3)))
     return exp2
 
 
