@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from driftmap.engine.core.jit import exact, exact_uncounted
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, Int64Array
 
 
@@ -86,7 +86,7 @@ def fill_edges(
                 last += 1
         sort_edges(others[first:last], rates[first:last])
         for edge in range(first, last):
-            total += rates[edge]
+            total += np.float64(rates[edge])
         row_rates[here[row]] = total
 
 

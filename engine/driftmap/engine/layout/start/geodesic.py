@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.engine.core.jit import exact
+from driftmap.engine.core.jit import exact, exact_uncounted
 from driftmap.engine.layout.start.initialise import FARTHEST, GRID, START_RADIUS, find_last, jitter
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def find_shortest_paths(
 ) -> npt.NDArray[np.float64]:
     """Find how far all rows are from some of them along the edges of a symmetric graph.
 
-    Distances of a row from all sources are passed on to its neighbours at once, in vector lanes, until none gets
-    nearer: for windows of a few hundred rows several times faster than a search from one source after another. A path's
-    length is summed from its source on, so what is found depends on no order.
+    A row takes over the least of what its neighbours have and the edges to them, for all sources at once in vector
+    lanes, until none gets nearer: for windows of a few hundred rows several times faster than a search from one source
+    after another. A path's length is summed from its source on, so what is found depends on no order.
 
     Parameters
     ----------
@@ -99,24 +99,52 @@ def find_shortest_paths(
     """
     n, n_sources = len(indptr) - 1, len(sources)
     apart = np.full((n, n_sources), np.inf)
-    is_updated = np.zeros(n, np.bool_)
+    is_stale = np.zeros(n, np.bool_)
     for k in range(n_sources):
         apart[sources[k], k] = 0.0
-        is_updated[sources[k]] = True
+        for edge in range(indptr[sources[k]], indptr[sources[k] + 1]):
+            is_stale[indices[edge]] = True
+    scratch = np.empty((2, n_sources))
     n_changed = 1
     while n_changed > 0:
         n_changed = 0
         for row in range(n):
-            if is_updated[row]:
-                is_updated[row] = False
+            if not is_stale[row]:
+                continue
+            is_stale[row] = False
+            nearest = apart[row]
+            for edge in range(indptr[row], indptr[row + 1]):
+                nearer = scratch[edge % 2]
+                take_nearer(nearest, apart[indices[edge]], lengths[edge], nearer)
+                nearest = nearer
+            if count_changes(nearest, apart[row]):
                 n_changed += 1
-                own = apart[row]
+                apart[row, :] = nearest
                 for edge in range(indptr[row], indptr[row + 1]):
-                    other, length, is_nearer = apart[indices[edge]], lengths[edge], False
-                    for k in range(n_sources):
-                        found = own[k] + length
-                        is_nearer |= found < other[k]
-                        other[k] = min(other[k], found)
-                    if is_nearer:
-                        is_updated[indices[edge]] = True
+                    is_stale[indices[edge]] = True
     return apart
+
+
+@exact_uncounted
+def take_nearer(
+    here: npt.NDArray[np.float64],
+    there: npt.NDArray[np.float64],
+    length: np.float64,
+    nearer: npt.NDArray[np.float64],
+) -> None:
+    """Write the lesser of two rows' distances, the second's lengthened by the edge between them.
+
+    In place it would be compiled to masked stores, with which AMD's processors take 2.7 times as long.
+    """
+    for k in range(len(nearer)):
+        found = there[k] + length
+        nearer[k] = found if found < here[k] else here[k]  # noqa: FURB136 - min() is not vectorised
+
+
+@exact_uncounted
+def count_changes(values: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> int:
+    """Count the places at which two arrays differ."""
+    n_changes = 0
+    for k in range(len(values)):
+        n_changes += values[k] != others[k]
+    return n_changes
