@@ -29,6 +29,7 @@ import json
 from dataclasses import replace
 import numpy as np
 import distributed  # as a worker has it
+from numba.core.event import install_recorder
 from types import SimpleNamespace
 from driftmap.engine.graph.window_graph import build_window_graph_from_blocks
 from driftmap.engine.settings import GraphSettings
@@ -65,9 +66,19 @@ held.__enter__()
 build_graph_task(*one.arguments)
 release_memory()
 at_rest = read_status("VmRSS")
-peak = peak_bytes_of(lambda: build_graph_task(*other.arguments))
-print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows]))
+with install_recorder("numba:compile") as compiled:
+    peak = peak_bytes_of(lambda: build_graph_task(*other.arguments))
+print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows, len(compiled.buffer)]))
 """
+
+
+def measure_task(code: str) -> list[int]:
+    """Run MEASURE_TASK; once more where the task had kernels to compile, whose memory is not the task's."""
+    *measured, n_compiled = json.loads(run_python(code, **AS_IN_WORKERS))
+    if n_compiled:
+        *measured, n_compiled = measure_task(code)
+    assert not n_compiled, "numba keeps no kernels on disk"
+    return measured
 
 
 def write_source(folder: Path, kind: str, n_rows: int, n_features: int, n_each: int = 1) -> tuple[Path, str]:
@@ -141,7 +152,7 @@ def test_a_graph_task_takes_at_most_what_is_said_and_at_least_half(tmp_path, kin
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
     code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, text=None, store=str(tmp_path))
-    peak, at_rest, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
+    peak, at_rest, estimate, *_ = measure_task(code)
     assert peak <= estimate <= 2 * peak
     assert at_rest <= WORKER_BYTES <= 2 * at_rest
 
@@ -166,7 +177,7 @@ def test_means_of_rows_of_one_id_too(tmp_path, kind, n_rows, n_features, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features, n_each=2)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": 15}
     code = MEASURE_TASK.format(**given, duplicates="mean", target=None, share=share, text=None, store=str(tmp_path))
-    peak, _, estimate, _, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
+    peak, _, estimate, _, block_rows = measure_task(code)
     assert (block_rows is None) == (share is None)
     assert peak <= estimate <= 2 * peak
 
@@ -179,7 +190,7 @@ def test_targets_of_values_too(tmp_path, n_rows, n_neighbors):
     pq.write_table(rows.append_column("age", pa.array(np.random.default_rng(1).normal(size=len(rows)))), path)
     given = {"source": str(path), "vectors": vectors, "n_rows": n_rows, "n_neighbors": n_neighbors}
     code = MEASURE_TASK.format(**given, duplicates="refuse", target="age", share=None, text=None, store=str(tmp_path))
-    peak, _, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
+    peak, _, estimate, *_ = measure_task(code)
     assert peak <= estimate <= 2 * peak
 
 
@@ -211,7 +222,7 @@ def test_texts_too(tmp_path, texts, n_rows):
     pq.write_table(rows.append_column("t", pa.array(make_texts(texts, len(rows)))), path)
     given = {"source": str(path), "vectors": vectors, "n_rows": n_rows, "n_neighbors": 15}
     code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=None, text="t", store=str(tmp_path))
-    peak, _, estimate, *_ = json.loads(run_python(code, **AS_IN_WORKERS))
+    peak, _, estimate, *_ = measure_task(code)
     assert peak <= estimate <= 2 * peak
     if texts == "one long":
         assert peak < n_rows * 4_000
@@ -239,7 +250,7 @@ def test_in_blocks_too(tmp_path, kind, n_rows, n_features, n_neighbors, share):
     path, vectors = write_source(tmp_path, kind, n_rows, n_features)
     given = {"source": str(path), "vectors": vectors or None, "n_rows": n_rows, "n_neighbors": n_neighbors}
     code = MEASURE_TASK.format(**given, duplicates="refuse", target=None, share=share, text=None, store=str(tmp_path))
-    peak, _, estimate, limit, block_rows = json.loads(run_python(code, **AS_IN_WORKERS))
+    peak, _, estimate, limit, block_rows = measure_task(code)
     assert block_rows < n_rows
     assert peak <= estimate <= 2 * peak
     assert estimate <= limit
