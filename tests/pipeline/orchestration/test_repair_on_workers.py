@@ -11,6 +11,7 @@ from tests.pipeline.years import write_years
 from tests.workers import start_two_workers
 
 from driftmap.pipeline import open_store, run
+from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.orchestration import repair, stages
 from driftmap.pipeline.store.verify import find_damage
 
@@ -74,5 +75,6 @@ def test_workers_make_lost_maps_and_clusters_again(damaged, whole, source, optio
 def test_where_no_worker_has_room_this_process_does(damaged, whole, source, options, client, monkeypatch):
     monkeypatch.setattr(stages, "share_block_bytes", lambda _limit, **_kind: 1000)
     monkeypatch.setattr(repair, "do_on_worker", refuse)
-    store = run(source, damaged.path, scheduler=client, **options)
+    with pytest.warns(PlanWarning, match="blocks are laid out in this process"):
+        store = run(source, damaged.path, scheduler=client, **options)
     assert read_maps(store) == read_maps(whole)

@@ -146,6 +146,7 @@ class RunWork:
         if config.is_exchanged:
             n_bytes += maps_bytes(planned.windows, config)
         if n_bytes > share_block_bytes(limit, is_exchanged=config.is_exchanged):
+            warnings.warn(explain_layout_here(n_bytes, limit), PlanWarning, stacklevel=5)
             return nullcontext()
         return self._place.start(1, choose_warm_up(planned.config))
 
