@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         find_block_strengths,
         find_graph_strengths,
         lay_out_block,
+        start_alone,
     )
     from driftmap.engine.layout.block_part import BlockPart, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
@@ -197,6 +198,7 @@ __all__ = [
     "smooth_paths",
     "sort_ids",
     "sparse_graph_bytes",
+    "start_alone",
     "start_bytes",
     "start_from_previous",
     "supervise_graph",
@@ -251,6 +253,7 @@ _ROOMS = {
         "find_block_strengths",
         "find_graph_strengths",
         "lay_out_block",
+        "start_alone",
     ),
     "layout.curve": ("fit_curve",),
     "layout.exchange": (

@@ -10,6 +10,7 @@ from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.address_space import check_for_computing
 from driftmap.pipeline.executors.base import SerialExecutor, WorkerLimit, share_memory
 from driftmap.pipeline.executors.cluster.placement import ANY_WORKER, Placement
+from driftmap.pipeline.executors.connection import keep_connection
 from driftmap.pipeline.executors.fork_server import start_fork_server
 from driftmap.pipeline.executors.machine import count_cores, read_size
 from driftmap.pipeline.executors.sight import see_source, see_store
@@ -101,6 +102,10 @@ class Workplace:
     def is_cluster(self) -> bool:
         """Whether tasks run on a cluster of the user's."""
         return self.scheduler not in (None, "serial")
+
+    def keep_connection(self) -> AbstractContextManager[None]:
+        """Reach a cluster by one connection meanwhile."""
+        return keep_connection(self.scheduler) if self.is_cluster else nullcontext()
 
     @property
     def worker_bytes(self) -> int:

@@ -21,7 +21,7 @@ from driftmap.pipeline.orchestration.creation import create_store, list_facts, l
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.run_events import RunEvents
 from driftmap.pipeline.orchestration.scaling import fit_scaling
-from driftmap.pipeline.orchestration.stages import Progress, RunWork, choose_warm_up
+from driftmap.pipeline.orchestration.stages import RunWork, choose_warm_up
 from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
+    from driftmap.pipeline.orchestration.reports import Progress
     from driftmap.pipeline.orchestration.run_events import OnEvent
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.readers.python.dask_collections import LazySource
@@ -99,22 +100,23 @@ def plan(
     """
     given: dict[str, Any] = dict(options)
     place = _settle_place(scheduler, given)
-    relations = given.pop("relations", None)
-    opened, settled = _settle(source, config, given)
-    if needs_workers(opened):
-        with place.compute_collections() as opened.compute:
-            opened.prepare()
-        settled = settled.model_copy(update={"source": opened.spec})
-    place = place.show_source(opened.spec)
-    planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
-    if not timed:
-        return planned
-    limit = place.find_limit()
-    from driftmap.pipeline.planning.estimates.run_time import estimate_duration  # late: loads the kernels
+    with place.keep_connection():
+        relations = given.pop("relations", None)
+        opened, settled = _settle(source, config, given)
+        if needs_workers(opened):
+            with place.compute_collections() as opened.compute:
+                opened.prepare()
+            settled = settled.model_copy(update={"source": opened.spec})
+        place = place.show_source(opened.spec)
+        planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
+        if not timed:
+            return planned
+        limit = place.find_limit()
+        from driftmap.pipeline.planning.estimates.run_time import estimate_duration  # late: loads the kernels
 
-    n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
-    duration = estimate_duration(opened, planned.config, planned.windows, planned.blocks, n_at_once)
-    return replace(planned, duration=duration)
+        n_at_once = 1 if limit is None else limit.n_workers * limit.n_threads
+        duration = estimate_duration(opened, planned.config, planned.windows, planned.blocks, n_at_once)
+        return replace(planned, duration=duration)
 
 
 def run(
@@ -174,20 +176,22 @@ def run(
         refuse_unguarded_call()
     events, location = RunEvents(on_event), Location(store)
     with events.begin(location):
-        return _make_maps(source, location, config, scheduler, memory_limit, progress, dict(options), events)
+        given: dict[str, Any] = dict(options)
+        place = _settle_place(scheduler, given)
+        with place.keep_connection():
+            return _make_maps(source, location, config, place, memory_limit, progress, given, events)
 
 
 def _make_maps(
     source: object,
     location: Location,
     config: RunConfig | None,
-    scheduler: str | Client | None,
+    place: Workplace,
     memory_limit: int | str | None,
     progress: Callable[[Progress], None] | None,
     given: dict[str, Any],
     events: RunEvents,
 ) -> Store:
-    place = _settle_place(scheduler, given)
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
     _refuse_arrays_far_away(opened, location)
@@ -232,8 +236,7 @@ def _hold(location: Location, *, is_new: bool) -> Iterator[StoreLock]:
 
 
 def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
-    limit = place.find_limit()
-    config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
+    config, limit = config.model_copy(update={"windows": settle_rule(source, config.windows)}), place.find_limit()
     dropped = find_dropped(source, lambda: place)
     planned = make_plan(source, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))

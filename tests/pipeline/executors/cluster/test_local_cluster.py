@@ -35,7 +35,7 @@ def test_a_daemonic_process_is_named_with_its_remedies():
 
 
 def test_any_other_process_is_not_refused(monkeypatch):
-    def stand_in(*_):
+    def stand_in(*_, **__):
         raise KeyError("cluster")
 
     monkeypatch.setattr("driftmap.pipeline.executors.cluster.local_cluster._start_cluster", stand_in)

@@ -79,7 +79,8 @@ def make_executor(
     with ExitStack() as stack:
         stack.enter_context(_leave_slot())
         if scheduler is None:
-            executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes)
+            is_watched = on_dashboard is not None or performance_report is not None
+            executor = start_workers(stack, workers, n_tasks, warm_up, worker_bytes, is_watched=is_watched)
         else:
             client = stack.enter_context(reach(scheduler))
             executor = _use_cluster(client, warm_up, placement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dask
@@ -15,6 +16,7 @@ from distributed.versions import VersionMismatchWarning
 
 from driftmap.pipeline.executors.base import WorkerLimit
 from driftmap.pipeline.executors.cluster.cluster_workers import ClusterWorkers
+from driftmap.pipeline.executors.connection import find_kept
 from driftmap.pipeline.executors.tls import SecureAddress, try_handshake
 from driftmap.pipeline.executors.worker_process import WorkerError
 
@@ -84,7 +86,17 @@ def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
     """Give the client of a scheduler; a client created here is closed, and its log output silenced."""
     if isinstance(scheduler, Client):
         yield scheduler
-        return
+    elif (kept := find_kept(scheduler)) is not None:
+        with _explain_loss(kept.connect(partial(_open_client, scheduler))) as client:
+            yield client
+    else:
+        with _open_client(scheduler) as opened, _explain_loss(opened) as client:
+            yield client
+
+
+@contextmanager
+def _open_client(scheduler: str | SecureAddress) -> Iterator[Client]:
+    """Connect a client whose log output is silenced."""
     handlers = logging.getLogger("distributed").handlers
     levels = [handler.level for handler in handlers]
     for handler in handlers:
@@ -94,16 +106,22 @@ def reach(scheduler: str | Client | SecureAddress) -> Iterator[Client]:
         with _connect(scheduler) as client:
             try:
                 yield client
-            except OSError as error:
-                if client.status == "running":
-                    raise
-                raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
             finally:
                 is_lost = client.status != "running"
     finally:
         # Where the scheduler is lost, the client's loops go on for a while, and would print tracebacks.
         for handler, level in zip(handlers, [] if is_lost else levels, strict=not is_lost):
             handler.setLevel(level)
+
+
+@contextmanager
+def _explain_loss(client: Client) -> Iterator[Client]:
+    try:
+        yield client
+    except OSError as error:
+        if client.status == "running":
+            raise
+        raise WorkerError(f"the Dask scheduler was lost ({error}); run again to go on") from error
 
 
 def _connect(scheduler: str | SecureAddress) -> Client:

@@ -37,8 +37,12 @@ def start_workers(
     n_tasks: int | None,
     warm_up: Callable[[], object] | None,
     worker_bytes: int | None,
+    *,
+    is_watched: bool = False,
 ) -> DaskExecutor:
     """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`.
+
+    Only where somebody asked for it Dask's dashboard is there: bokeh takes 1.5 s of a core to load.
 
     Raises
     ------
@@ -55,22 +59,22 @@ def start_workers(
     n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
     # Cores are shared out: with fewer workers than cores, the numeric libraries of each may use several.
     n_threads = max(1, n_cores // n_workers)
-    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes))
+    cluster = stack.enter_context(_start_cluster(n_workers, n_threads, n_bytes, is_watched=is_watched))
     with dask.config.set(FEW_MESSAGES):
         client = stack.enter_context(Client(cluster, set_as_default=False))
     return DaskExecutor(client, n_threads, warm_up)
 
 
-def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, is_watched: bool) -> LocalCluster:
     with suppress(RuntimeError):  # one worker that is killed as it starts takes the cluster with it, and may be chance
-        return _launch_cluster(n_workers, n_threads, worker_bytes)
+        return _launch_cluster(n_workers, n_threads, worker_bytes, is_watched=is_watched)
     try:
-        return _launch_cluster(n_workers, n_threads, worker_bytes)
+        return _launch_cluster(n_workers, n_threads, worker_bytes, is_watched=is_watched)
     except RuntimeError as error:
         raise WorkerError(f"no worker process could be started ({error}). From a script, {GUARD}") from error
 
 
-def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalCluster:
+def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, is_watched: bool) -> LocalCluster:
     threads = dict.fromkeys(THREAD_VARIABLES, str(n_threads))
     before_spawn = {**dask.config.get("distributed.nanny.pre-spawn-environ"), **threads}
     settings = {
@@ -91,6 +95,7 @@ def _launch_cluster(n_workers: int, n_threads: int, worker_bytes: int) -> LocalC
             memory_limit=worker_bytes,
             processes=True,
             dashboard_address="127.0.0.1:0",  # any free port, seen from this machine only
+            scheduler_kwargs={"dashboard": is_watched},
             silence_logs=logging.CRITICAL,
             env=environment,
         )
