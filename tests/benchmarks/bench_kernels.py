@@ -1,8 +1,8 @@
 """Nanoseconds of an attraction and of a repulsion on one core, positions in cache.
 
-"engine" is what `run_epochs` calls for each row_block of rows. "with powf" is the engine's loop, row by row, with the C
-library's power function in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and
-negative samples one by one, as umap-learn does, written with nothing but numba.
+"engine" is what `run_epochs` calls for each block of rows. "with powf" is the engine's loop with the C library's power
+function in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and negative samples
+one by one, as umap-learn does, written with nothing but numba.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def fast_uncounted(function: _Function) -> _Function:
     return _compile(function, **_FAST, **_UNCOUNTED)
 
 
-def fast_inlined(function: _Function) -> _Function:
+def fast_uncounted_inline(function: _Function) -> _Function:
     """Compile as `fast_uncounted`, and have LLVM put the machine code into its callers' whatever its size.
 
     A call passes every array of a tuple as seven numbers: `pull` alone took a tenth of a fit of 4,000 rows so, half of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from driftmap.engine.core.jit import fast, fast_inline, fast_inlined, fast_parallel, fast_uncounted
+from driftmap.engine.core.jit import fast, fast_inline, fast_parallel, fast_uncounted, fast_uncounted_inline
 from driftmap.engine.layout.kernels.arrays import Axis, Scratch, WindowEpoch
 from driftmap.engine.layout.kernels.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, rough_power
 
@@ -51,7 +51,7 @@ def find_deltas(axis: Axis, rows: Int32Array, deltas: Float32Array, squared: Flo
         squared[k] += delta * delta
 
 
-@fast_inlined
+@fast_uncounted_inline
 def find_two_deltas(
     one: Axis, two: Axis, rows: Int32Array, deltas: Float32Array, other_deltas: Float32Array, squared: Float32Array
 ) -> None:
@@ -72,7 +72,7 @@ def add_squares(axis: Axis, squared: Float32Array) -> None:
         squared[k] += delta * delta
 
 
-@fast_inlined
+@fast_uncounted_inline
 def add_two_squares(one: Axis, two: Axis, squared: Float32Array) -> None:
     """Add the squared deltas along two axes: half as many sums are kept and read again."""
     for k in range(len(squared)):
@@ -128,7 +128,7 @@ def sum_deltas(axis: Axis, weights: Float32Array) -> np.float32:
     return total
 
 
-@fast_inlined
+@fast_uncounted_inline
 def sum_two_deltas(one: Axis, two: Axis, weights: Float32Array) -> tuple[np.float32, np.float32]:
     """Do as `sum_deltas` along two axes: either sum is made while the other's vectors are waited for."""
     total, other_total = ZERO, ZERO
@@ -138,7 +138,7 @@ def sum_two_deltas(one: Axis, two: Axis, weights: Float32Array) -> tuple[np.floa
     return total, other_total
 
 
-@fast_inlined
+@fast_uncounted_inline
 def sum_plane_repulsion(one: Axis, two: Axis, a: np.float32, b: np.float32) -> tuple[np.float32, np.float32]:
     """Sum repulsion coefficients times the deltas to places in a plane: neither is kept, which takes .7 of the time."""
     total, other_total = ZERO, ZERO
@@ -214,7 +214,7 @@ def repel(
             repel_by_run(places, row, run, window, rate, scratch.force[:, row - first], scratch)
 
 
-@fast_inlined
+@fast_uncounted_inline
 def repel_by_run(
     places: tuple[Float32Array, Float32Array],
     row: int,
@@ -282,7 +282,7 @@ def step(
             there[k] = here[k] + scales[k] * force[k]
 
 
-@fast_inlined
+@fast_uncounted_inline
 def pull(
     row: int,
     block: BlockArrays,
