@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         find_block_strengths,
         find_graph_strengths,
         lay_out_block,
-        start_alone,
     )
     from driftmap.engine.layout.block_part import BlockPart, join_parts, place_window
     from driftmap.engine.layout.curve import fit_curve
@@ -198,7 +197,6 @@ __all__ = [
     "smooth_paths",
     "sort_ids",
     "sparse_graph_bytes",
-    "start_alone",
     "start_bytes",
     "start_from_previous",
     "supervise_graph",
@@ -253,7 +251,6 @@ _ROOMS = {
         "find_block_strengths",
         "find_graph_strengths",
         "lay_out_block",
-        "start_alone",
     ),
     "layout.curve": ("fit_curve",),
     "layout.exchange": (

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.options import IngestReport
     from driftmap.pipeline.ingestion.placing import Placer, place
     from driftmap.pipeline.orchestration.explain import Explained, explain
-    from driftmap.pipeline.orchestration.reports import Progress
     from driftmap.pipeline.orchestration.run import plan, run
+    from driftmap.pipeline.orchestration.stages import Progress
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.sources import WindowArrays
     from driftmap.pipeline.store import Store, open_store
@@ -42,7 +42,7 @@ __all__ = [
 
 _HOMES = {
     "Plan": "driftmap.pipeline.planning.plan",
-    "Progress": "driftmap.pipeline.orchestration.reports",
+    "Progress": "driftmap.pipeline.orchestration.stages",
     "plan": "driftmap.pipeline.orchestration.run",
     "run": "driftmap.pipeline.orchestration.run",
     "Explained": "driftmap.pipeline.orchestration.explain",

@@ -21,12 +21,10 @@ from driftmap.engine import (
     lay_out_block,
     lay_out_in_exchange,
     relate_ids,
-    start_alone,
     trustworthiness,
 )
 from driftmap.engine.layout import flatten
 from driftmap.engine.layout.optimiser import Optimiser
-from driftmap.engine.layout.start import place_new
 from driftmap.engine.types import FuzzyGraph
 
 N_WINDOWS, N_ROWS = 5, 90
@@ -76,21 +74,6 @@ def test_same_seed_same_bytes_and_another_seed_another_map(windows, graphs):
     assert not np.array_equal(first[0], other[0])
 
 
-def test_starts_that_were_found_before_change_no_byte(windows, graphs, monkeypatch):
-    """A third of the rows of each window is known: starts by its own graph are looked at too."""
-    ids = [np.arange(60 * t, 60 * t + N_ROWS) for t in range(N_WINDOWS)]
-    block = [BlockWindow(graph, index, alone=start_alone(graph, 2, 0, index)) for index, graph in enumerate(graphs)]
-    maps = lay_out(graphs, ids)
-    monkeypatch.delattr(place_new, "geodesic_start")
-    found = lay_out_block(block, relate(ids), SETTINGS, 0)
-    assert all(np.array_equal(a, b) for a, b in zip(found, maps, strict=True))
-    n = 700
-    ring = np.arange(n)
-    columns = np.sort(np.stack([(ring - 1) % n, (ring + 1) % n], axis=1)).ravel().astype(np.int32)
-    large = FuzzyGraph(np.arange(0, 2 * n + 1, 2, dtype=np.int64), columns, np.ones(2 * n, np.float32))
-    assert start_alone(large, 2, 0, 0) is None
-
-
 def test_same_bytes_on_one_two_and_four_threads(windows, graphs, tmp_path):
     np.savez(tmp_path / "in.npz", **{f"{n}{t}": getattr(g, n) for t, g in enumerate(graphs) for n in g._fields})
     code = f"""
@@ -98,7 +81,6 @@ import hashlib, json, numba, numpy as np
 from driftmap.engine import BlockWindow, LayoutSettings, lay_out_block, relate_ids
 from driftmap.engine.layout import flatten
 from driftmap.engine.layout.optimiser import Optimiser
-from driftmap.engine.layout.start import place_new
 from driftmap.engine.types import FuzzyGraph
 given = np.load({str(tmp_path / "in.npz")!r})
 graphs = [FuzzyGraph(*(given[f"{{n}}{{t}}"] for n in FuzzyGraph._fields)) for t in range({N_WINDOWS})]

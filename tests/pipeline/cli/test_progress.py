@@ -10,7 +10,7 @@ import pytest
 import driftmap.engine
 from driftmap.pipeline.cli import progress as shown
 from driftmap.pipeline.cli.progress import RunProgress, describe_time_left
-from driftmap.pipeline.orchestration.reports import Progress
+from driftmap.pipeline.orchestration.stages import Progress
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_kernels_of_a_cluster_are_not_those_of_this_machine(clock, capsys, monke
 def test_a_client_of_a_cluster_loads_no_compiler():
     code = (
         "import sys\nfrom driftmap.pipeline.cli.progress import RunProgress\n"
-        "from driftmap.pipeline.orchestration.reports import Progress\n"
+        "from driftmap.pipeline.orchestration.stages import Progress\n"
         "with RunProgress() as progress:\n    progress(Progress('graphs', 0, 3, 0, 3, 0.1, compiling_workers=0))\n"
         "print('numba' in sys.modules)"
     )

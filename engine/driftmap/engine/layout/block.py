@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
-from driftmap.engine.core.threads import SMALL_ROWS, limit_small_blas
+from driftmap.engine.core.threads import limit_small_blas
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
 from driftmap.engine.layout.fresh import find_fresh_shares
@@ -17,7 +17,6 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.row_share import WHOLE, RowShare
 from driftmap.engine.layout.schedule import Schedule
-from driftmap.engine.layout.start.geodesic import geodesic_start
 from driftmap.engine.layout.start.place_new import place_new, place_otherwise
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.layout.window_values import join_forces, window_values
@@ -48,8 +47,6 @@ class BlockWindow:
     """True for a halo window: read by the alignment, never moved."""
     start: Float32Array | None = None
     """float32 (n, c) where a window without positions should start, registered to those before it; None: from them."""
-    alone: Float32Array | None = None
-    """What `start_alone` gives for a window without positions; found in its turn where it is left out."""
 
 
 def lay_out_block(
@@ -147,27 +144,6 @@ def find_graph_strengths(
     values = [window_values(settings, number) for number in numbers]
     given = [AUTO if value.moves_freely else value.alignment_regularisation for value in values]
     return find_strengths(graphs, relations, given)
-
-
-def start_alone(graph: FuzzyGraph, n_components: int, random_state: int, index: int) -> Float32Array | None:
-    """Place the rows of a small window by its own graph: what `lay_out_block` may begin with, whatever lies before.
-
-    Parameters
-    ----------
-    graph, index
-        Of the window; its number in the whole run.
-    n_components, random_state
-        Of the run.
-
-    Returns
-    -------
-    numpy.ndarray of float32
-        Shape (n, c); None where the window is too large to have such a start.
-    """
-    if graph.n_rows > SMALL_ROWS:
-        return None
-    with limit_small_blas([graph.n_rows]):
-        return geodesic_start(graph, n_components, make_seed(random_state, index, START_STREAM))
 
 
 class WindowKind(NamedTuple):
@@ -323,7 +299,7 @@ class BlockLayout:
         self._optimiser.run(stage, on_epoch)
         if window.start is not None or stage.n_epochs < (_LEAST_SETTLED if before else 1):
             return
-        others = place_otherwise(window.graph, before, n_components, seed, window.alone)
+        others = place_otherwise(window.graph, before, n_components, seed)
         if not others:
             return
         settled = [self.read(place)]

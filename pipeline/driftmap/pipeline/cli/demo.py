@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.look.quality import WindowQuality
-    from driftmap.pipeline.orchestration.reports import Progress
+    from driftmap.pipeline.orchestration.stages import Progress
     from driftmap.pipeline.store import Store
 
 DIGITS_OPTIONS: dict[str, Any] = {"id": "sample", "label": "digit", "vectors": "pixels", "rows": 400, "row_stride": 150}

@@ -14,7 +14,7 @@ from driftmap.pipeline.cli.lines import describe_blocks, say_on_stderr
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from driftmap.pipeline.orchestration.reports import Progress as RunState
+    from driftmap.pipeline.orchestration.stages import Progress as RunState
 
 LINE_SECONDS = 10.0
 """Between two lines of progress where stderr is no terminal."""

@@ -48,7 +48,7 @@ def find_kept(scheduler: object) -> Connection | None:
 
 @contextmanager
 def keep_connection(scheduler: object) -> Iterator[None]:
-    """Have one client of a scheduler for all who ask for it meanwhile: a run asks six times."""
+    """Have one client of a scheduler for all who ask for it meanwhile."""
     with ExitStack() as stack:
         token = _kept.set(Connection(scheduler, stack))
         try:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array
     from driftmap.pipeline.layout.job import LayoutJob
-    from driftmap.pipeline.layout.work_ahead import WorkAhead
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.log.layouts import ClusterRecord
 
 
 class LaidOut(NamedTuple):
@@ -42,8 +40,6 @@ class Loaded(NamedTuple):
     label: str = ""
     neighbours: Int32Array | None = None
     """Nearest rows of each row, until clusters are found, where they came with the graph."""
-    alone: Float32Array | None = None
-    """Where it would start by its own graph, where that is known."""
 
 
 class BlockLayout:
@@ -55,14 +51,11 @@ class BlockLayout:
         The graphs of each block's windows are there, and the blocks before it are committed.
     job
         Settings; its blocks are not looked at.
-    ahead
-        Has workers find clusters, and starts by a window's own graph, meanwhile; None: they are found here.
     """
 
-    def __init__(self, store: Store, job: LayoutJob, ahead: WorkAhead | None = None) -> None:
+    def __init__(self, store: Store, job: LayoutJob) -> None:
         self._store = store
         self._job = job
-        self._ahead = ahead
         self._loaded: dict[int, Loaded] = {}
 
     def lay_out(self, block: Block, on_epoch: Callable[[int, int], None] | None = None) -> WrittenBlock:
@@ -73,16 +66,12 @@ class BlockLayout:
         release_memory()
         for index in set(block.windows).difference(loaded):
             loaded[index] = load_window(store, index)
-            if self._ahead is not None:
-                loaded[index] = loaded[index]._replace(alone=self._ahead.take_start(index))
         started = time.perf_counter()
         moved = (*block.core, *block.lookahead)
         unsynced: list[str] = []  # synced in one go: all of it counts from the same commit on
-        clusters: dict[str, ClusterRecord] = {}
-        if self._ahead is None:
-            clusters = find_missing(
-                store, moved, job.random_state, lambda index: _as_rows(store, index, loaded), unsynced=unsynced
-            )
+        clusters = find_missing(
+            store, moved, job.random_state, lambda index: _as_rows(store, index, loaded), unsynced=unsynced
+        )
         for index, window in loaded.items():
             loaded[index] = window._replace(neighbours=None)
         release_memory()
@@ -91,15 +80,13 @@ class BlockLayout:
         for index in moved:
             write_positions(store.new_attempt(index, attempt), laid_out.positions[index], unsynced)
         store.location.sync(unsynced)
-        if self._ahead is not None:
-            clusters = self._ahead.take_clusters(moved)
         return WrittenBlock(attempt, laid_out.strengths, clusters, time.perf_counter() - started)
 
 
 def load_window(store: Store, index: int) -> Loaded:
     """Read a window's graph and ids, and its nearest rows where they come with them."""
     graph, ids, neighbours = store.read_layout_input(index)
-    return Loaded(graph, ids, store.label(index), neighbours)
+    return Loaded(graph, ids, store.labels[index], neighbours)
 
 
 def lay_out_one(
@@ -133,7 +120,6 @@ def lay_out_one(
             index=index,
             positions=read_positions(index),
             is_fixed=index in block.halo,
-            alone=loaded[index].alone,
         )
         for index in block.windows
     ]

@@ -151,27 +151,6 @@ def find_missing(
     return records
 
 
-def find_clusters_after(
-    store: Store,
-    windows: Iterable[int],
-    random_state: int,
-    load: Callable[[int], Rows],
-    before: ClusterRecord | None,
-    unsynced: list[str],
-) -> dict[str, ClusterRecord]:
-    """Find and write the clusters of consecutive windows; parameters are as for `find_missing`.
-
-    `before` is what is known of the window before the first, whether it is in the log yet or not.
-    """
-    follower, records = Follower(random_state, store.read_relations()), {}
-    for index in windows:
-        if before is not None:
-            follower.start_after(index - 1, load(index - 1), read_record(store, index - 1, before))
-            before = None
-        records[str(index)] = follow_and_write(store, follower, index, load(index), unsynced=unsynced)
-    return records
-
-
 def follow_and_write(
     store: Store,
     follower: Follower,
@@ -207,13 +186,13 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
     graph, ids, neighbours = store.read_layout_input(index)
-    return Rows(graph, ids, store.label(index), give_neighbours(store, index, neighbours))
+    return Rows(graph, ids, store.labels[index], give_neighbours(store, index, neighbours))
 
 
 def open_rows(store: Store, index: int) -> Rows:
     """Do as `load_rows`, with a graph whose rows are read as they are needed."""
     graph, ids = store.open_graph(index), store.window_keys(index)
-    return Rows(graph, ids, store.label(index), partial(store.read_neighbours, index))
+    return Rows(graph, ids, store.labels[index], partial(store.read_neighbours, index))
 
 
 def give_neighbours(store: Store, index: int, known: Int32Array | None) -> Callable[[], Int32Array]:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from driftmap import engine
+from driftmap.engine.settings import LayoutSettings
+from driftmap.engine.types import FuzzyGraph
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.graphs import build_graph as tasks
 from driftmap.pipeline.layout.clusters import Follower, follow_and_write, load_rows, read_record
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
-from driftmap.pipeline.layout.warm_up import load_layout_kernels
 from driftmap.pipeline.planning.blocks import plan_exchange_blocks
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
@@ -117,7 +120,16 @@ def run_step(job: Job, step: Step, *needed: Any) -> float | Pieces | Found | lis
 def warm_up() -> None:
     """Load, or compile, the kernels of graphs and of the layout."""
     tasks.warm_up()
-    load_layout_kernels(is_exchanged=True)
+    ring = np.arange(8)
+    graph = FuzzyGraph(
+        indptr=np.arange(0, 17, 2, dtype=np.int64),
+        indices=np.sort(np.stack([(ring - 1) % 8, (ring + 1) % 8], axis=1)).ravel().astype(np.int32),
+        data=np.ones(16, dtype=np.float32),
+    )
+    relation = ring.astype(np.int32)
+    settings = LayoutSettings(n_epochs=2)
+    windows = [engine.BlockWindow(graph, index) for index in range(2)]
+    engine.lay_out_in_exchange(windows, {(0, 1): relation}, settings, 0, [range(2)])
 
 
 def _find_pieces(run: _Run, step: Step) -> Pieces:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     LayOut = Callable[[Block, Callable[[int, int], None]], "WrittenBlock"]
     """Lays out a block, and writes its maps; the second argument is called with the epochs done, and all there are."""
 
-FIRST = 1
-"""Priority before all graphs: while a block is laid out, those of the next ones are built."""
-
 
 class LayoutJob(NamedTuple):
     """Parameters of a layout, besides the store."""

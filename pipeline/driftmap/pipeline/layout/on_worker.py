@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.executors.base import Task
-from driftmap.pipeline.layout.job import FIRST
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.attempts import STAGED
 from driftmap.pipeline.store.relation_book import NO_RELATIONS
@@ -27,6 +26,9 @@ Result = TypeVar("Result")
 
 STAGE = "layout"
 """What Dask's dashboard calls these tasks."""
+
+FIRST = 1
+"""Priority before all graphs: while a block is laid out, those of the next ones are built."""
 
 POLL_SECONDS = 0.05
 """Between two looks at whether a block is done; graphs that came meanwhile are committed at each."""

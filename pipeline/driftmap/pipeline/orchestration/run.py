@@ -21,7 +21,7 @@ from driftmap.pipeline.orchestration.creation import create_store, list_facts, l
 from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
 from driftmap.pipeline.orchestration.run_events import RunEvents
 from driftmap.pipeline.orchestration.scaling import fit_scaling
-from driftmap.pipeline.orchestration.stages import RunWork, choose_warm_up
+from driftmap.pipeline.orchestration.stages import Progress, RunWork, choose_warm_up
 from driftmap.pipeline.planning.estimates.memory import fit_tasks
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.planning.windows import settle_rule
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.executors import Client
     from driftmap.pipeline.executors.base import WorkerLimit
-    from driftmap.pipeline.orchestration.reports import Progress
     from driftmap.pipeline.orchestration.run_events import OnEvent
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.readers.python.dask_collections import LazySource

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, nullcontext, suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from driftmap.pipeline.errors import PlanWarning
-from driftmap.pipeline.orchestration.reports import Reporter
 from driftmap.pipeline.planning.estimates.memory import (
     choose_parts,
     explain_layout_here,
@@ -19,6 +19,7 @@ from driftmap.pipeline.planning.estimates.memory import (
     size_largest_block,
 )
 from driftmap.pipeline.store.verify import find_damage
+from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,11 +31,36 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.layout.job import LayOut, LayoutJob
-    from driftmap.pipeline.orchestration.reports import Progress
     from driftmap.pipeline.planning.plan import Plan
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store import Store
+
+
+class Progress(NamedTuple):
+    """How far a stage of a run has come."""
+
+    stage: Literal["repair", "sort", "graphs", "layout"]
+    """`repair` comes only where something in the store was damaged, and counts the windows that it made again; `sort`
+    only where rows are sorted by window first (see `Plan.reading`), and counts rows."""
+    windows_done: int
+    """Of the whole run, those of earlier calls included."""
+    windows_total: int
+    rows_done: int
+    """By this call; rows per second are `rows_done / seconds`."""
+    rows_total: int
+    seconds: float
+    """Since this call began the stage."""
+    windows_in_blocks: int = 0
+    """Windows of the stage `graphs` that do not fit a worker, see `Estimate`."""
+    row_blocks: int = 0
+    """Blocks of rows that these are read in."""
+    epochs_done: int = 0
+    """Of the block that is laid out in order; one in which several windows move counts as often."""
+    epochs_total: int = 0
+    """0 where no block is at work, or where blocks are laid out in parallel."""
+    compiling_workers: int | None = None
+    """Workers of a cluster that had to compile kernels when the run began; None where the work is done here."""
 
 
 def choose_warm_up(config: RunConfig | None = None) -> Callable[[], object]:
@@ -96,7 +122,7 @@ class RunWork:
 
         numbers = {damage.number for damage in damaged}
         n_rows = self._count_rows(numbers)
-        report = Reporter("repair", self._progress, len(numbers), n_rows)
+        report = _Reporter("repair", self._progress, len(numbers), n_rows)
         report(0, 0)
         graphs = {damage.number for damage in damaged if damage.part == "graph"}
         lost = [self._planned.windows[index] for index in sorted(graphs)]
@@ -191,26 +217,16 @@ class RunWork:
 
     def _work_in_order(self, missing: list[WindowPlan]) -> None:
         """Lay every block out as soon as the graphs of its windows are there, while the others are built."""
-        self._fit_tasks(missing)
-        with ThreadPoolExecutor(1, "driftmap-aside") as aside, ExitStack() as building:
-            loading = None if self._place.scheduler == "serial" else aside.submit(_load_layout)
-            executor = building.enter_context(self._place.start(len(missing), choose_warm_up(self._planned.config)))
-            from driftmap.engine import limit_threads  # late: loads the kernels, while workers start
-            from driftmap.pipeline.graphs.stage import GraphWork
+        from driftmap.engine import limit_threads
+        from driftmap.pipeline.graphs.stage import GraphWork
 
+        self._fit_tasks(missing)
+        with ThreadPoolExecutor(1, "driftmap-close") as closing, ExitStack() as building:
+            executor = building.enter_context(self._place.start(len(missing), choose_warm_up(self._planned.config)))
             config = self._planned.config
             orders = self._make_orders(executor, missing)
             report = self._report_graphs(missing)
             work = building.enter_context(GraphWork(self._store, config, orders, executor, report, self._max_bytes))
-            if loading is not None:
-                loading.result()
-            from driftmap.pipeline.layout.block_layout import BlockLayout
-            from driftmap.pipeline.layout.work_ahead import WorkAhead
-
-            job, blocks = self._make_job(), self._planned.blocks[self._store.n_blocks_done :]
-            ahead = WorkAhead.begin(self._store, job, blocks, executor)
-            if ahead is not None:
-                building.enter_context(closing(ahead))
             limit = building.enter_context(ExitStack())
             limit.enter_context(limit_threads(executor.n_free_threads))
             closed: list[Future[None]] = []
@@ -218,16 +234,13 @@ class RunWork:
             def end_building() -> None:
                 # Idle workers, and the scheduler in this process, would take a tenth of the layout's time; they end
                 # beside it, which takes them .4 s. Dask's own account of a run ends only where it was begun.
-                if ahead is not None and not closed:
-                    ahead.advance()
-                is_done = work.is_done and (ahead is None or ahead.is_done)
-                if not is_done or closed or self._place.on_dashboard is not None:
+                if not work.is_done or closed or self._place.on_dashboard is not None:
                     return
                 if self._place.performance_report is not None:
                     building.close()
                     return
                 limit.close()
-                closed.append(aside.submit(building.pop_all().close))
+                closed.append(closing.submit(building.pop_all().close))
 
             def wait_for(indices: Iterable[int]) -> None:
                 work.wait_for(indices)
@@ -237,7 +250,7 @@ class RunWork:
                 work.commit_ready()
                 end_building()
 
-            self._lay_out(wait_for, commit_ready, BlockLayout(self._store, job, ahead).lay_out)
+            self._lay_out(wait_for, commit_ready)
             work.finish()
             for future in closed:
                 future.result()
@@ -272,7 +285,7 @@ class RunWork:
         orders = make_orders(self._store, planned.config, planned.windows)
         if planned.reading is not None and planned.reading.is_sorted:
             n_windows, n_rows = len(planned.windows), planned.reading.n_rows
-            report = Reporter("sort", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
+            report = _Reporter("sort", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
             limit = share_task_bytes(self._place.find_limit())
             location = self._store.location
             orders = stage_rows(location, orders, executor, limit, lambda n: report(0, n), self._source)
@@ -309,9 +322,9 @@ class RunWork:
         report(missing[0].core.start, 0)
 
         def on_progress(n_windows: int, n_rows_done: int, epochs: tuple[int, int]) -> None:
+            report(n_windows, n_rows_done, epochs)
             if meanwhile is not None:
                 meanwhile()
-            report(n_windows, n_rows_done, epochs)
 
         lay_out_store(self._store, job, on_progress, lay_out, wait_for)
 
@@ -333,7 +346,7 @@ class RunWork:
         n_windows = len(self._planned.windows)
         n_before = n_windows - len(missing)
         n_rows = self._count_rows(w.index for w in missing)
-        report = Reporter("graphs", self._progress, n_windows, n_rows, self._in_blocks, self._n_compiling)
+        report = _Reporter("graphs", self._progress, n_windows, n_rows, self._in_blocks, self._n_compiling)
 
         def on_graphs(n_done: int, n_rows: int) -> None:
             report(n_before + n_done, n_rows)
@@ -342,21 +355,42 @@ class RunWork:
 
         return on_graphs
 
-    def _report_layout(self) -> Reporter:
+    def _report_layout(self) -> _Reporter:
         cores = [block.core for block in self._planned.blocks[self._store.n_blocks_done :]]
         n_rows = sum(map(self._count_rows, cores))
         n_windows = len(self._planned.windows)
-        return Reporter("layout", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
+        return _Reporter("layout", self._progress, n_windows, n_rows, n_compiling=self._n_compiling)
 
     def _count_rows(self, indices: Iterable[int]) -> int:
         return sum(self._planned.windows[index].n_rows for index in indices)
 
 
-def _load_layout() -> None:
-    """Load what lays blocks out in this process: its imports and kernels take 2 s of a core."""
-    with suppress(Exception):  # the layout meets the same error
-        from driftmap.pipeline.layout import block_layout
-        from driftmap.pipeline.layout.warm_up import load_layout_kernels
+class _Reporter:
+    """Calls `progress`, where there is one, with what a stage has done."""
 
-        _ = block_layout
-        load_layout_kernels(is_exchanged=False)
+    def __init__(
+        self,
+        stage: Literal["repair", "sort", "graphs", "layout"],
+        progress: Callable[[Progress], None] | None,
+        windows_total: int,
+        rows_total: int,
+        in_blocks: tuple[int, int] = (0, 0),
+        n_compiling: int | None = None,
+    ) -> None:
+        self._stage = stage
+        self._progress = progress
+        self._totals = windows_total, rows_total
+        self._in_blocks = in_blocks
+        self._n_compiling = n_compiling
+        self._started = time.perf_counter()
+        self._is_over = False
+
+    def __call__(self, windows_done: int, rows_done: int, epochs: tuple[int, int] = (0, 0)) -> None:
+        windows, rows = self._totals
+        seconds = time.perf_counter() - self._started
+        if windows_done == windows and not self._is_over:
+            self._is_over = True
+            record(self._stage, seconds, stage=self._stage, rows=rows_done)
+        if self._progress is not None:
+            done = (windows_done, windows, rows_done, rows, seconds)
+            self._progress(Progress(self._stage, *done, *self._in_blocks, *epochs, self._n_compiling))

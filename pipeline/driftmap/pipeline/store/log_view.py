@@ -107,10 +107,6 @@ class LogView:
         """Labels of all windows, in the order of the run."""
         return [window.label for window in self._state.windows]
 
-    def label(self, index: int) -> str:
-        """Label of one window; to list all takes 60 us where there are 2,000."""
-        return self._state.windows[index].label
-
     @property
     def left_out(self) -> list[str]:
         """Labels of the windows that the run left out, since they had too few rows; none that came to be since."""

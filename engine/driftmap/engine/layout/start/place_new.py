@@ -64,11 +64,7 @@ def place_new(
 
 
 def place_otherwise(
-    graph: FuzzyGraph,
-    before: Sequence[tuple[Float32Array, Relation | Coupling]],
-    n_components: int,
-    seed: int,
-    alone: Float32Array | None = None,
+    graph: FuzzyGraph, before: Sequence[tuple[Float32Array, Relation | Coupling]], n_components: int, seed: int
 ) -> list[Float32Array]:
     """Give other starts of a small new window than `place_new`'s, of which one may end better.
 
@@ -81,8 +77,6 @@ def place_otherwise(
     ----------
     graph, before, n_components, seed
         As for `place_new`.
-    alone
-        The window's `geodesic_start`, where it is known.
 
     Returns
     -------
@@ -95,12 +89,12 @@ def place_otherwise(
         return []
     known = _find_known(graph, before, n_components)
     if not _is_enough(known):
-        return [geodesic_start(graph, n_components, seed) if alone is None else alone]
+        return [geodesic_start(graph, n_components, seed)]
     is_known = np.isfinite(known[:, 0])
     share = np.count_nonzero(is_known) / np.count_nonzero(np.diff(graph.indptr))
     if not KNOWN_SHARES[0] <= share <= KNOWN_SHARES[1]:
         return []
-    own = geodesic_start(graph, n_components, seed) if alone is None else alone
+    own = geodesic_start(graph, n_components, seed)
     turned, fitted = (fit_similarity(own, known, with_scale=scaled).apply(own) for scaled in (False, True))
     return [turned, np.where(is_known[:, None], known, fitted)]
 

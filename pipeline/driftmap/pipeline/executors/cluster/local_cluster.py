@@ -42,7 +42,7 @@ def start_workers(
 ) -> DaskExecutor:
     """Start worker processes and give what runs tasks on them; see `make_executor`. They end with `stack`.
 
-    Only where somebody asked for it Dask's dashboard is there: bokeh takes 1.5 s of a core to load.
+    Only where somebody asked for it Dask's dashboard is there: bokeh takes 1 s of a core to load.
 
     Raises
     ------
