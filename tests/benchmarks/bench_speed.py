@@ -48,10 +48,10 @@ class Case:
 
 
 CASES = {
-    "digits": Case("digits, 10 windows x 400: fit, warm", "digits", 25, 50, repeats=9, peer_repeats=3),
+    "digits": Case("digits, 10 windows x 400: fit, warm", "digits", 60, 100, repeats=9, peer_repeats=3),
     "cold": Case("the same, cold process", "digits", 12, 30, work="cold", peer_repeats=2),
-    "update": Case("update with one window of 400", "digits", 25, 100, work="update", repeats=9, peer_repeats=3),
-    "house_votes": Case("house_votes, 37 windows x 434: fit, warm", "house_votes", 20, 40),
+    "update": Case("update with one window of 400", "digits", 100, 150, work="update", repeats=9, peer_repeats=3),
+    "house_votes": Case("house_votes, 37 windows x 434: fit, warm", "house_votes", 90, 120),
     "big_mnist": Case("big_mnist, 3 windows x 14,000 x 784: fit, warm", "big_mnist", 8, 16, n_windows=3, repeats=3),
 }
 THREADS_BAR, THREADS_AIM = 1.7, 1.9
