@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WORKER_BYTES = 430 * 2**20
 """A worker process that has built small graphs: Python, Dask, Arrow and the kernels. 298 MiB, 335 where it compiled
 them; and up to 90 more of libraries, by how their files came into the system's page cache, which Dask counts too."""
-COORDINATOR_BYTES = 530 * 2**20
+COORDINATOR_BYTES = 500 * 2**20
 """The coordinator's process beside its block: the same, the layout's kernels, and a scheduler. Some 155 MiB of it are
 what compiling those takes; a process that finds them compiled loads no compiler."""
 LAYOUT_WORKER_BYTES = 524 * 2**20
