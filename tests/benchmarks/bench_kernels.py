@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 N_ROWS, N_EDGES = 2_000, 24
 """16 kB of positions and 24 edges a row: about what the union of 15 neighbours makes."""
 N_PASSES, N_REPEATS = 50, 15
-BAR, AIM = 4, 2
+BAR, AIM = 20, 8
 
 A, B = (np.float32(value) for value in fit_curve(0.1, 1.0))
 POSITIONS = np.random.default_rng(0).normal(scale=5.0, size=(2, N_ROWS)).astype(np.float32)
