@@ -235,7 +235,8 @@ def _hold(location: Location, *, is_new: bool) -> Iterator[StoreLock]:
 
 
 def _make_fitting_plan(source: Source, config: RunConfig, memory_limit: int | str | None, place: Workplace) -> Plan:
-    config, limit = config.model_copy(update={"windows": settle_rule(source, config.windows)}), place.find_limit()
+    limit = place.find_limit()
+    config = config.model_copy(update={"windows": settle_rule(source, config.windows)})
     dropped = find_dropped(source, lambda: place)
     planned = make_plan(source, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
     return replace(planned, estimate=fit_tasks(planned.estimate, source, planned.config, planned.windows, limit))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zarr
-from tests.memory import AS_IN_WORKERS, needs_proc, run_python
+from tests.memory import measure_task, needs_proc, run_python
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError, PlanError
@@ -70,15 +70,6 @@ with install_recorder("numba:compile") as compiled:
     peak = peak_bytes_of(lambda: build_graph_task(*other.arguments))
 print(json.dumps([peak, at_rest, size.n_bytes, max_bytes, size.block_rows, len(compiled.buffer)]))
 """
-
-
-def measure_task(code: str) -> list[int]:
-    """Run MEASURE_TASK; once more where the task had kernels to compile, whose memory is not the task's."""
-    *measured, n_compiled = json.loads(run_python(code, **AS_IN_WORKERS))
-    if n_compiled:
-        *measured, n_compiled = measure_task(code)
-    assert not n_compiled, "numba keeps no kernels on disk"
-    return measured
 
 
 def write_source(folder: Path, kind: str, n_rows: int, n_features: int, n_each: int = 1) -> tuple[Path, str]:
