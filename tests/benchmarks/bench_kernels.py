@@ -1,6 +1,6 @@
 """Nanoseconds of an attraction and of a repulsion on one core, positions in cache.
 
-"engine" is what `run_epochs` calls for each block of rows. "with powf" is the engine's loop with the C library's power
+"engine" is what an epoch calls for each block of rows. "with powf" is the engine's loop with the C library's power
 function in place of its own: the loop is then not vectorised. "plain" is one loop that takes edges and negative samples
 one by one, as umap-learn does, written with nothing but numba.
 """
@@ -17,7 +17,7 @@ from tests.benchmarks.tables import format_table
 from driftmap.engine.core.jit import fast
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.kernels import arrays
-from driftmap.engine.layout.kernels import epoch_kernels as kernels
+from driftmap.engine.layout.kernels import force_kernels as kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

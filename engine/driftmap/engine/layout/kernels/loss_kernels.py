@@ -8,8 +8,8 @@ import numpy as np
 
 from driftmap.engine.core.jit import fast, fast_uncounted
 from driftmap.engine.layout.kernels.arrays import Axis
-from driftmap.engine.layout.kernels.epoch_kernels import add_squares
 from driftmap.engine.layout.kernels.float32_kernels import ONE, power
+from driftmap.engine.layout.kernels.force_kernels import add_squares
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -22,8 +22,8 @@ COSINE_TINY = 2.0**-45
 """Squared distance of unit vectors that float32 rows cannot tell from 0; twice their cosine distance."""
 CENTRING_BYTES = 1 << 24
 """Memory for the float64 copy of one block of rows."""
-_MEDIAN_COLUMNS = 512
-"""Features whose median is taken at once, from up to 511 rows: 2 MB, several times."""
+_MEDIAN_ROWS, _MEDIAN_COLUMNS = 64, 512
+"""Rows whose median is taken, up to twice as many less one, and features at once: 256 kB, several times."""
 
 
 class Centred(NamedTuple):
@@ -60,13 +60,18 @@ def centre_rows(rows: Float32Array, scales: Float64Array, tiny: float, dtype: ty
 
 
 def find_middle(rows: Float32Array, scales: Float64Array) -> Float64Array:
-    """Return a median of some scaled rows: a single far row does not widen the bounds of all others."""
+    """Return a median of some scaled rows: a single far row does not widen the bounds of all others.
+
+    The upper one of an even number of rows, feature by feature, in single precision: any middle will do that lies among
+    the rows. np.median, in double precision, takes 40 times as long.
+    """
     n, d = rows.shape
-    some = slice(None, None, max(1, n // 256))
+    some = slice(None, None, max(1, n // _MEDIAN_ROWS))
     middle = np.empty(d)
     for start in range(0, d, _MEDIAN_COLUMNS):
         columns = slice(start, start + _MEDIAN_COLUMNS)
-        middle[columns] = np.median(rows[some, columns] * scales[some, None], axis=0)
+        scaled = (rows[some, columns] * scales[some, None]).T.astype(np.float32, order="C")
+        middle[columns] = np.sort(scaled, axis=1)[:, scaled.shape[1] // 2]
     return middle
 
 
