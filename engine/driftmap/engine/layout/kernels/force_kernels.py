@@ -243,6 +243,8 @@ def draw_run(place: int, window: WindowEpoch) -> tuple[int, int]:
 
     Returns the run's first row, and how many come before the window's end; the others are the window's first ones.
     """
+    if window.n_negatives == window.n:  # all rows, wherever they begin
+        return window.start, window.n
     sample = window.first_sampled + int(below(mix(window.random, place), window.n_sampled))
     if sample >= window.n:
         sample -= window.n
