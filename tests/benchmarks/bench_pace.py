@@ -24,7 +24,7 @@ from driftmap.engine.layout.pace import PACE, Pace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-LONG = Pace(joint_share=1.9, fresh_share=0.0, joint_learning_rate=0.3, joint_decay=1.0)
+LONG = Pace(joint_share=1.9, fresh_share=0.0, joint_learning_rate=0.3, joint_decay=1.0, hot_rate=1.0)
 """That of versions 0.1 and before this was measured."""
 PACES = (
     LONG,

@@ -57,5 +57,7 @@ def test_the_rate_of_the_joint_pass_falls_to_nothing_and_is_cool_for_longer_than
     rates = schedule.joint(100, range(100)).learning_rates[:, 0]
     assert rates[0] == pytest.approx(2 * Pace().joint_learning_rate)
     assert (np.diff(rates) < 0).all()
+    is_hot = rates > schedule.joint(100, range(100)).hot_rates[0]
+    assert is_hot.tolist() == [True] * 50 + [False] * 50
     assert 0 < rates[-1] < 0.001 * rates[0]
     assert np.median(rates) < 0.3 * rates[0]

@@ -60,6 +60,8 @@ class Stage(NamedTuple):
     """Number of the stage's first epoch in the sequence of random numbers."""
     n_placed_windows: int
     """Windows from here on have no position yet."""
+    hot_rates: Float32Array | None = None
+    """(T,) learning rate of each window above which fewer negative samples do; None: nowhere."""
 
 
 class Optimiser:
@@ -163,12 +165,14 @@ class Optimiser:
     ) -> None:
         # Where every window rests, nothing is to be done.
         moving = np.flatnonzero((stage.learning_rates[:, list(stage.windows)] > 0).any(axis=1))
+        hot_rates = np.full(len(self._seeds), np.inf, np.float32) if stage.hot_rates is None else stage.hot_rates
         done = 0
         for first in range(0, len(moving), at_once):
             epochs = moving[first : first + at_once]
             plan = EpochPlan(
                 chunks=chunks,
                 learning_rates=stage.learning_rates[epochs],
+                hot_rates=hot_rates,
                 epochs=stage.first_epoch + epochs,
                 n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
                 seeds=self._seeds,

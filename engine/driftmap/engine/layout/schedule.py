@@ -71,7 +71,8 @@ class Schedule:
             moves = (np.arange(1, n + 1) * own) // max(n, 1) > (np.arange(n) * own) // max(n, 1)
             rates[:, place] = np.where(moves, falling * self._learning_rates[place], 0)
         first = _JOINT_FIRST_EPOCH + epochs.start
-        return Stage(self._free, len(epochs), rates[epochs.start : epochs.stop], first, len(self._n_epochs))
+        hot = np.array(self._learning_rates, dtype=np.float32) * np.float32(self._pace.hot_rate)
+        return Stage(self._free, len(epochs), rates[epochs.start : epochs.stop], first, len(self._n_epochs), hot)
 
     def _count_carry_epochs(self, place: int) -> int:
         return self._pace.count_carry_epochs(self._n_epochs[place], is_first=place == 0 and self._is_first)

@@ -51,12 +51,13 @@ def make_forces(n_windows, **changes):
     return arrays.WindowForces(*(np.full(n_windows, values[name], np.float32) for name in arrays.WindowForces._fields))
 
 
-def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None):
+def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None, hot_rate=np.inf):
     windows = range(len(block.n_active)) if windows is None else windows
     chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + block.n_active[t])) for t in windows]
     plan = arrays.EpochPlan(
         chunks=np.array(chunks, np.int64),
         learning_rates=np.array(learning_rates, np.float32),
+        hot_rates=np.full(len(block.n_active), hot_rate, np.float32),
         epochs=first_epoch + np.arange(len(learning_rates), dtype=np.int64),
         n_placed=int(block.offsets[-1]) if n_placed is None else n_placed,
         seeds=np.arange(11, 11 + len(block.n_active), dtype=np.uint64),
@@ -82,6 +83,17 @@ def test_one_epoch_equals_the_slow_loop(sizes, n_components):
         )
         assert moved[rows] == pytest.approx(expected[rows], abs=2e-4)
     assert np.abs(moved - positions).max() > 0.1
+
+
+@pytest.mark.parametrize(("hot_rate", "n_negatives"), [(0.71, 64), (0.69, 32)])
+def test_rows_look_at_fewer_negative_samples_where_the_rate_is_above_that_of_hot_epochs(hot_rate, n_negatives):
+    block, _ = make_block([80, 20])
+    positions = np.random.default_rng(5).normal(scale=3, size=(100, 2)).astype(np.float32)
+    moved = run(block, make_forces(2), positions, [[0.7, 0.7]], hot_rate=hot_rate)
+    expected = naive_layout.one_epoch(
+        block, make_forces(2), positions.astype(np.float64), 0, 0.7, 11, 0, len(positions), n_negatives
+    )
+    assert moved[:80] == pytest.approx(expected[:80], abs=2e-4)
 
 
 def test_windows_without_a_place_pull_nothing_and_windows_at_rest_stay():
@@ -141,6 +153,7 @@ def make_plan(block, is_ordered):
     return arrays.EpochPlan(
         chunks=np.array(chunks, np.int64),
         learning_rates=np.full((3, len(chunks)), 0.5, np.float32),
+        hot_rates=np.full(len(chunks), np.inf, np.float32),
         epochs=np.array([5, 6, 9]),
         n_placed=int(block.offsets[-1]),
         seeds=np.arange(11, 11 + len(chunks), dtype=np.uint64),

@@ -58,6 +58,8 @@ class EpochPlan(NamedTuple):
     """(chunks, 3) window, first row, last row + 1; only windows that move."""
     learning_rates: Float32Array
     """(epochs, T); 0 where a window rests."""
+    hot_rates: Float32Array
+    """(T,) learning rate of each window above which its rows look at `N_HOT_NEGATIVES`."""
     epochs: Int64Array
     """(epochs,) their numbers, for the random numbers."""
     n_placed: int

@@ -16,6 +16,7 @@ from driftmap.engine.layout.kernels.arrays import Axis, WindowEpoch
 from driftmap.engine.layout.kernels.float32_kernels import ONE, TWO, ZERO, below, mix
 from driftmap.engine.layout.kernels.force_kernels import (
     BLOCK_ROWS,
+    N_HOT_NEGATIVES,
     N_NEGATIVES,
     add_squares,
     attract,
@@ -113,7 +114,7 @@ def move_rows(
         copy_rows(chunk, positions, moved)
         return
     n, rate = block.n_active[number], forces.negative_sample_rate[number]
-    n_negatives = min(N_NEGATIVES, n)
+    n_negatives = min(N_HOT_NEGATIVES if learning_rate > plan.hot_rates[number] else N_NEGATIVES, n)
     first_sampled, n_sampled = find_sampled(number, epoch, plan, block)
     window = WindowEpoch(
         start=block.offsets[number],
