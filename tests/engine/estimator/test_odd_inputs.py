@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 
 from driftmap.engine import AlignedUMAP, build_knn_graph
-from driftmap.engine.core.rounding import measure_rounding
+from driftmap.engine.core.rounding import estimate_rounding, measure_rounding
 from driftmap.engine.errors import InvalidInputError
 
 N = 60
@@ -37,7 +38,7 @@ def test_masked_values_are_refused_wherever_they_are_given():
         fit([x, mask(x, [3, 9])])
     with pytest.raises(InvalidInputError, match=r"ids\[1\] has masked values in row 3"):
         fit([x, x], ids=[np.arange(N), mask(np.arange(N), [3])])
-    with pytest.raises(InvalidInputError, match=r"y\[0\] has masked values in row 3"):
+    with pytest.raises(InvalidInputError, match=r"^y\[0\] has masked values in row 3"):
         fit([x, x], y=[mask(np.arange(N) % 3, [3]), None])
     with pytest.raises(InvalidInputError, match=r"reference\[0\] has masked values in row 3"):
         fit([x, x], reference=[mask(x[:, :2], [3]), None])
@@ -131,3 +132,66 @@ def test_the_share_that_is_rounded_away_is_what_float32_loses():
     assert measure_rounding(np.full((5, 2), 1e9)) == 0
     assert measure_rounding(np.full((5, 2), 0.1) + 1e-17) == 0
     assert measure_rounding(np.array([[2**40], [2**40 + 1]])) > 1
+
+
+def test_whole_numbers_that_float64_would_merge_too_are_measured_exactly():
+    small = np.round(make_rows() * 100)
+    for rows in (small.astype(np.int64) + 2**60, small.astype(np.int64).astype(np.uint64) + np.uint64(2**63)):
+        size = np.sqrt(rows.shape[1]) * float(rows.max()) * 2.0**-24
+        assert measure_rounding(rows) == pytest.approx(size / np.sqrt(small.var(axis=0).sum()), rel=1e-3)
+    assert measure_rounding(np.array([[-(2**63)], [2**63 - 1]])) < 1e-6
+    assert measure_rounding(np.full((5, 2), 2**60)) == 0
+
+
+def test_sparse_rows_lose_as_much_as_the_same_rows_in_a_dense_matrix():
+    rows = np.where(make_rows() > 0.5, make_rows() + 1e6, 0)
+    for given in (rows, rows * [1, 1, 0, 1, 1], rows * 1e-200):
+        assert measure_rounding(csr_array(given)) == pytest.approx(measure_rounding(given))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "distances"])
+def test_numbers_that_are_nothing_in_float32_are_warned_of(kind):
+    x = make_rows()
+    make = {
+        "dense": np.asarray,
+        "sparse": csr_array,
+        "distances": lambda rows: squareform(pdist(rows * 1e200)) * 1e-200,
+    }
+    metric = "precomputed" if kind == "distances" else "euclidean"
+    plain = squareform(pdist(x)) if kind == "distances" else make[kind](x)
+    with pytest.warns(UserWarning, match=r"X\[1\] holds (numbers|distances) so small that float32 keeps few"):
+        fit([plain, make[kind](x * 1e-200)], metric=metric)
+
+
+def test_distances_that_float32_cannot_hold_are_refused():
+    distances = squareform(pdist(make_rows())) * 1e100
+    for given in (distances, csr_array(distances)):
+        with pytest.raises(InvalidInputError, match=r"X\[0\] holds distances too large for float32, such as .*divide"):
+            fit([given] * 2, metric="precomputed")
+
+
+def test_ranges_alone_find_no_more_rounding_than_the_rows_do():
+    x = make_rows()
+    for rows in (x, x + 1e9, x * 1e-200, x + np.array([1e9, 0, 0, 0, 0]), np.round(x * 100).astype(np.int64) + 2**60):
+        found = estimate_rounding(rows.min(axis=0).tolist(), rows.max(axis=0).tolist(), by_column=False)
+        assert found <= measure_rounding(rows)
+        assert (found > 0) == (measure_rounding(rows) > 1e-3)
+    assert estimate_rounding([0, 1e12], [1, 1e12], by_column=False) == 0
+    assert estimate_rounding([0, 1e9], [1e9, 1e9 + 1], by_column=False) == 0
+    assert estimate_rounding([0, 1e9], [1e9, 1e9 + 1], by_column=True) > 1
+
+
+def test_dates_of_any_kind_are_ids_and_missing_ones_are_refused_by_row():
+    x = make_rows()
+    days = np.datetime64("2024-01-01") + np.arange(N)
+    for given in (days.tolist(), days.astype("M8[us]").tolist(), np.array(days.tolist(), dtype=object)):
+        np.testing.assert_array_equal(fit([x, x], ids=[given, days]).embeddings_, fit([x, x]).embeddings_)
+    for missing in (np.datetime64("NaT"), None):
+        with pytest.raises(InvalidInputError, match=r"ids\[1\] (has no id \(NaN or NaT\) in row 3 of 60|must be all)"):
+            fit([x, x], ids=[days, [*days[:3].tolist(), missing, *days[4:].tolist()]])
+    with pytest.raises(
+        InvalidInputError, match=r"ids\[0\] has no id \(NaN or NaT\) in rows 0, 2 of 60; drop these rows"
+    ):
+        fit([x, x], ids=[np.where(np.isin(np.arange(N), [0, 2]), np.nan, np.arange(N))] * 2)
+    with pytest.raises(InvalidInputError, match="all dates without a time zone, got datetime"):
+        fit([x, x], ids=[[dt.datetime(2024, 1, 1 + k % 30, k // 30, tzinfo=dt.UTC) for k in range(N)]] * 2)

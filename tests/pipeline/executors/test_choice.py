@@ -50,3 +50,10 @@ def test_the_memory_of_a_worker_limits_a_single_task_too():
 def test_memory_of_workers_that_are_elsewhere_is_refused():
     with pytest.raises(ConfigError, match="worker_memory is for workers on this machine"):
         Workplace.of("tcp://127.0.0.1:9", worker_memory="1GB")
+
+
+@pytest.mark.parametrize("workers", [0, -1, 2.0, "2", True])
+def test_a_number_of_workers_that_none_can_be_started_by_is_refused(workers):
+    for scheduler in (None, "serial"):
+        with pytest.raises(ConfigError, match=f"workers is {workers!r}; a whole number from 1 on was expected"):
+            Workplace.of(scheduler, workers=workers)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftmap.pipeline import ingest, place, plan, run
-from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.sources import as_source, open_source
 
 N_ROWS, N_DAYS, N_NUMBERS = 30, 4, 4
@@ -243,6 +243,62 @@ def test_anndata(tmp_path, expected, cells, kind):
         assert run(given, tmp_path / "cells", **alone).labels == store.labels
 
 
+@pytest.mark.parametrize("role", ["id", "day", "group"])
+def test_what_a_mask_hides_is_missing(tmp_path, role):
+    days = np.repeat(DAYS.to_numpy().astype("M8[us]"), N_ROWS)
+    given = {"vectors": MATRIX, "id": np.tile(USERS, N_DAYS), "day": days, "group": np.tile(np.arange(N_ROWS), N_DAYS)}
+    given[role] = np.ma.array(given[role], mask=np.arange(len(days)) == 3)
+    roles = {"time": "day", "id": "id", "label": "group", "window": "1D", **SETTINGS}
+    if role == "group":
+        labels = run(given, tmp_path / "maps", **roles).window_labels(0)["group"]
+        assert np.flatnonzero(np.isnan(labels)).tolist() == [3]
+        return
+    with pytest.raises(SourceError, match=f"column '{role}' has no value in row 3 of the source"):
+        run(given, tmp_path / "maps", **roles)
+    if role == "id":
+        assert plan(given, on_bad_rows="drop", **roles).windows[0].n_rows == N_ROWS - 1
+
+
+KINDS_OF_NUMBERS = {
+    "dict": lambda matrix: {"vectors": matrix, "id": USERS * N_DAYS, "w": np.repeat(np.arange(N_DAYS), N_ROWS)},
+    "pandas": lambda matrix: (
+        pd.DataFrame(matrix).add_prefix("e").assign(**KINDS_OF_NUMBERS["dict"](0) | {"vectors": "-"})
+    ),
+    "lists": lambda matrix: pa.table(KINDS_OF_NUMBERS["dict"](matrix.tolist())),
+}
+
+
+@pytest.mark.parametrize("kind", [*KINDS_OF_NUMBERS, "parquet", "csv", "lists, parquet"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda matrix: matrix.astype(np.float64) + 1e9,
+        lambda matrix: np.round(matrix * 100).astype(np.int64) + 2**60,
+        lambda matrix: matrix.astype(np.float64) * 1e-200,
+    ],
+    ids=["large", "whole", "small"],
+)
+def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
+    def write(matrix):
+        made = KINDS_OF_NUMBERS.get(kind, KINDS_OF_NUMBERS["lists" if "lists" in kind else "pandas"])(matrix)
+        if kind in KINDS_OF_NUMBERS:
+            return made
+        path = tmp_path / f"x.{'csv' if kind == 'csv' else 'parquet'}"
+        if isinstance(made, pa.Table):
+            pq.write_table(made, path)
+        else:
+            made.to_csv(path, index=False) if kind == "csv" else made.to_parquet(path)
+        return path
+
+    options = {"by": "w", "id": "id", **SETTINGS}
+    assert not plan(write(MATRIX), **options).notes
+    for scale in ("none", "standard"):
+        (note,) = plan(write(change(MATRIX)), scale=scale, **options).notes
+        assert "rounds away" in note
+    with pytest.warns(PlanWarning, match="vectors hold numbers so (large, for how little|small)"):
+        run(write(change(MATRIX)), tmp_path / "maps", **options)
+
+
 def test_what_is_no_source_is_named(tmp_path):
     with pytest.raises(SourceError, match="a source cannot be made of object; give a path, a table"):
         as_source(object())
@@ -254,3 +310,27 @@ def test_what_is_no_source_is_named(tmp_path):
     (tmp_path / "z" / "zarr.json").write_text("{}")
     with pytest.raises(ConfigError, match="vectors_file goes with"):
         as_source(tmp_path / "z", vectors_file=tmp_path / "a.parquet")
+
+
+def test_tables_that_arrow_cannot_read_and_odd_paths_of_stores_are_refused_in_our_words(tmp_path):
+    roles = {"by": "day", "id": "user"}
+    for frame in (FRAME.rename(columns={"e1": "e0"}), FRAME.assign(mixed=[1, "a"] * (len(FRAME) // 2))):
+        with pytest.raises(
+            SourceError, match=r"the DataFrame cannot be read as a table of Arrow \(.*rename or convert"
+        ):
+            plan(frame, **roles)
+    for path in (None, 5, b"maps"):
+        with pytest.raises(StoreError, match="a path or URL"):
+            run(FRAME, path, **roles)
+    with pytest.raises(
+        SourceError, match=r"column 'e0' \(float\) cannot be read as ids: some are no whole numbers .*; name another"
+    ):
+        plan(FRAME, by="day", id="e0")
+
+
+def test_a_window_is_named_by_text_or_number(tmp_path):
+    store = run(FRAME, tmp_path / "maps", **ROLES, **SETTINGS)
+    for window in (DAYS[0], 0.0, None):
+        with pytest.raises(StoreError, match=r"a label or a number was expected, such as '2024-01-01' or 0"):
+            store.embedding(window)
+    assert store.embedding(np.int64(0))[0].tolist() == USERS

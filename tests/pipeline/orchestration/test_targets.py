@@ -175,5 +175,19 @@ def test_what_cannot_be_a_target_is_refused(tmp_path):
         plan(source, target="age", target_metric="nearness", **OPTIONS)
     with pytest.raises(InvalidInputError, match=r"window '0': target 'age' holds .* which is no label"):
         run(source, tmp_path / "ages", target="age", **OPTIONS)
-    with pytest.raises(InvalidInputError, match=r"window '0': target 'team' must .*numbers"):
+    with pytest.raises(ConfigError, match=r"compares numbers, but the target column 'team' has none"):
         run(source, tmp_path / "s", target="team", target_metric="euclidean", **OPTIONS)
+
+
+def test_a_metric_that_cannot_compare_what_there_is_is_refused_by_plan(tmp_path):
+    path = write(tmp_path / "x.parquet")
+    with pytest.raises(
+        ConfigError, match=r"compares numbers, but the target column 'team' has none; give .* categorical"
+    ):
+        plan(path, target="team", target_metric="euclidean", **OPTIONS)
+    assert plan(path, target="number", target_metric="euclidean", **OPTIONS).windows
+    with pytest.raises(ConfigError, match=r"target_metric is 'haversine'.* but a target is one column"):
+        plan(path, target="age", target_metric="haversine", **OPTIONS)
+    with pytest.raises(ConfigError, match=r"metric is 'haversine'.* but the vectors have 5 numbers"):
+        plan(path, metric="haversine", **OPTIONS)
+    assert plan(path, metric="haversine", **{**OPTIONS, "vectors": ["number", "age"]}).windows

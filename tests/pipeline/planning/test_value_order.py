@@ -97,6 +97,26 @@ def test_ordered_categories_keep_their_order(tmp_path, kind):
     assert made.rule == "Windows are in the order of 'w': low, mid, high"
 
 
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (pd.to_datetime(["2024-01-03", "2024-01-01", "2024-01-02"]), ["2024-01-03", "2024-01-01", "2024-01-02"]),
+        ([3.0, 1.0, 2.0], ["3", "1", "2"]),
+        ([3.5, 1.5, 2.5], ["3.5", "1.5", "2.5"]),
+        ([True, False], ["True", "False"]),
+    ],
+)
+def test_ordered_categories_that_are_no_text_keep_their_order(values, labels):
+    frame = make_frame(sorted(values), ordered=values)
+    assert [window.label for window in plan(frame, **OPTIONS).windows] == labels
+
+
+def test_categories_of_moments_are_shown_by_the_clock_of_their_zone():
+    moments = pd.date_range("2024-01-01", periods=2, tz="Asia/Tokyo")
+    frame = make_frame(moments, ordered=moments[::-1])
+    assert [window.label for window in plan(frame, **OPTIONS).windows] == ["2024-01-02", "2024-01-01"]
+
+
 def test_an_order_can_be_given(tmp_path):
     frame = make_frame(["high", "low", "mid"])
     assert [window.label for window in plan(frame, **OPTIONS).windows] == ["high", "low", "mid"]

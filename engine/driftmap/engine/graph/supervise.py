@@ -72,8 +72,8 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     """
     if y is None:
         return None
+    refuse_masked(y, name)
     try:
-        refuse_masked(y, name)
         given = np.asarray(y)
     except ValueError as error:
         msg = f"{name} must be an array with one label or value per row, got rows of unequal length: {error}"
@@ -206,8 +206,8 @@ def _read_labels(given: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
     bad = np.flatnonzero(labels != given)
     if len(bad):
         msg = (
-            f"{name} holds {given[bad[0]]!r} in {describe_rows(bad)}, which is no label: give integers, -1 for unknown,"
-            " or set target_metric='euclidean' for continuous values."
+            f"{name} holds {given[bad[0]].item()!r} in {describe_rows(bad)}, which is no label: give integers, -1 for "
+            "unknown, or set target_metric='euclidean' for continuous values."
         )
         raise InvalidInputError(msg)
     return labels

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.core.rounding import is_faint
 from driftmap.engine.core.validation import describe_rows
 from driftmap.engine.errors import InvalidInputError
 
@@ -28,7 +29,7 @@ def check_distances(matrix: Any, name: str) -> None:
     Warns
     -----
     UserWarning
-        When the distance of two rows depends on which of them comes first.
+        When the distance of two rows depends on which of them comes first, or all distances are next to 0.
     """
     is_sparse = hasattr(matrix, "tocsr")
     values = matrix.data if is_sparse else matrix
@@ -46,6 +47,12 @@ def check_distances(matrix: Any, name: str) -> None:
         msg += "itself is 0: with metric='precomputed' give distances, not similarities."
         raise InvalidInputError(msg)
     _check_symmetry(matrix, name, limit, is_sparse=is_sparse)
+    if finite.any() and is_faint(finite):
+        message = (
+            f"{name} holds distances so small that float32 keeps few of their digits, or none, and rows that differ "
+            "may become equal; multiply them by a constant first."
+        )
+        warnings.warn(message, UserWarning, stacklevel=5)
 
 
 def _rows_below(matrix: Any, limit: float) -> npt.NDArray[np.intp]:

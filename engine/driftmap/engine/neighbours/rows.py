@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows
+from driftmap.engine.core.rounding import float32_holds
+from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows, warn_of_rounding
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.settings import PRECOMPUTED
 
@@ -122,6 +123,8 @@ def _read_sparse(given: Any, name: str) -> Rows:
         todo = "scale the data down" if is_too_large else "drop these rows or fill them"
         msg = f"{name} holds {what} in {describe_rows(numbers)} of {rows.shape[0]}; {todo} first."
         raise InvalidInputError(msg)
+    if not float32_holds(given.dtype):
+        warn_of_rounding(given.tocsr(), name)
     rows.eliminate_zeros()
     return rows
 
@@ -152,4 +155,17 @@ def _read_distances(given: Any, name: str, *, is_square: bool) -> Rows:
     if len(bad):
         msg = f"{name} holds NaN distances in {describe_rows(bad)}; give inf for rows that are never neighbours."
         raise InvalidInputError(msg)
+    _check_size(matrix, name)
     return matrix
+
+
+def _check_size(distances: Rows, name: str) -> None:
+    """Refuse distances that are too large for float32."""
+    values = distances.data if is_sparse(distances) else distances
+    if float32_holds(values.dtype):
+        return
+    known = np.abs(values[np.isfinite(values)])
+    if known.max(initial=0.0) > np.finfo(np.float32).max:
+        msg = f"{name} holds distances too large for float32, such as {known.max():g}; divide them by a constant, and "
+        msg += "give inf for rows that are never neighbours."
+        raise InvalidInputError(msg)

@@ -6,6 +6,7 @@ Dimensions: n rows of the older window, m rows of the newer one.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.validation import refuse_masked
+from driftmap.engine.core.validation import describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError, InvalidRelationError
 
 if TYPE_CHECKING:
@@ -154,9 +155,20 @@ def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     if array.dtype.kind in "OT":
         array = _from_objects(array, name)
     if array.dtype.kind not in "iuSUMm":
+        missing = np.flatnonzero(np.isnan(array)) if array.dtype.kind == "f" else np.empty(0, dtype=np.intp)
+        _refuse_missing(missing, len(array), name)
         msg = f"{name} must be integers, strings, bytes or dates, got dtype {array.dtype}; convert them first."
         raise InvalidInputError(msg)
+    if array.dtype.kind in "Mm":
+        _refuse_missing(np.flatnonzero(np.isnat(array)), len(array), name)
     return array
+
+
+def _refuse_missing(missing: npt.NDArray[np.intp], n_rows: int, name: str) -> None:
+    """Refuse ids that are NaN or NaT: what tables make of a missing one."""
+    if len(missing):
+        msg = f"{name} has no id (NaN or NaT) in {describe_rows(missing)} of {n_rows}; drop these rows or fill in."
+        raise InvalidInputError(msg)
 
 
 def _as_array(ids: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -358,7 +370,7 @@ def _as_signed(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Objects that are all strings, UUIDs, bytes or integers, as an array of that sort; UUIDs as text."""
+    """Objects that are all strings, UUIDs, bytes, integers or dates, as an array of that sort; UUIDs as text."""
     kinds = set(map(type, array.tolist()))
     if all(issubclass(kind, uuid.UUID) for kind in kinds):
         return array.astype(np.str_)
@@ -378,6 +390,11 @@ def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         except OverflowError as error:
             msg = f"{name} holds integers beyond int64; give them as strings."
             raise InvalidInputError(msg) from error
+    if all(issubclass(kind, dt.date) for kind in kinds) and not any(
+        getattr(value, "tzinfo", None) for value in array.tolist()
+    ):
+        return array.astype("datetime64[us]")
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
-    msg = f"{name} must be all integers, all strings, all bytes or all dates, got {found}; fill in or convert."
+    msg = f"{name} must be all integers, all strings, all bytes or all dates without a time zone, got {found}; "
+    msg += "fill in or convert."
     raise InvalidInputError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.address_space import check_for_computing
@@ -90,6 +90,7 @@ class Workplace:
         placement = Placement.of(options.pop("workers_on", None), options.pop("resource", None))
         settled = settle_scheduler(scheduler, tls)
         place = cls(settled, placement=placement, **options)  # type: ignore[misc]  # the others are its fields
+        _refuse_odd_workers(place.workers)
         if settled in (None, "serial") and not placement.is_any:
             raise ConfigError(f"{placement} is for the workers of a cluster; give its scheduler too, or leave it out")
         if place.scheduler is not None and place.worker_memory is not None:
@@ -226,6 +227,14 @@ class Workplace:
             performance_report=self.performance_report,
             on_dashboard=self.on_dashboard,
         )
+
+
+def _refuse_odd_workers(workers: Any) -> None:
+    """Refuse a number of workers that none can be started by."""
+    is_whole = hasattr(workers, "__index__") and not isinstance(workers, bool)
+    if workers is None or (is_whole and workers >= 1):
+        return
+    raise ConfigError(f"workers is {workers!r}; a whole number from 1 on was expected, or none for one per core")
 
 
 def _do_nothing() -> None:

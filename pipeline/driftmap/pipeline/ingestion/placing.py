@@ -185,6 +185,8 @@ def _read_given(given: Source) -> PieceRows:
             times = None if spec.time is None else keys[spec.time]
             numbers = numbers[choose_rows(encode_keys(keys[spec.id])[1], spec.duplicates, times)]
     if not len(numbers):
+        if not given.n_rows:
+            raise SourceError("there are no rows to place")
         raise SourceError("none of the rows can be placed: all lack an id, or have missing or infinite numbers")
     read = given.read_rows(rows_to_runs(numbers))
     if read.vectors is None:

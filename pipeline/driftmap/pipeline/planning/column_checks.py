@@ -1,10 +1,12 @@
-"""What a source's metadata say against its vectors, before any is read: missing values, and spreads far apart."""
+"""What a source's metadata say against its vectors, before any is read: missing values, spreads far apart, rounding."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from driftmap.engine import refuse_sparse_metric
+import numpy as np
+
+from driftmap.engine import estimate_rounding, refuse_sparse_metric
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
@@ -62,6 +64,26 @@ def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none"
     return tuple(lines)
 
 
+def describe_rounding(source: Source, scale: str) -> str:
+    """Say what float32 rounds away of the vectors, where the source knows their ranges and it may change maps.
+
+    The engine warns of the same rows.
+    """
+    ranges = source.column_facts().ranges
+    if ranges is None:
+        return ""
+    lost = estimate_rounding(*ranges, by_column=scale in ("standard", "robust"))
+    if not lost:
+        return ""
+    is_small = max(map(abs, (*ranges.lows, *ranges.highs))) < 1
+    why = "small" if is_small else "large, for how little they differ,"
+    how = "multiply them by a constant" if is_small else "subtract the columns' means"
+    return (
+        f"vectors hold numbers so {why} that float32 rounds away {min(lost, 1):.2g} of their spread or more, and rows "
+        f"that differ may become equal; {how} first"
+    )
+
+
 def refuse_sparse_settings(source: Source, metric: object, scale: str) -> None:
     """Refuse settings that sparse rows cannot have.
 
@@ -83,6 +105,37 @@ def refuse_sparse_settings(source: Source, metric: object, scale: str) -> None:
         refuse_sparse_metric(str(metric))
     except InvalidInputError as error:
         raise ConfigError(str(error)) from error
+
+
+def refuse_unfit_metrics(source: Source, windows: list[WindowPlan], metric: object, target_metric: object) -> None:
+    """Refuse metrics that cannot compare the vectors, or the values of the target.
+
+    Raises
+    ------
+    ConfigError
+        When columns are not as many as the metric compares, or the target of one that compares numbers has none.
+    """
+    pin, target = source.spec.pin, source.spec.target
+    width = None if pin is None else pin.dimension if pin.is_list else len(pin.names)
+    if metric == "haversine" and width not in (None, 2):
+        raise ConfigError(
+            f"metric is 'haversine', which compares latitude and longitude in radians, but the vectors have {width:,} "
+            "numbers; name these two columns (vectors), or give another metric"
+        )
+    if target is None or target_metric == "categorical":
+        return
+    if target_metric == "haversine":
+        raise ConfigError(
+            "target_metric is 'haversine', which compares latitude and longitude in radians, but a target is one "
+            "column; give another metric, such as euclidean"
+        )
+    first = int(windows[0].runs[0, 0])
+    kind = source.read_rows(np.array([[first, first + 1]]), with_vectors=False).labels[target].dtype.kind
+    if kind not in "fiub":
+        raise ConfigError(
+            f"target_metric is {target_metric!r}, which compares numbers, but the target column {target!r} has none; "
+            "give target_metric categorical, or a column of numbers"
+        )
 
 
 def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:

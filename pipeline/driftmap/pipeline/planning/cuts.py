@@ -178,8 +178,7 @@ def cut_values(values: Keys, names: Sequence[str] | None, rule: WindowRule) -> C
     uniques, codes = encode_keys(values)
     if names is not None:  # the values are numbers of windows, of which some may have no rows
         uniques, codes = np.arange(len(names)), values.astype(np.int64)
-    if uniques.dtype.kind == "M":
-        uniques = to_local(uniques, rule.timezone)
+    uniques = _by_clock(uniques, rule.timezone)
     sorting = np.arange(len(uniques)) if names is not None else _sort_values(uniques, rule)
     rank = np.empty(len(uniques), dtype=np.int64)
     rank[sorting] = np.arange(len(uniques))
@@ -229,6 +228,15 @@ def _sort_values(uniques: Keys, rule: WindowRule) -> Int64Array:
     if uniques.dtype.kind != "S":
         return np.argsort(uniques, kind="stable")
     return sort_texts(show_values(uniques), rule.order)
+
+
+def _by_clock(values: Keys, zone: str | None) -> Keys:
+    return to_local(values, zone) if values.dtype.kind == "M" else values
+
+
+def show_categories(values: Keys, zone: str | None) -> list[str]:
+    """Write the values of a column of categories as the labels of the windows that `cut_values` makes by them."""
+    return show_values(_by_clock(values, zone))
 
 
 def show_values(values: Keys) -> list[str]:

@@ -18,7 +18,13 @@ from driftmap.pipeline.planning.blocks import (
     plan_blocks,
     plan_exchange_blocks,
 )
-from driftmap.pipeline.planning.column_checks import check_columns, describe_times, refuse_sparse_settings
+from driftmap.pipeline.planning.column_checks import (
+    check_columns,
+    describe_rounding,
+    describe_times,
+    refuse_sparse_settings,
+    refuse_unfit_metrics,
+)
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.estimates.layout_choice import estimate_layout
 from driftmap.pipeline.planning.estimates.memory import (
@@ -74,6 +80,8 @@ class Plan:
     """How rows are read; None where any rows are picked at the same cost."""
     in_parallel: str = ""
     """Why blocks are laid out in order or in parallel, where that was chosen."""
+    rounding: str = ""
+    """What float32 rounds away of the vectors, where that matters."""
 
     @property
     def n_shared(self) -> int:
@@ -111,7 +119,7 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What was decided for the user, one sentence each: windows that are left out, and those that are small."""
+        """What was decided for the user, one sentence each: windows left out, or small, and rounding."""
         k = self.config.graph.n_neighbors
         small = [f"{window.label!r} ({window.n_rows} rows)" for window in self.windows if window.n_rows < k]
         notes = []
@@ -125,6 +133,8 @@ class Plan:
             notes.append(self.in_parallel)
         if self.placing:
             notes.append(self.placing)
+        if self.rounding:
+            notes.append(self.rounding)
         return notes
 
     def __str__(self) -> str:
@@ -160,6 +170,7 @@ def make_plan(
     windows, skipped = plan_windows(
         source, config.window_rule, config.graph.n_neighbors, reach=reach, bad_rows=bad_rows
     )
+    refuse_unfit_metrics(source, windows, config.graph.metric, config.target.target_metric)
     digest = None if bad_rows is None else digest_bad_rows(bad_rows)
     config = config.model_copy(update={"bad_rows": digest, "left_out": tuple(skipped)})
     check_together(dict(config.layout), len(windows))
@@ -173,9 +184,9 @@ def make_plan(
     if n_parts > 1 and limit is not None:
         placing = explain_parts(size, n_parts, limit)
     reading = plan_reading(source, [window.runs for window in windows])
-    return Plan(
-        config, windows, blocks, estimate, None, tuple(skipped), doubts, bad_rows, placing, reading, in_parallel
-    )
+    rounding = describe_rounding(source, config.scale)
+    notes = (doubts, bad_rows, placing, reading, in_parallel, rounding)
+    return Plan(config, windows, blocks, estimate, None, tuple(skipped), *notes)
 
 
 def _count(names: list[str]) -> str:

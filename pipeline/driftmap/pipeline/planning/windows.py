@@ -10,7 +10,7 @@ import numpy as np
 from driftmap.pipeline.config.times.durations import parse_duration
 from driftmap.pipeline.config.times.time_zones import read_zone
 from driftmap.pipeline.errors import PlanError
-from driftmap.pipeline.planning.cuts import LEAST_ROWS, Cuts, Spans, cut_rows, cut_times, cut_values
+from driftmap.pipeline.planning.cuts import LEAST_ROWS, Cuts, Spans, cut_rows, cut_times, cut_values, show_categories
 from driftmap.pipeline.planning.shared_ids import Codes, Kept, count_shared_ids, count_shared_rows, settle_repeated
 from driftmap.pipeline.planning.value_order import NATURAL
 from driftmap.pipeline.sources.protocol import KeyFacts
@@ -172,7 +172,10 @@ def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
         if facts.zone is not None:
             read_zone(facts.zone)
     if rule.order is None and rule.by is not None:
-        settled["order"] = facts.categories or NATURAL
+        settled["order"] = NATURAL
+        if facts.categories is not None and len(facts.categories):
+            zone = settled.get("timezone", rule.timezone)
+            settled["order"] = tuple(dict.fromkeys(show_categories(facts.categories, zone)))
     return rule.model_copy(update=settled)
 
 

@@ -278,7 +278,13 @@ def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Sour
     if hasattr(given, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return from_python.from_arrow(pa.table(given), _make_spec("", "arrays", named), must_pin=must_pin)
+        try:
+            table = pa.table(given)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise SourceError(
+                f"the {type(given).__name__} cannot be read as a table of Arrow ({error}); rename or convert columns"
+            ) from error
+        return from_python.from_arrow(table, _make_spec("", "arrays", named), must_pin=must_pin)
     adapted = adapt_by_narwhals(given)
     if adapted is not None:
         return from_python.from_arrow(adapted, _make_spec("", "arrays", named), must_pin=must_pin)

@@ -35,8 +35,8 @@ class KeyFacts(NamedTuple):
 
     zone: str | None = None
     """Time zone of its times, as the column names it."""
-    categories: tuple[str, ...] | None = None
-    """Values of an ordered categorical column, in their order."""
+    categories: np.ndarray[Any, Any] | None = None
+    """Values of an ordered categorical column that windows are made by, in their order; as `key_columns` has them."""
     note: str | None = None
     """How its values are read, where its type does not say."""
 
@@ -86,6 +86,13 @@ class ReadCost(NamedTuple):
     """What a run passes over until it stands which windows there are."""
 
 
+class ValueRanges(NamedTuple):
+    """Least and largest value of each column of the vectors; or of all numbers of a column of lists."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
 class ColumnFacts(NamedTuple):
     """What metadata tell of the vectors' columns."""
 
@@ -93,6 +100,8 @@ class ColumnFacts(NamedTuple):
     """Missing values of the columns that have some."""
     spreads: Mapping[str, float] = MappingProxyType({})
     """Of columns of single numbers: largest less least value, where it is known."""
+    ranges: ValueRanges | None = None
+    """Of the numbers, where they are known and of types that float32 rounds."""
 
 
 class ReadableRows(Protocol):

@@ -199,6 +199,11 @@ class LogView:
 
     def _find(self, window: str | int) -> WindowState:
         if not isinstance(window, str):
+            if not hasattr(window, "__index__"):
+                raise StoreError(
+                    f"the window is {window!r} of type {type(window).__name__}; a label or a number was expected, such "
+                    f"as {', '.join(map(repr, self.labels[:1]))} or 0"
+                )
             if not 0 <= window < self.n_windows:
                 raise StoreError(f"window {window} is out of range: the store has windows 0 to {self.n_windows - 1}")
             return self._state.windows[int(window)]

@@ -86,14 +86,14 @@ def read_label(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
 
 def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> KeyFacts:
     """Say what the type of a column tells of its values."""
-    if pt.is_timestamp(column.type):
-        return KeyFacts(zone=column.type.tz)
+    kind = column.type.value_type if pt.is_dictionary(column.type) else column.type
+    zone = kind.tz if pt.is_timestamp(kind) else None
     note = describe_moments(column.type, name) if name == spec.time else None
-    if not (pt.is_dictionary(column.type) and column.type.ordered):
-        return KeyFacts(note=note)
+    if name != spec.by or not (pt.is_dictionary(column.type) and column.type.ordered) or not column.num_chunks:
+        return KeyFacts(zone=zone, note=note)
     # Parts may have dictionaries of their own; values that only a later one has follow.
-    values = dict.fromkeys(value for chunk in column.chunks for value in chunk.dictionary.to_pylist())
-    return KeyFacts(categories=tuple(str(value) for value in values if value is not None), note=note)
+    values = pa.chunked_array([chunk.dictionary.drop_null() for chunk in column.chunks])
+    return KeyFacts(zone, _read_chunks(_as_plain(values), name, _read_values), note)
 
 
 def join_parts(parts: Sequence[Column], name: str) -> Column:
@@ -114,6 +114,8 @@ def join_parts(parts: Sequence[Column], name: str) -> Column:
 def as_column(values: object, name: str) -> pa.ChunkedArray:
     """Make an Arrow column of anything one-dimensional: numpy, Arrow, a list, a pandas series.
 
+    What a masked array of numpy hides is missing.
+
     Raises
     ------
     SourceError
@@ -121,6 +123,9 @@ def as_column(values: object, name: str) -> pa.ChunkedArray:
     """
     if isinstance(values, pa.ChunkedArray):
         return values
+    mask = np.zeros(0, dtype=np.bool_)
+    if isinstance(values, np.ma.MaskedArray):
+        values, mask = values.data, np.ma.getmaskarray(values)
     if not isinstance(values, pa.Array):
         # What pandas has types of its own for, Arrow reads as it is: categories in their order, missing whole numbers.
         is_extension = type(values).__module__.startswith("pandas") and not isinstance(
@@ -131,6 +136,8 @@ def as_column(values: object, name: str) -> pa.ChunkedArray:
         made = values if isinstance(values, pa.Array) else pa.array(values)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise SourceError(f"column {name!r} cannot be read as one type of value ({error})") from error
+    if mask.any():
+        made = pc.if_else(pa.array(mask), pa.scalar(None, made.type), made)
     return made if isinstance(made, pa.ChunkedArray) else pa.chunked_array([made])
 
 
@@ -215,7 +222,7 @@ def _read_ids(array: pa.Array, name: str, *, spec: SourceSpec) -> Column:
                 f"id column {name!r} holds whole numbers of 2**63 and more, and the run's ids are int64; give them as "
                 "text, or make a new store"
             )
-        return to_numbers(array.cast(pa.int64()))
+        return _read_whole(array, name)
     is_text = pt.is_string(array.type) or pt.is_large_string(array.type)
     if is_text or (spec.pin is None and _is_text(array.type)):  # bytes: a store of before 0.2
         _refuse_trailing_zeros(array, name)
@@ -223,6 +230,16 @@ def _read_ids(array: pa.Array, name: str, *, spec: SourceSpec) -> Column:
     is_known = spec.pin is not None and name_id_type(array.type) is not None
     expected = "whole numbers or text were expected, as in the run" if is_known else f"{ID_KINDS} were expected"
     raise SourceError(f"id column {name!r} holds {array.type}; {expected}")
+
+
+def _read_whole(array: pa.Array, name: str) -> Column:
+    try:
+        return to_numbers(array.cast(pa.int64()))
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"column {name!r} ({array.type}) cannot be read as ids: some are no whole numbers of 64 bits ({error}); "
+            "name another column, or convert it to whole numbers or text"
+        ) from error
 
 
 def _read_typed_ids(array: pa.Array, name: str, id_type: str) -> Column:

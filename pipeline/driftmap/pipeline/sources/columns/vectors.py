@@ -11,6 +11,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import check_pin, kind_of
+from driftmap.pipeline.sources.columns.value_ranges import join_ranges
 from driftmap.pipeline.sources.row_ranges import name_rows, name_some
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.config.vector_pin import VectorPin
+    from driftmap.pipeline.sources.protocol import ValueRanges
 
     BoolArray = npt.NDArray[np.bool_]
 
@@ -40,6 +42,8 @@ class RaggedRows(NamedTuple):
     """All vectors, one after the other."""
     lengths: Int64Array
     """(n,) numbers in each vector."""
+    ranges: ValueRanges | None = None
+    """Of the numbers as they were given, where they are from Python."""
 
 
 def find_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] = (), where: str = "") -> VectorColumns:
@@ -194,7 +198,7 @@ def join_vectors(parts: Sequence[RaggedRows]) -> RaggedRows:
         return parts[0]
     values = [np.empty(0, dtype=np.float32), *(part.values for part in parts)]
     lengths = [np.empty(0, dtype=np.int64), *(part.lengths for part in parts)]
-    return RaggedRows(np.concatenate(values), np.concatenate(lengths))
+    return RaggedRows(np.concatenate(values), np.concatenate(lengths), join_ranges([part.ranges for part in parts]))
 
 
 def to_matrix(vectors: RaggedRows, rows: Int64Array, pin: VectorPin | None = None) -> Float32Array:

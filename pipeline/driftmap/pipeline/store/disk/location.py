@@ -308,7 +308,12 @@ class Location:
 
     @classmethod
     def _normalise(cls, given: str | os.PathLike[str]) -> str:
-        text = os.fspath(given)
+        try:
+            text = os.fspath(given)
+        except TypeError as error:
+            raise cls.error(f"the {cls.noun} is {given!r}; a path or URL was expected, as text or a Path") from error
+        if not isinstance(text, str):
+            raise cls.error(f"the {cls.noun} is {given!r}, which is bytes; a path or URL as text was expected")
         match = _SCHEME.fullmatch(text)
         if match is None:
             return str(Path(text).expanduser().absolute())

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.sources.protocol import HeldRows, Rows
+    from driftmap.pipeline.sources.protocol import HeldRows, Rows, ValueRanges
 
     Column = np.ndarray[Any, Any]
 
@@ -56,12 +56,20 @@ class ArraySource:
         Of the arrays, where it is known; computed otherwise.
     facts
         What the types of key columns say.
+    ranges
+        Of the vectors' numbers, where they were rounded to float32.
     """
 
     def __init__(
-        self, spec: SourceSpec, table: Table, digest: str | None = None, facts: Mapping[str, KeyFacts] | None = None
+        self,
+        spec: SourceSpec,
+        table: Table,
+        digest: str | None = None,
+        facts: Mapping[str, KeyFacts] | None = None,
+        ranges: ValueRanges | None = None,
     ) -> None:
         self.spec = spec
+        self._ranges = ranges
         self._facts = facts or {}
         self._table = table
         self._digest = digest or digest_table(table)
@@ -134,8 +142,8 @@ class ArraySource:
         return ReadEstimate(n_features, row_bytes, peak_bytes, text_bytes=text_bytes)
 
     def column_facts(self) -> ColumnFacts:
-        """Give nothing: what is missing is seen when a window is read; see `Source`."""
-        return ColumnFacts()
+        """Give ranges where they are known: what is missing is seen when a window is read; see `Source`."""
+        return ColumnFacts(ranges=self._ranges)
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> None:
         """Tell nothing: rows are picked; see `Source`."""

@@ -15,6 +15,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import choose_vectors
 from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.columns.texts import PackedTexts, is_texts
+from driftmap.pipeline.sources.columns.value_ranges import find_ranges, find_table_ranges
 from driftmap.pipeline.sources.columns.vectors import (
     RaggedRows,
     find_vectors,
@@ -82,10 +83,11 @@ def from_arrow(table: pa.Table, spec: SourceSpec, *, must_pin: bool = True) -> A
     columns = find_vectors(table.schema, spec)
     rows = np.arange(table.num_rows, dtype=np.int64)
     vectors = read_vectors(table, columns, rows, fill=spec.on_bad_rows == "drop")
+    ranges = find_table_ranges(table, columns.names, is_list=columns.is_list)
     spec = _pin_length(spec, vectors)
     named = {name: table.column(name) for name in spec.named_columns}
     facts = {name: describe_column(column, name, spec) for name, column in named.items()}
-    return ArraySource(spec, _make_table(vectors, named, spec), facts=facts)
+    return ArraySource(spec, _make_table(vectors, named, spec), facts=facts, ranges=ranges)
 
 
 def from_columns(
@@ -116,7 +118,8 @@ def from_columns(
         spec = _pin_ids(_pin_matrix(spec, vectors), named)
     spec = _pin_length(spec, read)
     facts = {name: describe_column(column, name, spec) for name, column in named.items()}
-    return ArraySource(spec, _make_table(read, named, spec), facts=facts)
+    ranges = read.ranges if isinstance(read, RaggedRows) else None
+    return ArraySource(spec, _make_table(read, named, spec), facts=facts, ranges=ranges)
 
 
 def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = True) -> ArraySource:
@@ -157,7 +160,8 @@ def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = Tr
     if must_pin and spec.pin is None:
         spec = _pin_ids(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), columns)
     spec = _pin_length(spec, read)
-    return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names))
+    ranges = read.ranges if isinstance(read, RaggedRows) else None
+    return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names), ranges=ranges)
 
 
 def as_vectors(given: npt.ArrayLike) -> RaggedRows:
@@ -182,7 +186,8 @@ def as_vectors(given: npt.ArrayLike) -> RaggedRows:
         raise SourceError(
             f"vectors: shape {matrix.shape} and type {matrix.dtype} were given; a matrix (n, d) of numbers was expected"
         )
-    return RaggedRows(_as_float32(matrix).reshape(-1), np.full(len(matrix), matrix.shape[1], dtype=np.int64))
+    lengths = np.full(len(matrix), matrix.shape[1], dtype=np.int64)
+    return RaggedRows(_as_float32(matrix).reshape(-1), lengths, find_ranges(matrix))
 
 
 def _pin_ids(spec: SourceSpec, columns: Mapping[str, pa.ChunkedArray]) -> SourceSpec:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from driftmap.pipeline.sources.columns.value_ranges import as_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -83,18 +85,19 @@ def count_nulls(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, in
 
 
 def find_ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Find the least and the largest value of each column, where the footer tells of all row groups."""
+    """Find the least and the largest value of each column, or of its lists, where all row groups tell."""
     ranges: dict[str, tuple[float, float]] = {}
     unknown: set[str] = set()
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         for leaf in _find_leaves(group, names):
-            name, statistics = group.column(leaf).path_in_schema, group.column(leaf).statistics
+            path, statistics = group.column(leaf).path_in_schema, group.column(leaf).statistics
+            name = path if path in names else path.partition(".")[0]
             if statistics is None or not statistics.has_min_max:
                 unknown.add(name)
                 continue
             low, high = ranges.get(name, (math.inf, -math.inf))
-            ranges[name] = min(low, float(statistics.min)), max(high, float(statistics.max))
+            ranges[name] = min(low, as_number(statistics.min)), max(high, as_number(statistics.max))
     return {name: found for name, found in ranges.items() if name not in unknown}
 
 

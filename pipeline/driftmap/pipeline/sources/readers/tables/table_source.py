@@ -19,6 +19,7 @@ from driftmap.pipeline.sources.columns.key_columns import (
     read_label,
 )
 from driftmap.pipeline.sources.columns.texts import OBJECT_BYTES
+from driftmap.pipeline.sources.columns.value_ranges import merge_ranges, pick_ranges
 from driftmap.pipeline.sources.columns.vectors import (
     VectorColumns,
     find_vectors,
@@ -224,12 +225,10 @@ class TableSource:
         for file in files:
             for name, count in file.count_nulls(self._vectors.names).items():
                 nulls[name] = nulls.get(name, 0) + count
+        ranges = merge_ranges([file.find_ranges(self._vectors.names) for file in files])
         if not self._vectors.is_list:
-            ranges = [file.find_ranges(self._vectors.names) for file in files]
-            for name in self._vectors.names:
-                if ranges and all(name in each for each in ranges):
-                    spreads[name] = max(each[name][1] for each in ranges) - min(each[name][0] for each in ranges)
-        return ColumnFacts(nulls, spreads)
+            spreads = {name: high - low for name, (low, high) in ranges.items()}
+        return ColumnFacts(nulls, spreads, pick_ranges(ranges, self._vectors.names, self._schemas[0]))
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
         """Count what reading some windows passes over; see `Source`."""
