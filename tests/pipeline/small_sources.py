@@ -52,8 +52,8 @@ def write_folder(folder, table):
     return folder
 
 
-def write_format(file, table):
-    """Write a table in the format that the name's ending says."""
+def write_format(file, table, batch_rows=7):
+    """Write a table in the format that the name's ending says; some have batches of rows."""
     ending = ".".join(file.name.split(".")[1:])
     if ending.startswith(("csv", "tsv")):
         sink = io.BytesIO()
@@ -64,17 +64,17 @@ def write_format(file, table):
         content = "".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()).encode()
     elif ending == "arrows":
         with pa.ipc.new_stream(file, table.schema) as writer:
-            writer.write_table(table, 7)
+            writer.write_table(table, batch_rows)
         return file
     elif ending == "feather":
-        feather.write_feather(table, file, chunksize=7)
+        feather.write_feather(table, file, chunksize=batch_rows)
         return file
     elif ending == "arrow":
         with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table, 7)
+            writer.write_table(table, batch_rows)
         return file
     else:
-        pq.write_table(table, file, row_group_size=7)
+        pq.write_table(table, file, row_group_size=batch_rows)
         return file
     file.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
     return file

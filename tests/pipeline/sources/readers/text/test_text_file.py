@@ -254,7 +254,7 @@ def test_the_estimate_of_memory_holds(tmp_path, kind):
         table = table.select(["id", "note"]).append_column("v", lists)
     from tests.pipeline.small_sources import write_format
 
-    path = write_format(tmp_path / f"rows.{kind}", table.append_column("w", pa.array(["x"] * n_rows)))
+    path = write_format(tmp_path / f"rows.{kind}", table.append_column("w", pa.array(["x"] * n_rows)), batch_rows=1_000)
     share = float(run_python(READ_FEW.format(path=str(path)), **AS_IN_WORKERS))
     assert share < 1
     assert share > 0.05
