@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftmap.engine.core.jit import cache_kernels_in, load_compiler
-    from driftmap.engine.core.rounding import estimate_rounding, float32_holds
+    from driftmap.engine.core.rounding import estimate_rounding, explain_rounding, float32_holds
     from driftmap.engine.core.seeds import CLUSTER_STREAM, START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
     from driftmap.engine.core.threads import limit_blas, limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
@@ -153,6 +153,7 @@ __all__ = [
     "draw_thumbnails",
     "drift",
     "estimate_rounding",
+    "explain_rounding",
     "far_start_bytes",
     "find_block_strengths",
     "find_clusters",
@@ -212,7 +213,7 @@ __all__ = [
 
 _ROOMS = {
     "core.jit": ("cache_kernels_in", "load_compiler"),
-    "core.rounding": ("estimate_rounding", "float32_holds"),
+    "core.rounding": ("estimate_rounding", "explain_rounding", "float32_holds"),
     "core.seeds": (
         "CLUSTER_STREAM",
         "START_STREAM",

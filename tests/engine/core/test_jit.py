@@ -40,7 +40,9 @@ print(has_compiled_kernels())
 
 @pytest.mark.slow
 def test_whether_kernels_are_compiled_is_told_before_and_after(tmp_path):
-    if compiled := os.environ.get("DRIFTMAP_KERNELS"):  # all but those of the layout, whose compiling is what is told
+    if compiled := os.environ.get(
+        "DRIFTMAP_KERNELS"
+    ):  # all kernels except the layout's, of which the function under test reports
         shutil.copytree(compiled, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.run_epochs-*"))
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", CODE]

@@ -275,8 +275,9 @@ KINDS_OF_NUMBERS = {
         lambda matrix: matrix.astype(np.float64) + 1e9,
         lambda matrix: np.round(matrix * 100).astype(np.int64) + 2**60,
         lambda matrix: matrix.astype(np.float64) * 1e-200,
+        lambda matrix: 0.5 + 1e-9 * matrix.astype(np.float64),
     ],
-    ids=["large", "whole", "small"],
+    ids=["large", "whole", "small", "below 1"],
 )
 def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
     def write(matrix):
@@ -295,6 +296,8 @@ def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
     for scale in ("none", "standard"):
         (note,) = plan(write(change(MATRIX)), scale=scale, **options).notes
         assert "rounds away" in note
+        is_small = np.abs(change(MATRIX)).max() < 1e-100
+        assert note.endswith("multiply them by a constant first" if is_small else "subtract the columns' means first")
     with pytest.warns(PlanWarning, match="vectors hold numbers so (large, for how little|small)"):
         run(write(change(MATRIX)), tmp_path / "maps", **options)
 

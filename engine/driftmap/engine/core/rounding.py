@@ -103,9 +103,26 @@ def float32_holds(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "b" or dtype.itemsize < (8 if dtype.kind == "f" else 4)
 
 
-def is_small(values: npt.NDArray[Any]) -> bool:
-    """Tell whether numbers, in any type, are so small that float32 has few digits of them, or none."""
-    return float(np.abs(values).max(initial=0.0)) < _SMALL
+def explain_rounding(largest: float, share: str) -> str:
+    """Say why float32 rounds numbers, and what to do.
+
+    Parameters
+    ----------
+    largest
+        The largest magnitude among them.
+    share
+        How much of what is lost.
+
+    Returns
+    -------
+    str
+        To follow "holds".
+    """
+    why, todo = "large, for how little they differ, that float32 rounds away", "subtract the columns' means"
+    if largest < _SMALL:
+        why = "small that float32 keeps few of their digits, or none, and rounds away"
+        todo = "multiply them by a constant"
+    return f"numbers so {why} {share}, and rows that differ may become equal; {todo} first"
 
 
 def is_faint(distances: npt.NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.engine.core.rounding import LEAST_SHARE, is_small, measure_rounding
+from driftmap.engine.core.rounding import LEAST_SHARE, explain_rounding, measure_rounding
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.settings import check_number
 
@@ -63,13 +63,9 @@ def warn_of_rounding(rows: Any, name: str) -> None:
     """Warn of rows, dense or scipy's CSR, that float32 leaves little of; called by what reads rows."""
     lost = measure_rounding(rows)
     if lost > LEAST_SHARE:
-        if is_small(rows if isinstance(rows, np.ndarray) else rows.data):
-            why, todo = "small that float32 keeps few of their digits, or none", "multiply them by a constant"
-        else:
-            why = f"large, for how little they differ, that float32 rounds away up to {lost:.2g} of the rows' "
-            why, todo = f"{why}standard deviation", "subtract the columns' means"
-        message = f"{name} holds numbers so {why}, and rows that differ may become equal; {todo} first."
-        warnings.warn(message, UserWarning, stacklevel=6)
+        largest = float(np.abs(rows if isinstance(rows, np.ndarray) else rows.data).max(initial=0.0))
+        words = explain_rounding(largest, f"up to {lost:.2g} of the rows' standard deviation")
+        warnings.warn(f"{name} holds {words}.", UserWarning, stacklevel=6)
 
 
 def check_matrix(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.engine import estimate_rounding, refuse_sparse_metric
+from driftmap.engine import estimate_rounding, explain_rounding, refuse_sparse_metric
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
@@ -75,13 +75,8 @@ def describe_rounding(source: Source, scale: str) -> str:
     lost = estimate_rounding(*ranges, by_column=scale in ("standard", "robust"))
     if not lost:
         return ""
-    is_small = max(map(abs, (*ranges.lows, *ranges.highs))) < 1
-    why = "small" if is_small else "large, for how little they differ,"
-    how = "multiply them by a constant" if is_small else "subtract the columns' means"
-    return (
-        f"vectors hold numbers so {why} that float32 rounds away {min(lost, 1):.2g} of their spread or more, and rows "
-        f"that differ may become equal; {how} first"
-    )
+    largest = max(map(abs, (*ranges.lows, *ranges.highs)))
+    return f"vectors hold {explain_rounding(largest, f'{min(lost, 1):.2g} of their spread or more')}"
 
 
 def refuse_sparse_settings(source: Source, metric: object, scale: str) -> None:
