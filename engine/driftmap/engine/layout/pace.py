@@ -30,7 +30,7 @@ class Pace(NamedTuple):
     """Power with which the joint pass's rate falls to 0: most epochs are cool."""
     hot_rate: float = 0.175
     """Rate of the joint pass, as a share of learning_rate, above which half of the negative samples do: that of its
-    middle. With .08 the trustworthiness of un_votes varies by .004 over five seeds instead of .001."""
+    middle. With .08 un_votes and counties keep .001 fewer neighbours (`tests.benchmarks quality`, five seeds)."""
 
     @property
     def usual_joint_share(self) -> float:

@@ -19,7 +19,7 @@ N_NEGATIVES = 64
 64 keep more neighbours than 32; 96 and 128 no more than that, and 32 more of them take a fifth of an epoch's time."""
 N_HOT_NEGATIVES = 32
 """The same in epochs of the joint pass whose learning rate is high. What noise that brings is gone when the pass ends:
-with half as many there, nine sets keep the same, and with half as many where the rate is low, .003 to .007 fewer
+with half as many there, nine sets keep the same, and with half as many where the rate is low, .002 to .007 fewer
 neighbours (`tests.benchmarks quality`, five seeds)."""
 BLOCK_ROWS = 16
 """Rows of a chunk whose edges are weighed in one loop. The few edges of one row would not fill the vector lanes, and

@@ -63,7 +63,7 @@ def find_middle(rows: Float32Array, scales: Float64Array) -> Float64Array:
     """Return a median of some scaled rows: a single far row does not widen the bounds of all others.
 
     The upper one of an even number of rows, feature by feature, in single precision: any middle will do that lies among
-    the rows. np.median, in double precision, takes 40 times as long.
+    the rows. np.median of all 434 rows of 700 features, in double precision, takes 25 times as long.
     """
     n, d = rows.shape
     some = slice(None, None, max(1, n // _MEDIAN_ROWS))
