@@ -1,4 +1,4 @@
-"""A store is made: what its settings name is written first, then the commit that begins its log."""
+"""A store is made: what its settings name is written first, then the commit that says which windows it will have."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.create import SOURCE_FOLDER
+from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.windows import count_left_out
 from driftmap.pipeline.store.shared_rows import write_bad_rows, write_scaling
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 def create_store(
     location: Location, source: Source, planned: Plan, book: RelationBook | None, scaling: Fitted | None
 ) -> None:
-    """Write what a run's settings name, and then the first commit of its store; the caller holds the store.
+    """Write what a run's settings name, and then the commit that its store begins with; the caller holds the store.
 
     Parameters
     ----------
     location
-        A prepared place.
+        A prepared place, or a store that holds nothing yet: it begins again.
     source, planned
         Of the run.
     book
@@ -47,12 +48,12 @@ def create_store(
         config = config.model_copy(update={"scaling": scaling.pin})
     # What is in memory only is kept beside the maps, so that workers, and a later run, can read it.
     spilled = spill_source(source, location)
-    Store.create(
-        location,
-        config=config.model_copy(update={"source": spilled.spec}).to_json(),
-        windows=[list_facts(window) for window in planned.windows],
-        fingerprint=source.fingerprint(),
-    )
+    stored = config.model_copy(update={"source": spilled.spec}).to_json()
+    windows, fingerprint = [list_facts(window) for window in planned.windows], source.fingerprint()
+    if has_commits(location):
+        Store.open(location, read_only=False).begin_again(stored, windows, fingerprint)
+    else:
+        Store.create(location, config=stored, windows=windows, fingerprint=fingerprint)
 
 
 def spill_source(source: Source, location: Location) -> Source:

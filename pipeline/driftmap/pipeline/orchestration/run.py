@@ -9,16 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from driftmap.pipeline.config.keywords import SettingKeywords
-from driftmap.pipeline.config.run_config import RunConfig, differences
-from driftmap.pipeline.config.run_settings import LAYOUT_ONLY
-from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SOURCE_OPTIONS
-from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
+from driftmap.pipeline.config.run_config import RunConfig
+from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.graphs.bad_rows import find_dropped
-from driftmap.pipeline.orchestration.changed_source import explain_changed_source, refuse_changed_source
-from driftmap.pipeline.orchestration.creation import create_store, list_facts, list_stored_facts, spill_source
-from driftmap.pipeline.orchestration.outside_relations import UNREAD, refuse_other_relations, settle_relations
+from driftmap.pipeline.orchestration.creation import create_store
+from driftmap.pipeline.orchestration.outside_relations import UNREAD, settle_relations
+from driftmap.pipeline.orchestration.resume import (
+    commit_changes,
+    explain_new_beginning,
+    is_begun,
+    open_again,
+    open_begun,
+)
 from driftmap.pipeline.orchestration.run_events import RunEvents
 from driftmap.pipeline.orchestration.scaling import fit_scaling
 from driftmap.pipeline.orchestration.stages import Progress, RunWork, choose_warm_up
@@ -31,7 +36,6 @@ from driftmap.pipeline.store.create import SOURCE_FOLDER, leave_no_empty_store, 
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log.commits import has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
-from driftmap.pipeline.store.shared_rows import read_bad_rows, write_bad_rows
 from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.pipeline.executors import Client
-    from driftmap.pipeline.executors.base import WorkerLimit
     from driftmap.pipeline.orchestration.run_events import OnEvent
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.sources.readers.python.dask_collections import LazySource
@@ -134,7 +137,7 @@ def run(
     Parameters
     ----------
     source, config, memory_limit, **options
-        As for `plan`; an existing store must have been made with the same ones.
+        As for `plan`; an existing store must have been made with the same ones, unless it holds no graph yet.
     store
         Folder of the store, or `s3://bucket/prefix`; made when it is not there.
     scheduler
@@ -198,8 +201,8 @@ def _make_maps(
         opened = _write_partitions(opened, settled, location, place)
         settled = settled.model_copy(update={"source": opened.spec})
     # Whatever is to be refused is refused before anything is made, and a run that is done needs no lock.
-    open_again = partial(_open_again, location, opened, settled, memory_limit, place, relations)
-    found = open_again() if has_commits(location) else None
+    reopen = partial(open_again, location, opened, settled, memory_limit, place, relations)
+    found = open_begun(location, reopen)
     if found is None:
         place = place.show_source(opened.spec, choose_warm_up())
         planned, book = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
@@ -210,16 +213,18 @@ def _make_maps(
         return Store.open(location)
     else:
         place = place.show_source(opened.spec, choose_warm_up())
-    with leave_no_empty_store(location), _hold(location, is_new=found is None) as lock:
+    with leave_no_empty_store(location), _hold(location) as lock:
         place = place.show_store(location, lock, choose_warm_up((found[1] if found else planned).config))
-        if found is None and not has_commits(location):
-            create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
         # What another process committed until the lock was ours counts too.
-        written, planned = found if found and not found[0].refresh() else open_again()
+        if found is None and (found := open_begun(location, reopen)) is None:
+            if has_commits(location):
+                warnings.warn(explain_new_beginning(location, settled), PlanWarning, stacklevel=2)
+            create_store(location, opened, planned, book, fit_scaling(opened, planned, place))
+        written, planned = found if found and not found[0].refresh() else reopen()
         forget_keys(opened)
         written.lock = lock
         events.follow(written)
-        _commit_changes(written, planned)
+        commit_changes(written, planned)
         work = RunWork(written, planned, place, progress, opened)
         work.repair()
         work.finish()
@@ -227,8 +232,8 @@ def _make_maps(
 
 
 @contextmanager
-def _hold(location: Location, *, is_new: bool) -> Iterator[StoreLock]:
-    if is_new:
+def _hold(location: Location) -> Iterator[StoreLock]:
+    if not has_commits(location):
         prepare_location(location)
     with hold_lock(location) as lock:
         yield lock
@@ -274,122 +279,17 @@ def _settle(
     return opened, config.model_copy(update={"source": opened.spec})
 
 
-def _open_again(
-    location: Location,
-    source: Source,
-    config: RunConfig,
-    memory_limit: int | str | None,
-    place: Workplace,
-    relations: object = None,
-) -> tuple[Store, Plan]:
-    store = Store.open(location, read_only=False)
-    if store.growth.n_ingests or store.growth.generation:
-        raise StoreError(
-            f"the store {store.path} has grown since its run, by {store.growth.n_ingests} windows or more; "
-            "`driftmap ingest` goes on with it, or name another store"
-        )
-    stored = RunConfig.from_json(store.config)
-    changes = differences(stored, config)
-    if changes and not _may_change(store, stored, changes):
-        raise ConfigError(_explain_other_settings(store, changes))
-    if not changes:
-        planned = _plan_again(store, source, stored, place)
-    elif changes.keys().isdisjoint(ROW_OPTIONS):
-        changed = stored.take_layout(config)
-        planned = _plan_again(store, source, changed, place, memory_limit, place.find_limit())
-    else:
-        planned = _plan_other_rows(store, source, stored.take_layout(config), place, changes)
-    refuse_other_relations(store, planned, source, relations)
-    return store, planned
-
-
-def _explain_other_settings(store: Store, changes: dict[str, str], why: str = "") -> str:
-    return (
-        f"the store {store.path} was made with other settings ({'; '.join(changes.values())}){why}; "
-        "give the same ones to go on, or name another store"
-    )
-
-
-def _may_change(store: Store, stored: RunConfig, changes: dict[str, str]) -> bool:
-    """Whether no graph depends on what changed, and nothing is laid out yet by it.
-
-    A rule for rows may take the place of their refusal: windows that were built had none of these rows.
-    """
-    if any(getattr(stored.source, name) != "refuse" for name in changes.keys() & ROW_OPTIONS):
-        return False
-    others = changes.keys() - ROW_OPTIONS
-    is_laid_out = store.n_blocks_done or any(window.layout_attempt is not None for window in store.state())
-    return not others or (not is_laid_out and others <= LAYOUT_ONLY)
-
-
-def _commit_changes(store: Store, planned: Plan) -> None:
-    """Have the store go on with settings that changed before anything was made that depends on them."""
-    changes = differences(RunConfig.from_json(store.config), planned.config)
-    if not changes:
-        return
-    if changes.keys().isdisjoint(ROW_OPTIONS):
-        store.commit_config(planned.config.to_json())
-    else:
-        if planned.bad_rows is not None:
-            write_bad_rows(store.location, planned.bad_rows)
-        changed = zip(planned.windows, list_stored_facts(store), strict=True)
-        facts = {window.index: now for window, old in changed if (now := list_facts(window)) != old}
-        store.commit_plan(planned.config.to_json(), facts)
-    about = "of the layout " if changes.keys() <= LAYOUT_ONLY else ""
-    named = "; ".join(changes.values())
-    message = f"the store {store.path} goes on with other settings {about}({named}); its graphs are kept"
-    warnings.warn(message, PlanWarning, stacklevel=3)
-
-
-def _plan_other_rows(
-    store: Store, source: Source, config: RunConfig, place: Workplace, changes: dict[str, str]
-) -> Plan:
-    """Plan again by other rules for rows: windows that have a graph must have the same rows as before."""
-    refuse_changed_source(store, source, config)
-    spilled = spill_source(source, store.location)
-    config = config.model_copy(update={"source": spilled.spec})
-    dropped = find_dropped(spilled, lambda: place)
-    planned = make_plan(spilled, config, None, None, dropped, is_cluster=place.is_cluster)
-    now, before = [list_facts(window) for window in planned.windows], list_stored_facts(store)
-    if [facts["label"] for facts in now] != [facts["label"] for facts in before]:
-        raise ConfigError(_explain_other_settings(store, changes, ", by which it has other windows"))
-    for window, new, old in zip(store.state(), now, before, strict=True):
-        if window.graph_attempt is not None and new != old:
-            why = f", by which window {window.label!r}, whose graph is built, has other rows"
-            raise ConfigError(_explain_other_settings(store, changes, why))
-    return planned
-
-
-def _plan_again(
-    store: Store,
-    source: Source,
-    config: RunConfig,
-    place: Workplace,
-    memory_limit: int | str | None = None,
-    limit: WorkerLimit | None = None,
-) -> Plan:
-    refuse_changed_source(store, source, config)
-    spilled = spill_source(source, store.location)
-    dropped = None if config.bad_rows is None else read_bad_rows(store.location, config.bad_rows)
-    config = config.model_copy(update={"source": spilled.spec})
-    planned = make_plan(spilled, config, memory_limit, limit, dropped, is_cluster=place.is_cluster)
-    if [list_facts(window) for window in planned.windows] != list_stored_facts(store):
-        raise StoreError(explain_changed_source(store, source, config, "its rows fall into other windows"))
-    return planned
-
-
 def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:
     """Have a Dask collection's partitions written to the store's folder, once its windows are known to be possible."""
     with leave_no_empty_store(location), place.compute_collections() as source.compute:
-        if not has_commits(location):
+        if not is_begun(location):
             source.prepare()
             config = config.model_copy(update={"source": source.spec})
             if source.spec.on_bad_rows == "refuse":  # else rows that do not count are known once they are written
                 _make_fitting_plan(source, config, None, replace(place, scheduler="serial"))
-            prepare_location(location)
-        with hold_lock(location) as lock:
+        with _hold(location) as lock:
             place.show_store(location, lock)
-            return source.spill(location.folder / SOURCE_FOLDER)
+            return source.spill(location.folder / SOURCE_FOLDER, may_replace=not is_begun(location))
 
 
 def _refuse_arrays_far_away(source: Source, location: Location) -> None:

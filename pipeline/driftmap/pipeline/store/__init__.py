@@ -8,6 +8,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `commits/00000000.json` | The log, numbered without gaps. The first commit holds the format's version, the settings, the windows and the source's fingerprint. |
 | | `graph`: a window's graph is there; `graphs`: those of several, since format 2; `layout`: maps of a block, final and provisional. |
 | | `source`, `set_aside`, `ingest`, `reopen`, `pruned`: how the store grows and shrinks (`growth.py`). |
+| | `begun_again`: all that a first commit says, of another run, where no graph was there yet. |
 | | `config`, `planned`: settings of a run that has not begun with what they are about, and the rows of its windows. |
 | | `rebuilt`, `relaid`, `clean`, `migrated`: how it was mended (`repairs.py`). |
 | `windows/00000003/<attempt>/` | A Zarr v3 group of one attempt at a window. Its metadata holds size and digest of each file, and digests of the arrays' values. |

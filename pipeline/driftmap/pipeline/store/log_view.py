@@ -144,6 +144,18 @@ class LogView:
         return all(window.layout_attempt is not None for window in self._state.windows)
 
     @property
+    def holds_nothing(self) -> bool:
+        """Whether no window has a graph or a map, none was ingested, and the log lost no commit that said otherwise."""
+        growth = self.growth
+        return not (
+            any(w.graph_attempt is not None or w.layout_attempt is not None for w in self._state.windows)
+            or growth.n_ingests
+            or growth.generation
+            or self._log.torn is not None
+            or self._log.describe_missing_end(read_log_end(self.location))
+        )
+
+    @property
     def generation(self) -> int:
         """Number of the generation whose windows are shown; `ingest --reopen` begins new ones."""
         return self._state.growth.generation if self._generation is None else self._generation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.log import checkpoints
 from driftmap.pipeline.store.log.commits import CommitConflictError
-from driftmap.pipeline.store.log.state import CONFIG, PLANNED
+from driftmap.pipeline.store.log.state import BEGUN_AGAIN, CONFIG, PLANNED, make_first_commit
 from driftmap.pipeline.store.log_view import LogView
 
 if TYPE_CHECKING:
@@ -44,6 +44,25 @@ class LogWriter(LogView):
     def commit_layout(self, layout: LayoutCommit) -> bool:
         """Make a block's maps true; returns False where another run committed that block first."""
         return self._commit("layout", layout, lambda: self.n_blocks_done > layout["block"])
+
+    def begin_again(
+        self, config: Mapping[str, Any], windows: Sequence[Mapping[str, Any]], fingerprint: Mapping[str, Any]
+    ) -> None:
+        """Have a store that holds nothing yet be that of another run; the caller holds the lock.
+
+        Parameters
+        ----------
+        config, windows, fingerprint
+            As for `Store.create`.
+
+        Raises
+        ------
+        StoreError
+            When it holds a graph or a map.
+        """
+        if not self.holds_nothing:
+            raise StoreError(f"the store {self.path} holds graphs or maps; name another store")
+        self._append(BEGUN_AGAIN, make_first_commit(config, windows, fingerprint))
 
     def commit_config(self, config: Mapping[str, Any]) -> None:
         """Change the settings of the run; the caller holds the lock, and nothing depends on the former ones."""

@@ -25,6 +25,8 @@ PACKED_SINCE = 2
 """Graphs and clusters of small windows are one file each from this format on."""
 PLANNED = "planned"
 """Kind of commits that change which rows windows without graphs have, and the settings that say so."""
+BEGUN_AGAIN = "begun_again"
+"""Kind of commits that have a store without a graph be that of another run: all that a first commit says."""
 CONFIG = "config"
 """Kind of commits that change settings of the run: of the layout, before there is one."""
 
@@ -64,9 +66,9 @@ class StoreState:
         elif commit.kind in REPAIR_KINDS:
             apply_repair(self.windows, commit)
         elif commit.kind in (CONFIG, PLANNED):
-            self.config = commit.payload["config"]
-            for index, facts in commit.payload.get("windows", {}).items():
-                self.windows[int(index)] = replace(self.windows[int(index)], commit=commit.number, **facts)
+            self._apply_config(commit)
+        elif commit.kind == BEGUN_AGAIN:
+            vars(self).update(vars(_read_first(commit.payload, f"commit {commit.number} of the store")))
         elif commit.kind == MIGRATED:
             self.version = _check_version(commit.payload["version"], f"commit {commit.number} of the store")
         else:
@@ -78,6 +80,11 @@ class StoreState:
     def _apply_graph(self, commit: Commit, receipt: Mapping[str, Any]) -> None:
         window = replace(self.windows[receipt["index"]], commit=commit.number)
         self.windows[window.index] = replace_graph(window, receipt)
+
+    def _apply_config(self, commit: Commit) -> None:
+        self.config = commit.payload["config"]
+        for index, facts in commit.payload.get("windows", {}).items():
+            self.windows[int(index)] = replace(self.windows[int(index)], commit=commit.number, **facts)
 
     def _apply_layout(self, commit: Commit) -> None:
         payload = commit.payload

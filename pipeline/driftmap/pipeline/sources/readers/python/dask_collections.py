@@ -151,16 +151,26 @@ class LazySource:
         """Tell collections apart; see `Source`."""
         return {"format": "dask", "rows": self.n_rows, "name": self._partitions.name}
 
-    def spill(self, folder: str | Path) -> TableSource:
+    def spill(self, folder: str | Path, *, may_replace: bool = False) -> TableSource:
         """Have each partition written to a folder where it is computed, unless all are there.
+
+        Parameters
+        ----------
+        folder
+            Where they go.
+        may_replace
+            Whether nothing was made yet of another collection that is there.
 
         Raises
         ------
         SourceError
-            When another collection is there.
+            When another collection is there and may not be replaced.
         """
         place = Path(folder).expanduser().absolute()
         known = _read_name(place)
+        if may_replace and known != self._partitions.name:
+            (place / MANIFEST).unlink(missing_ok=True)
+            known = None
         if known is not None and known != self._partitions.name:
             raise SourceError(
                 f"{place} has the partitions of another Dask collection than the one that was given ({known}, now "
