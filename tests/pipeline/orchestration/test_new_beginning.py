@@ -1,4 +1,4 @@
-"""A run that ended before its first graph: the next one may have other settings or a mended source, and begins again."""
+"""A run that ended before its first graph: the next one begins again, with other settings or a mended source."""
 
 from __future__ import annotations
 
