@@ -175,8 +175,10 @@ def test_each_parameter_takes_effect_for_all_windows_or_for_one(name, value, oth
     assert not np.allclose(plain[0], changed[0], atol=1e-3)
     # set for the last window alone and nothing related to it, it leaves the other windows as they were
     apart = [ids[0], ids[1], ids[2] + 1000]
-    before = quick(**{name: value}).fit(windows, ids=apart).embeddings_
-    after = quick(**{name: [value, value, other]}).fit(windows, ids=apart).embeddings_
+    with pytest.warns(UserWarning, match=r"\(0 to 1; 2\)"):
+        before = quick(**{name: value}).fit(windows, ids=apart).embeddings_
+    with pytest.warns(UserWarning, match=r"\(0 to 1; 2\)"):
+        after = quick(**{name: [value, value, other]}).fit(windows, ids=apart).embeddings_
     assert all(np.array_equal(a, b) for a, b in zip(before[:2], after[:2], strict=True))
     if name != "alignment_regularisation":
         assert not np.allclose(before[2], after[2], atol=1e-3)
@@ -236,7 +238,8 @@ def test_a_window_of_sixteen_rows_and_one_smaller_than_n_neighbors():
 
 def test_empty_and_partial_relations():
     windows, _ = small(3)
-    maps = quick().fit(windows, relations=[{}, np.empty((0, 2), int)]).embeddings_
+    with pytest.warns(UserWarning, match=r"3 groups .* cannot be compared between them \(0; 1; 2\)"):
+        maps = quick().fit(windows, relations=[{}, np.empty((0, 2), int)]).embeddings_
     assert all(np.isfinite(m).all() for m in maps)
     maps = quick().fit(windows, relations=[{3: 4}, {59: 0, 1: 1}]).embeddings_
     assert all(np.isfinite(m).all() for m in maps)

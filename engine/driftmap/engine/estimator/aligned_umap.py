@@ -219,7 +219,7 @@ class AlignedUMAP(FittedModel):
         ids
             Instead of relations, or beside them: one array of entity ids per window. Where both are given, equal ids
             add pairs, and what contradicts them is refused. An entity that skips windows within the
-            alignment reach is still related.
+            alignment reach is still related. Windows that nothing relates to the others are warned of.
         knn
             kNN graphs in place of a search: one (indices, distances) or None per window, each (n_t, m). A row may be in
             its own list, as with umap-learn's `nearest_neighbors`, or not; with it, m is at least n_neighbors. X then

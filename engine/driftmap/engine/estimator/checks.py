@@ -15,15 +15,16 @@ from driftmap.engine.neighbours.distance_matrix import check_distances
 from driftmap.engine.neighbours.rows import is_sparse, measure_pairs, read_rows
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.settings import PRECOMPUTED
+from driftmap.engine.types import Coupling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from driftmap.engine.estimator.window_relations import WindowRelations
     from driftmap.engine.graph.supervise import Target
     from driftmap.engine.neighbours.rows import Rows
     from driftmap.engine.settings import GraphSettings
-    from driftmap.engine.types import Coupling, Float32Array, FuzzyGraph, KnnGraph, Relation, WindowGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, KnnGraph, Relation, WindowGraph
 
 
 def build_graph(
@@ -107,6 +108,41 @@ def warn_of_inverse(old_rows: Rows, new_rows: Rows, relation: Relation, metric: 
             " driftmap takes old row -> new row in fit and update alike; pass {old: new}."
         )
         warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def warn_of_unrelated(pairs: Mapping[tuple[int, int], Relation | Coupling], windows: range, n_fixed: int = 0) -> None:
+    """Warn of windows that no pair of rows relates to the others, neither directly nor through windows between.
+
+    Parameters
+    ----------
+    pairs
+        Relations of all pairs within reach, by their places in the block.
+    windows
+        Numbers of the block's windows.
+    n_fixed
+        How many of the first of these are related already.
+    """
+    group = [max(place, n_fixed - 1) for place in range(len(windows))]
+    for (old, new), relation in pairs.items():
+        if len(relation.weights) if isinstance(relation, Coupling) else (relation >= 0).any():
+            group = [group[old] if number == group[new] else number for number in group]
+    apart = [[t for t, own in zip(windows, group, strict=True) if own == number] for number in dict.fromkeys(group)]
+    if len(apart) < 2:
+        return
+    named = "; ".join(_name_windows(own) for own in apart[:5]) + ("; ..." if len(apart) > 5 else "")
+    message = (
+        f"windows fall into {len(apart)} groups that nothing relates, so their maps are not aligned, and positions"
+        f" cannot be compared between them ({named}): no row has a partner in another group within"
+        " alignment_window_size. Give"
+        " ids that come again in later windows, or relations with pairs of rows (old row -> new row)."
+    )
+    warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _name_windows(numbers: list[int]) -> str:
+    if len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 INITS = ("previous", "spectral", "pca", "random")

@@ -14,6 +14,7 @@ from driftmap.engine.estimator.checks import (
     read_window,
     relate_pairs,
     warn_of_inverse,
+    warn_of_unrelated,
 )
 from driftmap.engine.estimator.parameters import (
     check_parameters,
@@ -97,6 +98,7 @@ def prepare_fit(
     starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
     block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
     pairs = relate_pairs(related, 0, n_windows, layout.alignment_window_size)
+    warn_of_unrelated(pairs, range(n_windows))
     return Prepared(
         Model(rows, [window.knn for window in built], graphs, [], related, seed), block, pairs, layout, 0, turned_to
     )
@@ -143,4 +145,5 @@ def prepare_update(
     before = [BlockWindow(model.graphs[t], t, model.maps[t], is_fixed=t < first_free) for t in range(first, index)]
     extended = Model([*model.rows, rows], [*model.knn, knn], [*model.graphs, graph], model.maps, related, model.seed)
     pairs = relate_pairs(related, first, index + 1, reach, first_free)
+    warn_of_unrelated(pairs, range(first, index + 1), n_fixed=index - first)
     return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)
