@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from driftmap.engine.core.buffers import Buffers
 from driftmap.engine.neighbours.kernels.candidate_kernels import add_candidates, measure_all, measure_candidates
 from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 from driftmap.engine.neighbours.partitions.parts import (
@@ -20,6 +21,7 @@ from driftmap.engine.neighbours.partitions.parts import (
     list_visitors,
     part_rows,
     square_norms,
+    take_rows,
 )
 from driftmap.engine.neighbours.partitions.projection import MIN_FEATURES, Frame, find_axes, project_rows
 from driftmap.engine.neighbours.partitions.sample import Sample, choose_sample, measure_reach
@@ -101,7 +103,7 @@ def find_by_candidates(data: Data, k: int, rng: np.random.Generator, wanted: flo
     if axes is None:
         return None
     whole, sample = _multiply_rows(data, frame, axes, k, share)
-    parts = part_rows(whole.__getitem__, n, count_parts(n, PARTS_PER_ROOT), rng, share)
+    parts = part_rows(partial(take_rows, whole), n, count_parts(n, PARTS_PER_ROOT), rng, share)
     whole = whole[parts.order]
     coarse = _Coarse(parts, whole, square_norms(whole))
     effort = _choose_effort(coarse, sample, d, k, wanted)
@@ -160,7 +162,7 @@ def _choose_effort(coarse: _Coarse, sample: Sample, n_features: int, k: int, wan
         search = estimate_search(n * reach.shares[n_probes - 1], n_axes)
         if search > least:
             break
-        candidates, _ = _gather(coarse, own, _Effort(n_probes, CANDIDATES_PER_NEIGHBOUR * k))
+        candidates, _ = _gather(coarse, own, _Effort(n_probes, CANDIDATES_PER_NEIGHBOUR * k), Buffers())
         is_found = candidates[:, :, None] == near[:, None, :]
         held = np.cumsum(is_found.sum(axis=2).sum(axis=0)) / near.size
         n_candidates = max(k, int(np.searchsorted(held, wanted)) + 1)
@@ -174,20 +176,21 @@ def _search(coarse: _Coarse, effort: _Effort, data: Data, found: Lists, own_rows
     """Find the nearest of a run of rows; return how many distances were summed."""
     order = coarse.parts.order
     numbers = np.arange(len(order), dtype=np.int32)
+    buffers = Buffers()
     step = max(1, CANDIDATE_BYTES // (8 * effort.n_candidates + 16 * effort.n_probes))
     n_summed = 0
     for start in range(own_rows.start, own_rows.stop, step):
         own = np.arange(start, min(start + step, own_rows.stop), dtype=np.int32)
-        candidates, _ = _gather(coarse, own, effort)
+        candidates, _ = _gather(coarse, own, effort, buffers)
         n_summed += measure_candidates(candidates, order[own], order, numbers, data, found)
     return n_summed
 
 
-def _gather(coarse: _Coarse, own: Int32Array, effort: _Effort) -> Lists:
+def _gather(coarse: _Coarse, own: Int32Array, effort: _Effort, buffers: Buffers) -> Lists:
     """Find the candidates of some rows: positions and scores, (rows, c)."""
     parts, whole, norms = coarse
     found = new_graph(len(own), effort.n_candidates)
-    nearest = find_nearest_parts(parts, whole.__getitem__, own, effort.n_probes)
+    nearest = find_nearest_parts(parts, partial(take_rows, whole), own, effort.n_probes, buffers)
     # the nearest part first: after it few of the others' rows are near enough
     for visits in (nearest[:, :1], nearest[:, 1:]):
         for part, visitors in enumerate(list_visitors(visits, len(parts.centres))):
@@ -195,5 +198,7 @@ def _gather(coarse: _Coarse, own: Int32Array, effort: _Effort) -> Lists:
             columns = norms[first:last], first
             for start, stop in cut(slice(0, len(visitors)), max(last - first, whole.shape[1])):
                 some = visitors[start:stop]
-                add_candidates(whole[own[some]] @ whole[first:last].T, columns, some, own, found)
+                products = buffers.take("products", len(some), last - first)
+                np.matmul(whole[own[some]], whole[first:last].T, out=products)
+                add_candidates(products, columns, some, own, found)
     return found

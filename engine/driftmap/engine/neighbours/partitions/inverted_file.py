@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftmap.engine.core.buffers import Buffers
 from driftmap.engine.neighbours.partitions.joins import can_reach, improve_lists
 from driftmap.engine.neighbours.partitions.parts import (
     count_parts,
@@ -67,7 +68,8 @@ START_PROBES = 3
 START_SHARE = 0.03
 """Share of all pairs of rows that is compared at most in the parts then."""
 
-
+EVERYWHERE_ROWS = 2048
+"""Rows that are compared with all at a time."""
 _UNSAID = 0.01
 """By how much fewer neighbours may be found than asked for before it is said."""
 
@@ -82,15 +84,20 @@ class _Framed(NamedTuple):
     """(n,) bounds of squared norms, as `Centred` has them."""
     most: Float32Array
 
-    def centre(self, which: npt.NDArray[np.integer] | slice) -> Float32Array:
-        """Give some rows about their middle."""
+    def centre(self, which: npt.NDArray[np.integer] | slice, out: Float32Array | None = None) -> Float32Array:
+        """Give some rows about their middle, in `out` if given."""
         from driftmap.engine.neighbours.kernels.candidate_kernels import fill_centred
 
         rows, scales, _ = self.data
         numbers = np.arange(which.start, which.stop) if isinstance(which, slice) else which
-        centred = np.empty((len(numbers), rows.shape[1]), dtype=np.float32)
+        centred = np.empty((len(numbers), rows.shape[1]), dtype=np.float32) if out is None else out
         fill_centred(rows, scales, (self.middle, self.unit), numbers.astype(np.int64), centred)
         return centred
+
+    def centre_in(self, buffers: Buffers, name: str, which: npt.NDArray[np.integer] | slice) -> Float32Array:
+        """Give some rows about their middle, in a buffer."""
+        n_rows = which.stop - which.start if isinstance(which, slice) else len(which)
+        return self.centre(which, buffers.take(name, n_rows, self.data[0].shape[1]))
 
 
 class _Ordered(NamedTuple):
@@ -158,7 +165,7 @@ def _find_by_products(
     order = parts.order
     ordered = _put_in_order(given, order)
     sample = _find_sample(ordered, k)
-    reach = measure_reach(parts, _round_rows(ordered.frame, scale, sample.rows), sample.near)
+    reach = measure_reach(parts, _round_rows(ordered.frame, scale, sample.rows, Buffers()), sample.near)
     n_probes = reach.count_probes(wanted)
     needed = float(reach.shares[n_probes - 1])
 
@@ -246,7 +253,7 @@ def _centre_in_order(given: _Framed, order: Int32Array) -> Float32Array:
     n, d = given.data[0].shape
     centred = np.empty((n, d), dtype=np.float32)
     for start, stop in cut(slice(0, n), d):
-        centred[start:stop] = given.centre(order[start:stop])
+        given.centre(order[start:stop], centred[start:stop])
     return centred
 
 
@@ -269,7 +276,7 @@ def _choose_whole_scale(most: Float32Array) -> float:
     return WHOLE_NORM / typical if typical > 0.0 else 1.0
 
 
-def _round_rows(frame: _Framed, scale: float, which: npt.NDArray[np.integer] | slice) -> Float32Array:
+def _round_rows(frame: _Framed, scale: float, which: npt.NDArray[np.integer] | slice, buffers: Buffers) -> Float32Array:
     """Rows in whole numbers, those beyond the typical norm drawn in to it.
 
     No partial sum of a product of two is above the product of their norms (Cauchy, Schwarz), below 2^24: float32 holds
@@ -277,7 +284,7 @@ def _round_rows(frame: _Framed, scale: float, which: npt.NDArray[np.integer] | s
     """
     norms = np.sqrt(np.maximum(frame.most[which].astype(np.float64), np.finfo(np.float32).tiny))
     scales = np.minimum(scale, WHOLE_NORM / norms).astype(np.float32)
-    whole = frame.centre(which)
+    whole = frame.centre_in(buffers, "whole", which)
     whole *= scales[:, None]
     np.rint(whole, out=whole)
     return whole
@@ -300,31 +307,38 @@ def _count_start_probes(reach: Reach) -> int:
 
 def _search_everywhere(ordered: _Ordered, some: Int32Array, found: Lists) -> None:
     """Compare some rows with all."""
-    from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
+    from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_columns
 
-    frame, n = ordered.frame, len(ordered.numbers)
-    for start, stop in cut(slice(0, len(some)), n):
+    frame, numbers = ordered.frame, ordered.numbers
+    n, d = frame.data[0].shape
+    indices, distances = found
+    indices[some], distances[some] = -1, np.inf
+    indices[some, 0], distances[some, 0] = numbers[some], 0.0
+    bars = np.full(n, np.inf, dtype=np.float32)
+    buffers = Buffers()
+    for start, stop in cut(slice(0, len(some)), max(d, EVERYWHERE_ROWS)):
         own = some[start:stop]
-        centred = frame.centre(own)
-        products = np.empty((len(own), n), dtype=np.float32)
-        for first, last in cut(slice(0, n), frame.data[0].shape[1]):
-            np.matmul(centred, frame.centre(slice(first, last)).T, out=products[:, first:last])
-        select_among(products, (frame.least, frame.most), own, 0, frame.data, ordered.numbers, found)
+        centred = frame.centre_in(buffers, "own", own)
+        for first, last in cut(slice(0, n), max(d, len(own))):
+            products = buffers.take("products", len(own), last - first)
+            np.matmul(centred, frame.centre_in(buffers, "visited", slice(first, last)).T, out=products)
+            columns = frame.least[first:last], first
+            add_columns(products, columns, own, bars, (frame.least, frame.unit), frame.data, numbers, found)
 
 
 def _search_own_parts(parts: Parts, ordered: _Ordered, found: Lists, own_rows: slice) -> int:
     """Compare every row of a run with those of its own part; return how many distances were summed."""
     from driftmap.engine.neighbours.kernels.topk_merge_kernels import select_among
 
-    frame = ordered.frame
+    frame, buffers = ordered.frame, Buffers()
     n_summed = 0
     for first, last in list_parts(parts, own_rows):
-        part = frame.centre(slice(first, last))
+        part = frame.centre_in(buffers, "visited", slice(first, last))
         bounds = frame.least[first:last], frame.most[first:last]
         for start, stop in cut(slice(max(first, own_rows.start), min(last, own_rows.stop)), last - first):
             own = np.arange(start, stop, dtype=np.int32)
             # of a copy: numpy would call syrk for a product of one array with itself and fill the other half by loop
-            products = part[own - first] @ part.T
+            products = np.matmul(part[own - first], part.T, out=buffers.take("products", len(own), last - first))
             n_summed += select_among(products, bounds, own, first, frame.data, ordered.numbers, found)
     return n_summed
 
@@ -335,23 +349,24 @@ def _search_other_parts(
     """Compare every row of a run with those of the nearest parts that are not its own."""
     from driftmap.engine.neighbours.kernels.topk_merge_kernels import add_columns, set_bars
 
-    frame = ordered.frame
+    frame, buffers = ordered.frame, Buffers()
     bars = np.empty(len(ordered.numbers), dtype=np.float32)
     set_bars(bars, frame.least, frame.unit, found[1][:, -1])
     scaling = frame.least, frame.unit
     n_summed = 0
     for first_own, last_own in cut(own_rows, 4 * n_probes):  # the numbers of their parts take 16 bytes each
         positions = np.arange(first_own, last_own, dtype=np.int32)
-        nearest = find_nearest_parts(parts, read, positions, n_probes)
+        nearest = find_nearest_parts(parts, read, positions, n_probes, buffers)
         for part, some_own in enumerate(list_visitors(nearest, len(parts.centres))):
             first, last = parts.starts[part : part + 2].tolist()
             visitors = positions[some_own]
             own = visitors[(visitors < first) | (visitors >= last)]
             if not len(own):
                 continue
-            columns, visited = (frame.least[first:last], first), frame.centre(slice(first, last)).T
+            columns, visited = (frame.least[first:last], first), frame.centre_in(buffers, "visited", slice(first, last))
             for start, stop in cut(slice(0, len(own)), max(last - first, frame.data[0].shape[1])):
                 some = own[start:stop]
-                products = frame.centre(some) @ visited
+                products = buffers.take("products", len(some), last - first)
+                np.matmul(frame.centre_in(buffers, "own", some), visited.T, out=products)
                 n_summed += add_columns(products, columns, some, bars, scaling, frame.data, ordered.numbers, found)
     return n_summed

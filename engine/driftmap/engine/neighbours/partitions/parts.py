@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from driftmap.engine.core.buffers import Buffers
 from driftmap.engine.types import Float32Array
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from driftmap.engine.core.threads import RowShare
     from driftmap.engine.types import Int32Array
 
-ReadWhole = Callable[[npt.NDArray[np.integer] | slice], Float32Array]
-"""Gives rows in whole numbers, none of a norm much above `projection.WHOLE_NORM`."""
+ReadWhole = Callable[[npt.NDArray[np.integer] | slice, Buffers], Float32Array]
+"""Gives rows in whole numbers, none of a norm much above `projection.WHOLE_NORM`; in the buffers, or as they are."""
 
 PARTS_PER_ROOT = 1.0
 """Parts per square root of n: with more, finding the parts costs more than searching them."""
@@ -67,11 +68,11 @@ def part_rows(read: ReadWhole, n: int, m: int, rng: np.random.Generator, share: 
     from scipy.sparse import csr_array  # late: 0.1 s
 
     some = np.sort(rng.choice(n, min(n, ROWS_PER_CENTRE * m), replace=False))
-    sample = read(some)
+    sample = read(some, Buffers())
     centres = sample[np.sort(rng.choice(len(sample), m, replace=False))]
     labels = np.empty(len(sample), dtype=np.int32)
     for _ in range(N_ROUNDS):
-        share(partial(_find_nearest_centres, sample.__getitem__, centres, labels), len(sample))
+        share(partial(_find_nearest_centres, partial(take_rows, sample), centres, labels), len(sample))
         counts = np.bincount(labels, minlength=m)
         is_used = counts > 0
         one_of_each = np.ones(len(labels)), (labels, np.arange(len(labels)))
@@ -85,14 +86,20 @@ def part_rows(read: ReadWhole, n: int, m: int, rng: np.random.Generator, share: 
 
 def _find_nearest_centres(read: ReadWhole, centres: Float32Array, labels: Int32Array, part: slice) -> int:
     """Set the labels of a part of the rows."""
+    buffers = Buffers()
     for start, stop in cut(part, max(centres.shape)):
-        labels[start:stop] = score_centres(read(slice(start, stop)), centres).argmin(axis=1)
+        labels[start:stop] = score_centres(read(slice(start, stop), buffers), centres, buffers).argmin(axis=1)
     return 0
 
 
-def score_centres(whole: Float32Array, centres: Float32Array) -> Float32Array:
+def take_rows(whole: Float32Array, which: npt.NDArray[np.integer] | slice, _: Buffers) -> Float32Array:
+    """Read rows that are whole numbers already."""
+    return whole[which]
+
+
+def score_centres(whole: Float32Array, centres: Float32Array, buffers: Buffers) -> Float32Array:
     """Squared distances, less that of the row itself, of rows to all centres; whole numbers all of them."""
-    products: Float32Array = whole @ centres.T
+    products = np.matmul(whole, centres.T, out=buffers.take("products", len(whole), len(centres)))
     products *= -2.0
     products += square_norms(centres)
     return products
@@ -111,13 +118,13 @@ def list_parts(parts: Parts, own_rows: slice) -> Iterator[tuple[int, int]]:
             yield first, last
 
 
-def find_nearest_parts(parts: Parts, read: ReadWhole, own: Int32Array, n_probes: int) -> Int32Array:
+def find_nearest_parts(parts: Parts, read: ReadWhole, own: Int32Array, n_probes: int, buffers: Buffers) -> Int32Array:
     """Find the nearest parts of rows at some positions, (rows, p), the nearest of all first; `read` by positions."""
     from driftmap.engine.neighbours.kernels.candidate_kernels import find_smallest
 
     nearest = np.empty((len(own), n_probes), dtype=np.int32)
     for start, stop in cut(slice(0, len(own)), max(parts.centres.shape)):
-        scores = score_centres(read(own[start:stop]), parts.centres)
+        scores = score_centres(read(own[start:stop], buffers), parts.centres, buffers)
         if n_probes <= MAX_INSERTED:
             find_smallest(scores, nearest[start:stop])
         else:

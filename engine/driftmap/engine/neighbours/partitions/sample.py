@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from driftmap.engine.core.buffers import Buffers
 from driftmap.engine.neighbours.partitions.parts import score_centres
 from driftmap.engine.neighbours.partitions.projection import MIN_FEATURES
 
@@ -82,7 +83,7 @@ def measure_reach(parts: Parts, whole: Float32Array, near_positions: npt.NDArray
     near_positions
         (s, k - 1) where their neighbours stand in the order of the parts.
     """
-    order = np.argsort(score_centres(whole, parts.centres), axis=1, kind="stable")
+    order = np.argsort(score_centres(whole, parts.centres, Buffers()), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
     part_of_near = np.searchsorted(parts.starts, near_positions, side="right") - 1
