@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.base import SerialExecutor, Task
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, WORKPLACE_OPTIONS, Workplace
@@ -47,9 +48,20 @@ def test_the_memory_of_a_worker_limits_a_single_task_too():
     assert Workplace.of("serial").find_limit() is None
 
 
-def test_memory_of_workers_that_are_elsewhere_is_refused():
-    with pytest.raises(ConfigError, match="worker_memory is for workers on this machine"):
-        Workplace.of("tcp://127.0.0.1:9", worker_memory="1GB")
+@pytest.mark.parametrize("options", [{"worker_memory": "1GB"}, {"workers": 2}])
+@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "serial"])
+def test_what_is_said_of_workers_of_this_machine_is_refused_with_a_scheduler(scheduler, options):
+    (name,) = options
+    with pytest.raises(ConfigError, match=f"{name} is for workers on this machine.* leave {name} or the scheduler out"):
+        Workplace.of(scheduler, **options)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_the_command_line_refuses_them_too(tmp_path, capsys, command):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    how = ["--rows", "1", "--workers", "2", "--scheduler", "tcp://127.0.0.1:9"]
+    assert run_command([command, str(tmp_path / "rows.csv"), *how]) == 2
+    assert "workers is for workers on this machine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", [0, -1, 2.0, "2", True])

@@ -261,8 +261,9 @@ def test_a_changed_source_is_refused(source, tmp_path):
 @pytest.mark.parametrize("scheduler", ["serial", None])
 def test_rows_that_cannot_be_used_are_named_with_their_window(tmp_path, scheduler):
     pq.write_table(make_table(bad_year=2004), tmp_path / "years.parquet")
+    workers = 1 if scheduler is None else None
     with pytest.raises((InvalidInputError, SourceError), match=r"window '2004'.*7"):
-        run(tmp_path / "years.parquet", tmp_path / "s", scheduler=scheduler, workers=1, **OPTIONS)
+        run(tmp_path / "years.parquet", tmp_path / "s", scheduler=scheduler, workers=workers, **OPTIONS)
     states = open_store(tmp_path / "s").state()
     assert states[4].status == "planned"
     assert {window.status for window in states[3:]} <= {"planned", "graph", "provisional"}

@@ -133,8 +133,8 @@ def warn_of_unrelated(pairs: Mapping[tuple[int, int], Relation | Coupling], wind
     message = (
         f"windows fall into {len(apart)} groups that nothing relates, so their maps are not aligned, and positions"
         f" cannot be compared between them ({named}): no row has a partner in another group within"
-        " alignment_window_size. Give"
-        " ids that come again in later windows, or relations with pairs of rows (old row -> new row)."
+        " alignment_window_size. Give ids that come again in later windows, or relations with pairs of rows (old row ->"
+        " new row)."
     )
     warnings.warn(message, UserWarning, stacklevel=4)
 

@@ -211,7 +211,7 @@ PLACE_OPTIONS = (
         also=(bool,),
     ),
     Option("require_tls", bool, "Refuse a scheduler on a network that is reached without TLS."),
-    Option("workers", int, "Worker processes on this machine; one per core when left out."),
+    Option("workers", int, "Worker processes on this machine, without --scheduler; one per core when left out."),
     Option("worker_memory", str, "Memory limit per worker process, such as 2GB.", "SIZE", also=(int,)),
     Option(
         "workers_on",

@@ -93,8 +93,12 @@ class Workplace:
         _refuse_odd_workers(place.workers)
         if settled in (None, "serial") and not placement.is_any:
             raise ConfigError(f"{placement} is for the workers of a cluster; give its scheduler too, or leave it out")
-        if place.scheduler is not None and place.worker_memory is not None:
-            raise ConfigError("worker_memory is for workers on this machine; leave it out, a cluster's have their own")
+        for name in ("workers", "worker_memory"):
+            if place.scheduler is not None and getattr(place, name) is not None:
+                raise ConfigError(
+                    f"{name} is for workers on this machine, which a scheduler takes the place of: leave {name} or the "
+                    "scheduler out"
+                )
         if place.scheduler == "serial" and (place.performance_report or place.on_dashboard):
             raise ConfigError("scheduler is 'serial': without workers there is no dashboard and no performance report")
         return place
