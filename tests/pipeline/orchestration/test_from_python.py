@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 
@@ -12,10 +13,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from scipy import sparse
 
 from driftmap.pipeline import ingest, place, plan, run
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources.columns.value_ranges import find_sparse_ranges
 
 N_ROWS, N_DAYS, N_NUMBERS = 30, 4, 4
 DAYS = pd.date_range("2024-01-01", periods=N_DAYS)
@@ -265,10 +268,11 @@ KINDS_OF_NUMBERS = {
         pd.DataFrame(matrix).add_prefix("e").assign(**KINDS_OF_NUMBERS["dict"](0) | {"vectors": "-"})
     ),
     "lists": lambda matrix: pa.table(KINDS_OF_NUMBERS["dict"](matrix.tolist())),
+    "sparse": lambda matrix: {**KINDS_OF_NUMBERS["dict"](0), "vectors": sparse.csr_array(matrix)},
 }
 
 
-@pytest.mark.parametrize("kind", [*KINDS_OF_NUMBERS, "parquet", "csv", "lists, parquet"])
+@pytest.mark.parametrize("kind", [*KINDS_OF_NUMBERS, "parquet", "csv", "lists, parquet", "lists, json"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -284,8 +288,10 @@ def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
         made = KINDS_OF_NUMBERS.get(kind, KINDS_OF_NUMBERS["lists" if "lists" in kind else "pandas"])(matrix)
         if kind in KINDS_OF_NUMBERS:
             return made
-        path = tmp_path / f"x.{'csv' if kind == 'csv' else 'parquet'}"
-        if isinstance(made, pa.Table):
+        path = tmp_path / f"x.{kind.split()[-1]}"
+        if path.suffix == ".json":
+            path.write_text("".join(json.dumps(row) + "\n" for row in made.to_pylist()))
+        elif isinstance(made, pa.Table):
             pq.write_table(made, path)
         else:
             made.to_csv(path, index=False) if kind == "csv" else made.to_parquet(path)
@@ -293,13 +299,25 @@ def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
 
     options = {"by": "w", "id": "id", **SETTINGS}
     assert not plan(write(MATRIX), **options).notes
-    for scale in ("none", "standard"):
+    for scale in ("none", "unit" if kind == "sparse" else "standard"):
         (note,) = plan(write(change(MATRIX)), scale=scale, **options).notes
         assert "rounds away" in note
         is_small = np.abs(change(MATRIX)).max() < 1e-100
         assert note.endswith("multiply them by a constant first" if is_small else "subtract the columns' means first")
     with pytest.warns(PlanWarning, match="vectors hold numbers so (large, for how little|small)"):
         run(write(change(MATRIX)), tmp_path / "maps", **options)
+
+
+def test_what_sparse_rows_do_not_store_counts_as_zero():
+    stored = sparse.csr_array([[1e9, 0.0, -3.0], [1e9 + 1, 2.0, -4.0]])
+    assert find_sparse_ranges([stored]) == ((1e9, 0.0, -4.0), (1e9 + 1, 2.0, -3.0))
+    wide = sparse.csr_array(np.array([[2**62 + 1, 0, 0, 7]]))
+    assert find_sparse_ranges([stored.astype(np.int64), wide]).lows == (10**9, 0, -4, 0)
+    assert find_sparse_ranges([wide]).lows == (2**62 + 1, 0, 0, 7)
+    assert find_sparse_ranges([stored.astype(np.float32)]) is None
+    half = sparse.csr_array(np.where(MATRIX > 0, MATRIX.astype(np.float64) + 1e9, 0))
+    columns = {"vectors": half, "w": np.repeat(np.arange(N_DAYS), N_ROWS)}
+    assert not plan(columns, by="w", allow_unrelated=True, **SETTINGS).notes
 
 
 def test_what_is_no_source_is_named(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 
 from driftmap.engine import is_sparse, join_sparse_rows, tidy_sparse_rows
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.columns.value_ranges import find_sparse_ranges
 from driftmap.pipeline.sources.row_ranges import name_rows, name_some
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Float32Array, Int64Array
     from driftmap.pipeline.config.vector_pin import VectorPin
-    from driftmap.pipeline.sources.protocol import Rows
+    from driftmap.pipeline.sources.protocol import Rows, ValueRanges
 
 STORED_BYTES = 8
 """Of a number: itself, and its feature."""
@@ -39,6 +40,8 @@ class SparseParts(NamedTuple):
     """(n,) how many are stored."""
     widths: Int64Array
     """(n,) how many features there are."""
+    ranges: ValueRanges | None = None
+    """Of the numbers as they were given."""
 
 
 def read_sparse_parts(given: Sequence[Any], name: str) -> SparseParts:
@@ -49,6 +52,7 @@ def read_sparse_parts(given: Sequence[Any], name: str) -> SparseParts:
         np.concatenate([part.indices.astype(np.int32, copy=False) for part in parts]),
         np.concatenate([np.diff(part.indptr) for part in parts]).astype(np.int64),
         np.repeat([part.shape[1] for part in parts], [part.shape[0] for part in parts]).astype(np.int64),
+        find_sparse_ranges(given),
     )
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+_MOST_FEATURES = 10_000_000
+"""Features of sparse rows whose ranges are looked for: each takes 24 bytes meanwhile."""
+
+
 def find_ranges(matrix: np.ndarray[Any, Any]) -> ValueRanges | None:
     """Find the ranges of a matrix's columns; None where float32 holds its numbers. NaN counts for nothing."""
     if float32_holds(matrix.dtype) or not matrix.size:
@@ -24,6 +28,25 @@ def find_ranges(matrix: np.ndarray[Any, Any]) -> ValueRanges | None:
         tuple(np.fmin.reduce(matrix, axis=0).tolist()),
         tuple(np.fmax.reduce(matrix, axis=0).tolist()),
     )
+
+
+def find_sparse_ranges(matrices: Sequence[Any]) -> ValueRanges | None:
+    """Find the ranges of sparse matrices' features, whose numbers are 0 where none is stored; None as `find_ranges`."""
+    rows = [matrix.tocsr() for matrix in matrices]
+    width = max((part.shape[1] for part in rows), default=0)
+    if all(float32_holds(part.dtype) for part in rows) or width > _MOST_FEATURES:
+        return None
+    kind = np.result_type(*(part.dtype for part in rows))
+    limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
+    lows, highs = np.full(width, limits.max, dtype=kind), np.full(width, limits.min, dtype=kind)
+    n_stored = np.zeros(width, dtype=np.int64)
+    for part in rows:
+        np.fmin.at(lows, part.indices, part.data)
+        np.fmax.at(highs, part.indices, part.data)
+        n_stored += np.bincount(part.indices, minlength=width)
+    has_zeros = n_stored < sum(part.shape[0] for part in rows)
+    lows[has_zeros], highs[has_zeros] = np.minimum(lows, 0)[has_zeros], np.maximum(highs, 0)[has_zeros]
+    return ValueRanges(tuple(lows.tolist()), tuple(highs.tolist()))
 
 
 def find_table_ranges(table: pa.Table, names: Sequence[str], *, is_list: bool) -> ValueRanges | None:

@@ -118,8 +118,7 @@ def from_columns(
         spec = _pin_ids(_pin_matrix(spec, vectors), named)
     spec = _pin_length(spec, read)
     facts = {name: describe_column(column, name, spec) for name, column in named.items()}
-    ranges = read.ranges if isinstance(read, RaggedRows) else None
-    return ArraySource(spec, _make_table(read, named, spec), facts=facts, ranges=ranges)
+    return ArraySource(spec, _make_table(read, named, spec), facts=facts, ranges=read.ranges)
 
 
 def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = True) -> ArraySource:
@@ -160,8 +159,7 @@ def from_windows(windows: WindowArrays, spec: SourceSpec, *, must_pin: bool = Tr
     if must_pin and spec.pin is None:
         spec = _pin_ids(_pin_matrix(spec, windows.vectors[0] if n_windows else ()), columns)
     spec = _pin_length(spec, read)
-    ranges = read.ranges if isinstance(read, RaggedRows) else None
-    return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names), ranges=ranges)
+    return ArraySource(spec, _make_table(read, columns, spec)._replace(window_names=names), ranges=read.ranges)
 
 
 def as_vectors(given: npt.ArrayLike) -> RaggedRows:

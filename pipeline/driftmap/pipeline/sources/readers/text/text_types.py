@@ -50,7 +50,7 @@ class TypeFinder:
         self.nulls: dict[str, int] = {}
         """Missing values of each column besides those with a role, where all of the file was looked at."""
         self.ranges: dict[str, tuple[float, float]] = {}
-        """Least and largest value of columns of numbers, likewise."""
+        """Least and largest value of columns of numbers, or of lists of numbers, likewise."""
         self.lengths: dict[str, tuple[int, int]] = {}
         """Least and largest length of columns of lists, likewise."""
 
@@ -119,7 +119,8 @@ class TypeFinder:
         self.nulls[name] = self.nulls.get(name, 0) + column.null_count
         if pt.is_list(column.type):
             self._widen(self.lengths, name, pc.list_value_length(column))
-        elif pt.is_integer(column.type) or pt.is_floating(column.type):
+            column = pc.list_flatten(column)
+        if pt.is_integer(column.type) or pt.is_floating(column.type):
             self._widen(self.ranges, name, column)
 
     def _widen(self, bounds: dict[str, Any], name: str, values: pa.ChunkedArray) -> None:
