@@ -119,5 +119,6 @@ def test_more_memory_gives_longer_blocks_up_to_a_cap():
 
 
 def test_a_block_that_cannot_fit_is_refused_with_what_it_needs():
-    with pytest.raises(PlanError, match=r"memory_limit is 1 MiB.* takes \d+ MiB; raise memory_limit"):
-        choose_block_windows([10_000] * 9, 2**20, n_neighbors=15, n_components=2, lookahead=3, reach=3)
+    for limit, said in ((2**20, r"1\.05 MB"), (5, "5 B")):
+        with pytest.raises(PlanError, match=rf"memory_limit is {said}, .* takes [\d.]+ MB; raise memory_limit \(bytes"):
+            choose_block_windows([10_000] * 9, limit, n_neighbors=15, n_components=2, lookahead=3, reach=3)

@@ -9,6 +9,7 @@ import numpy as np
 
 from driftmap.engine import MERGED_ROWS, cluster_bytes, far_start_bytes, start_bytes
 from driftmap.pipeline.errors import PlanError
+from driftmap.pipeline.executors.machine import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,9 +171,9 @@ def choose_block_windows(
         if need <= memory_limit_bytes:
             return n_core
     raise PlanError(
-        f"memory_limit is {memory_limit_bytes / 2**20:.0f} MiB, but the largest block of one window with its "
-        f"{reach} windows before and {lookahead} after takes {need / 2**20:.0f} MiB; raise memory_limit, "
-        "make windows smaller, or lower lookahead or alignment_window_size"
+        f"memory_limit is {format_size(memory_limit_bytes)}, but the largest block of one window with its {reach} "
+        f"windows before and {lookahead} after takes {format_size(need)}; raise memory_limit (bytes, or text such as "
+        "'2GB'), make windows smaller, or lower lookahead or alignment_window_size"
     )
 
 
