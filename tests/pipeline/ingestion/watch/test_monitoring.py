@@ -183,3 +183,10 @@ def test_a_store_that_never_grew_has_nothing_to_tell(tmp_path, capsys):
     assert growth["last_ingest"] is None
     assert growth["quality"] == {}
     assert find_alarms(growth, ["z>0", "age>1s", "lag>1s", "late>0"]) == []
+
+
+def test_a_file_for_prometheus_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys):
+    missing = tmp_path / "none"
+    for file, said in ((missing / "m.prom", f"there is no folder {missing}"), (tmp_path, "is a folder")):
+        assert run_command(["ingest", str(tmp_path / "no store"), "--prometheus", str(file)]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())

@@ -11,6 +11,7 @@ from driftmap.pipeline.cli.commands.watch_options import (
     WATCHING,
     alarm_option,
     check_alarms,
+    check_prometheus,
     watch,
     write_failure,
     write_log,
@@ -151,6 +152,7 @@ def ingest(store: str, alarm: tuple[str, ...], prometheus: str | None, *, log_js
     --prometheus is written on failure too. Exit codes: 0; 2 when something must be mended; 3 for an alarm.
     """
     check_alarms(alarm)
+    check_prometheus(prometheus)
     call = {**collect_place(options), **options}
     if unchanged := _find_unchanged(store, call):
         ended: dict[str, Any] = {"outcome": unchanged.outcome, "run": unchanged.outcome.run}

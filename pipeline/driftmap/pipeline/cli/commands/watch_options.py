@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,6 +75,19 @@ def check_alarms(alarms: tuple[str, ...]) -> None:
         from driftmap.pipeline.ingestion.watch.alarms import find_alarms
 
         find_alarms({"quality": {}, **dict.fromkeys(FACTS)}, alarms)
+
+
+def check_prometheus(file: str | None) -> None:
+    """Refuse a file that cannot be written, before any work."""
+    if file is None or file == "-":
+        return
+    from driftmap.pipeline.store.disk.output_files import check_output
+
+    place = check_output(file)
+    if isinstance(place, Path) and not place.parent.is_dir():
+        raise click.FileError(file, f"there is no folder {place.parent}; make it first")
+    if isinstance(place, Path) and place.is_dir():
+        raise click.FileError(file, "it is a folder; name a file in it")
 
 
 def write_failure(path: str, error: BaseException, file: str, known: IngestOutcome | None = None) -> None:
