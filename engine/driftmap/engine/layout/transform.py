@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ALL_PAIRWISE = {**PAIRWISE_METRICS, **BLAS_METRICS}
 """Metrics that scikit-learn compares new rows by."""
+_LARGEST = 1e15
+"""Numbers whose squares float32 can add up, whatever the number of columns."""
 TRANSFORM_SHARE = 1 / 3
 """Epochs of a transform as a share of n_epochs, as in umap-learn."""
 TRANSFORM_LEARNING_RATE = 0.25
@@ -63,7 +65,8 @@ def find_nearest_rows(X: Any, rows: Rows, settings: GraphSettings) -> tuple[Int3
     distances = np.empty((new_rows.shape[0], k), dtype=np.float32)
     start = 0
     for block in _compare(new_rows, rows, settings, max(1, BLOCK_BYTES // (8 * rows.shape[0]))):
-        single = block.astype(np.float32)  # ties of float32 are ties, by row number, as in the kNN graph
+        with np.errstate(over="ignore"):  # what is too far for float32 is no neighbour
+            single = block.astype(np.float32)  # ties of float32 are ties, by row number, as in the kNN graph
         nearest = _take_nearest(single, k)
         part = slice(start, start + len(block))
         indices[part], distances[part] = nearest, np.take_along_axis(single, nearest, axis=1)
@@ -97,6 +100,7 @@ def _compare(new_rows: Rows, rows: Rows, settings: GraphSettings, block: int) ->
         return
     from sklearn.metrics import pairwise_distances
 
+    new_rows, rows = _widen(new_rows, rows)
     for start in range(0, new_rows.shape[0], block):
         try:
             found = pairwise_distances(new_rows[start : start + block], rows, metric=known, **kwds)
@@ -106,6 +110,12 @@ def _compare(new_rows: Rows, rows: Rows, settings: GraphSettings, block: int) ->
         if not is_sparse(rows):
             fill_equal(found, new_rows[start : start + block], rows)
         yield found
+
+
+def _widen(new_rows: Rows, rows: Rows) -> tuple[Rows, Rows]:
+    """Take rows whose squares float32 cannot hold as float64: distances may be far smaller than these."""
+    largest = max(max(float(side.max()), -float(side.min())) for side in (new_rows, rows) if side.shape[0])
+    return (new_rows, rows) if largest < _LARGEST else (new_rows.astype(np.float64), rows.astype(np.float64))
 
 
 def _compare_angles(new_rows: Rows, rows: Rows, metric: str, block: int) -> Iterator[npt.NDArray[Any]]:
@@ -213,7 +223,7 @@ def _weigh(distances: Float32Array, local_connectivity: float) -> Float32Array:
     """Return membership strengths (m, k) of new rows to their neighbours (arXiv 1802.03426, algorithm 3)."""
     with_self = np.concatenate([np.zeros((len(distances), 1), np.float32), distances], axis=1)
     sigmas, rhos = smooth_knn_distances(with_self, local_connectivity)
-    beyond = np.maximum(distances - rhos[:, None], 0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = np.maximum(distances - rhos[:, None], 0)
         strengths = np.where(beyond > 0, np.exp(-beyond / sigmas[:, None]), 1)
-    return np.nan_to_num(strengths).astype(np.float32)
+    return np.where(np.isfinite(distances), np.nan_to_num(strengths), 0).astype(np.float32)
