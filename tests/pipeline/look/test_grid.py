@@ -16,6 +16,7 @@ from driftmap.pipeline.look.colours import OTHER, PALETTE
 from driftmap.pipeline.look.density import shade_points
 from driftmap.pipeline.look.grid import spread_names
 from driftmap.pipeline.look.grid_layout import MAX_PANELS
+from driftmap.pipeline.look.picture_files import save_figure
 from driftmap.pipeline.look.text import clean_text
 
 ODD_NAMES = ["x" * 300, "שלום עולם", "مرحبا", "😀🧑‍🚀 emoji", "$x^2$ _under", "<b>&", "", "线 한"]
@@ -187,6 +188,16 @@ def test_any_font_of_the_machine_serves_that_has_a_character(monkeypatch):
     finally:
         for cached in caches:
             cached.cache_clear()
+
+
+def test_a_font_of_another_weight_is_taken_without_a_line_on_the_terminal(made, caplog, tmp_path):
+    figure = plot_grid(made.maps)
+    figure.text(0.5, 0.5, "a", fontfamily="DejaVu Sans", fontweight=317)
+    save_figure(figure, tmp_path / "grid.png")
+    text._list_characters.cache_clear()
+    for family in text._load_manager().get_font_names():
+        text._list_characters(family)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("n_components", [1, 3])

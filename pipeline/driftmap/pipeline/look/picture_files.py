@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
+from driftmap.pipeline.look.text import accept_any_weight
 from driftmap.pipeline.store.disk.output_files import check_output, whole_file
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def make_figure(size: tuple[float, float], purpose: str) -> Any:
 
     class Figure(load_extra("matplotlib.figure", purpose).Figure):  # type: ignore[misc]
         """A figure that shows itself in notebooks."""
+
+        def draw(self, renderer: Any) -> None:
+            with accept_any_weight():
+                super().draw(renderer)
 
         def _repr_png_(self) -> bytes:
             written = BytesIO()

@@ -11,7 +11,7 @@ from driftmap.pipeline.look.colours import INK, LINE, SOFT, Colouring, read_colo
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.grid_layout import EDGE, GridLayout, frame_maps, measure_legend
 from driftmap.pipeline.look.legend import add_legend, add_text
-from driftmap.pipeline.look.text import clean_text
+from driftmap.pipeline.look.text import accept_any_weight, clean_text
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.sequence import MapSequence
@@ -103,7 +103,8 @@ def _new_figure(size: tuple[float, float]) -> Any:
 
 
 def _render(figure: Any) -> Float32:
-    figure.canvas.draw()
+    with accept_any_weight():
+        figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(np.float32) / np.float32(255)
 
 

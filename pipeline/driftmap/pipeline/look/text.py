@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
+from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.look.extras import load_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FAMILIES = (
     "DejaVu Sans",
@@ -31,6 +36,8 @@ _FAMILIES = (
 _BOXES = "Last Resort"
 """Fonts that have a box for every character, one of which matplotlib ships."""
 _MISSING = "\N{WHITE SQUARE}"
+_OTHER_WEIGHT = "findfont: Failed to find font weight"
+"""How matplotlib logs that a family has not the weight that was asked for, and another is drawn: nothing is lost."""
 
 
 def shorten(text: str, most: int) -> str:
@@ -51,6 +58,21 @@ def clean_text(text: str, most: int = 60) -> str:
     """
     plain = " ".join(text.split())
     return "".join(_draw(character) for character in shorten(plain, most))
+
+
+@contextmanager
+def accept_any_weight() -> Iterator[None]:
+    """Have matplotlib take a family in the weight that there is, without a line on the terminal."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    logger.addFilter(_is_not_of_weight)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_not_of_weight)
+
+
+def _is_not_of_weight(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_OTHER_WEIGHT)
 
 
 def _draw(character: str) -> str:
@@ -85,7 +107,8 @@ def _find_family(character: str) -> str | None:
 def _list_characters(family: str) -> frozenset[int]:
     manager = _load_manager()
     try:
-        font: Any = manager.get_font(manager.findfont(manager.FontProperties(family=[family])))
+        with accept_any_weight():
+            font: Any = manager.get_font(manager.findfont(manager.FontProperties(family=[family])))
     except (OSError, RuntimeError):  # a file that FreeType does not understand
         return frozenset()
     # A font of pictures in one size, such as some with coloured emoji, cannot be drawn at another.
