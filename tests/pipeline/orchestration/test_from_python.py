@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+import zarr
+from pyarrow import feather
 from scipy import sparse
 
 from driftmap.pipeline import ingest, place, plan, run
@@ -272,7 +274,30 @@ KINDS_OF_NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("kind", [*KINDS_OF_NUMBERS, "parquet", "csv", "lists, parquet", "lists, json"])
+def write_source(path, made, matrix):
+    """Write a table to a file of the path's ending, or its columns and the matrix as a Zarr group."""
+    if path.suffix == ".zarr":
+        group = zarr.create_group(path, overwrite=True)
+        for name, values in (
+            ("vectors", matrix),
+            ("id", made["id"].astype("category").cat.codes.to_numpy()),
+            ("w", made["w"].to_numpy()),
+        ):
+            group.create_array(name, data=values)
+    elif path.suffix == ".json":
+        path.write_text("".join(json.dumps(row) + "\n" for row in made.to_pylist()))
+    elif path.suffix == ".csv":
+        made.to_csv(path, index=False)
+    else:
+        table = made if isinstance(made, pa.Table) else pa.Table.from_pandas(made)
+        (pq.write_table if path.suffix == ".parquet" else feather.write_feather)(table, path)
+    return path
+
+
+FILES_OF_NUMBERS = ("parquet", "csv", "lists, parquet", "lists, json", "arrow", "lists, arrow", "zarr")
+
+
+@pytest.mark.parametrize("kind", [*KINDS_OF_NUMBERS, *FILES_OF_NUMBERS])
 @pytest.mark.parametrize(
     "change",
     [
@@ -286,16 +311,7 @@ KINDS_OF_NUMBERS = {
 def test_what_float32_would_merge_is_warned_of(tmp_path, kind, change):
     def write(matrix):
         made = KINDS_OF_NUMBERS.get(kind, KINDS_OF_NUMBERS["lists" if "lists" in kind else "pandas"])(matrix)
-        if kind in KINDS_OF_NUMBERS:
-            return made
-        path = tmp_path / f"x.{kind.split()[-1]}"
-        if path.suffix == ".json":
-            path.write_text("".join(json.dumps(row) + "\n" for row in made.to_pylist()))
-        elif isinstance(made, pa.Table):
-            pq.write_table(made, path)
-        else:
-            made.to_csv(path, index=False) if kind == "csv" else made.to_parquet(path)
-        return path
+        return made if kind in KINDS_OF_NUMBERS else write_source(tmp_path / f"x.{kind.split()[-1]}", made, matrix)
 
     options = {"by": "w", "id": "id", **SETTINGS}
     assert not plan(write(MATRIX), **options).notes

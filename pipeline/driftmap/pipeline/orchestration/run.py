@@ -79,8 +79,8 @@ def plan(
     memory_limit
         What a block may take, in bytes or as `"2GB"`; a quarter of the machine's memory when left out.
     timed
-        Also read a window, build graphs and lay them out, to say roughly how long a run takes. No vectors are read
-        otherwise, unless bad rows are to be dropped (`on_bad_rows`).
+        Also read a window, build graphs and lay them out, to say roughly how long a run takes. Only the vectors of a
+        few rows are read otherwise, unless bad rows are to be dropped (`on_bad_rows`).
     **options
         As on the command line, with underscores. `relations` relates rows beside equal ids: a table, or a file of one,
         with the columns window, id, other_window, other_id and perhaps weight; or one relation for each pair of

@@ -212,10 +212,10 @@ def _hold_collection(given: object, named: dict[str, Any]) -> Source | None:
 
 def list_columns(place: SourcePlace) -> list[str] | None:
     """List the columns of files of rows, without opening all of them; None where that is not known so."""
-    from driftmap.pipeline.sources.readers.tables import listing, table_source  # late: Arrow is slow to import
+    from driftmap.pipeline.sources.readers.tables import listing, schemas  # late: Arrow is slow to import
 
     try:
-        return table_source.list_columns(_make_spec(str(place), listing.find_format(place), {}))
+        return schemas.list_columns(_make_spec(str(place), listing.find_format(place), {}))
     except SourceError:  # another kind of source, or none: opening it says which
         return None
 

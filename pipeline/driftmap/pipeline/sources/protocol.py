@@ -94,7 +94,7 @@ class ValueRanges(NamedTuple):
 
 
 class ColumnFacts(NamedTuple):
-    """What metadata tell of the vectors' columns."""
+    """What metadata, and where these tell no ranges some rows, say of the vectors' columns."""
 
     nulls: Mapping[str, int] = MappingProxyType({})
     """Missing values of the columns that have some."""

@@ -15,8 +15,9 @@ from driftmap.pipeline.cli.options import PLAN_OPTIONS, collect_options, run_opt
 def plan(source: str, **options: object) -> None:
     """Show the windows that SOURCE would be cut into, and what a run will take.
 
-    Reads no vectors, unless --timed or --on-bad-rows drop is given. Windows that do not fit the workers' memory are
-    searched in blocks of rows, or refused where the metric does not allow it. SOURCE is what `driftmap run` takes.
+    Reads no vectors but a few rows that show how large their numbers are, unless --timed or --on-bad-rows drop is
+    given. Windows that do not fit the workers' memory are searched in blocks of rows, or refused where the metric does
+    not allow it. SOURCE is what `driftmap run` takes.
     """
     from driftmap.pipeline import plan as make_plan
     from driftmap.pipeline.cli.terminal import describe_plan, show_plan

@@ -71,7 +71,8 @@ def find_change(feed: Feed, ref: PartRef, config: RunConfig, asked: AskedSchema)
 
 def _choose(ref: PartRef, base: SourceSpec, asked: AskedSchema) -> SchemaChange:
     """Choose the columns of vectors as a new run over this part would, by the options of run and ingest."""
-    from driftmap.pipeline.sources.readers.tables.table_source import TableSource, list_columns  # late: loads Arrow
+    from driftmap.pipeline.sources.readers.tables.schemas import list_columns  # late: loads Arrow
+    from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 
     there = set(list_columns(ref.spec))
     kept = [text for text in base.exclude if text in there]  # what was left out need not be there any more

@@ -15,9 +15,22 @@ from driftmap.pipeline.sources.protocol import ValueRanges
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from driftmap.engine.types import Int64Array
+
+
+_SAMPLE_ROWS = 64
+"""Rows at the beginning, in the middle and at the end that are looked at of a source that tells no ranges."""
 
 _MOST_FEATURES = 10_000_000
 """Features of sparse rows whose ranges are looked for: each takes 24 bytes meanwhile."""
+
+
+def choose_sample(n_rows: int) -> Int64Array:
+    """Choose row ranges at the beginning, in the middle and at the end of so many rows, int64 (r, 2)."""
+    if n_rows <= 3 * _SAMPLE_ROWS:
+        return np.array([[0, n_rows]], dtype=np.int64)
+    starts = np.array([0, (n_rows - _SAMPLE_ROWS) // 2, n_rows - _SAMPLE_ROWS], dtype=np.int64)
+    return np.stack([starts, starts + _SAMPLE_ROWS], axis=1)
 
 
 def find_ranges(matrix: np.ndarray[Any, Any]) -> ValueRanges | None:

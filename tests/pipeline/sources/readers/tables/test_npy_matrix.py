@@ -12,6 +12,7 @@ from driftmap.pipeline import ingest, open_store, place, plan, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import as_source, open_source
+from driftmap.pipeline.sources.columns.value_ranges import choose_sample
 
 N_ROWS, N_YEARS = 30, 4
 ROLES = {"id": "id", "label": "text"}
@@ -138,3 +139,19 @@ def test_the_estimate_of_memory_holds(tmp_path):
     write_format(tmp_path / "t.csv", pa.table({"id": np.arange(60_000)}))
     np.save(tmp_path / "e.npy", np.zeros((60_000, 128), dtype=np.float32))
     assert 0.25 < float(run_python(READ_FEW.format(folder=tmp_path))) < 1
+
+
+def test_plan_warns_of_numbers_that_float32_rounds(tmp_path):
+    path = write_format(tmp_path / "texts.csv", make_table())
+    for shift, n_notes in ((0, 0), (1e9, 1)):
+        np.save(tmp_path / "e.npy", make_matrix().astype(np.float64) + shift)
+        notes = plan(path, vectors_file=tmp_path / "e.npy", **SETTINGS).notes
+        assert ["rounds away" in note for note in notes] == [True] * n_notes
+
+
+def test_rows_of_the_whole_matrix_are_looked_at():
+    for n_rows in (0, 1, 192, 193, 1_000_000):
+        runs = choose_sample(n_rows)
+        assert (runs[0, 0], runs[-1, 1]) == (0, n_rows)
+        assert (np.diff(runs.ravel()) >= 0).all()
+        assert (runs[:, 1] - runs[:, 0]).sum() == min(n_rows, 192)

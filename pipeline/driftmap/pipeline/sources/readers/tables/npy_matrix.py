@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.columns.value_ranges import choose_sample, find_ranges
 from driftmap.pipeline.sources.locations import SourcePlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.sources.protocol import ValueRanges
     from driftmap.pipeline.sources.stamps import FileStamp
 
     Matrix = np.ndarray[Any, Any]
@@ -89,6 +91,14 @@ class NpyVectors:
                     let_go_at = stop
         self._let_go()
         return matrix
+
+    def sample_ranges(self) -> ValueRanges | None:
+        """Find the ranges of some rows, of the numbers as they are stored."""
+        runs = choose_sample(int(self._ends[-1]))
+        if not runs[-1, 1]:
+            return None
+        pieces = [piece for start, stop in runs.tolist() for piece in self._split(start, stop)]
+        return find_ranges(np.concatenate([self._parts[number].read(first, last) for number, first, last in pieces]))
 
     def _let_go(self) -> None:
         for part in self._parts:

@@ -19,7 +19,13 @@ from driftmap.pipeline.sources.columns.key_columns import (
     read_label,
 )
 from driftmap.pipeline.sources.columns.texts import OBJECT_BYTES
-from driftmap.pipeline.sources.columns.value_ranges import merge_ranges, pick_ranges
+from driftmap.pipeline.sources.columns.value_ranges import (
+    choose_sample,
+    find_table_ranges,
+    join_ranges,
+    merge_ranges,
+    pick_ranges,
+)
 from driftmap.pipeline.sources.columns.vectors import (
     VectorColumns,
     find_vectors,
@@ -38,6 +44,7 @@ from driftmap.pipeline.sources.readers.tables import formats
 from driftmap.pipeline.sources.readers.tables.listing import find_folder_columns, list_files
 from driftmap.pipeline.sources.readers.tables.npy_matrix import MAPPED_BYTES, NpyVectors
 from driftmap.pipeline.sources.readers.tables.row_blocks import RowBlocks
+from driftmap.pipeline.sources.readers.tables.schemas import add_fields
 from driftmap.pipeline.sources.row_ranges import name_some, refuse_outside, rows_to_runs, runs_to_rows, split_runs
 from driftmap.pipeline.sources.stamps import describe_stamps
 from driftmap.pipeline.store.id_types import join_id_types
@@ -48,7 +55,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.sources.protocol import HeldRows, ReadCost
+    from driftmap.pipeline.sources.protocol import HeldRows, ReadCost, ValueRanges
     from driftmap.pipeline.sources.readers.table_file import TableFile
 
 _ROWS_AT_ONCE = 4096
@@ -77,7 +84,7 @@ class TableSource:
         names = [stamp.path for stamp in self._stamps] if base is place else [""]
         fields, self._folders = find_folder_columns(names)
         self._schemas = [
-            _add_fields(file.schema, [field for field in fields if field.name in folders])
+            add_fields(file.schema, [field for field in fields if field.name in folders])
             for file, folders in zip(self._files, self._folders, strict=True)
         ]
         self._blocks = RowBlocks.of(self._files)
@@ -228,7 +235,18 @@ class TableSource:
         ranges = merge_ranges([file.find_ranges(self._vectors.names) for file in files])
         if not self._vectors.is_list:
             spreads = {name: high - low for name, (low, high) in ranges.items()}
-        return ColumnFacts(nulls, spreads, pick_ranges(ranges, self._vectors.names, self._schemas[0]))
+        known = pick_ranges(ranges, self._vectors.names, self._schemas[0])
+        return ColumnFacts(nulls, spreads, known or self._sample_ranges())
+
+    def _sample_ranges(self) -> ValueRanges | None:
+        """Find the ranges of some rows, where reading them costs little."""
+        if self._outside is not None:
+            return self._outside.sample_ranges()
+        if self.spec.format != "arrow" or any(file.is_sequential for file in self._files):
+            return None
+        names, is_list = self._vectors.names, self._vectors.is_list
+        batches = self._read_batches(runs_to_rows(choose_sample(self.n_rows)), list(names))
+        return join_ranges([find_table_ranges(pa.table(batch), names, is_list=is_list) for batch, _ in batches])
 
     def count_bytes(self, windows: Sequence[Int64Array]) -> ReadCost:
         """Count what reading some windows passes over; see `Source`."""
@@ -377,23 +395,3 @@ class TableSource:
                 begin += batch.num_rows
                 if begin > places[-1]:
                     return
-
-
-def list_columns(spec: SourceSpec) -> list[str]:
-    """List the columns of a source's first file, and those that the names of its folders make.
-
-    Raises
-    ------
-    SourceError
-        When there is none that can be read.
-    """
-    place = SourcePlace(spec.path)
-    base, stamps = list_files(place, spec.files, spec.format)
-    names = [stamps[0].path] if base is place else []
-    (file,) = formats.open_files(base, stamps[:1], spec)
-    return list(_add_fields(file.schema, find_folder_columns(names).fields).names)
-
-
-def _add_fields(schema: pa.Schema, fields: Sequence[pa.Field]) -> pa.Schema:
-    # A file keeps its own types: lists may be of one fixed length here and of another there.
-    return pa.schema([*schema, *(field for field in fields if field.name not in schema.names)], schema.metadata)

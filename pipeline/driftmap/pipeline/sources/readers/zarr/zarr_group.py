@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from driftmap.engine import is_sparse, tidy_sparse_rows
+from driftmap.engine import float32_holds, is_sparse, tidy_sparse_rows
 from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import fits
 from driftmap.pipeline.sources.columns.key_columns import as_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.value_ranges import choose_sample, find_ranges, find_sparse_ranges
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
@@ -165,8 +166,15 @@ class ZarrSource:
         return ReadEstimate(n_features, row_bytes, peak_bytes, left_bytes=left_bytes, text_bytes=text_bytes)
 
     def column_facts(self) -> ColumnFacts:
-        """Give nothing: what is missing is seen when a window is read; see `Source`."""
-        return ColumnFacts()
+        """Find the ranges of some rows; what is missing is seen when a window is read; see `Source`."""
+        chunk_bytes = count_chunk_rows(self._vectors) * self._vectors.dtype.itemsize * int(self._vectors.shape[1])
+        if float32_holds(self._vectors.dtype) or not self.n_rows or chunk_bytes > _LOOK_BYTES:
+            return ColumnFacts()
+        try:
+            sample = self._read(self._vectors, self._vectors_name, choose_sample(self.n_rows))
+        except SourceError:  # the window that cannot be read says so
+            return ColumnFacts()
+        return ColumnFacts(ranges=find_sparse_ranges([sample]) if is_sparse(sample) else find_ranges(sample))
 
     def _estimate_sparse(self, matrix: SparseMatrix, n_rows: int, row_bytes: int) -> ReadEstimate:
         """Estimate what reading sparse rows takes: spans of rows, of which some are picked, then tidied."""
