@@ -38,8 +38,8 @@ class LogWriter(LogView):
         while left := [one for one in receipts if self._state.windows[one["index"]].graph_attempt is None]:
             try:
                 self._append("graphs", {"receipts": left})
-            except CommitConflictError:
-                self.refresh()
+            except CommitConflictError as conflict:
+                self._look_again(conflict)
 
     def commit_layout(self, layout: LayoutCommit) -> bool:
         """Make a block's maps true; returns False where another run committed that block first."""
@@ -91,11 +91,16 @@ class LogWriter(LogView):
         while not is_done():
             try:
                 self._append(kind, payload)
-            except CommitConflictError:
-                self.refresh()
+            except CommitConflictError as conflict:
+                self._look_again(conflict)
             else:
                 return True
         return False
+
+    def _look_again(self, conflict: CommitConflictError) -> None:
+        """Read what another process committed; the conflict stands where nothing can be read in its place."""
+        if not self.refresh() and self._log.torn is None:
+            raise conflict
 
     def _append(self, kind: str, payload: Mapping[str, Any]) -> None:
         self._refuse_read_only()

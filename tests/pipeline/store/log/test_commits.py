@@ -7,13 +7,13 @@ import shutil
 import threading
 
 import pytest
-from tests.pipeline.store.log.test_checkpoints import commit_everything, make_store
+from tests.pipeline.store.log.test_checkpoints import commit_everything, make_receipt, make_store
 
 from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.log import lock as lock_file
-from driftmap.pipeline.store.log.commits import CommitLog, has_commits
+from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog, has_commits
 from driftmap.pipeline.store.log.lock import hold_lock
 from driftmap.pipeline.store.log.windows import WindowState
 from driftmap.pipeline.store.verify import check_log, remove_orphans
@@ -227,3 +227,12 @@ def test_clusters_of_another_form_are_damage(record):
 def test_facts_of_a_window_of_another_type_are_damage(facts):
     with pytest.raises(TypeError, match=f"its {next(iter(facts))} cannot be read"):
         WindowState(**{"index": 0, "label": "w", "n_rows": 1, "start": None, "end": None, "digest": "d", **facts})
+
+
+def test_what_lies_in_the_place_of_a_commit_and_cannot_be_read_ends_the_writer(tmp_path):
+    store = make_store(tmp_path / "s", 3)
+    (tmp_path / "s/commits/00000001.json").mkdir()
+    with pytest.raises(CommitConflictError, match="commit 1 is not ours"):
+        store.commit_graph(make_receipt(0))
+    with pytest.raises(CommitConflictError, match="commit 1 is not ours"):
+        store.commit_graphs([make_receipt(0), make_receipt(1)])
