@@ -24,10 +24,12 @@ from driftmap.pipeline.store.attempts import (
 from driftmap.pipeline.store.disk.checks import Flaw, check_group
 from driftmap.pipeline.store.disk.packed import SUFFIX
 from driftmap.pipeline.store.log import checkpoints, commits, lock
+from driftmap.pipeline.store.relation_book import read_book
 from driftmap.pipeline.store.row_traits import list_trait_arrays
+from driftmap.pipeline.store.shared_rows import read_bad_rows, read_scaling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.log.windows import WindowState
@@ -86,6 +88,22 @@ def find_damage(store: Store, *, with_older: bool = True) -> list[Damage]:
 def count_arrays(store: Store) -> int:
     """Count the arrays that `find_damage` reads."""
     return sum(len(one.arrays) for one in _list_named(store, with_older=True))
+
+
+def check_shared(store: Store) -> list[str]:
+    """Read what the settings name, for all windows together; returns what is wrong."""
+    bad_rows, scaling = store.config.get("bad_rows"), store.config.get("scaling")
+    reads: list[tuple[Callable[[Location, str], object], str]]
+    reads = [(read_book, digest) for digest in store.config.get("relations") or ()]
+    reads += [(read_bad_rows, bad_rows)] if bad_rows else []
+    reads += [(read_scaling, scaling["digest"])] if scaling else []
+    flaws = []
+    for read, digest in reads:
+        try:
+            read(store.location, digest)
+        except StoreError as error:
+            flaws.append(str(error).partition("; ")[0])
+    return flaws
 
 
 def check_log(store: Store) -> list[str]:

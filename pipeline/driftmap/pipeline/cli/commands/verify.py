@@ -31,10 +31,10 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
     grown since is laid out again from the first damaged window on: `driftmap ingest STORE --reopen-from LABEL`.
     """
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.verify import check_log, count_arrays, find_damage, find_orphans
+    from driftmap.pipeline.store.verify import check_log, check_shared, count_arrays, find_damage, find_orphans
 
     opened = Store.open(store)
-    log, damaged = check_log(opened), find_damage(opened)
+    log, shared, damaged = check_log(opened), check_shared(opened), find_damage(opened)
     removed = _clean(opened) if clean else {}
     orphans = {} if log else find_orphans(opened)
     report = {
@@ -43,23 +43,26 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
         "n_arrays": count_arrays(opened),
         "damaged": [damage._asdict() for damage in damaged],
         "damaged_commits": log,
+        "damaged_shared": shared,
         "orphans": _sum(orphans),
         "removed": _sum(removed),
-        "remedy": _find_remedy(opened, damaged),
+        "remedy": _find_remedy(opened, damaged, shared),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
     else:
-        for line in [*log, *map(str, damaged)]:
+        for line in [*log, *shared, *map(str, damaged)]:
             say(line)
         say(_summarise(report))
         if report["remedy"] is not None:
             say(str(report["remedy"]))
-    context.exit(EXIT_DAMAGED if log or damaged else 0)
+    context.exit(EXIT_DAMAGED if log or shared or damaged else 0)
 
 
-def _find_remedy(opened: Store, damaged: list[Damage]) -> str | None:
+def _find_remedy(opened: Store, damaged: list[Damage], shared: list[str]) -> str | None:
     """Say what makes good what is damaged."""
+    if shared:
+        return "what all windows share is not made again: restore it from a copy, or make the store again elsewhere"
     if not damaged:
         return None
     first = min((damage for damage in damaged if damage.is_current), key=lambda damage: damage.number, default=None)
@@ -87,7 +90,7 @@ def _sum(files: dict[str, int]) -> dict[str, int]:
 
 
 def _summarise(report: dict[str, Any]) -> str:
-    n_damaged = len(report["damaged"]) + len(report["damaged_commits"])
+    n_damaged = sum(len(report[name]) for name in ("damaged", "damaged_commits", "damaged_shared"))
     said = [f"{report['n_arrays']:,} arrays, {report['n_commits']:,} commits, {n_damaged or 'nothing'} damaged"]
     for key, text in (("removed", "removed"), ("orphans", "that no commit names (--clean removes them)")):
         n_files, n_bytes = report[key]["files"], report[key]["bytes"]
