@@ -1,5 +1,7 @@
 """Scaling over all windows: fitted once, kept in the store, used by runs, ingests and `place`."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from tests.pipeline.growing import make_day, take_in
 
 from driftmap.pipeline import open_store, place, plan, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.graphs import build_graph
 from driftmap.pipeline.graphs.build_graph import GraphOrder
 from driftmap.pipeline.graphs.scale import Scale
@@ -149,3 +151,20 @@ def test_runs_are_joined_and_split():
         assert all(len(runs_to_rows(part)) == step for part in parts[:-1])
     assert join_runs([]).tolist() == []
     assert split_runs(np.empty((0, 2), dtype=np.int64), 3) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"on_bad": "skip"}])
+def test_a_lost_scaling_is_no_fault_of_the_windows_that_come(tmp_path, options):
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(5):
+        pq.write_table(make_day(day), folder / f"day-{day}.parquet")
+    store = run(folder, tmp_path / "store", **{**GROWING, "scale": "standard", "scheduler": "serial"})
+    shutil.move(store.path / "scaling", tmp_path / "kept")
+    for day in (5, 6):
+        pq.write_table(make_day(day), folder / f"day-{day}.parquet")
+    with pytest.raises(StoreError, match=r"scaling: array 'centres' .* is missing"):
+        take_in(tmp_path, **options)
+    assert not open_store(store.path).growth.skipped
+    shutil.move(tmp_path / "kept", store.path / "scaling")
+    assert take_in(tmp_path, **options).new

@@ -11,7 +11,7 @@ import numpy as np
 from driftmap import engine
 from driftmap.engine.errors import DriftmapError
 from driftmap.engine.settings import GraphSettings
-from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
@@ -155,9 +155,9 @@ def try_graph_task(
     """Do as `build_graph_task`; where rows cannot be used, the reason is returned."""
     try:
         return _build_and_write(store, order, settings, seed, max_bytes)
-    except DriftmapError as error:
-        return Refusal(order.index, str(error))
     except Exception as error:
+        if isinstance(error, DriftmapError) and not isinstance(error, StoreError):  # which no rows cause
+            return Refusal(order.index, str(error))
         name_window(error, order.label)
         raise
 
