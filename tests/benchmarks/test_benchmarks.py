@@ -91,7 +91,7 @@ def test_windows_come_back_from_their_file(tmp_path):
 
 
 def test_every_part_of_a_fit_is_timed():
-    data = load("digits").first(2, 100)
+    data = load("digits").first(2, 250)
     with time_parts() as seconds:
         AlignedUMAP(n_epochs=2, random_state=0).fit(data.windows, relations=data.relations)
     assert list(seconds) == list(NAMES)
