@@ -96,6 +96,7 @@ def store(tmp_path):
     hnp.arrays(
         st.sampled_from(["i8", "i4", "f4", "f8", "?", "u1", "S4", "U5", ">f8", "M8[D]", "M8[ns]"]),
         hnp.array_shapes(min_dims=1, max_dims=1, min_side=0, max_side=9),
+        elements={"alphabet": st.characters(exclude_categories=["Cs"])},  # half characters, which sources refuse
     )
 )
 def test_arrays_come_back_as_they_were(tmp_path_factory, values):
