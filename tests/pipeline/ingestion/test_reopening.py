@@ -10,9 +10,9 @@ import pytest
 from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, take_in, write_days
 
-from driftmap.pipeline import open_store
+from driftmap.pipeline import open_store, prune
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store.verify import find_damage
 
 
@@ -79,6 +79,45 @@ def test_a_damaged_window_of_a_grown_store_is_made_again(place, capsys):
     capsys.readouterr()
     assert run_command(["verify", str(place / "store"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["remedy"] is None
+
+
+def read_remedy(store, capsys):
+    """The command that `verify` names, without the program."""
+    capsys.readouterr()
+    assert run_command(["verify", str(store)]) == 1
+    return capsys.readouterr().out.splitlines()[-1].rpartition(": driftmap ")[2].split()
+
+
+def test_an_error_about_a_damaged_array_leads_to_what_makes_it_good(place, capsys):
+    store = open_store(place / "store")
+    flip_a_bit(list_chunks(find_group(store, 1, "positions") / "positions")[0])
+    for grow in (False, True):  # after the run, and after an ingest
+        if grow:
+            take_in(place)
+        assert run_command(["export", str(store.path), "-o", str(place / "maps.csv")]) == 2
+        assert (
+            capsys.readouterr()
+            .err.rstrip()
+            .endswith(f"; `driftmap verify {store.path}` names all that is damaged, and what makes it good")
+        )
+        assert read_remedy(store.path, capsys) == ["ingest", str(store.path), "--reopen-from", "2024-01-02"]
+    assert run_command([*read_remedy(store.path, capsys), "--source", str(place / "days")]) == 0
+    assert find_damage(open_store(store.path), with_older=False) == []
+
+
+def test_the_remedy_goes_back_to_where_graphs_are_there(place, capsys):
+    write_days(place / "days", range(7, 12))
+    take_in(place)
+    prune(place / "store", keep="1")
+    store = open_store(place / "store")
+    assert [window.pruned for window in store.state()[4:6]] == ["graph", ""]
+    flip_a_bit(list_chunks(find_group(store, 6, "positions") / "positions")[0])
+    with pytest.raises(StoreError, match=r"cannot go back.*'2024-01-07'.*earlier one \(reopen_from '2024-01-01'\)"):
+        take_in(place, reopen_from="2024-01-07")
+    remedy = read_remedy(store.path, capsys)
+    assert remedy[-2:] == ["--reopen-from", "2024-01-01"]
+    assert run_command([*remedy, "--source", str(place / "days")]) == 0
+    assert find_damage(open_store(store.path), with_older=False) == []
 
 
 def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):

@@ -97,6 +97,22 @@ def test_a_group_whose_description_is_lost_or_changed_is_damaged(copy):
     assert found == [(1, "ids"), (1, "label_0"), *((1, array) for array in GRAPH_ARRAYS), (2, "positions")]
 
 
+def test_a_file_that_cannot_be_read_is_damage_like_any_other(copy, whole, source, capsys):
+    chunk = list_chunks(find_group(copy, 3, "positions") / "positions")[0]
+    chunk.unlink()
+    chunk.symlink_to(chunk)  # permissions would not keep root from it
+    folder = find_group(copy, 5, "ids")
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    assert run_command(["verify", str(copy.path)]) == 1
+    shown = capsys.readouterr().out
+    assert "window '2003': map, array 'positions': the store" in shown
+    assert "window '2005': graph, array 'ids': zarr.json of its group is missing" in shown
+    store = go_on(source, copy.path)
+    assert find_damage(store) == []
+    assert read_everything(store) == read_everything(whole)
+
+
 def test_groups_written_before_they_described_their_files_are_checked_by_their_chunks(copy):
     for metadata in copy.path.rglob("zarr.json"):
         facts = json.loads(metadata.read_text())

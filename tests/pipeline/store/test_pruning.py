@@ -128,6 +128,22 @@ def test_a_store_cannot_go_back_to_where_graphs_are_gone(place):
         take_in(place, reopen=True)
 
 
+@pytest.mark.filterwarnings("ignore::driftmap.pipeline.errors.StoreWarning")
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_goes_while_the_log_lacks_its_newest_commit(place, dry_run):
+    newest = max((place / "store" / "commits").iterdir())
+    content = newest.read_bytes()
+    newest.unlink()
+    before = list_names(place)
+    with pytest.raises(StoreError, match=r"is missing: the log had .* restore it from a copy.*nothing is removed"):
+        prune(place / "store", keep="3D", dry_run=dry_run)
+    assert {name for name in list_names(place) if not name.startswith("lock/")} == {
+        name for name in before if not name.startswith("lock/")
+    }
+    newest.write_bytes(content)
+    assert run_command(["verify", str(place / "store")]) == 0
+
+
 def test_what_cannot_be_kept_is_refused(place):
     with pytest.raises(ConfigError, match="keep: 'always' is not a length of time"):
         prune(place / "store", keep="always")

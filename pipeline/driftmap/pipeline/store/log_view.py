@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftmap.pipeline.errors import StoreError, StoreWarning
 from driftmap.pipeline.store.log import checkpoints
 from driftmap.pipeline.store.log.commits import CommitLog
-from driftmap.pipeline.store.log.lock import read_log_end
+from driftmap.pipeline.store.log.lock import FOLDER, read_log_end
 from driftmap.pipeline.store.log.state import PACKED_SINCE, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
@@ -152,8 +152,12 @@ class LogView:
             or growth.n_ingests
             or growth.generation
             or self._log.torn is not None
-            or self._log.describe_missing_end(read_log_end(self.location))
+            or self.explain_missing_end()
         )
+
+    def explain_missing_end(self) -> str | None:
+        """Say which newest commits the log has lost, and what to do; None where it lost none."""
+        return explain_missing_end(self._log, self.location, read_log_end(self.location))
 
     @property
     def generation(self) -> int:
@@ -224,3 +228,22 @@ class LogView:
             close = difflib.get_close_matches(str(window), self.labels, n=3) or self.labels[:3]
             raise StoreError(f"no window {window!r} in {self.path}; there are {self.n_windows}, such as {close}")
         return self._state.windows[index]
+
+
+def explain_missing_end(log: CommitLog, location: Location, n_commits: int) -> str | None:
+    """Say that a log was longer than what was read of it, and what to do; None where it was not.
+
+    Parameters
+    ----------
+    log
+        Read to its end.
+    location
+        Of the store.
+    n_commits
+        Length that the log had.
+    """
+    missing = log.describe_missing_end(n_commits)
+    if missing is None:
+        return None
+    folder = location.name(FOLDER)
+    return f"{missing}; restore it from a copy, or, to go on without what it said, delete the folder {folder}"

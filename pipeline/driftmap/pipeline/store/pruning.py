@@ -88,6 +88,7 @@ def prune(
     if embeddings and keep is None:
         raise ConfigError("embeddings is given without keep, which says whose; give keep too, such as 2y")
     found = Store.open(store)
+    _refuse_cut_log(found)
     if dry_run:
         graphs, maps = _choose_windows(found, keep, embeddings=embeddings)
         doomed, _ = _list_doomed(
@@ -97,6 +98,7 @@ def prune(
     with hold_lock(found.location, wait_seconds=wait_seconds) as lock:
         opened = Store.open(found.location, read_only=False)
         opened.lock = lock
+        _refuse_cut_log(opened)
         graphs, maps = _choose_windows(opened, keep, embeddings=embeddings)
         generations = tuple(opened.growth.older)
         if graphs or maps or generations:
@@ -106,6 +108,12 @@ def prune(
         for file, content in packs.items():
             opened.location.replace(file, content)
     return _report(graphs, maps, generations, doomed)
+
+
+def _refuse_cut_log(store: Store) -> None:
+    """Refuse to remove anything while the log lacks its newest commits: what they name would go with it."""
+    if flaw := store.explain_missing_end():
+        raise StoreError(f"{flaw}. While the log is not whole, nothing is removed")
 
 
 def _choose_windows(store: Store, keep: str | None, *, embeddings: bool) -> tuple[list[WindowState], list[WindowState]]:
@@ -224,12 +232,24 @@ def refuse_pruned(store: Store, first: int) -> None:
     Raises
     ------
     StoreError
-        Naming the window that lacks its graph.
+        Naming the window that lacks its graph, and one from which on windows can be laid out.
     """
+    lost = _list_pruned_before(store, first)
+    if lost:
+        raise StoreError(
+            f"the store cannot go back to before window {store.labels[first]!r}: the graph of {lost[0].label!r}, to "
+            "which it is tied, was removed (keep); go back to before an earlier one (reopen_from "
+            f"{store.labels[find_return(store, first)]!r}), or make a new store"
+        )
+
+
+def find_return(store: Store, first: int) -> int:
+    """Find the last window up to `first` from which on windows can be laid out again: those before it have graphs."""
+    while _list_pruned_before(store, first):
+        first -= 1
+    return first
+
+
+def _list_pruned_before(store: Store, first: int) -> list[WindowState]:
     n_needed = RunConfig.from_json(store.config).layout.alignment_window_size
-    for window in store.state()[max(0, first - n_needed) : first]:
-        if window.pruned:
-            raise StoreError(
-                f"the store cannot go back to before window {store.labels[first]!r}: the graph of {window.label!r}, to "
-                "which it is tied, was removed (keep); make a new store"
-            )
+    return [window for window in store.state()[max(0, first - n_needed) : first] if window.pruned]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import warnings
@@ -21,9 +22,10 @@ from driftmap.pipeline.store.attempts import (
     name_group,
     name_ids,
 )
-from driftmap.pipeline.store.disk.checks import Flaw, check_group
+from driftmap.pipeline.store.disk.checks import Flaw, check_group, drop_remedy
 from driftmap.pipeline.store.disk.packed import SUFFIX
 from driftmap.pipeline.store.log import checkpoints, commits, lock
+from driftmap.pipeline.store.log_view import explain_missing_end
 from driftmap.pipeline.store.relation_book import read_book
 from driftmap.pipeline.store.row_traits import list_trait_arrays
 from driftmap.pipeline.store.shared_rows import read_bad_rows, read_scaling
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 _N_THREADS = 16
 _ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/(?:([^/]+{re.escape(SUFFIX)})$|([^/]+)/)")
+_OF_A_FILE = {errno.EIO, errno.EACCES, errno.EPERM, errno.ELOOP}
+"""Errors that are of one file, such as one on a bad sector, and say nothing of the others."""
 _UNFINISHED = re.compile(r"#\d+$")
 """How obstore names a file that it is still writing."""
 
@@ -102,7 +106,7 @@ def check_shared(store: Store) -> list[str]:
         try:
             read(store.location, digest)
         except StoreError as error:
-            flaws.append(str(error).partition("; ")[0])
+            flaws.append(drop_remedy(str(error), store.location))
     return flaws
 
 
@@ -129,11 +133,8 @@ def _check_chain(store: Store) -> list[str]:
         return [str(error)]
     if log.torn is not None:
         return [f"commit {log.torn}, the newest one, was cut short: it is left out, and everything before it stands"]
-    missing = log.describe_missing_end(n_commits)
-    if missing is None:
-        return []
-    folder = store.location.name(lock.FOLDER)
-    return [f"{missing}; restore it from a copy, or, to go on without what it said, delete the folder {folder}"]
+    missing = explain_missing_end(log, store.location, n_commits)
+    return [] if missing is None else [missing]
 
 
 def find_orphans(store: Store) -> dict[str, int]:
@@ -205,9 +206,14 @@ def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
 
 def _check(location: Location, named: _Named) -> list[Damage]:
     window = named.window
-    flaws = check_group(location, name_group(window.index, named.attempt), named.arrays)
-    if flaws is None:
-        flaws = list(_read_all(Attempt(location, window.index, named.attempt, window.label), named.arrays))
+    try:
+        flaws = check_group(location, name_group(window.index, named.attempt), named.arrays)
+        if flaws is None:
+            flaws = list(_read_all(Attempt(location, window.index, named.attempt, window.label), named.arrays))
+    except StoreError as error:
+        if getattr(error.__cause__, "errno", None) not in _OF_A_FILE:
+            raise
+        flaws = [Flaw(array, str(error)) for array in named.arrays]
     return [
         Damage(window.index, window.label, named.part, flaw.array, named.attempt, flaw.reason, named.is_current)
         for flaw in flaws
@@ -220,7 +226,7 @@ def _read_all(attempt: Attempt, arrays: Iterable[str]) -> Iterator[Flaw]:
         try:
             attempt.read(array)
         except StoreError as error:
-            yield Flaw(array, str(error).partition(": ")[2])
+            yield Flaw(array, drop_remedy(str(error).partition(": ")[2], attempt.root))
 
 
 def _read_names(store: Store) -> tuple[set[str], set[tuple[int, str]]]:
@@ -259,7 +265,7 @@ def _list_files(location: Location) -> dict[str, int]:
     found = {}
     for folder, _, names in os.walk(location.folder):
         for path in (Path(folder) / name for name in names):
-            with suppress(FileNotFoundError):  # a run may be at work
+            with suppress(OSError):  # a run may be at work; a link may lead nowhere
                 found[path.relative_to(location.folder).as_posix()] = path.stat().st_size
     return found
 

@@ -61,6 +61,8 @@ def verify(context: click.Context, store: str, *, clean: bool, as_json: bool) ->
 
 def _find_remedy(opened: Store, damaged: list[Damage], shared: list[str]) -> str | None:
     """Say what makes good what is damaged."""
+    from driftmap.pipeline.store.pruning import find_return
+
     if shared:
         return "what all windows share is not made again: restore it from a copy, or make the store again elsewhere"
     if not damaged:
@@ -68,10 +70,12 @@ def _find_remedy(opened: Store, damaged: list[Damage], shared: list[str]) -> str
     first = min((damage for damage in damaged if damage.is_current), key=lambda damage: damage.number, default=None)
     if first is None:
         return "only an earlier generation is damaged; `driftmap prune` removes it"
+    label = shlex.quote(opened.labels[find_return(opened, first.number)])
+    reopening = f"driftmap ingest {shlex.quote(str(opened.path))} --reopen-from {label}"
     if opened.growth.n_ingests or opened.generation:
-        label = shlex.quote(first.window)
-        return f"to make it good: driftmap ingest {shlex.quote(str(opened.path))} --reopen-from {label}"
-    return "to make it good: run the command that made the store again"
+        return f"to make it good: {reopening}"
+    again = "to make it good: run the command that made the store again"
+    return f"{again}; where its source has changed since: {reopening}" if opened.is_complete else again
 
 
 def _clean(opened: Store) -> dict[str, int]:

@@ -21,6 +21,7 @@ from driftmap.pipeline.store.disk.checks import (
     describe_files,
     digest_bytes,
     digest_parts,
+    name_remedy,
     read_digests,
 )
 from driftmap.pipeline.store.disk.encoding import (
@@ -48,8 +49,6 @@ _ARRAY = "driftmap_array"
 
 _MARKED: set[tuple[str, str]] = set()
 """Metadata of groups above others that this process wrote to buckets."""
-
-_ADVICE = "find all damage with `driftmap verify`, and run the command that made the store again"
 
 
 def write_arrays(
@@ -168,10 +167,10 @@ def read_of_group(there: GroupFiles, array: str, where: str, n_rows: int | None 
     if expected is None:
         expected = _find_older_digest(there, array, form, what)
     elif form.attributes.get(_ARRAY) != f"{there.group}/{array}":
-        raise StoreError(f"{what} is of another place: files were exchanged; {_ADVICE}")
+        raise _damaged(there, f"{what} is of another place: files were exchanged")
     values, kind = _read_values(there, array, form, what, n_rows)
     if expected is not None and _digest_encoded(values, kind) != expected:
-        raise StoreError(f"{what} holds other values than were written there; {_ADVICE}")
+        raise _damaged(there, f"{what} holds other values than were written there")
     return _decode(values, kind)
 
 
@@ -234,9 +233,9 @@ def list_chunks(
     what = f"{where}: array {array!r} of {there.group} in {there.location}"
     form = _read_form(there, array, what)
     if form.attributes.get(_ARRAY, f"{there.group}/{array}") != f"{there.group}/{array}":
-        raise StoreError(f"{what} is of another place: files were exchanged; {_ADVICE}")
+        raise _damaged(there, f"{what} is of another place: files were exchanged")
     if form.shape[0] != n_rows:
-        raise StoreError(f"{what} is damaged (it has {form.shape[0]:,} rows, the log says {n_rows:,}); {_ADVICE}")
+        raise _damaged(there, f"{what} is damaged (it has {form.shape[0]:,} rows, the log says {n_rows:,})")
     kind = form.attributes.get(_KIND)
     for number, key in enumerate(form.list_keys()):
         start, end = number * form.chunk_shape[0], min(n_rows, (number + 1) * form.chunk_shape[0])
@@ -246,7 +245,7 @@ def list_chunks(
         try:
             values = alone.decode([_read_chunk(there, array, key, what)])
         except DamagedArrayError as error:
-            raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+            raise _damaged(there, f"{what} is damaged ({error})") from error
         yield RowChunk(start, values, kind if isinstance(kind, str) else None)
         del values  # before the next chunk is read
 
@@ -255,25 +254,25 @@ def _read_form(there: GroupFiles, array: str, what: str) -> Form:
     metadata = there.read(f"{array}/{METADATA}")
     if metadata is None:
         missing = f" ({there.explain(METADATA)})" if is_packed(there.group) else ""
-        raise StoreError(f"{what} is missing{missing}; the store was damaged after it was written; {_ADVICE}")
+        raise _damaged(there, f"{what} is missing{missing}")
     try:
         return Form.of(metadata)
     except DamagedArrayError as error:
-        raise StoreError(f"{what}: its {METADATA} is damaged ({error}); {_ADVICE}") from error
+        raise _damaged(there, f"{what}: its {METADATA} is damaged ({error})") from error
 
 
 def _find_older_digest(there: GroupFiles, array: str, form: Form, what: str) -> str | None:
     """Find the digest of an array whose own metadata has none in that of its group; None where it has none either."""
     known = read_digests(there)
     if isinstance(known, str):
-        raise StoreError(f"{what} cannot be checked: {known}; {_ADVICE}")
+        raise _damaged(there, f"{what} cannot be checked: {known}")
     if known is None:
         return None
     found = known.get(array)
     if found is None:
-        raise StoreError(f"{what} was never written; {_ADVICE}")
+        raise _damaged(there, f"{what} was never written")
     if digest_bytes(form.metadata) != found.metadata:
-        raise StoreError(f"{what}: its {METADATA} is damaged; {_ADVICE}")
+        raise _damaged(there, f"{what}: its {METADATA} is damaged")
     return found.values
 
 
@@ -288,7 +287,7 @@ def _read_values(
             raise DamagedArrayError(f"its metadata say {form.n_chunks:,} chunks, and {last} is missing")
         values = form.decode(_read_chunk(there, array, key, what) for key in form.list_keys())
     except DamagedArrayError as error:
-        raise StoreError(f"{what} is damaged ({error}); restore the store from a copy, or run it again") from error
+        raise _damaged(there, f"{what} is damaged ({error})") from error
     kind = form.attributes.get(_KIND)
     return values, kind if isinstance(kind, str) else None
 
@@ -296,8 +295,13 @@ def _read_values(
 def _read_chunk(there: GroupFiles, array: str, key: str, what: str) -> bytes:
     chunk = there.read(f"{array}/{key}")
     if chunk is None:
-        raise StoreError(f"{what} lacks its chunk {key}; the store was damaged after it was written")
+        raise _damaged(there, f"{what} lacks its chunk {key}")
     return chunk
+
+
+def _damaged(there: GroupFiles, said: str) -> StoreError:
+    """Make the error of an array that is not what was written."""
+    return StoreError(f"{said}; {name_remedy(there.location)}")
 
 
 def digest_values(values: np.ndarray[Any, Any]) -> str:

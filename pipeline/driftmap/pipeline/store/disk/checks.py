@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.store.disk.packed import GroupFiles, is_packed, shorten
@@ -28,6 +29,16 @@ class Flaw(NamedTuple):
 
     array: str
     reason: str
+
+
+def name_remedy(location: Location) -> str:
+    """Say what to do about damage, which depends on what became of the store since its run: `verify` knows."""
+    return f"`driftmap verify {shlex.quote(str(location))}` names all that is damaged, and what makes it good"
+
+
+def drop_remedy(said: str, location: Location) -> str:
+    """Give what an error says of damage alone."""
+    return said.removesuffix(f"; {name_remedy(location)}")
 
 
 def digest_bytes(*parts: Any) -> str:

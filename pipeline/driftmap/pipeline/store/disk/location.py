@@ -153,7 +153,7 @@ class Location:
         try:
             with open(self._find_local(file), "rb", buffering=0) as opened:  # noqa: PTH123 - a Path costs as much again
                 return opened.readall()
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
     def _find_local(self, file: str) -> str:
@@ -299,7 +299,7 @@ class Location:
         except (BaseError, OSError) as error:
             said = shorten_error(error)
             if self.is_local:
-                advice = "make room, or look at its permissions"
+                advice = f"{'look at its disk' if what == 'read' else 'make room'}, or look at its permissions"
             elif "NoSuchBucket" in said:
                 said, advice = "there is no such bucket", "make it, or name another"
             else:
