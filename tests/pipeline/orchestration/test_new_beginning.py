@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from driftmap.pipeline import open_store, run
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreBusyError, StoreError, StoreWarning
 from driftmap.pipeline.orchestration import run as module
 from driftmap.pipeline.store import Store
@@ -79,6 +80,27 @@ def test_the_source_is_mended(failed, source, tmp_path):
         store = run(source, failed, **OPTIONS)
     assert maps_of(store) == maps_of(run(source, tmp_path / "other", **OPTIONS))
     assert run(source, failed, **OPTIONS).n_commits == store.n_commits
+
+
+def test_a_run_that_ended_before_the_first_commit_is_said_and_goes_on(source, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "create", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, tmp_path / "s", **OPTIONS)
+    with pytest.raises(StoreError, match="its run ended before its first commit; run the same command again"):
+        open_store(tmp_path / "s")
+    assert run(source, tmp_path / "s", **OPTIONS).is_complete
+
+
+def test_a_store_without_a_map_is_not_exported_as_an_empty_table(killed, tmp_path, capsys):
+    assert run_command(["export", str(killed), "-o", str(tmp_path / "maps.csv")]) == 2
+    assert "has a map yet" in capsys.readouterr().err
+    assert not (tmp_path / "maps.csv").exists()
+
+
+def test_a_store_that_cannot_be_made_says_why(source):
+    with pytest.raises(StoreError, match=r"rows\.parquet/maps cannot be made: .*Not a directory"):
+        run(source, source / "maps", **OPTIONS)
 
 
 def test_data_from_python_are_mended(tmp_path):

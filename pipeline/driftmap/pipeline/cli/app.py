@@ -239,10 +239,13 @@ def status(store: str, alarm: tuple[str, ...], *, as_json: bool, prometheus: boo
 def export(store: str, output: str) -> None:
     """Write all maps of STORE to one table: window, id, x, y, status and label columns."""
     from driftmap.pipeline import open_store
+    from driftmap.pipeline.look.run_codes import list_laid_out
     from driftmap.pipeline.store.tables.table_files import find_table_writer, write_table
 
     find_table_writer(output)
-    table = open_store(store).to_table()
+    opened = open_store(store)
+    list_laid_out(opened)  # an empty table would look like one of maps
+    table = opened.to_table()
     try:
         write_table(table, output)
     except OSError as error:

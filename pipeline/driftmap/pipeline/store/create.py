@@ -39,12 +39,7 @@ def prepare_location(path: str | Path | Location) -> Location:
     found = location.list_top()
     if commits.FOLDER in found and not commits.has_commits(location):
         commits.CommitLog(location).refuse_gap()
-    # An object store has no empty folders, and a power failure may lose one: the lock, which was taken first, is then
-    # all that is seen of a new store.
-    is_locked = lock.FOLDER in found and lock.has_lock(location)
-    begun = {commits.FOLDER, lock.FOLDER} if is_locked else {commits.FOLDER}
-    is_unfinished = bool(begun & found) and found <= _BEFORE_FIRST_COMMIT
-    if found and not is_unfinished:
+    if found and not is_unfinished(location):
         raise StoreError(
             f"{location} exists and is not a driftmap store; name a path that does not exist, or an empty folder"
         )
@@ -56,6 +51,16 @@ def prepare_location(path: str | Path | Location) -> Location:
     return location
 
 
+def is_unfinished(location: Location) -> bool:
+    """Whether there is what a run leaves that ends before the first commit of its store, and nothing else."""
+    found = location.list_top()
+    # An object store has no empty folders, and a power failure may lose one: the lock, which was taken first, is then
+    # all that is seen of a new store.
+    is_locked = lock.FOLDER in found and lock.has_lock(location)
+    begun = {commits.FOLDER, lock.FOLDER} if is_locked else {commits.FOLDER}
+    return bool(begun & found) and found <= _BEFORE_FIRST_COMMIT
+
+
 @contextmanager
 def leave_no_empty_store(location: Location) -> Iterator[None]:
     """Where a store could not even be begun, take its empty folders away again; what holds anything stays."""
@@ -63,7 +68,7 @@ def leave_no_empty_store(location: Location) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if location.is_local and not was_there and lock.read_holder(location) is None:
+        if location.is_local and not was_there and location.exists() and lock.read_holder(location) is None:
             with suppress(OSError):
                 folders = [location.folder / name for name in (commits.FOLDER, lock.FOLDER)]
                 if location.list_top() == {folder.name for folder in folders} and not any(folders[0].iterdir()):

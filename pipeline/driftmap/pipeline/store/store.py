@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store import attempts
-from driftmap.pipeline.store.create import prepare_location
+from driftmap.pipeline.store.create import is_unfinished, prepare_location
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.log import commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
+from driftmap.pipeline.store.log.lock import has_lock
 from driftmap.pipeline.store.log.state import make_first_commit
 from driftmap.pipeline.store.log_writer import LogWriter
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
@@ -79,6 +80,11 @@ class Store(ShownStore, LogWriter):
         if not commits.has_commits(location):
             if not location.is_local or (location.folder / commits.FOLDER).is_dir():
                 CommitLog(location).refuse_gap()
+                if has_lock(location) and is_unfinished(location):
+                    raise StoreError(
+                        f"the store {location} holds nothing yet: its run ended before its first commit; run the same "
+                        "command again"
+                    )
             raise StoreError(f"{location} is not a driftmap store: it has no {commits.FOLDER} log; name another path")
         return cls(location, read_only=read_only or generation is not None, generation=generation)
 

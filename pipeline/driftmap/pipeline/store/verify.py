@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _N_THREADS = 16
 _ATTEMPT = re.compile(rf"{ATTEMPTS}/(\d+)/(?:([^/]+{re.escape(SUFFIX)})$|([^/]+)/)")
-_OF_A_FILE = {errno.EIO, errno.EACCES, errno.EPERM, errno.ELOOP}
+_OF_A_FILE = {errno.EIO, errno.ELOOP}
 """Errors that are of one file, such as one on a bad sector, and say nothing of the others."""
 _UNFINISHED = re.compile(r"#\d+$")
 """How obstore names a file that it is still writing."""

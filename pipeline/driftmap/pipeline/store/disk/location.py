@@ -299,7 +299,7 @@ class Location:
         except (BaseError, OSError) as error:
             said = shorten_error(error)
             if self.is_local:
-                advice = f"{'look at its disk' if what == 'read' else 'make room'}, or look at its permissions"
+                advice = f"{'look at its disk, or at' if what == 'read' else 'make room, or look at'} its permissions"
             elif "NoSuchBucket" in said:
                 said, advice = "there is no such bucket", "make it, or name another"
             else:
