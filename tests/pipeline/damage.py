@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.store.attempts import name_group
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from driftmap.pipeline.store import Store
@@ -18,6 +20,19 @@ def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 8
     path.write_bytes(content)
+
+
+@contextmanager
+def limit_files(n_bytes: int) -> Iterator[None]:
+    """Let no file become larger, in this process and those that it starts: as on a disk that is nearly full."""
+    import resource  # late: not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def cut_log(store: Path, n_commits: int) -> None:

@@ -8,6 +8,7 @@ import matplotlib.colors
 import numpy as np
 import pytest
 from PIL import Image
+from tests.pipeline.damage import limit_files
 from tests.pipeline.pictured import make_maps
 
 from driftmap.pipeline.errors import MissingExtraError, PictureError
@@ -146,6 +147,15 @@ def test_files_come_out_and_the_same_maps_give_the_same_bytes(made, tmp_path, en
     if ending == "png":
         with Image.open(paths[0]) as picture:
             assert picture.width > 500
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_picture_that_the_disk_has_no_room_for_leaves_what_was_there(made, tmp_path, ending):
+    path = tmp_path / f"grid.{ending}"
+    path.write_bytes(b"old")
+    with limit_files(1000), pytest.raises(OSError, match="File too large"):
+        plot_grid(made.maps, path)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, b"old")]
 
 
 @pytest.mark.parametrize("n_windows", [1, 2, 30, MAX_PANELS + 60])

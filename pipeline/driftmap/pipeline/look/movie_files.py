@@ -81,7 +81,8 @@ def write_mp4(path: Path, movie: Movie) -> None:
     height, width, _ = first.picture.shape
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(movie.fps), "-i", "-"]
     wanted = ["-an", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
-    command = [program, "-hide_banner", "-loglevel", "error", "-y", *given, *wanted]
+    # Without -xerror versions before 6 end well where the disk is full, and leave a file that nothing plays.
+    command = [program, "-hide_banner", "-loglevel", "error", "-xerror", "-y", *given, *wanted]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - no shell
         try:
             with suppress(BrokenPipeError):  # it failed, and says why below

@@ -70,5 +70,8 @@ def save_figure(figure: Any, target: Path | str) -> None:
     matplotlib = load_extra("matplotlib", "writing a picture")
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(PurePath(target).suffix.lower(), {})
     settings = {"svg.hashsalt": "driftmap", "pdf.fonttype": 42}
-    with matplotlib.rc_context(settings), whole_file(target, makes_folder=True) as unfinished:
-        figure.savefig(unfinished, dpi=DPI, metadata=undated)
+    content = BytesIO()  # on a full disk the writer of PDF would raise an error of its own
+    with matplotlib.rc_context(settings):
+        figure.savefig(content, dpi=DPI, metadata=undated, format=PurePath(target).suffix.lower().removeprefix("."))
+    with whole_file(target, makes_folder=True) as unfinished:
+        unfinished.write_bytes(content.getvalue())
