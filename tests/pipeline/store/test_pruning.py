@@ -12,6 +12,7 @@ from tests.pipeline.growing import make_day, make_store, read_maps, take_in, wri
 from driftmap.pipeline import ingest, open_store, prune
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.look import read_sequence
 from driftmap.pipeline.store.attempts import GRAPH_ARRAYS
 
 
@@ -83,6 +84,17 @@ def test_embeddings_go_on_request(place, capsys):
     assert run_command(["status", str(place / "store")]) == 0
     write_days(place / "days", range(12, 14))
     assert take_in(place).new
+
+
+def test_pictures_are_of_the_maps_that_are_left(place, tmp_path, capsys):
+    prune(place / "store", keep="8", embeddings=True)
+    store = open_store(place / "store")
+    assert "8 maps" in store._repr_html_()
+    assert read_sequence(store).names == store.labels[2:]
+    for kind in ("grid", "points", "connectivity", "curves", "river"):
+        assert run_command(["plot", kind, str(store.path), "-o", str(tmp_path / f"{kind}.svg")]) == 0, kind
+    assert run_command(["plot", "grid", str(store.path), "-o", str(tmp_path / "g.svg"), "--window=2024-01-01"]) == 2
+    assert "map of window '2024-01-01' was removed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [{}, {"keep": "3D"}, {"keep": "3D", "embeddings": True}])

@@ -15,7 +15,7 @@ from driftmap.engine import choose_maps, draw_thumbnails
 from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.look.colours import OTHER, Colouring, blend_ramp
 from driftmap.pipeline.look.report import write_report
-from driftmap.pipeline.look.run_codes import EMPTY
+from driftmap.pipeline.look.run_codes import EMPTY, is_laid_out
 from driftmap.pipeline.look.sequence import read_sequence
 from driftmap.pipeline.look.text import shorten
 
@@ -27,18 +27,16 @@ if TYPE_CHECKING:
 N_STEPS = 16
 """Steps of a colour scale."""
 
-_LAID_OUT = ("final", "provisional")
-
 
 def describe_store(store: Store) -> str:
     """Show a store as HTML: what it holds, and the maps of up to a dozen windows, coloured by the first label column.
 
     A store that cannot be read is shown with what is wrong, so that looking at it never ends in a traceback.
     """
-    facts = [fact for fact in store.state() if fact.status in _LAID_OUT]
+    facts = [fact for fact in store.state() if is_laid_out(fact)]
     head = f"<div>{html.escape(repr(store))}</div>"
     if not facts:
-        return f"{head}<div>No window has a map yet.</div>"
+        return f"{head}<div>No window has a map{'' if store.is_complete else ' yet'}.</div>"
     chosen = [facts[number].index for number in choose_maps(len(facts))]
     try:
         sequence = read_sequence(store, windows=chosen)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.layout.figures import MapFigures, measure_map, relate_neighbours
+from driftmap.pipeline.look.run_codes import is_laid_out
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,7 +60,7 @@ def measure_windows(store: Store) -> list[WindowQuality]:
         stored = fact.quality if fact.pruned and fact.quality else {}
         figures = MapFigures(**{name: stored.get(name) for name in MapFigures._fields})
         now: tuple[Array, Array] | None = None
-        if fact.status in ("final", "provisional") and fact.pruned != "map":
+        if is_laid_out(fact):
             now = store.window_keys(fact.index), store.positions(fact.index)
             knn = None if fact.pruned else store.knn_graph(fact.index).indices
             relation = None if before is None else relate_neighbours(store, (label, before[0]), (fact.label, now[0]))

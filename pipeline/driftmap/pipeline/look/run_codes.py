@@ -85,10 +85,15 @@ def list_laid_out(store: Store) -> list[WindowState]:
     StoreError
         When there is none.
     """
-    facts = [fact for fact in store.state() if fact.status in _LAID_OUT and fact.pruned != "map"]
+    facts = [fact for fact in store.state() if is_laid_out(fact)]
     if not facts:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
     return facts
+
+
+def is_laid_out(fact: WindowState) -> bool:
+    """Whether a window has a map: it was laid out, and `prune` did not remove it."""
+    return fact.status in _LAID_OUT and fact.pruned != "map"
 
 
 def list_shown(store: Store) -> list[str]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.errors import PictureError, StoreError
+from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.colours import Colouring, colour_rows, join_windows
-from driftmap.pipeline.look.run_codes import as_text
+from driftmap.pipeline.look.run_codes import as_text, list_laid_out
 from driftmap.pipeline.store.id_types import show_ids
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ STRIP = 0.12
 
 GOLDEN_RATIO = 0.6180339887
 """Its multiples, modulo one, lie evenly between any two of them."""
-
-_LAID_OUT = ("final", "provisional")
 
 
 class MapSequence(NamedTuple):
@@ -113,9 +111,9 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
     PictureError
         When the store has no label column of that name.
     """
-    chosen = [fact.index for fact in store.state() if fact.status in _LAID_OUT] if windows is None else list(windows)
+    chosen = [fact.index for fact in list_laid_out(store)] if windows is None else list(windows)
     if not chosen:
-        raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
+        raise PictureError(f"windows is empty; name windows of {store.path}, or leave it out for all that have a map")
     ids = show_ids([store.window_keys(window) for window in chosen], store.id_type)
     columns = [store.window_labels(window) for window in chosen]
     names = [name for name in columns[0] if all(name in one for one in columns)]

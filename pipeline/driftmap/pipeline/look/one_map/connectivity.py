@@ -13,6 +13,7 @@ from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.grid import FORMATS, MAX_SHAPES, draw_points, dress_rows
 from driftmap.pipeline.look.one_map.points import close_figure, open_figure, set_stage
 from driftmap.pipeline.look.picture_files import DPI, check_format
+from driftmap.pipeline.look.run_codes import list_laid_out
 from driftmap.pipeline.look.sequence import as_sequence
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def _find_graph(maps: Any, graphs: Sequence[Any] | None, n_windows: int, index: 
             raise PictureError("graphs belong to a list of embeddings; a store and an estimator have their own")
         if own is not None:
             return own[index]
-        facts = [fact for fact in maps.state() if fact.status in ("final", "provisional")]
-        return maps.fuzzy_graph(facts[index].index)
+        return maps.fuzzy_graph(list_laid_out(maps)[index].index)
     if graphs is None:
         raise PictureError("edges need graphs; give a store, a fitted estimator, or graphs=, one for each window")
     if len(graphs) != n_windows:
