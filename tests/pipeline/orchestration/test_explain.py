@@ -8,7 +8,7 @@ import pytest
 
 from driftmap.pipeline import explain, ingest, open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.errors import ConfigError, PlanError, SourceError
 from driftmap.pipeline.graphs import explain_task
 from driftmap.pipeline.sources.readers.tables.table_source import TableSource
 from driftmap.pipeline.store.verify import find_damage, find_orphans
@@ -181,6 +181,30 @@ def test_windows_of_several_schemas_are_filled(tmp_path):
     assert all(store.window_labels(t)["message"][0].startswith("typing") for t in range(4))
     assert read_maps(tmp_path / "s") == before
     assert find_damage(store) == []
+
+
+def test_windows_lie_where_the_store_has_them_whatever_came_before_or_is_not_whole(tmp_path):
+    frame, days = make_frame(9), tmp_path / "days"
+    days.mkdir()
+    frame["time"] = np.datetime64("2024-01-01", "us") + frame.pop("w").to_numpy() * np.timedelta64(1, "D")
+    frame["id"] += frame["time"].astype(str)
+
+    def write_day(day):
+        frame[frame["time"] == f"2024-01-0{day}"].to_parquet(days / f"{day}.parquet")
+
+    for day in range(2, 8):
+        write_day(day)
+    how = {"time": "time", "id": "id", "window": "3D", "stride": "2D", "n_neighbors": 6, "n_epochs": 6}
+    run(days, tmp_path / "s", scheduler="serial", **how)
+    write_day(8)
+    write_day(1)  # before the first window, on which others would begin to count
+    ingest(tmp_path / "s", scheduler="serial", complete=True)
+    store = open_store(tmp_path / "s")
+    assert store.labels == ["2024-01-02", "2024-01-04", "2024-01-06", "2024-01-08"]
+    done = explain(tmp_path / "s", text="message", scheduler="serial")
+    assert (done.filled, done.left_out) == (store.labels, [])
+    with pytest.raises(PlanError, match=r"newest row is of 2024-01-01.*the store begins at 2024-01-02"):
+        explain(tmp_path / "s", days / "1.parquet", text="message", scheduler="serial")
 
 
 def test_other_rows_and_missing_columns_are_refused(tmp_path):

@@ -15,9 +15,9 @@ from driftmap.pipeline.graphs.explain_task import explain_task
 from driftmap.pipeline.graphs.orders import GraphOrder
 from driftmap.pipeline.graphs.stage import STAGE
 from driftmap.pipeline.graphs.traits import name_number_columns
-from driftmap.pipeline.orchestration.run import plan
+from driftmap.pipeline.orchestration.run import open_settled
 from driftmap.pipeline.planning.estimates.memory import share_task_bytes
-from driftmap.pipeline.planning.windows import plan_windows
+from driftmap.pipeline.planning.windows import plan_windows, settle_rule
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.rows.pieces import Piece
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.planning.windows import WindowPlan
+    from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store.log.windows import WindowState
 
     _Rows: TypeAlias = tuple[SourceSpec, WindowPlan]
@@ -58,7 +59,8 @@ class Explained(NamedTuple):
         if self.same:
             said.append(f"{_count_windows(self.same)} had all of it")
         if self.left_out:
-            said.append(f"{_count_windows(self.left_out)} are not in the source and stay as they are")
+            are, stay = ("is", "stays as it is") if len(self.left_out) == 1 else ("are", "stay as they are")
+            said.append(f"{_count_windows(self.left_out)} {are} not in the source and {stay}")
         return f"{'; '.join(said)} ({self.columns})"
 
 
@@ -137,12 +139,10 @@ def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceS
     """Find the rows of windows in the source, by the windows' labels."""
     given = config.source.path if source is None else source
     if not config.schemas:
-        planned = plan(given, config=config, scheduler="serial")
-        spec = planned.config.source
-        return spec, {window.label: (spec, window) for window in planned.windows}
+        opened, config = open_settled(given, config, {}, Workplace.of("serial"))
+        return opened.spec, {window.label: (opened.spec, window) for window in _cut(store, config, opened)}
     path = str(SourcePlace(given)) if isinstance(given, str | os.PathLike) else config.source.path
     roles = config.source.model_copy(update={"path": path})
-    rule = config.windows.model_copy(update={"allow_unrelated": True, "on_empty": "skip"})
     rows: dict[str, _Rows] = {}
     for schema, change in enumerate((None, *config.schemas)):
         files = tuple(sorted(name for name, part in store.growth.parts.items() if part.schema == schema))
@@ -150,11 +150,17 @@ def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceS
             continue
         named = (roles if change is None else change.apply(roles)).model_copy(update={"files": files})
         opened = open_source(named)
-        dropped = find_dropped(opened, None)
-        cut = plan_windows(opened, rule, config.graph.n_neighbors, bad_rows=dropped, origin=store.growth.origin).windows
         wanted = {window.label for window in store.state() if window.schema == schema}
+        cut = _cut(store, config, opened)
         rows |= {window.label: (opened.spec, window) for window in cut if window.label in wanted}
     return roles, rows
+
+
+def _cut(store: Store, config: RunConfig, opened: Source) -> list[WindowPlan]:
+    """Cut a source where the store's windows lie, whatever came before them or is not whole."""
+    rule = settle_rule(opened, config.windows.model_copy(update={"allow_unrelated": True, "on_empty": "skip"}))
+    dropped = find_dropped(opened, None)
+    return plan_windows(opened, rule, config.graph.n_neighbors, bad_rows=dropped, origin=store.growth.origin).windows
 
 
 def _refuse_nothing(spec: SourceSpec, rows: Mapping[str, _Rows]) -> None:

@@ -104,11 +104,7 @@ def plan(
     place = _settle_place(scheduler, given)
     with place.keep_connection():
         relations = given.pop("relations", None)
-        opened, settled = _settle(source, config, given)
-        if needs_workers(opened):
-            with place.compute_collections() as opened.compute:
-                opened.prepare()
-            settled = settled.model_copy(update={"source": opened.spec})
+        opened, settled = open_settled(source, config, given, place)
         place = place.show_source(opened.spec)
         planned, _ = _make_plan_with_relations(opened, settled, memory_limit, place, relations)
         if not timed:
@@ -263,6 +259,18 @@ def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Wo
 def _must_pin(location: Location) -> bool:
     """Whether the columns of the vectors are to be pinned: not for a store of before 0.2, which goes on without."""
     return not has_commits(location) or RunConfig.from_json(Store.open(location).config).source.pin is not None
+
+
+def open_settled(
+    source: object, config: RunConfig | None, options: dict[str, Any], place: Workplace
+) -> tuple[Source, RunConfig]:
+    """Open a source, and settle what is said of a run; keys of a Dask collection are computed."""
+    opened, settled = _settle(source, config, options)
+    if needs_workers(opened):
+        with place.compute_collections() as opened.compute:
+            opened.prepare()
+        settled = settled.model_copy(update={"source": opened.spec})
+    return opened, settled
 
 
 def _settle(

@@ -116,6 +116,11 @@ def _place_windows(ordered: Times, order: Int64Array | None, spans: Spans) -> tu
     first, last = ordered[0], ordered[-1]
     (window, stride, zone, known), (local_first, local_last) = spans, to_local(np.array([first, last]), spans.zone)
     origin = floor_to_border(local_first, stride.unit) if known is None else np.datetime64(known, "us")
+    if to_utc(np.array([origin]), zone)[0] > last:
+        raise PlanError(
+            f"the newest row is of {last.astype('datetime64[s]')}, and the store begins at {known}; "
+            "name the source that it was made of"
+        )
     # Where the clock was put back, the last row's local time may be earlier than that of rows before it.
     n_starts = count_steps(origin, local_last if zone in UTC_NAMES else local_last + LONGEST_SHIFT, stride) + 1
     if n_starts > MAX_WINDOWS:
@@ -126,6 +131,8 @@ def _place_windows(ordered: Times, order: Int64Array | None, spans: Spans) -> tu
     starts = shift_times(np.full(n_starts, origin), stride, np.arange(n_starts, dtype=np.int64))
     starts = starts[to_utc(starts, zone) <= last]
     ends = shift_times(starts, window)
+    if known is not None:  # an ingest may have taken in several that are not whole
+        return starts, ends
     n_whole = int(np.searchsorted(to_utc(ends, zone), last, side="right"))  # windows that end before the last row
     return starts[: n_whole + 1], ends[: n_whole + 1]
 

@@ -107,7 +107,8 @@ def plan_windows(
     bad_rows
         Numbers of the rows that are dropped.
     origin
-        Start of the first window in time, where a store has it; None: it goes by the first row.
+        Start of the first window in time, where a store has it, whose last windows need not be whole; None: it goes by
+        the first row.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def plan_windows(
     if bad_rows is not None:
         cuts = cuts.drop(bad_rows, source.n_rows)
     windows = _Windows(cuts, n_read - (cuts.highs - cuts.lows), [])
-    if rule.window is not None:
+    if rule.window is not None and origin is None:
         windows = _leave_out_unfilled(windows, source.n_rows, n_neighbors)
     ids = None if source.spec.id is None else Codes.of(keys[source.spec.id])
     windows = windows._replace(kept=_settle_repeated(source, rule, windows.cuts, ids, keys))
