@@ -55,6 +55,12 @@ def test_a_network_without_tls_is_warned_of_or_refused(url):
         settle_scheduler(url, True)
 
 
+def test_a_cluster_is_no_client():
+    cluster = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://127.0.0.1:8786"), get_client=None)
+    with pytest.raises(ConfigError, match=r"scheduler is a SimpleNamespace; give its client, get_client\(\), or its"):
+        settle_scheduler(cluster)
+
+
 def test_a_client_is_looked_at_like_an_address(certs):
     client = SimpleNamespace(scheduler=SimpleNamespace(address="tcp://10.0.0.1:8786"))
     with pytest.warns(InsecureSchedulerWarning):

@@ -123,6 +123,13 @@ def settle_scheduler(
 def _find_url(scheduler: str | Client) -> str:
     if isinstance(scheduler, str):
         return scheduler
+    if not hasattr(scheduler, "scheduler"):
+        raise ConfigError(
+            f"scheduler is {scheduler!r}; an address such as 'tls://host:8786', 'serial' or a distributed.Client was "
+            "expected"
+        )
+    if hasattr(scheduler, "get_client"):  # a cluster itself
+        raise ConfigError(f"scheduler is a {type(scheduler).__name__}; give its client, get_client(), or its address")
     if getattr(scheduler, "asynchronous", False):
         raise ConfigError("scheduler is an asynchronous Client; give one without asynchronous=True, or its address")
     return str(getattr(scheduler.scheduler, "address", ""))

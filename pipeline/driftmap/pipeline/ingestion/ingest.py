@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
+from driftmap.pipeline.config.arguments import refuse_other_calls
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.config.source_spec import ROW_OPTIONS
 from driftmap.pipeline.errors import ConfigError
@@ -80,6 +81,7 @@ def ingest(
         When the source or the store cannot be used, or a new window cannot be and `on_bad` is "stop"; what was taken
         in before stays.
     """
+    refuse_other_calls(on_event=on_event)
     call = name_call(source, scheduler, {"relations": relations, **options})
     given: dict[str, Any] = dict(options)
     place = Workplace.of(scheduler, **{name: given.pop(name) for name in WORKER_OPTIONS if name in given})

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from driftmap.pipeline.config.times.durations import measure_seconds, parse_duration, read_duration
+from driftmap.pipeline.config.arguments import refuse_other_flags
+from driftmap.pipeline.config.times.durations import measure_seconds, parse_duration, read_duration, write_keep
 from driftmap.pipeline.config.times.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WorkerKeywords
@@ -31,7 +32,7 @@ class IngestKeywords(WorkerKeywords, total=False):
     complete: bool
     reopen: bool
     reopen_from: str | None
-    keep: str | None
+    keep: str | int | timedelta | None
     on_bad: Literal["stop", "skip"]
     on_empty: Literal["skip", "refuse"] | None
     duplicates: Literal["refuse", "first", "last", "mean"] | None
@@ -83,6 +84,8 @@ class IngestOptions:
     """With `accept_schema`: columns that stay out of the vectors, as for `run`, beside those that already do."""
 
     def __post_init__(self) -> None:
+        flags = ("clock", "complete", "reopen", "accept_schema")
+        refuse_other_flags(**{name: getattr(self, name) for name in flags})
         if self.on_bad not in ("stop", "skip"):
             raise ConfigError(f"on_bad is {self.on_bad!r}; 'stop' or 'skip' was expected")
         if self.on_empty not in (None, "skip", "refuse"):
@@ -100,10 +103,12 @@ class IngestOptions:
                 )
             names = (value,) if isinstance(value, str) else tuple(value or ())
             object.__setattr__(self, name, names or None)
-        for name in ("grace", "keep", "wait"):
+        for name in ("grace", "wait"):
             value = getattr(self, name)
-            if value is not None and not (name == "keep" and str(value).strip().isdecimal()):
+            if value is not None:
                 object.__setattr__(self, name, str(read_duration(value, name)))
+        if self.keep is not None:
+            object.__setattr__(self, "keep", write_keep(self.keep))
 
     @property
     def wait_seconds(self) -> float:

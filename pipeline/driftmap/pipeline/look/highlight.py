@@ -50,7 +50,7 @@ def find_highlight(sequence: MapSequence, asked: str | Sequence[object] | None) 
     if asked is None:
         return None
     numbers = sequence.entities()
-    if isinstance(asked, str):
+    if isinstance(asked, str) or not hasattr(asked, "__iter__"):
         if asked != SHARED:
             raise PictureError(f'highlight must be "{SHARED}" or a list of ids, got {asked!r}; for one id: [{asked!r}]')
         # Nothing comes before the first window; there it is what stays for the second.

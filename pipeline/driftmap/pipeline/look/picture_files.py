@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.extras import load_extra
 from driftmap.pipeline.look.text import accept_any_weight
-from driftmap.pipeline.store.disk.output_files import check_output, whole_file
+from driftmap.pipeline.store.disk.output_files import check_output, read_path, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def check_format(path: str | Path, formats: Sequence[str], what: str) -> Path | 
     ConfigError
         When it is a URL that cannot be written to.
     """
-    name = PurePath(path)
+    name = PurePath(read_path(path))
     if name.suffix.lower() not in formats:
         raise PictureError(f"{what} cannot be written as {name.name!r}; end its name in {', '.join(formats)}")
     return check_output(path)

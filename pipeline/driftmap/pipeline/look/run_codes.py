@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.errors import PictureError, StoreError
 from driftmap.pipeline.store.id_types import as_value_column, show_ids
 
 if TYPE_CHECKING:
@@ -85,10 +85,17 @@ def list_laid_out(store: Store) -> list[WindowState]:
     StoreError
         When there is none.
     """
+    refuse_no_store(store)
     facts = [fact for fact in store.state() if is_laid_out(fact)]
     if not facts:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
     return facts
+
+
+def refuse_no_store(store: object) -> None:
+    """Refuse what is no opened store, such as the path of one."""
+    if not hasattr(store, "window_labels"):
+        raise PictureError(f"an opened store was expected, got {type(store).__name__}; open_store(PATH) opens one")
 
 
 def is_laid_out(fact: WindowState) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from driftmap.pipeline.errors import PictureError
 from driftmap.pipeline.look.colours import Colouring, colour_rows, join_windows
-from driftmap.pipeline.look.run_codes import as_text, list_laid_out
+from driftmap.pipeline.look.run_codes import as_text, list_laid_out, refuse_no_store
 from driftmap.pipeline.store.id_types import show_ids
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def read_sequence(store: Store, label: str | None = None, windows: Sequence[str 
     PictureError
         When the store has no label column of that name.
     """
-    chosen = [fact.index for fact in list_laid_out(store)] if windows is None else list(windows)
+    refuse_no_store(store)
+    chosen = [fact.index for fact in list_laid_out(store)] if windows is None else store.list_asked(windows)
     if not chosen:
         raise PictureError(f"windows is empty; name windows of {store.path}, or leave it out for all that have a map")
     ids = show_ids([store.window_keys(window) for window in chosen], store.id_type)

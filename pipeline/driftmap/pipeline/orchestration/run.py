@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from driftmap.pipeline.config.arguments import refuse_other_calls
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import RunConfig
 from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
@@ -172,6 +173,7 @@ def run(
     """
     if scheduler is None:
         refuse_unguarded_call()
+    refuse_other_calls(on_event=on_event, progress=progress, on_dashboard=options.get("on_dashboard"))
     events, location = RunEvents(on_event), Location(store)
     with events.begin(location):
         given: dict[str, Any] = dict(options)

@@ -13,7 +13,7 @@ from driftmap.pipeline.store.log.lock import FOLDER, read_log_end
 from driftmap.pipeline.store.log.state import PACKED_SINCE, read_first_commit, refuse_older
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from driftmap.pipeline.store.disk.location import Location
@@ -204,18 +204,25 @@ class LogView:
     def _go_back(self) -> None:
         """Show the windows of the generation that was asked for."""
         growth, wanted = self._state.growth, self._generation
-        if wanted is None or wanted == growth.generation:
+        if wanted is None or (wanted == growth.generation and not isinstance(wanted, bool)):
             return
-        if wanted not in growth.older:
+        if isinstance(wanted, bool) or wanted not in growth.older:
             known = ", ".join(map(str, [*growth.older, growth.generation]))
-            raise StoreError(f"{self.path} has no generation {wanted} that can be read; there are: {known}")
+            raise StoreError(f"{self.path} has no generation {wanted!r} that can be read; there are: {known}")
         self._is_back = True
         self._state.windows = growth.older[wanted]
         self._state.index_by_label = {window.label: window.index for window in self._state.windows}
 
+    def list_asked(self, windows: Iterable[str | int]) -> list[str | int]:
+        """List several windows that a caller names; one that is not in a list is refused."""
+        if isinstance(windows, str | bytes) or not hasattr(windows, "__iter__"):
+            some = ", ".join(map(repr, self.labels[:2]))
+            raise StoreError(f"windows is {windows!r}; a list of labels or numbers was expected, such as [{some}]")
+        return list(windows)
+
     def _find(self, window: str | int) -> WindowState:
         if not isinstance(window, str):
-            if not hasattr(window, "__index__"):
+            if isinstance(window, bool) or not hasattr(window, "__index__"):
                 raise StoreError(
                     f"the window is {window!r} of type {type(window).__name__}; a label or a number was expected, such "
                     f"as {', '.join(map(repr, self.labels[:1]))} or 0"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftmap.pipeline.config.arguments import refuse_other_flags, refuse_other_seconds
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.times.durations import read_duration
+from driftmap.pipeline.config.times.durations import read_duration, write_keep
 from driftmap.pipeline.config.times.time_spans import step_back
 from driftmap.pipeline.errors import ConfigError, StoreError
 from driftmap.pipeline.store import Store
@@ -18,6 +19,7 @@ from driftmap.pipeline.store.log.lock import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import timedelta
     from pathlib import Path
 
     from driftmap.pipeline.store.disk.location import Location
@@ -52,7 +54,7 @@ class PruneReport:
 def prune(
     store: str | Path,
     *,
-    keep: str | None = None,
+    keep: str | int | timedelta | None = None,
     embeddings: bool = False,
     wait_seconds: float = 0.0,
     dry_run: bool = False,
@@ -66,8 +68,8 @@ def prune(
     store
         The store.
     keep
-        Remove the graphs of windows that ended longer ago than this, such as `2y`, by the newest window; or, as a
-        whole number, of all but so many of the newest windows.
+        Remove the graphs of windows that ended longer ago than this, such as `2y` or a `timedelta`, by the newest
+        window; or, as a whole number, of all but so many of the newest windows.
     embeddings
         Remove their maps, ids and labels too; the log goes on naming the windows.
     wait_seconds
@@ -85,6 +87,9 @@ def prune(
     DriftmapError
         When the store cannot be opened or is in use, or `keep` cannot be read.
     """
+    refuse_other_flags(embeddings=embeddings, dry_run=dry_run)
+    refuse_other_seconds(wait_seconds=wait_seconds)
+    keep = None if keep is None else write_keep(keep)
     if embeddings and keep is None:
         raise ConfigError("embeddings is given without keep, which says whose; give keep too, such as 2y")
     found = Store.open(store)

@@ -261,7 +261,7 @@ class Store(ShownStore, LogWriter):
         from driftmap.pipeline.store.tables.map_tables import tabulate_window
 
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
-        chosen = there if windows is None else windows
+        chosen = there if windows is None else self.list_asked(windows)
         parts = [
             tabulate_window(
                 state,

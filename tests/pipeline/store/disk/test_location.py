@@ -95,6 +95,13 @@ def test_what_cannot_be_reached_is_one_short_error(s3, monkeypatch):
     assert SECRET not in str(caught.value)
 
 
+def test_missing_credentials_are_said_and_not_where_they_were_looked_for():
+    said = "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 3 ms - 403 Forbidden"
+    expected = r"no credentials are in .*; set AWS_ACCESS_KEY_ID and .*, or AWS_PROFILE$"
+    with pytest.raises(StoreError, match=expected), Location("s3://maps/a")._explain("read"):
+        raise OSError(said)
+
+
 def test_a_folder_that_cannot_be_written_is_one_short_error(tmp_path):
     (tmp_path / "a").write_text("a file where a folder is wanted")
     with pytest.raises(StoreError, match=r"cannot be written: .*permissions"):

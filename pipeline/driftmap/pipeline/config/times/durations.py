@@ -118,6 +118,18 @@ def read_duration(value: object, name: str) -> Duration:
         raise ConfigError(f"{name}: {error}") from error
 
 
+def write_keep(value: object) -> str:
+    """Write how long something is kept, a length of time or a number of windows, as users do.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    text = str(value).strip()
+    return text if text.isdecimal() else str(read_duration(value, "keep"))
+
+
 def measure_seconds(length: Duration) -> float:
     """Give a length of time in seconds; months and years as they were from 2000 on."""
     if not length.is_calendar:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 
+_MACHINE_ROLE = "://169.254.169.254/"
+"""Where AWS's machines say what their role is, which is asked for credentials last of all."""
+
 _N_REQUESTS = 16
 """Requests that are under way at once."""
 
@@ -302,6 +305,9 @@ class Location:
                 advice = f"{'look at its disk, or at' if what == 'read' else 'make room, or look at'} its permissions"
             elif "NoSuchBucket" in said:
                 said, advice = "there is no such bucket", "make it, or name another"
+            elif _MACHINE_ROLE in said:
+                said = "no credentials are in the environment or a profile, and this machine has no role"
+                advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             else:
                 advice = "look at the network and the credentials"
             raise self.error(f"the {self.noun} {self} cannot be {what}: {said}; {advice}") from error

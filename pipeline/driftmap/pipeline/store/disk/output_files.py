@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from driftmap.pipeline.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -86,8 +88,22 @@ def check_output(path: str | os.PathLike[str]) -> Path | str:
     return str(place)
 
 
+def read_path(path: str | os.PathLike[str]) -> str:
+    """Read the path or URL of a file to write.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise ConfigError(f"the file to write is {path!r}; a path or URL was expected, as text or a Path")
+    return text
+
+
 def _find_place(path: str | os.PathLike[str]) -> Path | OutputObject:
-    scheme = _URL.match(os.fspath(path))
+    scheme = _URL.match(read_path(path))
     if scheme is None:
         return Path(path)
     from driftmap.pipeline.store.disk.output_objects import OutputObject  # late: loads obstore
