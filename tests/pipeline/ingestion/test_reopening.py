@@ -13,6 +13,7 @@ from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, take
 from driftmap.pipeline import open_store, prune
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.ingestion.work import BadRowsError
 from driftmap.pipeline.store.verify import find_damage
 
 
@@ -132,6 +133,17 @@ def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):
     assert store.positions("2024-01-01").tobytes() == before["2024-01-01"]
     assert store.positions("2024-01-02").tobytes() != before["2024-01-02"]
     assert [w.n_rows for w in store.state()] == [2 * N_ROWS] * 5
+
+
+def test_a_file_that_kept_a_window_out_may_be_taken_away(place, capsys):
+    shutil.copy(place / "days" / "day-001.parquet", place / "days" / "again.parquet")
+    with pytest.raises(BadRowsError, match="more than once"):
+        take_in(place, reopen=True)
+    assert run_command(["export", str(place / "store"), "-o", str(place / "maps.csv")]) == 2
+    assert "and `driftmap ingest` goes on" in capsys.readouterr().err
+    (place / "days" / "again.parquet").unlink()
+    assert take_in(place).new == ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
+    assert take_in(place).did_nothing
 
 
 def test_a_window_that_is_not_there_is_refused_before_any_work(place):

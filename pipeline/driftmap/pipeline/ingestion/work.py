@@ -129,7 +129,7 @@ class IngestWork:
         return self._report
 
     def _scan(self) -> None:
-        """Look at parts that are new or changed, and note them in the log."""
+        """Look at parts that are new or changed, and note them, and those that are gone, in the log."""
         known = self._store.growth.parts
         self._parts = self._feed.list_parts(known)
         self._report.waiting = list(self._feed.unfinished)
@@ -147,8 +147,8 @@ class IngestWork:
             except SourceError as error:
                 del self._parts[name]
                 self._set_aside_part(ref, str(error))
-        if found:
-            removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
+        removed = [name for name in known if name not in self._parts and name not in self._report.waiting]
+        if found or removed:
             parts = {name: part.to_json() for name, part in found.items()}
             altered = find_altered(self._store, self._slots, self._feed, self._parts, found)
             payload = {"parts": parts, "removed": removed}

@@ -87,6 +87,10 @@ def list_laid_out(store: Store) -> list[WindowState]:
     """
     refuse_no_store(store)
     facts = [fact for fact in store.state() if is_laid_out(fact)]
+    if not facts and (store.growth.n_ingests or store.generation):
+        raise StoreError(
+            f"no window of {store.path} has a map; `driftmap status` says why, and `driftmap ingest` goes on"
+        )
     if not facts:
         raise StoreError(f"no window of {store.path} has a map yet; run `driftmap run` on it first")
     return facts
