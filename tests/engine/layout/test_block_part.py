@@ -79,7 +79,7 @@ class Parts:
         self.place(t, place_window(self.afar, self.kinds, relations, t, self.places, settings, seed))
         if self.graphs[t].n_rows < block_part.LEAST_SHARED_ROWS:
             return
-        for epoch in range(PACE.count_carry_epochs(self.n_epochs, is_first=t == 0)):
+        for epoch in range(PACE.count_carry_epochs(self.n_epochs, self.graphs[t].n_rows, is_first=t == 0)):
             self.exchange(t, [part.carry(t, epoch) for part in self.parts])
         for part in self.parts:
             part.order(t)

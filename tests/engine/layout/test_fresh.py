@@ -41,7 +41,7 @@ def test_couplings_relate_rows_too():
 @pytest.mark.parametrize(("fresh", "expected"), [(0.0, 10), (0.25, 15), (1.0, 30)])
 def test_a_window_moves_in_more_epochs_the_more_of_its_rows_are_new(fresh, expected):
     pace = Pace(joint_share=0.5, fresh_share=1.0)
-    schedule = Schedule([20, 20], [1.0, 1.0], [True, True], [False, False], [0.0, fresh], pace)
+    schedule = Schedule([20, 20], [1.0, 1.0], [True, True], [False, False], [0.0, fresh], [9, 9], pace)
     n = schedule.n_joint_epochs
     assert n == pace.count_joint_epochs([20, 20]) == 30
     moves = schedule.joint(n, range(n)).learning_rates > 0
@@ -53,7 +53,7 @@ def test_a_window_moves_in_more_epochs_the_more_of_its_rows_are_new(fresh, expec
 
 
 def test_the_rate_of_the_joint_pass_falls_to_nothing_and_is_cool_for_longer_than_it_is_hot():
-    schedule = Schedule([100], [2.0], [True], [False], [1.0], Pace())
+    schedule = Schedule([100], [2.0], [True], [False], [1.0], [9], Pace())
     rates = schedule.joint(100, range(100)).learning_rates[:, 0]
     assert rates[0] == pytest.approx(2 * Pace().joint_learning_rate)
     assert (np.diff(rates) < 0).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ from tests.pipeline.small_stores import make_store as make_by_hand
 from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import StoreError
+from driftmap.pipeline.layout import block_layout, clusters
 from driftmap.pipeline.look.answers import find_answers
 from driftmap.pipeline.look.clusters import list_clusters
 from driftmap.pipeline.look.run_codes import read_run
@@ -55,6 +57,53 @@ def test_every_layout_and_every_block_give_the_same_clusters(source, whole, tmp_
         assert read_all(other) == read_all(whole)
         assert other.lineage() == whole.lineage()
         assert find_damage(other) == []
+
+
+def test_clusters_of_large_windows_are_found_beside_the_joint_pass(source, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(block_layout, "MERGED_ROWS", 0)
+    threads, find = [], block_layout.find_missing
+
+    def find_missing(*given, **options):
+        threads.append(threading.current_thread())
+        return find(*given, **options)
+
+    monkeypatch.setattr(block_layout, "find_missing", find_missing)
+    beside = run(source, tmp_path / "s", scheduler="serial", block_windows=2, **HOW)
+    assert read_all(beside) == read_all(whole)
+    assert beside.lineage() == whole.lineage()
+    assert [beside.positions(index).tobytes() for index in range(7)] == [
+        whole.positions(index).tobytes() for index in range(7)
+    ]
+    assert find_damage(beside) == []
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, MemoryError])
+def test_a_layout_that_is_stopped_waits_for_the_window_whose_clusters_are_being_found(
+    source, tmp_path, monkeypatch, fault
+):
+    monkeypatch.setattr(block_layout, "MERGED_ROWS", 0)
+    found, is_stopping, follow = [], threading.Event(), clusters.follow_and_write
+
+    def follow_and_write(store, follower, index, *given, **options):
+        is_stopping.wait(30)
+        found.append(index)
+        return follow(store, follower, index, *given, **options)
+
+    def stop(*given, on_carried):
+        on_carried()
+        threading.Timer(0.2, is_stopping.set).start()
+        raise fault
+
+    monkeypatch.setattr(clusters, "follow_and_write", follow_and_write)
+    monkeypatch.setattr(block_layout, "lay_out_block", stop)
+    with pytest.raises(fault):
+        run(source, tmp_path / "s", scheduler="serial", block_windows=2, **HOW)
+    assert found == [0], "no further window is begun"
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("driftmap-clusters")]
+    monkeypatch.undo()
+    assert run(source, tmp_path / "s", scheduler="serial", block_windows=2, **HOW).state()[6].layout_attempt
 
 
 @pytest.mark.slow

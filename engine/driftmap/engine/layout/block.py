@@ -56,6 +56,7 @@ def lay_out_block(
     random_state: int,
     on_epoch: EpochCallback | None = None,
     pace: Pace = PACE,
+    on_carried: Callable[[], None] | None = None,
 ) -> list[Float32Array]:
     """Lay out the windows of one block.
 
@@ -78,6 +79,8 @@ def lay_out_block(
         so that these tell what share of the work is done.
     pace
         How long both passes are, and how fast.
+    on_carried
+        Called once every window has a place: what a start takes is free again, and only epochs are left.
 
     Returns
     -------
@@ -100,6 +103,8 @@ def lay_out_block(
     n, n_free = layout.n_joint_epochs, sum(not window.is_fixed for window in windows)
     watch = count_epochs(on_epoch, layout.n_carry_epochs + n * n_free)
     layout.carry(watch)
+    if on_carried is not None:
+        on_carried()
     layout.move(n, range(n), None if watch is None else lambda n_epochs: watch(n_epochs * n_free))
     return [layout.read(place) for place in range(len(windows))]
 
@@ -203,7 +208,7 @@ def set_up_block(
     is_new = [kind.is_new and not kind.is_fixed for kind in kinds]
     rates = [value.learning_rate for value in values]
     fresh = find_fresh_shares([shuffle.has_edge for shuffle in shuffles], relations)
-    schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, settings.pace)
+    schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, [graph.n_rows for graph in graphs], settings.pace)
     # A fixed window moves in no epoch, so none of its edges is kept.
     n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
     is_auto = [value.moves_freely > 0 for value in values]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.settings import DEFAULT_N_EPOCHS, pick_value
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ class Pace(NamedTuple):
 
     carry_share: float = 0.1
     """Epochs in which a new window is carried from those before it, as a share of n_epochs."""
+    large_first_share: float = 0.25
+    """The same of the first window, which else has n_epochs to unfold, where it has more than LARGE_ROWS rows. With 1,
+    .5 and .25 the maps of 1,000,000 rows have a trustworthiness of .9514, .9526 and .9521; with 1, .5 and .1 those of
+    200,000 rows have .9547, .9534 and .9539, and keep .069, .070 and .068 of the neighbours (two windows)."""
     joint_share: float = 1.1
     """Epochs in which a window moves together with the others, as a share of n_epochs."""
     fresh_share: float = 0.8
@@ -37,9 +42,15 @@ class Pace(NamedTuple):
         """What `joint_share` and `fresh_share` come to where a quarter of the rows is new, for estimates of time."""
         return self.joint_share + self.fresh_share / 4
 
-    def count_carry_epochs(self, n_epochs: int, *, is_first: bool) -> int:
-        """Count the epochs in which a new window is carried; the first of a run has all epochs to unfold."""
-        return n_epochs if is_first else round(self.carry_share * n_epochs)
+    def pick_carry_share(self, n_rows: int, *, is_first: bool) -> float:
+        """Pick the share of n_epochs in which a new window of so many rows is carried; the first of a run unfolds."""
+        if not is_first:
+            return self.carry_share
+        return self.large_first_share if n_rows > LARGE_ROWS else 1.0
+
+    def count_carry_epochs(self, n_epochs: int, n_rows: int, *, is_first: bool) -> int:
+        """Count the epochs in which a new window of so many rows is carried."""
+        return round(self.pick_carry_share(n_rows, is_first=is_first) * n_epochs)
 
     def count_joint_epochs(self, n_epochs: Sequence[int]) -> int:
         """Count the epochs of the joint pass of windows, in which each moves in its own share of them."""

@@ -31,6 +31,8 @@ class Schedule:
         Halo windows.
     fresh
         Share of each window's rows that no window before it has.
+    n_rows
+        Of each window.
     pace
         Lengths and rates of the passes.
     """
@@ -42,10 +44,12 @@ class Schedule:
         is_new: Sequence[bool],
         is_fixed: Sequence[bool],
         fresh: Sequence[float],
+        n_rows: Sequence[int],
         pace: Pace = PACE,
     ) -> None:
         self._n_epochs = n_epochs
         self._learning_rates = learning_rates
+        self._n_rows = n_rows
         self._pace = pace
         self._free = [place for place, fixed in enumerate(is_fixed) if not fixed]
         self._is_first = is_new[0] and not is_fixed[0]
@@ -75,4 +79,6 @@ class Schedule:
         return Stage(self._free, len(epochs), rates[epochs.start : epochs.stop], first, len(self._n_epochs), hot)
 
     def _count_carry_epochs(self, place: int) -> int:
-        return self._pace.count_carry_epochs(self._n_epochs[place], is_first=place == 0 and self._is_first)
+        return self._pace.count_carry_epochs(
+            self._n_epochs[place], self._n_rows[place], is_first=place == 0 and self._is_first
+        )

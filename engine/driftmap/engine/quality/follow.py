@@ -114,12 +114,13 @@ def follow_clusters(
     prior, numbers = read_prior(clusters.of_row, shared)
     if np.count_nonzero(prior >= 0) < MIN_CLUSTER:
         return _begin(graph, seed, clusters.n_known)
-    pieces = find_pieces(graph, seed) if pieces is None else pieces
+    coarse = coarsen(graph)
+    pieces = _find_pieces(coarse, seed) if pieces is None else pieces
     anchors, forks = find_forks(shared, prior, pieces[shared.new_rows].astype(np.int64), len(numbers))
     n_splits = sum(fork.kind == "split" for fork in forks)
     tied = np.full(graph.n_rows, -1, dtype=np.int64)
     tied[shared.new_rows] = anchors
-    found, n_begun = _find_tied(graph, seed, tied, len(numbers) + n_splits)
+    found, n_begun = _find_tied(graph, coarse, seed, tied, len(numbers) + n_splits)
     lives = np.concatenate([numbers, clusters.n_known + np.arange(n_splits + n_begun), [-1]]).astype(np.int32)
     result = lives[found]
     passages = _list_passages(clusters.of_row[shared.old_rows], result[shared.new_rows], _name_forks(forks, lives))
@@ -141,7 +142,11 @@ def find_pieces(graph: ReadableGraph, seed: int) -> Int32Array:
     numpy.ndarray of int32
         Shape (n,), -1 for rows without edges and those of small communities beyond the 200 largest.
     """
-    return find_communities(*coarsen(graph, _EDGES_PER_ROW), seed, max_sweeps=1).astype(np.int32)
+    return _find_pieces(coarsen(graph), seed)
+
+
+def _find_pieces(coarse: Coarse, seed: int) -> Int32Array:
+    return find_communities(*coarse.thin(_EDGES_PER_ROW), seed, max_sweeps=1).astype(np.int32)
 
 
 def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
@@ -165,7 +170,9 @@ def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     return max(merged, n_rows * _GROUP_BYTES + min(n_rows // 2, MOST_GROUPS) * found)
 
 
-def _find_tied(graph: ReadableGraph, seed: int, anchors: Int64Array, n_anchors: int) -> tuple[Int64Array, int]:
+def _find_tied(
+    graph: ReadableGraph, coarse: Coarse, seed: int, anchors: Int64Array, n_anchors: int
+) -> tuple[Int64Array, int]:
     """Find the communities of a graph whose rows are tied to `n_anchors` further rows.
 
     Returns
@@ -173,7 +180,7 @@ def _find_tied(graph: ReadableGraph, seed: int, anchors: Int64Array, n_anchors: 
     tuple
         (n,) the cluster of each row, numbered as the further rows are and on from there, and how many begin.
     """
-    found = find_communities(*_tie(coarsen(graph, EDGES_PER_ROW), anchors, n_anchors), seed, max_sweeps=2)
+    found = find_communities(*_tie(coarse.thin(EDGES_PER_ROW), anchors, n_anchors), seed, max_sweeps=2)
     of_row, of_anchor = found[: graph.n_rows], found[graph.n_rows :]
     n_found = int(found.max(initial=-1)) + 1
     numbers = np.full(n_found + 1, -1, dtype=np.int64)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
+from driftmap.engine import MERGED_ROWS, BlockWindow, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.layout.clusters import Rows, find_missing, give_neighbours, load_rows
 from driftmap.pipeline.layout.job import WrittenBlock
@@ -15,6 +18,7 @@ from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     import numpy as np
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.blocks import Block
     from driftmap.pipeline.store import Store
+    from driftmap.pipeline.store.log.layouts import ClusterRecord
 
 
 class LaidOut(NamedTuple):
@@ -60,7 +65,7 @@ class BlockLayout:
 
     def lay_out(self, block: Block, on_epoch: Callable[[int, int], None] | None = None) -> WrittenBlock:
         """Lay out a block, find the clusters of its windows, and write both."""
-        store, job, loaded = self._store, self._job, self._loaded
+        store, loaded = self._store, self._loaded
         for index in set(loaded).difference(block.windows):
             del loaded[index]
         release_memory()
@@ -69,18 +74,43 @@ class BlockLayout:
         started = time.perf_counter()
         moved = (*block.core, *block.lookahead)
         unsynced: list[str] = []  # synced in one go: all of it counts from the same commit on
-        clusters = find_missing(
-            store, moved, job.random_state, lambda index: _as_rows(store, index, loaded), unsynced=unsynced
-        )
-        for index, window in loaded.items():
-            loaded[index] = window._replace(neighbours=None)
-        release_memory()
-        laid_out = lay_out_one(job, block, loaded, lambda index: _read_positions(store, index), on_epoch)
+        laid_out, clusters = self._lay_out_and_follow(block, on_epoch, unsynced)
         attempt = new_attempt()
         for index in moved:
             write_positions(store.new_attempt(index, attempt), laid_out.positions[index], unsynced)
         store.location.sync(unsynced)
         return WrittenBlock(attempt, laid_out.strengths, clusters, time.perf_counter() - started)
+
+    def _lay_out_and_follow(
+        self, block: Block, on_epoch: Callable[[int, int], None] | None, unsynced: list[str]
+    ) -> tuple[LaidOut, dict[str, ClusterRecord]]:
+        """Lay out a block and find the clusters of its windows, which no map is needed for.
+
+        Those of large windows take one thread for long: they are found while the joint pass shares the cores with them.
+        """
+        store, job, loaded = self._store, self._job, self._loaded
+        moved, is_stopped = (*block.core, *block.lookahead), threading.Event()
+
+        def load(index: int) -> Rows:
+            if is_stopped.is_set():
+                raise CancelledError
+            return _as_rows(store, index, loaded)
+
+        find = partial(find_missing, store, moved, job.random_state, load, unsynced=unsynced)
+        lay_out = partial(lay_out_one, job, block, loaded, partial(_read_positions, store), on_epoch)
+        if max(loaded[index].graph.n_rows for index in moved) <= MERGED_ROWS:
+            clusters = find()
+            for index, window in loaded.items():
+                loaded[index] = window._replace(neighbours=None)
+            release_memory()
+            return lay_out(), clusters
+        finding: list[Future[dict[str, ClusterRecord]]] = []
+        with ThreadPoolExecutor(1, "driftmap-clusters") as pool:
+            try:
+                laid_out = lay_out(lambda: finding.append(pool.submit(find)))
+                return laid_out, finding[0].result()
+            finally:
+                is_stopped.set()
 
 
 def load_window(store: Store, index: int) -> Loaded:
@@ -95,6 +125,7 @@ def lay_out_one(
     loaded: Mapping[int, Loaded],
     read_positions: Callable[[int], Float32Array | None],
     on_epoch: Callable[[int, int], None] | None = None,
+    on_carried: Callable[[], None] | None = None,
 ) -> LaidOut:
     """Lay out one block.
 
@@ -106,8 +137,8 @@ def lay_out_one(
         Every window of the block.
     read_positions
         Gives the positions that a window has before; None where it has none.
-    on_epoch
-        Called with the epochs that are done, and all there are.
+    on_epoch, on_carried
+        As for `lay_out_block`.
 
     Returns
     -------
@@ -126,7 +157,7 @@ def lay_out_one(
     moved = range(len(block.halo), len(block.windows))
     ids, labels = ([getattr(loaded[index], name) for index in block.windows] for name in ("ids", "label"))
     relations = relate_windows(ids, job.settings.alignment_window_size, moved, labels, job.outside)
-    places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch)
+    places = lay_out_block(windows, relations, job.settings, job.random_state, on_epoch, on_carried=on_carried)
     strengths = name_strengths(block.windows, find_block_strengths(windows, relations, job.settings))
     return LaidOut(dict(zip(block.windows, places, strict=True)), strengths)
 

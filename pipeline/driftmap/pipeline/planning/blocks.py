@@ -225,7 +225,8 @@ def block_bytes(
             followed += graph
         return max(opened, made + read, far_start_bytes(largest, edges, read), followed)
     laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
-    held = n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
+    # Clusters of large windows are found while the block is moved, of others before it is set up.
+    held = laid_out if largest > MERGED_ROWS else n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
     return max(laid_out + start_bytes(largest, edges), held + found)
 
 

@@ -42,7 +42,7 @@ from tests.memory import peak_bytes_of
 roles = dict(by="w", id="id")
 
 def lay_out(source, path, n_parts):
-    planned = plan(source, **roles, n_epochs=2)
+    planned = plan(source, **roles, n_epochs=4)
     config, (block,) = planned.config, planned.blocks
     job = LayoutJob(planned.blocks, config.layout_settings(), config.lookahead, config.random_state)
     share_out.lay_out_in_parts(Store.open(path), job, SerialExecutor(), n_parts, 0)(block, lambda *_: None)

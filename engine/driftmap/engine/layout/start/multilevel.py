@@ -6,11 +6,13 @@ Dimensions: n rows; q eigenvectors.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftmap.engine.core.jit import exact
+from driftmap.engine.core.threads import share_rows
 from driftmap.engine.graph.merge import merge_rows, sum_rows
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
 COARSE_ROWS = 5_000
 """Graphs of no more rows are solved as they are, in tenths of a second."""
-N_SMOOTHED = 8
-"""Averages over the neighbours, at each level, of what came from the level below."""
+N_SMOOTHED, N_LAST_SMOOTHED = 8, 4
+"""Averages over the neighbours, at each level, of what came from the level below; fewer of the rows themselves, which
+the layout goes on with. With 8, 4 and 2 of these the maps of 200,000 rows have a trustworthiness of .9531, .9540 and
+.9543, each +-.0008 over three seeds; 8 of a million rows take 7 s of CPU."""
 N_SPARE = 2
 """Eigenvectors carried beyond those wanted, since those that follow close mix with them."""
 _LEAST_MERGED = 0.1
@@ -67,19 +71,21 @@ def find_eigenvectors(graph: ReadableGraph, wanted: int, solve: Solve) -> Float6
     carried = solve(levels[-1].load(), wanted + N_SPARE) / np.sqrt(sum_rows(levels[-1]))[:, None]
     while parts:
         levels.pop()
-        carried = _smooth(levels[-1].load(), carried[parts.pop()])
+        n_times = N_SMOOTHED if len(parts) > 1 else N_LAST_SMOOTHED
+        carried = _smooth(levels[-1].load(), carried[parts.pop()], n_times)
     vectors: Float64Array = carried[:, :wanted] * np.sqrt(sum_rows(graph))[:, None]
     vectors /= np.maximum(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)), np.finfo(np.float64).tiny)
     return vectors
 
 
-def _smooth(graph: FuzzyGraph, vectors: Float64Array) -> Float64Array:
+def _smooth(graph: FuzzyGraph, vectors: Float64Array, n_times: int) -> Float64Array:
     """Average each row's value with its neighbours' some times, and part what came out by Rayleigh and Ritz."""
     sums, averaged = sum_rows(graph), np.empty_like(vectors)
-    for _ in range(N_SMOOTHED):
-        _average(*graph, sums, vectors, averaged)
-        _normalise(sums, averaged)
-        vectors, averaged = averaged, vectors
+    with share_rows() as share:
+        for _ in range(n_times):
+            share(partial(_average, *graph, sums, vectors, averaged), len(vectors))
+            _normalise(sums, averaged)
+            vectors, averaged = averaged, vectors
     # not by BLAS, whose sums depend on its threads
     joined, within = np.zeros((2, vectors.shape[1], vectors.shape[1]))
     _sum_products(*graph, sums, vectors, joined, within)
@@ -94,15 +100,20 @@ def _average(
     sums: Float64Array,
     vectors: Float64Array,
     averaged: Float64Array,
-) -> None:
-    """Set each row's values, (n, q), to the mean of its own and the weighted mean of its neighbours'."""
-    for row in range(len(vectors)):
+    rows: slice,
+) -> int:
+    """Set some rows' values, (n, q), to the mean of their own and the weighted mean of their neighbours'.
+
+    Returns how many rows that are.
+    """
+    for row in range(rows.start, rows.stop):
         averaged[row] = 0.0
         for edge in range(indptr[row], indptr[row + 1]):
             for q in range(vectors.shape[1]):
                 averaged[row, q] += weights[edge] * vectors[indices[edge], q]
         for q in range(vectors.shape[1]):
             averaged[row, q] = 0.5 * (vectors[row, q] + averaged[row, q] / sums[row])
+    return int(rows.stop - rows.start)
 
 
 @exact

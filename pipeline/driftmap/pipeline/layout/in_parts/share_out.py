@@ -77,7 +77,7 @@ def _count_epochs(store: Store, job: LayoutJob, block: Block) -> tuple[dict[int,
     for index in new:
         place = index - block.windows.start
         is_shared = states[index].n_rows >= LEAST_SHARED_ROWS
-        n_epochs = PACE.count_carry_epochs(pick_epochs(job.settings, index), is_first=place == 0)
+        n_epochs = PACE.count_carry_epochs(pick_epochs(job.settings, index), states[index].n_rows, is_first=place == 0)
         carried[place] = n_epochs if is_shared else 0
     return carried, PACE.count_joint_epochs([pick_epochs(job.settings, i) for i in (*block.core, *block.lookahead)])
 

@@ -94,8 +94,10 @@ def _count_moves(config: RunConfig, windows: Sequence[WindowPlan], blocks: Seque
     n_moves, n_placed = 0.0, 0
     for block in blocks:
         for index in (*block.core, *block.lookahead):
-            share = PACE.usual_joint_share + (0 if index < n_placed else PACE.carry_share if index else 1)
-            n_moves += windows[index].n_rows * share * _count_epochs(config, index)
+            n_rows, share = windows[index].n_rows, PACE.usual_joint_share
+            if index >= n_placed:
+                share += PACE.pick_carry_share(n_rows, is_first=index == 0)
+            n_moves += n_rows * share * _count_epochs(config, index)
         n_placed = max(n_placed, block.lookahead.stop)
     return n_moves
 
