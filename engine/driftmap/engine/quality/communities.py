@@ -41,7 +41,7 @@ EDGES_PER_ROW = 16
 """Edges of a row, on average, that clusters are found with. With 10, rows change their cluster half as often again."""
 MERGED_ROWS = 100_000
 """Above, rows are merged with their nearest neighbours first, and communities are found of the groups. 400,000 rows
-take 3.1 CPU s and 680 bytes a row so, 4.2 and 1,330 otherwise (`tests.benchmarks stages`); agreement with known groups
+take 3.0 CPU s and 621 bytes a row so, 4.2 and 1,330 otherwise (`tests.benchmarks stages`); agreement with known groups
 is .991 and .993 (AMI)."""
 MOST_GROUPS = 250_000
 """They are merged again until no more groups are left, about: what communities take does not grow beyond that. Of

@@ -46,7 +46,7 @@ PULL = 0.3
 row of slowly drifting data keeps its cluster in .95 of cases (.65 without), and agreement with labels is highest."""
 _EDGES_PER_ROW = 8
 _ONE_CLUSTER_MIXING = 0.05
-_MERGED_EDGE_BYTES, _MERGED_ROW_BYTES, _GROUP_BYTES = 13, 100, 160
+_MERGED_EDGE_BYTES, _MERGED_ROW_BYTES, _GROUP_BYTES = 9, 100, 160
 """While rows are merged, of an edge and of a row; and of a row what is kept of that."""
 
 
@@ -161,7 +161,7 @@ def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
     -------
     int
         Bytes at the peak. Measured: 750 to 940 a row at 16 edges of a row, most of it in the Leiden algorithm; where
-        rows are merged first 680 of 400,000 and 333 of 2,000,000 rows (`python -m tests.benchmarks stages`).
+        rows are merged first 621 of 400,000 and 203 of 2,000,000 rows (`python -m tests.benchmarks stages`).
     """
     found = 400 + 45 * min(EDGES_PER_ROW, 2 * (n_neighbors - 1))
     if n_rows <= MERGED_ROWS:
