@@ -14,7 +14,7 @@ import numpy as np
 from tests.benchmarks.tables import format_table
 
 from driftmap.engine import FuzzyGraph, GraphSettings, build_window_graph, cluster_bytes, follow_clusters, start_bytes
-from driftmap.engine.layout.start.initialise import spectral_start
+from driftmap.engine.layout.start.grouped import grouped_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ def _make_graph(n_rows: int) -> FuzzyGraph:
 
 def measure_stage(stage: str, graph: FuzzyGraph) -> dict[str, float]:
     """Measure one stage in this process, the graph not counted."""
-    work = {"start": lambda given: spectral_start(given, 2, 0), "clusters": lambda given: follow_clusters(given, 0)}
+    work = {"start": lambda given: grouped_start(given, 2, 0), "clusters": lambda given: follow_clusters(given, 0)}
     work[stage](_make_graph(21_000))  # kernels are loaded
     Path("/proc/self/clear_refs").write_text("5")  # from here on the peak is measured
     before, began = _read_bytes("VmRSS"), time.process_time()

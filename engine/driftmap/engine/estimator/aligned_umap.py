@@ -55,8 +55,9 @@ class AlignedUMAP(FittedModel):
         (*) Step of the carry pass at its start; the joint pass starts at .7 of it.
     init : str or list of arrays, default "previous"
         Where windows start: "previous", each from the rows it shares with the windows before it (the first by its
-        spectrum), one of up to 600 rows from shortest paths too if .2 to .7 of it are new, the best kept; "spectral",
-        "pca", "random", or one (n_t, n_components) array per window, each registered to the windows before it.
+        spectrum, above 20,000 rows from shortest paths between groups of them), one of up to 600 rows from shortest
+        paths too if .2 to .7 of it are new, the best kept; "spectral", "pca", "random", or one (n_t, n_components)
+        array per window, each registered to the windows before it.
         Windows that come by `update` start as with "previous".
     alignment_regularisation : "auto", float or sequence, default "auto"
         (*) Weight of the alignment term: how strongly related rows pull on each other. With "auto" the data decide,

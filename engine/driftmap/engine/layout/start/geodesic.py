@@ -48,6 +48,24 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     points"). An edge of strength w is 1 - log(w) / 2 long; rows that no path joins are half as far again as the
     farthest that one does.
     """
+    scaled = spread_evenly(scale_paths(graph, n_components))
+    rounded = np.round(scaled * GRID) / GRID
+    return jitter(rounded.astype(np.float32), np.ones(graph.n_rows, dtype=np.bool_), seed)
+
+
+def spread_evenly(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Centre each axis on its median and scale all by one factor, so that of the longest 95 % lie within 8.
+
+    The others are clipped at 10.
+    """
+    centred = scores - np.median(scores, axis=0)
+    width = max(float(np.quantile(np.abs(centred), 0.95, axis=0).max()), 1e-12)
+    scaled: npt.NDArray[np.float64] = np.clip(centred / width, -FARTHEST, FARTHEST) * START_RADIUS
+    return scaled
+
+
+def scale_paths(graph: FuzzyGraph, n_components: int) -> npt.NDArray[np.float64]:
+    """Place rows by classical scaling of the shortest paths between them, (n, c); see `geodesic_start`."""
     n = graph.n_rows
     lengths = 1.0 - 0.5 * np.log(graph.data.astype(np.float64))
     marks = np.unique(np.round(np.linspace(0, n - 1, min(n, N_LANDMARKS))).astype(np.int64))
@@ -66,11 +84,8 @@ def geodesic_start(graph: FuzzyGraph, n_components: int, seed: int) -> Float32Ar
     is_flat = extents <= _FLAT * extents.max(initial=0.0)
     found = ((means[:, None] - squared) / 2).T @ (vectors / np.where(is_flat, np.inf, extents))
     found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(wanted)] < 0, -1.0, 1.0)
-    scores[:, :wanted] = found - np.median(found, axis=0)
-    width = max(float(np.quantile(np.abs(scores), 0.95, axis=0).max()), 1e-12)
-    scaled = np.clip(scores / width, -FARTHEST, FARTHEST) * START_RADIUS
-    rounded = np.round(scaled * GRID) / GRID
-    return jitter(rounded.astype(np.float32), np.ones(n, dtype=np.bool_), seed)
+    scores[:, :wanted] = found
+    return scores
 
 
 @exact

@@ -15,9 +15,13 @@ from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.types import FuzzyGraph
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array, Int32Array, Int64Array, ReadableGraph
+
+    PlacePart = Callable[[ReadableGraph, int], npt.NDArray[np.float64]]
 
 START_RADIUS = 8.0
 """Half width of a start. umap-learn takes 10 for the farthest row, this is for 95 % of them: a map of like extent."""
@@ -57,6 +61,24 @@ def spectral_start(graph: ReadableGraph, n_components: int, seed: int) -> Float3
     -----
     Belkin and Niyogi 2003, Laplacian eigenmaps; used by UMAP (arXiv 1802.03426, section 4.1).
     """
+    return place_parts(graph, n_components, seed, place_by_spectrum)
+
+
+def place_by_spectrum(graph: ReadableGraph, n_components: int) -> npt.NDArray[np.float64]:
+    """Place the rows of one connected part, (n, c), within [-10, 10]: see `spectral_start`."""
+    return _spread_out(_eigenvectors(graph, n_components))
+
+
+def place_parts(graph: ReadableGraph, n_components: int, seed: int, place_part: PlacePart) -> Float32Array:
+    """Place the rows of all connected parts, each by itself, and the parts next to each other on a spiral.
+
+    Parameters
+    ----------
+    graph, n_components, seed
+        As for `spectral_start`.
+    place_part
+        Places the rows of one part, given its graph and how many axes there are, within [-10, 10].
+    """
     n = graph.n_rows
     n_parts, part_of = find_components(graph)
     positions = np.zeros((n, n_components))
@@ -70,7 +92,7 @@ def spectral_start(graph: ReadableGraph, n_components: int, seed: int) -> Float3
         rows = members[part]
         share = np.sqrt(len(rows) / n)
         cut = _cut_out(graph, rows) if len(rows) > LARGE_ROWS else small.cut_out(rows)
-        local = _spread_out(_eigenvectors(cut, n_components)) * share
+        local = place_part(cut, n_components) * share
         radius = START_RADIUS * share
         centre = np.zeros(n_components)
         if rank:

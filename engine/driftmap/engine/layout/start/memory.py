@@ -48,7 +48,7 @@ def start_bytes(n_rows: int, n_edges: int) -> int:
     Returns
     -------
     int
-        Bytes at the peak. Measured: 1,310 a row of 15,000 with 20 edges; 515 a row of 400,000 with 19, 223 of 2,000,000
+        Bytes at the peak. Measured: 1,310 a row of 15,000 with 20 edges; 355 a row of 400,000 with 19, 214 of 2,000,000
         (`python -m tests.benchmarks stages`).
     """
     if n_rows <= LARGE_ROWS:

@@ -29,8 +29,7 @@ COARSE_ROWS = 5_000
 """Graphs of no more rows are solved as they are, in tenths of a second."""
 N_SMOOTHED, N_LAST_SMOOTHED = 8, 4
 """Averages over the neighbours, at each level, of what came from the level below; fewer of the rows themselves, which
-the layout goes on with. With 8, 4 and 2 of these the maps of 200,000 rows have a trustworthiness of .9531, .9540 and
-.9543, each +-.0008 over three seeds; 8 of a million rows take 7 s of CPU."""
+a layout goes on with: 8 of a million rows take 7 s of CPU."""
 N_SPARE = 2
 """Eigenvectors carried beyond those wanted, since those that follow close mix with them."""
 _LEAST_MERGED = 0.1
@@ -60,14 +59,7 @@ def find_eigenvectors(graph: ReadableGraph, wanted: int, solve: Solve) -> Float6
     multiscale eigenvectors computation for drawing huge graphs"). Between two levels rows are merged twice: their
     graphs take the most memory.
     """
-    levels: list[ReadableGraph] = [graph]
-    parts: list[Int32Array] = []
-    while levels[-1].n_rows > COARSE_ROWS:
-        part, smaller = merge_rows(levels[-1], 2 if levels[-1].n_rows > 4 * COARSE_ROWS else 1)
-        if smaller.n_rows > (1.0 - _LEAST_MERGED) * levels[-1].n_rows:
-            break
-        parts.append(part)
-        levels.append(smaller)
+    levels, parts = merge_levels(graph, COARSE_ROWS)
     carried = solve(levels[-1].load(), wanted + N_SPARE) / np.sqrt(sum_rows(levels[-1]))[:, None]
     while parts:
         levels.pop()
@@ -76,6 +68,35 @@ def find_eigenvectors(graph: ReadableGraph, wanted: int, solve: Solve) -> Float6
     vectors: Float64Array = carried[:, :wanted] * np.sqrt(sum_rows(graph))[:, None]
     vectors /= np.maximum(np.sqrt(np.einsum("ij,ij->j", vectors, vectors)), np.finfo(np.float64).tiny)
     return vectors
+
+
+def merge_levels(graph: ReadableGraph, most_rows: int) -> tuple[list[ReadableGraph], list[Int32Array]]:
+    """Merge rows until no more than so many groups are left, or they do not become fewer.
+
+    Returns
+    -------
+    tuple
+        The graphs, each smaller than the one before; and for each but the last the group of each row in the next.
+    """
+    levels: list[ReadableGraph] = [graph]
+    parts: list[Int32Array] = []
+    while levels[-1].n_rows > most_rows:
+        part, smaller = merge_rows(levels[-1], 2 if levels[-1].n_rows > 4 * most_rows else 1)
+        if smaller.n_rows > (1.0 - _LEAST_MERGED) * levels[-1].n_rows:
+            break
+        parts.append(part)
+        levels.append(smaller)
+    return levels, parts
+
+
+def average_values(graph: FuzzyGraph, values: Float64Array, n_times: int) -> Float64Array:
+    """Average each row's values, (n, q), with its neighbours' some times; `values` may be written."""
+    sums, averaged = sum_rows(graph), np.empty_like(values)
+    with share_rows() as share:
+        for _ in range(n_times):
+            share(partial(_average, *graph, sums, values, averaged), len(values))
+            values, averaged = averaged, values
+    return values
 
 
 def _smooth(graph: FuzzyGraph, vectors: Float64Array, n_times: int) -> Float64Array:

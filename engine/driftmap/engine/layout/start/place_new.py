@@ -9,7 +9,9 @@ import numpy as np
 from driftmap.engine.core.threads import SMALL_ROWS
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.start.geodesic import geodesic_start
+from driftmap.engine.layout.start.grouped import grouped_start
 from driftmap.engine.layout.start.initialise import spectral_start, start_from_previous
+from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.types import Coupling, ReadableGraph
@@ -59,7 +61,8 @@ def place_new(
     last = before[0][0] if before else np.empty((0, n_components), np.float32)
     fallback = last[np.isfinite(last).all(axis=1)]
     if not len(fallback) or not _is_enough(known):
-        return spectral_start(graph, n_components, seed)
+        is_large = graph.n_rows > LARGE_ROWS
+        return (grouped_start if is_large else spectral_start)(graph, n_components, seed)
     return start_from_previous(graph, known, fallback, seed)
 
 
