@@ -81,6 +81,7 @@ def test_a_long_block_says_how_far_it_is(client, tmp_path, expected, monkeypatch
     """Notes of workers go through the store, and none is left."""
     usual = on_worker.NOTE_SECONDS
     monkeypatch.setattr(on_worker, "NOTE_SECONDS", 0.0)
+    monkeypatch.setattr(on_worker, "POLL_SECONDS", 0.001)  # these blocks take a tenth of a second
     client.run(set_note_seconds, 0.0)
     reports = []
     try:
