@@ -9,7 +9,6 @@ import numpy as np
 from driftmap.engine.core.threads import SMALL_ROWS
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.start.geodesic import geodesic_start
-from driftmap.engine.layout.start.grouped import grouped_start
 from driftmap.engine.layout.start.initialise import spectral_start, start_from_previous
 from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.relations.couplings import average_partners
@@ -61,8 +60,11 @@ def place_new(
     last = before[0][0] if before else np.empty((0, n_components), np.float32)
     fallback = last[np.isfinite(last).all(axis=1)]
     if not len(fallback) or not _is_enough(known):
-        is_large = graph.n_rows > LARGE_ROWS
-        return (grouped_start if is_large else spectral_start)(graph, n_components, seed)
+        if graph.n_rows <= LARGE_ROWS:
+            return spectral_start(graph, n_components, seed)
+        from driftmap.engine.layout.start.grouped import grouped_start  # late: loads kernels
+
+        return grouped_start(graph, n_components, seed)
     return start_from_previous(graph, known, fallback, seed)
 
 
