@@ -39,7 +39,7 @@ def test_rows_of_large_windows_are_merged_first_and_the_clusters_stay(most, monk
     graph = make_graph(rows)
     monkeypatch.setattr(communities, "MERGED_ROWS", 800)
     monkeypatch.setattr(communities, "MOST_GROUPS", most)
-    coarse, group_of = communities.coarsen(graph).thin(16)
+    coarse, group_of = communities.coarsen(graph)
     assert coarse.n_rows == group_of.max() + 1 < (0.6 if most > 900 else 0.4) * graph.n_rows
     assert len(coarse.indices) <= 16.1 * coarse.n_rows
     assert find_clusters(graph, 3).tolist() == groups.tolist()

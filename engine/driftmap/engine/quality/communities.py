@@ -81,7 +81,7 @@ def find_clusters(graph: ReadableGraph, seed: int) -> Int32Array:
     votes then have two clusters in all 37 windows, which agree with the parties (AMI .99; .55 without joining). Data
     without gaps keep their communities. Measured: `python -m tests.benchmarks clusters`.
     """
-    found = find_communities(*coarsen(graph).thin(EDGES_PER_ROW), seed)
+    found = find_communities(*coarsen(graph), seed)
     n_found = int(found.max(initial=-1)) + 1
     if n_found > 1:
         weights = sum_weights(graph, found, n_found)
@@ -97,19 +97,15 @@ class Coarse(NamedTuple):
     group_of: Int32Array | None
     """(n,) row of the graph that stands for each row of the window; None: each stands for itself."""
 
-    def thin(self, edges_per_row: int) -> Coarse:
-        """Keep the strongest edges, so many for each row on average."""
-        return Coarse(thin(self.graph, edges_per_row), self.group_of)
-
 
 def coarsen(graph: ReadableGraph) -> Coarse:
-    """Merge the rows of a large window's graph."""
+    """Keep the `EDGES_PER_ROW` strongest edges of a window's graph; of a large one those of groups of its rows."""
     if graph.n_rows <= MERGED_ROWS:
-        return Coarse(graph.load(), None)
+        return Coarse(thin(graph.load(), EDGES_PER_ROW), None)
     from driftmap.engine.graph.merge import drop_diagonal, merge_rows  # late: loads kernels
 
     group_of, merged = merge_rows(graph, max(1, math.ceil(math.log2(graph.n_rows / MOST_GROUPS))))
-    return Coarse(drop_diagonal(merged), group_of)
+    return Coarse(thin(drop_diagonal(merged), EDGES_PER_ROW), group_of)
 
 
 def find_communities(

@@ -28,6 +28,7 @@ from driftmap.engine.quality.communities import (
     mix,
     sum_degrees,
     sum_weights,
+    thin,
 )
 from driftmap.engine.quality.forks import find_forks, read_prior, share_rows
 
@@ -146,7 +147,8 @@ def find_pieces(graph: ReadableGraph, seed: int) -> Int32Array:
 
 
 def _find_pieces(coarse: Coarse, seed: int) -> Int32Array:
-    return find_communities(*coarse.thin(_EDGES_PER_ROW), seed, max_sweeps=1).astype(np.int32)
+    thinned = thin(coarse.graph, _EDGES_PER_ROW)
+    return find_communities(thinned, coarse.group_of, seed, max_sweeps=1).astype(np.int32)
 
 
 def cluster_bytes(n_rows: int, n_neighbors: int) -> int:
@@ -180,7 +182,7 @@ def _find_tied(
     tuple
         (n,) the cluster of each row, numbered as the further rows are and on from there, and how many begin.
     """
-    found = find_communities(*_tie(coarse.thin(EDGES_PER_ROW), anchors, n_anchors), seed, max_sweeps=2)
+    found = find_communities(*_tie(coarse, anchors, n_anchors), seed, max_sweeps=2)
     of_row, of_anchor = found[: graph.n_rows], found[graph.n_rows :]
     n_found = int(found.max(initial=-1)) + 1
     numbers = np.full(n_found + 1, -1, dtype=np.int64)

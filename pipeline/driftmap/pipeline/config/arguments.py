@@ -25,7 +25,7 @@ def refuse_other_calls(**calls: Any) -> None:
 
 
 def refuse_other_seconds(**seconds: object) -> None:
-    """Refuse what is no length of time in seconds."""
+    """Refuse what is no number of seconds."""
     for name, value in seconds.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise ConfigError(f"{name} is {value!r}; a number of seconds, 0 or more, was expected")
