@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
-from tests.pipeline.growing import N_ROWS, make_day, make_store, read_maps, take_in, write_days
+from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, take_in, write_days
 
-from driftmap.pipeline import open_store, prune
+from driftmap.engine.errors import DriftmapError
+from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, StoreError
-from driftmap.pipeline.ingestion.work import BadRowsError
+from driftmap.pipeline.ingestion.ingest import BadRowsError
+from driftmap.pipeline.ingestion.new_maps import NewMaps
+from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.verify import find_damage
 
 
@@ -135,15 +140,135 @@ def test_rows_that_were_corrected_after_their_window_was_final_come_in(place):
     assert [w.n_rows for w in store.state()] == [2 * N_ROWS] * 5
 
 
-def test_a_file_that_kept_a_window_out_may_be_taken_away(place, capsys):
+def spoil_numbers(place):
+    bad = np.full((N_ROWS, 6), np.nan, dtype=np.float32)
+    day = make_day(2)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(bad.ravel()), 6)
+    pq.write_table(day.set_column(day.column_names.index("v"), "v", column), place / "days" / "day-002.parquet")
+
+
+def repeat_ids(place):
     shutil.copy(place / "days" / "day-001.parquet", place / "days" / "again.parquet")
-    with pytest.raises(BadRowsError, match="more than once"):
-        take_in(place, reopen=True)
+
+
+def empty_a_window(place):
+    for day in (2, 3):
+        pq.write_table(make_day(day).slice(0, 0), place / "days" / f"day-{day:03}.parquet")
+
+
+def take_a_file_away(place):
+    (place / "days" / "day-002.parquet").unlink()
+
+
+def cut_a_page(place):
+    file = place / "days" / "day-002.parquet"
+    group = pq.read_metadata(file).row_group(0)
+    begin = group.column(group.num_columns - 1).data_page_offset  # of the vectors: times are read first
+    content = bytearray(file.read_bytes())
+    content[begin : begin + 40] = bytes(40)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "words"),
+    [
+        (spoil_numbers, {}, "'2024-01-02' cannot be added: day-002.parquet: vectors hold NaN"),
+        (spoil_numbers, {"reopen_from": "2024-01-02"}, "'2024-01-02' cannot be added"),
+        (repeat_ids, {}, "'2024-01-01' cannot be added: it has 40 ids more than once"),
+        (empty_a_window, {"on_empty": "refuse"}, "'2024-01-03' cannot be added: it has no rows"),
+        (
+            take_a_file_away,
+            {"on_empty": "refuse", "reopen_from": "2024-01-01"},
+            "'2024-01-03' cannot be added: it shares no id",
+        ),
+        (cut_a_page, {"reopen_from": "2024-01-01"}, "'2024-01-02' cannot be added: day-002.parquet"),
+    ],
+)
+def test_a_reopening_that_cannot_be_leaves_the_store_as_it_was(place, spoil, options, words):
+    take_in(place)
+    store = open_store(place / "store")
+    before, files = read_maps(store), sorted((place / "store" / "windows").rglob("*"))
+    spoil(place)
+    with pytest.raises(BadRowsError, match=words) as refused:
+        take_in(place, **{"reopen": True, **options})
+    assert str(refused.value).endswith("(the store was not reopened)")
+    store = open_store(place / "store")
+    assert (store.generation, read_maps(store)) == (0, before)
+    assert sorted((place / "store" / "windows").rglob("*")) == files
+    write_days(place / "days", range(7))
+    (place / "days" / "again.parquet").unlink(missing_ok=True)
+    assert read_maps(open_store(take_in(place).store.path)) == before
+
+
+def test_what_ends_a_reopening_after_it_began_is_made_good_by_the_next_ingest(place, capsys, monkeypatch):
+    pq.write_table(make_day(0, n_rows=10, first=9000), place / "days" / "late.parquet")
+    shutil.copytree(place, place.with_name("other"))
+    take_in(place.with_name("other"), reopen=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(NewMaps, "add", lambda *_given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            take_in(place, reopen=True)
     assert run_command(["export", str(place / "store"), "-o", str(place / "maps.csv")]) == 2
     assert "and `driftmap ingest` goes on" in capsys.readouterr().err
-    (place / "days" / "again.parquet").unlink()
     assert take_in(place).new == ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
     assert take_in(place).did_nothing
+    assert read_maps(open_store(place / "store")) == read_maps(open_store(place.with_name("other") / "store"))
+
+
+def test_a_bad_window_that_the_store_never_had_does_not_keep_it_from_reopening(place):
+    pq.write_table(make_day(2, n_rows=10, first=9000), place / "days" / "late.parquet")
+    write_days(place / "days", range(7, 9))
+    shutil.copy(place / "days" / "day-007.parquet", place / "days" / "again.parquet")
+    with pytest.raises(BadRowsError, match=r"'2024-01-07' cannot be added.*more than once"):
+        take_in(place, reopen=True)
+    store = open_store(place / "store")
+    assert (store.generation, store.labels[-1]) == (1, "2024-01-06")
+    assert [w.n_rows for w in store.state()][:3] == [80, 90, 90]
+
+
+def test_files_to_blame_are_moved_before_a_reopening(place):
+    late = make_day(2, n_rows=10, first=9000).to_pandas()
+    late.loc[3, "who"] = None
+    late.to_parquet(place / "days" / "late.parquet", index=False)
+    pq.write_table(make_day(3, n_rows=10, first=8000), place / "days" / "later.parquet")
+    report = take_in(place, reopen=True, quarantine=place / "bad")
+    assert (report.quarantined, report.reopened) == (["late.parquet"], "2024-01-02")
+    assert [w.n_rows for w in open_store(place / "store").state()] == [80, 80, 90, 90, 80]
+    assert take_in(place).did_nothing
+
+
+def test_a_damaged_window_is_found_before_those_after_it_are_given_up(place):
+    store = open_store(place / "store")
+    flip_a_bit(list_chunks(find_group(store, 0, "positions") / "positions")[0])
+    with pytest.raises(StoreError, match="damaged"):
+        take_in(place, reopen_from="2024-01-03")
+    assert open_store(place / "store").generation == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"reopen_from": "2025"}, "no such window"),
+        ({"quarantine": "days/bad"}, "inside the source"),
+        ({"relations": {"window": ["2024-01-01"]}}, "other_window"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_rule_is_taken_over(place, options, words):
+    n_commits = open_store(place / "store").n_commits
+    options = {name: place / value if name == "quarantine" else value for name, value in options.items()}
+    with pytest.raises(DriftmapError, match=words):
+        take_in(place, on_bad_rows="drop", **options)
+    assert open_store(place / "store").n_commits == n_commits
+
+
+def test_a_run_that_is_not_done_keeps_its_rules(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "commit_layout", lambda *_given: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make_store(tmp_path / "days", tmp_path / "store")
+    with pytest.raises(StoreError, match="not finished"):
+        take_in(tmp_path, duplicates="first")
+    assert run(tmp_path / "days", tmp_path / "store", scheduler="serial", **OPTIONS).is_complete
 
 
 def test_a_window_that_is_not_there_is_refused_before_any_work(place):

@@ -10,11 +10,12 @@ from driftmap.pipeline.config.source_spec import ROW_OPTIONS
 from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.executors.choice import WORKER_OPTIONS, Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
+from driftmap.pipeline.ingestion.bad_files import BadRowsError
 from driftmap.pipeline.ingestion.options import IngestOptions
 from driftmap.pipeline.ingestion.unchanged import begin_look, name_call
 from driftmap.pipeline.ingestion.watch.monitoring import describe_growth
 from driftmap.pipeline.ingestion.watch.outcome import StageClock, record_outcome
-from driftmap.pipeline.ingestion.work import BadRowsError, IngestWork
+from driftmap.pipeline.ingestion.work import IngestWork, refuse_call
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_table
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.log.lock import hold_lock
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftmap.pipeline.executors import Client
+    from driftmap.pipeline.ingestion.bad_files import OnEvent
     from driftmap.pipeline.ingestion.options import IngestKeywords, IngestReport
-    from driftmap.pipeline.ingestion.work import OnEvent
+    from driftmap.pipeline.store.relation_book import RelationBook
 
 __all__ = ["BadRowsError", "ingest"]
 
@@ -102,8 +104,10 @@ def ingest(
         ):
             opened = Store.open(location, read_only=False)
             opened.lock = lock
+            refuse_call(opened, source, settled)
+            book = _read_relations(opened, relations)
             _take_rules(opened, settled, tell)
-            _take_relations(opened, relations)
+            _keep_relations(opened, book)
             look = begin_look(opened, source, call)
             report = IngestWork(opened, source, settled, place, tell, clock).run()
             memo = None if look is None else look.describe(report, describe_growth(opened))
@@ -134,18 +138,21 @@ def _take_rules(store: Store, options: IngestOptions, on_event: OnEvent) -> None
         store.commit_config(config)
 
 
-def _take_relations(store: Store, given: object) -> None:
-    """Keep relations in the store, unless the same are there."""
+def _read_relations(store: Store, given: object) -> RelationBook | None:
     if given is None:
-        return
+        return None
     if is_by_rows(given):
         raise ConfigError(
             "relations by the numbers of rows were given, and the rows of new windows have no order yet; give a table "
             "with the columns window, id, other_window, other_id"
         )
-    book = read_relation_table(given, RunConfig.from_json(store.config).source, store.window_keys(0))
+    return read_relation_table(given, RunConfig.from_json(store.config).source, store.window_keys(0))
+
+
+def _keep_relations(store: Store, book: RelationBook | None) -> None:
+    """Keep relations in the store, unless the same are there."""
     known = list(store.config.get("relations") or ())
-    if book.digest not in known:
+    if book is not None and book.digest not in known:
         store.commit_config({**store.config, "relations": [*known, book.write(store.location)]})
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from driftmap.pipeline.errors import PlanError, SourceError
+from driftmap.pipeline.executors.base import SerialExecutor
 from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.graphs.scale import Scale
 from driftmap.pipeline.planning.estimates.memory import refuse_large_task, share_task_bytes
+from driftmap.pipeline.store.attempts import delete_group, name_group
 from driftmap.pipeline.tracing import record
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.store import Store
     from driftmap.pipeline.store.attempts import GraphReceipt
+
+    Results = Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]
 
 
 class NewGraphs:
@@ -48,11 +52,20 @@ class NewGraphs:
         self._run = run
         self._limit: WorkerLimit | None = None
         self._has_limit = False
+        self._kept: dict[int, tuple[dict[str, Any], GraphReceipt]] = {}
         self.cluster: Executor | None = None
         """A cluster's workers, while they build; None where graphs are built on this machine."""
 
-    def build(self, windows: list[WindowRows]) -> Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]:
-        """Have graphs built, and give them in the order of the windows while later ones are still at work."""
+    def build(self, windows: list[WindowRows], *, keep: bool = False) -> Results:
+        """Have graphs built, and give them in the order of the windows while later ones are still at work.
+
+        Parameters
+        ----------
+        windows
+            To be built; graphs that were kept of the same rows are not built again.
+        keep
+            Keep the graphs for a later call.
+        """
         from driftmap.pipeline.graphs.build_graph import try_graph_task, warm_up  # late: loads the kernels
         from driftmap.pipeline.graphs.stage import STAGE, make_tasks
 
@@ -60,25 +73,50 @@ class NewGraphs:
         windows, too_large = self._fit(windows)
         if too_large is not None and not windows:
             raise too_large
-        done: dict[int, GraphReceipt | Refusal] = {}
-        waiting = list(windows)
-        with self._start(len(windows), warm_up) as executor, self._sort(windows, executor) as orders:
+        done: dict[int, GraphReceipt | Refusal] = {**self._recall(windows)}
+        missing = [rows for rows in windows if rows.index not in done]
+        with self._start(len(missing), warm_up) as executor, self._sort(missing, executor) as orders:
             tasks = make_tasks(self._store, self._config, orders, max_bytes)
-            for result in executor.map_unordered(try_graph_task, tasks, STAGE):
-                done[result.index if isinstance(result, Refusal) else result["index"]] = result
-                if not isinstance(result, Refusal):
-                    label = next(rows.label for rows in windows if rows.index == result["index"])
-                    facts = {"run": self._run, "stage": "graphs", "window": label, "rows": result["n_rows"]}
-                    record("graph", result["seconds"], **facts)
-                while waiting and waiting[0].index in done:
-                    rows = waiting.pop(0)
-                    yield rows, done.pop(rows.index)
+            results = iter(executor.map_unordered(try_graph_task, tasks, STAGE)) if missing else iter(())
+            for rows in windows:
+                while rows.index not in done:
+                    result = next(results)
+                    done[result.index if isinstance(result, Refusal) else result["index"]] = result
+                    self._record(result)
+                built = done.pop(rows.index)
+                if keep and not isinstance(built, Refusal):
+                    self._kept[rows.index] = rows.facts, built
+                yield rows, built
         if too_large is not None:
             raise too_large
 
+    def drop_kept(self) -> None:
+        """Delete the graphs that were kept and not used."""
+        for index, (_, receipt) in self._kept.items():
+            delete_group(self._store.location, name_group(index, receipt["attempt"]))
+        self._kept.clear()
+
+    def _recall(self, windows: list[WindowRows]) -> dict[int, GraphReceipt]:
+        """Give the graphs that were kept of the same rows; each is given once."""
+        found = {}
+        for rows in windows:
+            facts, receipt = self._kept.get(rows.index, (None, None))
+            if receipt is not None and facts == rows.facts:
+                found[rows.index] = receipt
+                del self._kept[rows.index]
+        return found
+
+    def _record(self, result: GraphReceipt | Refusal) -> None:
+        if not isinstance(result, Refusal):
+            facts = {"run": self._run, "stage": "graphs", "window": result["label"], "rows": result["n_rows"]}
+            record("graph", result["seconds"], **facts)
+
     @contextmanager
     def _start(self, n_windows: int, warm_up: Callable[[], object]) -> Iterator[Executor]:
-        with self._place.start_for_few(n_windows, warm_up) as executor:
+        if not (n_windows or self._place.is_cluster):
+            yield SerialExecutor()
+            return
+        with self._place.start_for_few(max(1, n_windows), warm_up) as executor:
             self.cluster = executor if self._place.is_cluster else None
             try:
                 yield executor
@@ -88,6 +126,9 @@ class NewGraphs:
     @contextmanager
     def _sort(self, windows: list[WindowRows], executor: Executor) -> Iterator[list[GraphOrder]]:
         """Make orders for graphs; rows that lie far apart in a part are sorted by window meanwhile."""
+        if not windows:
+            yield []
+            return
         from driftmap.pipeline.graphs.staging import remove_staged, stage_rows  # late: loads Arrow's readers
 
         orders = [rows.order(Scale.of(self._config)) for rows in windows]

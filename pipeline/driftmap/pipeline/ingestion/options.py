@@ -55,13 +55,16 @@ class IngestOptions:
     complete: bool = False
     """Whether nothing more comes of what is there, so that the last window is taken as it is."""
     reopen: bool = False
-    """Whether rows that come too late for a final window, or were changed, send the store back to before it."""
+    """Whether rows that come too late for a final window, or were changed, send the store back to before it; a window
+    that was skipped and can be used now does too. What cannot be made again is found before the store is reopened."""
     reopen_from: str | None = None
-    """Label of a window that the store goes back to before: one that is damaged, or whose rows were changed."""
+    """Label of a window that the store goes back to before: one that is damaged or was skipped, or whose rows were
+    changed."""
     keep: str | None = None
     """How long graphs are kept, such as `2y`, or of how many windows; None: for good."""
     on_bad: Literal["stop", "skip"] = "stop"
-    """Whether later windows wait for one that cannot be used, or go on without it."""
+    """Whether later windows wait for one that cannot be used, or go on without it. Once its rows are others it goes in
+    where no window is after it; else it is reported as late."""
     on_empty: Literal["skip", "refuse"] | None = None
     """Whether windows of fewer than two rows are left out and reported, or done with as `on_bad` says; None: as the
     run."""

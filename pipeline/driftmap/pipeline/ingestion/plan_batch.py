@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,15 +17,14 @@ import numpy as np
 
 from driftmap.pipeline.errors import PlanError, PlanWarning, SourceError
 from driftmap.pipeline.graphs.orders import GraphOrder
-from driftmap.pipeline.ingestion.parts.late import list_taken, windows_by_slot
+from driftmap.pipeline.ingestion.parts.late import list_open, list_taken, windows_by_slot
+from driftmap.pipeline.ingestion.parts.source_parts import PartError
 from driftmap.pipeline.planning.cuts import LEAST_ROWS, MAX_SKIPPED_WINDOWS, encode_keys, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
-from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_pieces
+from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, name_kind, read_pieces
 from driftmap.pipeline.store.log.windows import count_left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.graphs.scale import Scale
     from driftmap.pipeline.ingestion.parts.source_parts import Feed, PartRef, Selection
@@ -92,6 +92,8 @@ class PlanRules(NamedTuple):
     """Refuse a window that shares no id with those before it."""
     skip_empty: bool = True
     """Pass over windows of fewer than `LEAST_ROWS` rows."""
+    last: str | None = None
+    """The last slot that is planned; None: there is none."""
 
 
 class Planner:
@@ -116,16 +118,18 @@ class Planner:
         store: Store,
         config: RunConfig,
         feed: Feed,
-        parts: Mapping[str, PartRef],
+        parts: dict[str, PartRef],
         slots: Slots,
         rules: PlanRules,
     ) -> None:
         self._store = store
         self._config = config
         self._feed = feed
-        self._parts = parts
+        self.parts = parts
+        """What is there of the source, by name."""
         self._slots = slots
         self._until = rules.until
+        self._last = rules.last
         self._skip_empty = rules.skip_empty
         self._must_relate = rules.must_relate and not config.windows.allow_unrelated
         self._reach = max(1, config.layout.alignment_window_size)
@@ -137,7 +141,8 @@ class Planner:
         windows = self._store.state()
         for slot, index in windows_by_slot(self._store, self._slots).items():
             window, n_rows = windows[index], counts.get(slot, 0)
-            if window.status == "final" or n_rows <= growth.kept_out.get(slot, 0):
+            is_kept_out = n_rows <= growth.kept_out.get(slot, 0) and not growth.has_changed(slot)
+            if window.status == "final" or is_kept_out:
                 continue
             may_differ = n_rows == window.n_source_rows and growth.changed.get(slot, 0) > window.rows_commit
             if not (n_rows > window.n_source_rows or may_differ) or not self._slots.is_whole(slot, counts, self._until):
@@ -156,7 +161,7 @@ class Planner:
         windows: list[WindowRows] = []
         empty: list[BadWindow] = []
         near = self._read_near_ids()
-        open_slots = self._slots.list_open(list_taken(self._store, self._slots), counts, self._until)
+        open_slots = self._list_open()
         self._refuse_gap(open_slots, counts)
         for slot in open_slots[:MAX_NEW_WINDOWS]:
             label, n_rows = self._slots.describe(slot).label, counts.get(slot, 0)
@@ -177,6 +182,16 @@ class Planner:
             near = [*near, planned.ids][-self._reach :]
         return Batch(windows, empty=tuple(empty))
 
+    def plan_one(self, slot: str) -> Batch:
+        """Plan the window of one slot after all that are there, whatever the slots before it are."""
+        label, n_rows = self._slots.describe(slot).label, self._store.growth.count_rows().get(slot, 0)
+        try:
+            planned = self._plan_window(slot, self._store.n_windows, n_rows)
+            self._refuse_apart(planned, self._read_near_ids())
+        except _UnfitError as error:
+            return Batch([], _describe_bad(slot, label, n_rows, error))
+        return Batch([planned])
+
     def select(self, slot: str) -> Selection:
         """Find the rows of a slot in the parts that are there.
 
@@ -187,10 +202,23 @@ class Planner:
         """
         known = self._store.growth.parts
         wanted = sorted(name for name, part in known.items() if part.counts.get(slot))
-        gone = [name for name in wanted if name not in self._parts]
+        gone = [name for name in wanted if name not in self.parts]
         if gone:
             raise SourceError(f"{name_some(gone)} of {self._feed.spec.path or 'the source'} is gone")
-        return self._feed.select([self._parts[name] for name in wanted], slot)
+        return self._feed.select([self.parts[name] for name in wanted], slot, self._id_kind)
+
+    @cached_property
+    def _id_kind(self) -> str | None:
+        near = self._read_near_ids()
+        return name_kind(near[-1]) if near and len(near[-1]) else None
+
+    def _list_open(self) -> list[str]:
+        found, last = list_open(self._store, self._slots, self._until), self._last
+        if last is None:
+            return found
+        ordered = self._slots.sort({*found, last})
+        passed = set(ordered[ordered.index(last) + 1 :])
+        return [slot for slot in found if slot not in passed]
 
     def _plan_window(self, slot: str, index: int, n_rows: int) -> WindowRows:
         if n_rows < LEAST_ROWS:
@@ -198,7 +226,7 @@ class Planner:
         try:
             selected = self.select(slot)
         except SourceError as error:
-            raise _UnfitError(str(error)) from error
+            raise _UnfitError(str(error), (error.part,) if isinstance(error, PartError) else ()) from error
         ids = selected.ids
         if self._config.source.duplicates == "refuse":
             _refuse_repeated(selected)
@@ -221,7 +249,7 @@ class Planner:
 
     def _find_schema(self, selected: Selection) -> int:
         """Find the schema of a window's rows: one, or the newest of several whose vectors are of the same columns."""
-        first, *others = (self._parts[piece.part] for piece in selected.pieces)
+        first, *others = (self.parts[piece.part] for piece in selected.pieces)
         for other in others:
             pins = first.spec.pin, other.spec.pin
             if other.schema != first.schema and not (pins[0] and pins[1] and pins[0].is_like(pins[1])):
@@ -248,9 +276,6 @@ class Planner:
         near = [ids for ids in near if len(ids)]
         if not near:
             return
-        kind, usual = _name_kind(planned.ids), _name_kind(near[-1])
-        if kind != usual:
-            raise _UnfitError(f"its ids are {kind}, and {usual} in the windows before")
         outside = self._store.read_relations()
         is_given = any(book.names(planned.label) for book in outside.books)
         is_shared = outside.with_ids and any(np.isin(planned.ids, ids).any() for ids in near)
@@ -329,7 +354,3 @@ def _refuse_repeated(selected: Selection) -> None:
     what = "an id" if len(repeated) == 1 else f"{len(repeated):,} ids"
     where = f"{name_some(shown)}, again in {name_some(list(parts))}"
     raise _UnfitError(f"it has {what} more than once: {where} (duplicates first, last or mean take them)", parts)
-
-
-def _name_kind(ids: np.ndarray[Any, Any]) -> str:
-    return "numbers" if ids.dtype.kind in "iu" else "text"

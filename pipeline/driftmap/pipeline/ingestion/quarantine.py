@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.rows.pieces import read_pieces
+from driftmap.pipeline.sources.rows.pieces import find_usual, name_kind, read_pieces
 from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.disk.output_files import whole_file
 from driftmap.pipeline.store.disk.remote import WEB
@@ -118,22 +118,22 @@ def _move_here(path: Path, target: Path) -> None:
 
 
 def find_bad_parts(selected: Selection) -> tuple[str, ...]:
-    """Find the parts of a window whose rows cannot be used: alone, or since most others have vectors of another length.
+    """Find the parts of a window whose rows cannot be used: alone, or since most others are of another kind.
 
-    All pieces are read, one at a time.
+    That is, have vectors of another length, or numbers where others have text. All pieces are read, one at a time.
     """
     bad = []
-    widths: dict[str, int] = {}
-    n_rows: dict[int, int] = {}
+    kinds: dict[str, tuple[object, ...]] = {}
+    n_rows = []
     for piece in selected.pieces:
         try:
-            vectors, _, _ = read_pieces([piece])
+            vectors, _, labels = read_pieces([piece])
         except SourceError:
             bad.append(piece.part)
             continue
-        widths[piece.part] = vectors.shape[1]
-        n_rows[vectors.shape[1]] = n_rows.get(vectors.shape[1], 0) + len(vectors)
-    if n_rows:
-        usual = max(n_rows, key=lambda width: n_rows[width])
-        bad += [part for part, width in widths.items() if width != usual]
+        kinds[piece.part] = (vectors.shape[1], *map(name_kind, labels.values()))
+        n_rows.append(vectors.shape[0])
+    if kinds:
+        usual = find_usual(list(kinds.values()), n_rows)
+        bad += [part for part, kind in kinds.items() if kind != usual]
     return tuple(bad)

@@ -178,6 +178,11 @@ def list_cluster_arrays(record: Mapping[str, Any]) -> tuple[str, ...]:
     return (*CLUSTER_ARRAYS, TURNOVER) if record.get("has_turnover") else CLUSTER_ARRAYS
 
 
+def delete_group(root: Location, group: str) -> None:
+    """Delete all of an attempt that no commit names."""
+    root.delete([group] if is_packed(group) else root.list(group))
+
+
 def pack_without_graph(root: Location, group: str) -> tuple[bytes, int] | None:
     """Pack a packed group again without the arrays of its graph.
 

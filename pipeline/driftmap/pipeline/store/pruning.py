@@ -231,21 +231,28 @@ def _delete_graph(location: Location, window: WindowState) -> None:
         location.delete(location.list(f"{group}/{array}"))
 
 
-def refuse_pruned(store: Store, first: int) -> None:
-    """Refuse to lay out windows from one on when those before it have lost their graphs.
+def refuse_lost(store: Store, first: int) -> None:
+    """Refuse to lay out windows from one on when those that they are tied to have lost their graphs, or are damaged.
 
     Raises
     ------
     StoreError
-        Naming the window that lacks its graph, and one from which on windows can be laid out.
+        Naming the window that lacks its graph, and one from which on windows can be laid out; or what is damaged.
     """
     lost = _list_pruned_before(store, first)
     if lost:
         raise StoreError(
-            f"the store cannot go back to before window {store.labels[first]!r}: the graph of {lost[0].label!r}, to "
-            "which it is tied, was removed (keep); go back to before an earlier one (reopen_from "
+            f"the store cannot go back to {_name_place(store, first)}: the graph of {lost[0].label!r}, to which it is "
+            "tied, was removed (keep); go back to before an earlier one (reopen_from "
             f"{store.labels[find_return(store, first)]!r}), or make a new store"
         )
+    for window in _list_before(store, first):
+        store.read_layout_input(window.index)
+        store.positions(window.index)
+
+
+def _name_place(store: Store, first: int) -> str:
+    return f"before window {store.labels[first]!r}" if first < store.n_windows else "its end"
 
 
 def find_return(store: Store, first: int) -> int:
@@ -256,5 +263,10 @@ def find_return(store: Store, first: int) -> int:
 
 
 def _list_pruned_before(store: Store, first: int) -> list[WindowState]:
+    return [window for window in _list_before(store, first) if window.pruned]
+
+
+def _list_before(store: Store, first: int) -> list[WindowState]:
+    """List the windows before one to which it is tied."""
     n_needed = RunConfig.from_json(store.config).layout.alignment_window_size
-    return [window for window in store.state()[max(0, first - n_needed) : first] if window.pruned]
+    return store.state()[max(0, first - n_needed) : first]

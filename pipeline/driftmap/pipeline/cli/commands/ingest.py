@@ -87,7 +87,13 @@ _OPTIONS = (
         default=False,
     ),
     Option("relations", str, "Table of related rows of new windows, as for `driftmap run`.", "FILE", group=_DATA),
-    Option("reopen", bool, "Go back to before the first window of late or changed rows.", group=_BAD, default=False),
+    Option(
+        "reopen",
+        bool,
+        "Go back to before the first window of late or changed rows, or that was skipped and can be used now.",
+        group=_BAD,
+        default=False,
+    ),
     Option("reopen_from", str, "Go back to before this window: it is damaged, or was rewritten.", "LABEL", group=_BAD),
     Option(
         "on_bad",
@@ -206,7 +212,7 @@ def _show_report(report: dict[str, Any], said: str, ended: dict[str, Any], *, lo
         write_log("done", **_describe_end(ended), **report)
     else:
         for label, n_rows in report["late"].items():
-            say_on_stderr(f"window {label!r}: {n_rows:,} rows came too late and are kept out")
+            say_on_stderr(f"window {label!r}: {n_rows:,} rows came too late and are kept out; --reopen takes them in")
         for label in report["altered"]:
             say_on_stderr(
                 f"window {label!r}: its rows are others in the source now, and its map is of the former ones; "

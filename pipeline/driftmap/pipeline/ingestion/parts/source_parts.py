@@ -6,6 +6,7 @@ needs.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,13 +20,13 @@ from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
 from driftmap.pipeline.sources.readers.tables.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
-from driftmap.pipeline.sources.rows.pieces import Piece, join_ids
+from driftmap.pipeline.sources.rows.pieces import Piece, join_ids, name_kind
 from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER, SourcePart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -40,6 +41,25 @@ MAX_REMEMBERED_ROWS = 5_000_000
 
 _FILE_ENDS = {"parquet": b"PAR1", "arrow": b"ARROW1"}
 """Last bytes of a whole file; text and Arrow's streams may end anywhere."""
+
+
+class PartError(SourceError):
+    """Rows of one part cannot be used.
+
+    Parameters
+    ----------
+    message
+        What is wrong with them.
+    part
+        Name of the part.
+    """
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.part)
 
 
 class PartRef(NamedTuple):
@@ -162,7 +182,7 @@ class Feed:
         newest = str(np.datetime64(keys.max(), "us")) if is_time else None
         return SourcePart(ref.stamp, len(keys), self._slots.count(keys), newest, ref.schema)
 
-    def select(self, refs: list[PartRef], slot: str) -> Selection:
+    def select(self, refs: list[PartRef], slot: str, id_kind: str | None = None) -> Selection:
         """Find the rows of a slot, without those that are dropped or that another row stands for.
 
         Parameters
@@ -171,11 +191,13 @@ class Feed:
             The parts that have some, in order.
         slot
             Which slot.
+        id_kind
+            What ids must be, as `name_kind` has it; None: anything.
 
         Raises
         ------
-        SourceError
-            When a part cannot be read any more.
+        PartError
+            When a part cannot be read any more, or its ids are of another kind.
         """
         has_order = self.spec.time is not None and self.spec.duplicates in ("first", "last")
         wanted = (self._slots.column, self.spec.id, self.spec.time if has_order else None)
@@ -183,15 +205,17 @@ class Feed:
         found: list[_Found] = []
         n_dropped = 0
         for ref in refs:
-            keys = self._recall_keys(ref, names)
-            rows = np.flatnonzero(self._slots.contains(keys[self._slots.column], slot))
-            if not len(rows):
-                continue
-            first = ref.rows[0] if ref.rows is not None else 0
-            numbers = drop_bad_rows(open_source(ref.spec), rows + first, self._find_place)
-            n_dropped, rows = n_dropped + len(rows) - len(numbers), numbers - first
-            ids = numbers if self.spec.id is None else keys[self.spec.id][rows]
-            found.append(_Found(ref, numbers, ids, keys[str(self.spec.time)][rows] if has_order else None))
+            with _name_part(ref):
+                keys = self._recall_keys(ref, names)
+                self._refuse_other_ids(keys, id_kind)
+                rows = np.flatnonzero(self._slots.contains(keys[self._slots.column], slot))
+                if not len(rows):
+                    continue
+                first = ref.rows[0] if ref.rows is not None else 0
+                numbers = drop_bad_rows(open_source(ref.spec), rows + first, self._find_place)
+                n_dropped, rows = n_dropped + len(rows) - len(numbers), numbers - first
+                ids = numbers if self.spec.id is None else keys[self.spec.id][rows]
+                found.append(_Found(ref, numbers, ids, keys[str(self.spec.time)][rows] if has_order else None))
         return _settle_repeated(found, self.spec, n_dropped)
 
     def is_half_written(self, ref: PartRef) -> bool:
@@ -211,6 +235,12 @@ class Feed:
                 return file.read() != end and (begin == end or ref.spec.format == "parquet")  # else: Arrow's streams
         except OSError:
             return True
+
+    def _refuse_other_ids(self, keys: Mapping[str, np.ndarray[Any, Any]], expected: str | None) -> None:
+        name = self.spec.id
+        if name is None or expected is None or (kind := name_kind(keys[name])) == expected:
+            return
+        raise SourceError(f"id column {name!r} holds {kind}, and {expected} in the windows before; convert it")
 
     def _recall_keys(self, ref: PartRef, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
         """Read key columns, or give those of a part that was read lately: consecutive windows lie in the same parts."""
@@ -293,6 +323,15 @@ class _Found(NamedTuple):
     def pick(self, is_kept: npt.NDArray[np.bool_]) -> _Found:
         times = None if self.times is None else self.times[is_kept]
         return _Found(self.ref, self.numbers[is_kept], self.ids[is_kept], times)
+
+
+@contextmanager
+def _name_part(ref: PartRef) -> Iterator[None]:
+    """Lead what is wrong with rows of a part by its name."""
+    try:
+        yield
+    except SourceError as error:
+        raise PartError(f"{ref.name}: {error}", ref.name) from error
 
 
 def _settle_repeated(found: list[_Found], spec: SourceSpec, n_dropped: int) -> Selection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.sources.protocol import ReadableRows, Rows
     from driftmap.pipeline.sources.rows.staged_rows import StagedRows
+
+Kind = TypeVar("Kind")
 
 
 class Piece(NamedTuple):
@@ -176,15 +178,36 @@ def refuse_other_widths(pieces: Sequence[Piece], widths: Sequence[tuple[int, int
     widths
         Of each piece, the length of its vectors, and its rows.
     """
-    n_rows: dict[int, int] = {}
-    for width, n in widths:
-        n_rows[width] = n_rows.get(width, 0) + n
-    usual = max(n_rows, key=lambda width: n_rows[width])
+    usual = find_usual([width for width, _ in widths], [n_rows for _, n_rows in widths])
     for piece, (width, _) in zip(pieces, widths, strict=True):
         if width != usual:
             raise SourceError(
                 f"{piece.part}: vectors of {width} numbers, where the window's others have {usual}; they must agree"
             )
+
+
+def refuse_other_kinds(pieces: Sequence[Piece], columns: Sequence[np.ndarray[Any, Any]], name: str) -> None:
+    """Refuse pieces whose values of a column are not of the kind of most rows: numbers here, and text there."""
+    kinds = [name_kind(column) for column in columns]
+    usual = find_usual(kinds, [piece.n_rows for piece in pieces])
+    for piece, kind in zip(pieces, kinds, strict=True):
+        if kind != usual:
+            raise SourceError(f"{piece.part}: column {name!r} holds {kind}, and {usual} in the other files; convert it")
+
+
+def name_kind(column: np.ndarray[Any, Any]) -> str:
+    """Name the kind of a column's values, as far as values of one kind can be joined."""
+    if column.dtype.kind in "iufb":
+        return "numbers"
+    return "times" if column.dtype.kind == "M" else "text"
+
+
+def find_usual(kinds: Sequence[Kind], n_rows: Sequence[int]) -> Kind:
+    """Find the kind that most rows are of."""
+    total: dict[Kind, int] = {}
+    for kind, n in zip(kinds, n_rows, strict=True):
+        total[kind] = total.get(kind, 0) + n
+    return max(total, key=lambda kind: total[kind])
 
 
 def join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray[Any, Any]:
@@ -228,6 +251,8 @@ def _join_columns(
     by_id: bool,
 ) -> PieceColumns:
     joined = join_ids(ids, [piece.part for piece in pieces])
+    for name in labels[0] if len(pieces) > 1 else ():
+        refuse_other_kinds(pieces, [own[name] for own in labels], name)
     columns = {name: join_parts([own[name] for own in labels], name) for name in labels[0]}
     groups = group_rows(joined, by_id=by_id) if pieces[0].spec.duplicates == "mean" else None
     if groups is None and not by_id:

@@ -57,9 +57,12 @@ class Growth:
     parts: dict[str, SourcePart] = field(default_factory=dict)
     skipped: dict[str, Skipped] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
-    """By slot: the last commit that tells of a new or changed part with rows of it."""
+    """By slot: the last commit that tells of a new, changed or removed part with rows of it, or of what was set aside
+    that the rules for rows are others."""
     kept_out: dict[str, int] = field(default_factory=dict)
     """By slot: rows, bad ones among them, with which its provisional window could not be built again."""
+    set_aside: dict[str, int] = field(default_factory=dict)
+    """By slot of `skipped` and `kept_out`: the commit that says so."""
     altered: list[str] = field(default_factory=list)
     """Slots of final windows whose rows are others in the source than their maps were made of."""
     origin: str | None = None
@@ -77,6 +80,10 @@ class Growth:
         """Newest time stamp seen."""
         return max((part.newest for part in self.parts.values() if part.newest is not None), default=None)
 
+    def has_changed(self, slot: str) -> bool:
+        """Whether the rows of a slot that was set aside, or the rules for them, are others since then."""
+        return self.changed.get(slot, 0) > self.set_aside.get(slot, 0)
+
     def count_rows(self) -> dict[str, int]:
         """Count the rows of every slot, over all parts."""
         total: dict[str, int] = {}
@@ -92,17 +99,20 @@ class Growth:
             "parts": {name: part.to_json() for name, part in self.parts.items()},
             "skipped": {slot: list(skipped) for slot, skipped in self.skipped.items()},
             "changed": self.changed,
+            "set_aside": self.set_aside,
             "altered": self.altered,
             "older": {str(number): [asdict(window) for window in windows] for number, windows in self.older.items()},
         }
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Growth:
-        """Read what `to_json` gave."""
+        """Read what `to_json` gave; of an older version, what was set aside has not changed so far."""
+        seen = max(saved.get("changed", {}).values(), default=0)
         return cls(
             **{name: saved[name] for name in ("kept_out", "origin", "n_ingests", "last_ingest", "generation")},
             parts={name: read_part(part) for name, part in saved["parts"].items()},
             changed=saved.get("changed", {}),
+            set_aside=saved.get("set_aside", dict.fromkeys([*saved["skipped"], *saved["kept_out"]], seen)),
             altered=saved.get("altered", []),
             skipped={slot: Skipped(*skipped) for slot, skipped in saved["skipped"].items()},
             older={
@@ -127,16 +137,16 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
     payload = commit.payload
     if commit.kind == "source":
         parts = {name: read_part(part) for name, part in payload["parts"].items()}
+        gone = [part for name in payload["removed"] if (part := growth.parts.pop(name, None)) is not None]
         growth.parts |= parts
-        growth.changed |= {slot: commit.number for part in parts.values() for slot in part.counts}
-        for name in payload["removed"]:
-            growth.parts.pop(name, None)
+        growth.changed |= {slot: commit.number for part in (*parts.values(), *gone) for slot in part.counts}
         restored = payload.get("restored", [])
         altered = dict.fromkeys([*growth.altered, *payload.get("altered", [])])
         growth.altered = [slot for slot in altered if slot not in restored]
     elif commit.kind == "set_aside":
         growth.skipped |= {slot: Skipped(*skipped) for slot, skipped in payload["skipped"].items()}
         growth.kept_out |= payload["kept_out"]
+        growth.set_aside |= dict.fromkeys([*payload["skipped"], *payload["kept_out"]], commit.number)
     elif commit.kind == "ingest":
         _apply_ingest(windows, growth, commit)
         return int(payload["block"]) + 1
@@ -147,6 +157,7 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
         for slot in payload["slots"]:
             growth.skipped.pop(slot, None)
             growth.kept_out.pop(slot, None)
+            growth.set_aside.pop(slot, None)
         growth.altered = [slot for slot in growth.altered if slot not in payload["slots"]]
     else:
         _apply_pruned(windows, growth, payload)
@@ -155,6 +166,8 @@ def apply_growth(windows: list[WindowState], growth: Growth, commit: Commit) -> 
 
 def _apply_ingest(windows: list[WindowState], growth: Growth, commit: Commit) -> None:
     payload, when = commit.payload, commit.payload.get("time")
+    labels = {built["facts"]["label"] for built in payload["windows"]}
+    growth.skipped = {slot: skipped for slot, skipped in growth.skipped.items() if skipped.label not in labels}
     for built in payload["windows"]:
         facts, receipt = built["facts"], built["receipt"]
         named = WindowState(index=receipt["index"], **facts, commit=commit.number, rows_commit=commit.number)

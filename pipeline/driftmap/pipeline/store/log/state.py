@@ -82,7 +82,10 @@ class StoreState:
         self.windows[window.index] = replace_graph(window, receipt)
 
     def _apply_config(self, commit: Commit) -> None:
-        self.config = commit.payload["config"]
+        before, self.config = self.config, commit.payload["config"]
+        if _list_row_rules(before) != _list_row_rules(self.config):
+            slots = (*self.growth.skipped, *self.growth.kept_out)
+            self.growth.changed |= dict.fromkeys(slots, commit.number)
         for index, facts in commit.payload.get("windows", {}).items():
             self.windows[int(index)] = replace(self.windows[int(index)], commit=commit.number, **facts)
 
@@ -115,6 +118,12 @@ class StoreState:
         elif commit.kind == "ingest":  # one by one: made again for each, a log of 1,000 windows would take a second
             numbers = [built["receipt"]["index"] for built in commit.payload["windows"]]
             self.index_by_label |= {self.windows[index].label: index for index in numbers}
+
+
+def _list_row_rules(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """List the settings that say which rows of a growing source can be used."""
+    source = config.get("source") or {}
+    return source.get("duplicates", "refuse"), source.get("on_bad_rows", "refuse"), config.get("schemas") or []
 
 
 def make_first_commit(
