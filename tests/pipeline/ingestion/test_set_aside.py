@@ -159,3 +159,9 @@ def test_what_an_older_version_set_aside_counts_from_what_it_had_seen():
     assert not growth.has_changed("3")
     growth.changed["3"] = 10
     assert growth.has_changed("3")
+
+
+def test_rows_of_before_the_first_window_are_said_without_a_remedy(place, capsys):
+    pq.write_table(make_day(-3, n_rows=5, first=9000), place / "days" / "old.parquet")
+    assert run_command(["ingest", str(place / "store"), "--source", str(place / "days")]) == 0
+    assert capsys.readouterr().err == "window 'before 2024-01-01': 5 rows came too late and are kept out\n"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
-from driftmap.pipeline.graphs.build_graph import find_block_rows, name_window, refuse_other_rows
+from driftmap.pipeline.graphs.build_graph import find_block_rows, name_window
+from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, take_words
+from driftmap.pipeline.sources.opening import open_source
+from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_piece_columns, read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.store.attempts import (
@@ -35,11 +39,15 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_OTHERS = "its rows are others in the source than its map was made of"
+
 
 def explain_task(
     store: Location, order: GraphOrder, window: WindowState, settings: GraphSettings, max_bytes: int | None = None
-) -> tuple[int, GraphReceipt | None]:
+) -> tuple[int, GraphReceipt | Refusal | None]:
     """Write the group of a window's graph again, with words and numbers of its rows and what is shown of them.
+
+    Rows of ids that the window was not built of are left out: they came after it was final.
 
     Parameters
     ----------
@@ -56,21 +64,35 @@ def explain_task(
     -------
     tuple
         The window's number, and the receipt of the same graph under a new name; None where all that is there is as the
-        source has it.
-
-    Raises
-    ------
-    SourceError
-        When the rows of the source are others than the window was built of.
+        source has it, and the reason where its rows are others in the source, or cannot be used.
     """
     try:
+        before = Attempt(store, window.index, str(window.graph_attempt), window.label, window.n_rows)
+        order = _leave_out_late(order, before.read("ids"))
         if window.traits is not None and window.traits.get("prose_digest") == _digest_now(order):
             return order.index, None
         block_rows = find_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
-        return order.index, _explain(store, order, window, block_rows)
+        return order.index, _explain(before, order, window, block_rows)
+    except SourceError as error:
+        return order.index, Refusal(order.index, str(error))
     except Exception as error:
         name_window(error, order.label)
         raise
+
+
+def _leave_out_late(order: GraphOrder, ids: Array) -> GraphOrder:
+    """Leave out rows of other ids than these, where there are more rows than the window has."""
+    name = order.pieces[0].spec.id
+    if name is None or order.n_rows <= len(ids):
+        return order
+    pieces = []
+    for piece in order.pieces:
+        found = open_source(piece.spec).key_columns([name], piece.runs)[name]
+        runs = rows_to_runs(runs_to_rows(piece.runs)[np.isin(found, ids)])
+        pieces += [piece._replace(runs=runs)] if len(runs) else []
+    if not pieces:
+        raise SourceError(_OTHERS)
+    return replace(order, pieces=tuple(pieces), n_rows=len(ids))
 
 
 def _digest_now(order: GraphOrder) -> str | None:
@@ -89,11 +111,11 @@ class _Read(NamedTuple):
     """Gives the vectors of rows in the order that is asked for, some at a time."""
 
 
-def _explain(store: Location, order: GraphOrder, window: WindowState, block_rows: int | None) -> GraphReceipt:
+def _explain(before: Attempt, order: GraphOrder, window: WindowState, block_rows: int | None) -> GraphReceipt:
     started, spec = time.perf_counter(), order.pieces[0].spec
     columns, digest, read = _read_rows(order, block_rows)
-    refuse_other_rows(window.rows_digest, digest)
-    before = Attempt(store, window.index, str(window.graph_attempt), window.label, window.n_rows)
+    if window.rows_digest not in (None, digest):
+        raise SourceError(_OTHERS)
     stored = dict(zip(window.label_columns, name_ids(len(window.label_columns))[1:], strict=True))
     names = ("ids", *(() if window.pruned == "graph" else GRAPH_ARRAYS))
     arrays = {name: before.read(name) for name in names}
@@ -106,7 +128,7 @@ def _explain(store: Location, order: GraphOrder, window: WindowState, block_rows
         arrays[f"label_{number}"] = texts[name] if is_new and name in texts else before.read(stored[name])
     arrays |= numbers.finish() | take_words(spec, texts)
     attempt = name_small_attempt(arrays.values(), may_pack=order.may_pack)
-    n_bytes = write_arrays(store, name_group(window.index, attempt), arrays)
+    n_bytes = write_arrays(before.root, name_group(window.index, attempt), arrays)
     return GraphReceipt(
         index=window.index,
         label=window.label,
@@ -159,4 +181,4 @@ def _find_places(found: Array, wanted: Array) -> Array:
         places[np.argsort(wanted, kind="stable")] = np.argsort(found, kind="stable")
         if bool((found[places] == wanted).all()):
             return places
-    raise SourceError("its ids are others in the source than its map was made of; give the source it was made of")
+    raise SourceError(_OTHERS)

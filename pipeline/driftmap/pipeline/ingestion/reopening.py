@@ -19,9 +19,9 @@ from driftmap.pipeline.ingestion.intake import Builders, Intake, find_bad
 from driftmap.pipeline.ingestion.options import IngestReport
 from driftmap.pipeline.ingestion.parts.altered import list_altered
 from driftmap.pipeline.ingestion.parts.late import find_place, list_again, list_late, list_taken
-from driftmap.pipeline.ingestion.slots import BEFORE
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.store.imagined_store import ImaginedStore
+from driftmap.pipeline.store.log.growth import BEFORE
 from driftmap.pipeline.store.log.layouts import StepCommit
 from driftmap.pipeline.store.pruning import refuse_lost
 

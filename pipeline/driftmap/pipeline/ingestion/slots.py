@@ -16,6 +16,7 @@ from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import MAX_WINDOWS, encode_keys, label_times, show_times, show_values
 from driftmap.pipeline.planning.value_order import TEXT, sort_texts
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.store.log.growth import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from driftmap.pipeline.config.run_config import RunConfig
 
     Keys = np.ndarray[Any, Any]
-
-BEFORE = "before"
-"""Slot of all rows that are older than the first window."""
 
 
 class SlotFacts(NamedTuple):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.errors import ConfigError, PlanError, SourceError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
 from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.graphs.explain_task import explain_task
-from driftmap.pipeline.graphs.orders import GraphOrder
+from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
 from driftmap.pipeline.graphs.stage import STAGE
 from driftmap.pipeline.graphs.traits import name_number_columns
+from driftmap.pipeline.orchestration.known_files import group_files, list_known_files
 from driftmap.pipeline.orchestration.run import open_settled
 from driftmap.pipeline.planning.estimates.memory import share_task_bytes
 from driftmap.pipeline.planning.windows import plan_windows, settle_rule
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.sources import Source
     from driftmap.pipeline.store.log.windows import WindowState
 
-    _Rows: TypeAlias = tuple[SourceSpec, WindowPlan]
+    _Rows: TypeAlias = list[tuple[SourceSpec, WindowPlan]]
 
 
 class Explained(NamedTuple):
@@ -51,6 +51,9 @@ class Explained(NamedTuple):
     """Labels of windows that have all of it already."""
     columns: str
     """What is kept: the columns of texts, of what is shown, and of numbers."""
+    refused: dict[str, str]
+    """By label, windows whose rows are others in the source than their maps were made of, or cannot be used, and why:
+    what is kept of them stays as it is. Rows that came after a window was final do not count."""
 
     def __str__(self) -> str:
         said = [f"words, numbers and what is shown of {_count_windows(self.filled)} were filled in"]
@@ -61,6 +64,10 @@ class Explained(NamedTuple):
         if self.left_out:
             are, stay = ("is", "stays as it is") if len(self.left_out) == 1 else ("are", "stay as they are")
             said.append(f"{_count_windows(self.left_out)} {are} not in the source and {stay}")
+        if self.refused:
+            label, reason = next(iter(self.refused.items()))
+            stays = "stays as it is" if len(self.refused) == 1 else "stay as they are"
+            said.append(f"{_count_windows(list(self.refused))} {stays}, such as {label!r}: {reason}")
         return f"{'; '.join(said)} ({self.columns})"
 
 
@@ -76,7 +83,8 @@ def explain(
 
     The source is read again, within the memory that workers have, and no map changes. Of windows that have all of it
     only texts and what is shown are read; where these are others now, or other columns are named, what was kept of the
-    former ones is replaced. Later ingests go on with the same columns.
+    former ones is replaced. Rows that came after a window was final are left out, and files that the store does not
+    know are not read. Later ingests go on with the same columns.
 
     Parameters
     ----------
@@ -92,13 +100,14 @@ def explain(
     Returns
     -------
     Explained
-        The windows that were filled or changed, those that had all of it, and those that the source has not any more.
+        The windows that were filled or changed, those that had all of it, and those that the source has not any more,
+        or has other rows of.
 
     Raises
     ------
     DriftmapError
-        When rows of a window are others in the source than its map was made of, a column is missing, or none is named
-        that says why.
+        When the rows of all windows are others in the source than their maps were made of, a column is missing, or none
+        is named that says why.
     """
     if scheduler is None:
         refuse_unguarded_call()
@@ -113,6 +122,7 @@ def explain(
     filled: list[str] = []
     changed: list[str] = []
     same: list[str] = []
+    refused: dict[str, str] = {}
     with hold_lock(opened.location) as lock:
         written = Store.open(opened.location, read_only=False)
         written.lock = lock
@@ -124,36 +134,72 @@ def explain(
                 if receipt is None:
                     same.append(window.label)
                     continue
+                if isinstance(receipt, Refusal):
+                    refused[window.label] = receipt.reason
+                    continue
                 had_any = (window.traits or {}).get("prose_digest") is not None
                 (changed if had_any else filled).append(window.label)
                 replaced = {str(index): window.graph_attempt}
                 written.commit_repair("rebuilt", {"receipt": receipt, "replaces": replaced})
+        if refused and not (filled or changed or same):
+            raise SourceError(_explain_refused(refused))
         _commit_columns(written, spec)
         remove_orphans(written)
     numbers: list[str] = next((window.traits["columns"] for window in written.state() if window.traits), [])
-    in_order = [sorted(labels, key=written.labels.index) for labels in (filled, changed, same)]
-    return Explained(in_order[0], left_out, in_order[1], in_order[2], _describe_columns(spec, len(numbers)))
+    filled, changed, same = (sorted(labels, key=written.labels.index) for labels in (filled, changed, same))
+    why = {label: refused[label] for label in sorted(refused, key=written.labels.index)}
+    return Explained(filled, left_out, changed, same, _describe_columns(spec, len(numbers)), why)
+
+
+def _explain_refused(refused: Mapping[str, str]) -> str:
+    label, reason = next(iter(refused.items()))
+    others = f", and {_count_windows(list(refused)[1:])} more are like it" if len(refused) > 1 else ""
+    return (
+        f"window {label!r}: {reason}{others}; give the source that the store was made of, or have it laid out again "
+        "(`driftmap ingest --reopen`)"
+    )
 
 
 def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceSpec, dict[str, _Rows]]:
-    """Find the rows of windows in the source, by the windows' labels."""
+    """Find the rows of windows in the source, by the windows' labels; of files only those that the store knows."""
     given = config.source.path if source is None else source
-    if not config.schemas:
+    known = list_known_files(store, config.source, given)
+    if known is None:
         opened, config = open_settled(given, config, {}, Workplace.of("serial"))
-        return opened.spec, {window.label: (opened.spec, window) for window in _cut(store, config, opened)}
-    path = str(SourcePlace(given)) if isinstance(given, str | os.PathLike) else config.source.path
-    roles = config.source.model_copy(update={"path": path})
-    rows: dict[str, _Rows] = {}
-    for schema, change in enumerate((None, *config.schemas)):
-        files = tuple(sorted(name for name, part in store.growth.parts.items() if part.schema == schema))
-        if not files:
-            continue
-        named = (roles if change is None else change.apply(roles)).model_copy(update={"files": files})
-        opened = open_source(named)
+        return opened.spec, {window.label: [(opened.spec, window)] for window in _cut(store, config, opened)}
+    roles = config.source.model_copy(update={"path": str(SourcePlace(str(given)))})
+    found: list[tuple[SourceSpec, WindowPlan]] = []
+    errors: list[Exception] = []
+    for schema, files in known.items():
         wanted = {window.label for window in store.state() if window.schema == schema}
-        cut = _cut(store, config, opened)
-        rows |= {window.label: (opened.spec, window) for window in cut if window.label in wanted}
-    return roles, rows
+        named = config.schemas[schema - 1].apply(roles) if schema else roles
+        for spec in group_files(named, files):
+            try:
+                own, cut = _cut_files(store, config, spec)
+            except (SourceError, PlanError) as error:
+                errors.append(error)
+                continue
+            found += [(own, window) for window in cut if window.label in wanted]
+    if errors and not found:
+        raise errors[0]
+    rows: dict[str, _Rows] = {}
+    for own, window in found:
+        rows.setdefault(window.label, []).append((own, window))
+    return (found[0][0] if found else roles), rows
+
+
+def _cut_files(store: Store, config: RunConfig, spec: SourceSpec) -> tuple[SourceSpec, list[WindowPlan]]:
+    """Cut files where the store's windows lie, whatever rows came late: those of ids that are there, or without one."""
+    if spec.id is not None and spec.duplicates == "refuse":
+        spec = spec.model_copy(update={"duplicates": "first"})
+    try:
+        opened = open_source(spec)
+        return opened.spec, _cut(store, config, opened)
+    except SourceError:
+        if spec.on_bad_rows == "drop":
+            raise
+        opened = open_source(spec.model_copy(update={"on_bad_rows": "drop"}))
+        return opened.spec, _cut(store, config, opened)
 
 
 def _cut(store: Store, config: RunConfig, opened: Source) -> list[WindowPlan]:
@@ -165,7 +211,7 @@ def _cut(store: Store, config: RunConfig, opened: Source) -> list[WindowPlan]:
 
 def _refuse_nothing(spec: SourceSpec, rows: Mapping[str, _Rows]) -> None:
     """Refuse a source of which nothing would be kept."""
-    if spec.text or spec.show or any(name_number_columns(own) for own, _ in rows.values()):
+    if spec.text or spec.show or any(name_number_columns(own) for found in rows.values() for own, _ in found):
         return
     raise ConfigError(
         f"there is nothing to fill in from {spec.path or 'the source'}: its numbers have no column names, and neither "
@@ -182,9 +228,9 @@ def _make_orders(store: Store, rows: Mapping[str, _Rows]) -> tuple[list[tuple[Gr
         if window.label not in rows:
             left_out.append(window.label)
             continue
-        spec, found = rows[window.label]
-        piece = Piece(spec, found.runs)
-        orders.append((GraphOrder(window.index, window.label, (piece,), found.n_rows, may_pack=store.may_pack), window))
+        pieces = tuple(Piece(spec, found.runs) for spec, found in rows[window.label])
+        n_rows = sum(found.n_rows for _, found in rows[window.label])
+        orders.append((GraphOrder(window.index, window.label, pieces, n_rows, may_pack=store.may_pack), window))
     return orders, left_out
 
 

@@ -20,7 +20,8 @@ def explain(store: str, source: str | None, text: str | None, show: tuple[str, .
     """Read SOURCE again, and keep words of texts, numbers of named columns and what is shown of rows in STORE.
 
     For stores that were made without them, or whose texts changed since: those are replaced, as are columns that are no
-    longer asked for. No map changes; later ingests go on with the same columns.
+    longer asked for. No map changes; later ingests go on with the same columns. Rows that came after a window was final
+    are left out; a window whose rows are others in SOURCE now stays as it is, and is named.
     """
     from driftmap.pipeline import explain as fill
 

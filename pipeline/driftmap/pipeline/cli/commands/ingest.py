@@ -208,11 +208,14 @@ def _take_in(
 
 
 def _show_report(report: dict[str, Any], said: str, ended: dict[str, Any], *, log_json: bool) -> None:
+    from driftmap.pipeline.store.log.growth import BEFORE
+
     if log_json:
         write_log("done", **_describe_end(ended), **report)
     else:
         for label, n_rows in report["late"].items():
-            say_on_stderr(f"window {label!r}: {n_rows:,} rows came too late and are kept out; --reopen takes them in")
+            remedy = "" if label.startswith(f"{BEFORE} ") else "; --reopen takes them in"
+            say_on_stderr(f"window {label!r}: {n_rows:,} rows came too late and are kept out{remedy}")
         for label in report["altered"]:
             say_on_stderr(
                 f"window {label!r}: its rows are others in the source now, and its map is of the former ones; "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.ingestion.slots import BEFORE
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
+from driftmap.pipeline.store.log.growth import BEFORE
 
 if TYPE_CHECKING:
     import numpy as np

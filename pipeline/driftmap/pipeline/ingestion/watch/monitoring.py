@@ -14,10 +14,11 @@ from driftmap.pipeline.config.times.time_zones import to_utc
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.ingestion.parts.altered import list_altered
 from driftmap.pipeline.ingestion.parts.late import count_pending, list_late
-from driftmap.pipeline.ingestion.slots import BEFORE, Slots, make_slots
+from driftmap.pipeline.ingestion.slots import Slots, make_slots
 from driftmap.pipeline.ingestion.watch.alarms import MEASURES
 from driftmap.pipeline.ingestion.watch.outcome import read_outcome
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
+from driftmap.pipeline.store.log.growth import BEFORE
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store.log_view import LogView

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GROWTH_KINDS = ("source", "set_aside", "ingest", "reopen", "pruned")
 """Kinds of commits that are applied here."""
 
+BEFORE = "before"
+"""Slot of all rows that are older than the first window, and the first word of its label."""
+
 INBOX_FOLDER = "inbox"
 """Folder of a store that holds the rows that were given from Python after its run."""
 
