@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from driftmap.engine.errors import InvalidInputError
-from driftmap.pipeline import open_store, plan, run
+from driftmap.pipeline import ingest, open_store, plan, run
+from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, PlanWarning
 from driftmap.pipeline.layout import block_layout
 
@@ -63,6 +68,63 @@ def test_settings_that_graphs_depend_on_are_refused(without_layout, changed):
     with pytest.raises(ConfigError, match="was made with other settings"):
         run(SOURCE, without_layout, **{**OPTIONS, "min_dist": 0.9, **changed})
     assert open_store(without_layout).n_commits == n_commits
+
+
+def test_a_run_that_is_not_done_says_to_give_the_same_settings(without_layout):
+    with pytest.raises(ConfigError, match=r"now 6\); give the same ones to finish its run, or name another store"):
+        run(SOURCE, without_layout, **{**OPTIONS, "min_dist": 0.9, "n_neighbors": 6})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A store of three windows whose run is done, and its source."""
+    folder = tmp_path_factory.mktemp("done")
+    names = [f"v{number}" for number in range(5)]
+    table = {name: SOURCE[name] for name in ("id", "window")} | dict(zip(names, SOURCE["vectors"].T, strict=True))
+    pq.write_table(pa.table(table | {"told": [f"row {number}" for number in SOURCE["id"]]}), folder / "rows.parquet")
+    run(folder / "rows.parquet", folder / "maps.zarr", **OPTIONS)
+    return folder
+
+
+@pytest.mark.parametrize("has_grown", [False, True])
+@pytest.mark.parametrize(
+    ("changed", "advice"),
+    [
+        ({"exclude": "v4"}, "ingest STORE --accept-schema`"),
+        ({"vectors": "v0:v3"}, "ingest STORE --accept-schema`"),
+        ({"text": "told"}, "explain STORE`"),
+        ({"show": "told", "n_neighbors": 6}, "explain STORE`"),
+        ({"source": "other.parquet"}, "ingest STORE --source PATH`"),
+        ({"n_neighbors": 6}, ""),
+        ({"scale": "unit"}, ""),
+        ({"random_state": 1}, ""),
+    ],
+)
+def test_other_settings_on_a_store_whose_run_is_done_say_what_to_do(done, tmp_path, capsys, changed, advice, has_grown):
+    for name in ("rows.parquet", "maps.zarr"):
+        copy = shutil.copytree if name == "maps.zarr" else shutil.copy2
+        copy(done / name, tmp_path / name)
+    store, source = tmp_path / "maps.zarr", done / "rows.parquet"
+    if has_grown:
+        more = pq.read_table(source).slice(0, N_ROWS).set_column(1, "window", pa.array([N_WINDOWS] * N_ROWS))
+        pq.write_table(pa.concat_tables([pq.read_table(source), more]), tmp_path / "rows.parquet")
+        ingest(store, source=tmp_path / "rows.parquet", scheduler="serial", complete=True)
+    call = {**OPTIONS, **changed}
+    if "source" in call:
+        source = shutil.copy2(source, tmp_path / call.pop("source"))
+    options = [part for name, value in call.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    assert run_command(["run", str(source), "--store", str(store), *options]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(f"{name}: store has" in said for name in changed)
+    assert "its run is done: name another store for maps by these (store)" in said
+    assert f"`driftmap {advice}".replace("STORE", str(store)) in said if advice else "`driftmap" not in said
+    assert ("has grown since its run" in said) == has_grown
+
+
+def test_other_relations_on_a_store_whose_run_is_done_say_what_to_do(done):
+    table = {"window": ["0"], "id": [1], "other_window": ["1"], "other_id": [1]}
+    with pytest.raises(ConfigError, match=r"with no relations; its run is done.*ingest .*maps.zarr --relations FILE`"):
+        run(done / "rows.parquet", done / "maps.zarr", relations=pa.table(table), **OPTIONS)
 
 
 def test_nothing_changes_once_there_is_a_layout(tmp_path):

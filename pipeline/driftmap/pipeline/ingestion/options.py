@@ -102,7 +102,7 @@ class IngestOptions:
             if value and not self.accept_schema:
                 raise ConfigError(
                     f"{name} is {value!r}, but a store keeps the columns of its run; give accept_schema too, to take "
-                    "in files with other columns"
+                    "in files with other columns, or make a new store for maps of these (run)"
                 )
             names = (value,) if isinstance(value, str) else tuple(value or ())
             object.__setattr__(self, name, names or None)

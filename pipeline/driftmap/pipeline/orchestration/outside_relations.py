@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.pipeline.errors import ConfigError, PlanError
+from driftmap.pipeline.orchestration.other_settings import advise_on_settings
 from driftmap.pipeline.sources.relation_table import is_by_rows, read_relation_rows, read_relation_table
 from driftmap.pipeline.sources.row_ranges import name_some, runs_to_rows
 from driftmap.pipeline.store.relation_book import OutsideRelations, relate_given
@@ -84,9 +85,7 @@ def refuse_other_relations(store: Store, planned: Plan, source: Source, given: o
     settled, _ = settle_relations(unread, source, given)
     if settled.config.relations != planned.config.relations:
         had = "other relations" if planned.config.relations else "no relations"
-        raise ConfigError(
-            f"the store {store.path} was made with {had}; give the same ones to go on, or name another store"
-        )
+        raise ConfigError(f"the store {store.path} was made with {had}; {advise_on_settings(store, {'relations'})}")
 
 
 class _Ids:

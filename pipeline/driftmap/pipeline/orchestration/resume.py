@@ -12,6 +12,7 @@ from driftmap.pipeline.errors import ConfigError, PlanWarning, StoreError
 from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.changed_source import explain_changed_source, refuse_changed_source
 from driftmap.pipeline.orchestration.creation import list_facts, list_stored_facts, spill_source
+from driftmap.pipeline.orchestration.other_settings import explain_growth, explain_other_settings
 from driftmap.pipeline.orchestration.outside_relations import refuse_other_relations
 from driftmap.pipeline.planning.plan import Plan, make_plan
 from driftmap.pipeline.store import Store
@@ -67,15 +68,12 @@ def open_again(
         When it was made of another source, or with settings or relations that its graphs or maps depend on.
     """
     store = Store.open(location, read_only=False)
-    if store.growth.n_ingests or store.growth.generation:
-        raise StoreError(
-            f"the store {store.path} has grown since its run, by {store.growth.n_ingests} windows or more; "
-            "`driftmap ingest` goes on with it, or name another store"
-        )
     stored = RunConfig.from_json(store.config)
     changes = differences(stored, config)
+    if store.growth.n_ingests or store.growth.generation:
+        raise StoreError(explain_growth(store, changes))
     if changes and not _may_change(store, stored, changes):
-        raise ConfigError(_explain_other_settings(store, changes))
+        raise ConfigError(explain_other_settings(store, changes))
     if not changes:
         planned = _plan_again(store, source, stored, place)
     elif changes.keys().isdisjoint(ROW_OPTIONS):
@@ -85,13 +83,6 @@ def open_again(
         planned = _plan_other_rows(store, source, stored.take_layout(config), place, changes)
     refuse_other_relations(store, planned, source, relations)
     return store, planned
-
-
-def _explain_other_settings(store: Store, changes: dict[str, str], why: str = "") -> str:
-    return (
-        f"the store {store.path} was made with other settings ({'; '.join(changes.values())}){why}; "
-        "give the same ones to go on, or name another store"
-    )
 
 
 def _may_change(store: Store, stored: RunConfig, changes: dict[str, str]) -> bool:
@@ -136,11 +127,11 @@ def _plan_other_rows(
     planned = make_plan(spilled, config, None, None, dropped, is_cluster=place.is_cluster)
     now, before = [list_facts(window) for window in planned.windows], list_stored_facts(store)
     if [facts["label"] for facts in now] != [facts["label"] for facts in before]:
-        raise ConfigError(_explain_other_settings(store, changes, ", by which it has other windows"))
+        raise ConfigError(explain_other_settings(store, changes, ", by which it has other windows"))
     for window, new, old in zip(store.state(), now, before, strict=True):
         if window.graph_attempt is not None and new != old:
             why = f", by which window {window.label!r}, whose graph is built, has other rows"
-            raise ConfigError(_explain_other_settings(store, changes, why))
+            raise ConfigError(explain_other_settings(store, changes, why))
     return planned
 
 
