@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.ingestion.quarantine import Quarantine, find_bad_parts
+from driftmap.pipeline.sources.rows.pieces import name_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ class BadFiles:
         if self._quarantine is None or bad.is_mixed:
             return False
         try:
-            blamed = bad.parts or find_bad_parts(planner.select(bad.slot))
+            blamed = bad.parts or find_bad_parts(planner.select(bad.slot), _find_label_kinds(store))
         except SourceError:
             return False
         can_move = self._quarantine.can_move
@@ -122,3 +123,8 @@ class BadFiles:
         self._account.report.quarantined.append(ref.name)
         self._account.on_event("quarantined", {"part": ref.name, "reason": reason})
         return True
+
+
+def _find_label_kinds(store: Store) -> dict[str, str]:
+    last = store.n_windows - 1
+    return {} if last < 0 else {name: name_kind(values) for name, values in store.window_labels(last).items()}

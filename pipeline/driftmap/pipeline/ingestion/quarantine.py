@@ -17,6 +17,8 @@ from driftmap.pipeline.store.disk.remote import WEB
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from driftmap.pipeline.config.source_spec import SourceSpec
     from driftmap.pipeline.ingestion.parts.source_parts import PartRef, Selection
 
@@ -117,13 +119,22 @@ def _move_here(path: Path, target: Path) -> None:
         raise
 
 
-def find_bad_parts(selected: Selection) -> tuple[str, ...]:
-    """Find the parts of a window whose rows cannot be used: alone, or since most others are of another kind.
+def find_bad_parts(selected: Selection, label_kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the parts of a window whose rows cannot be used. All pieces are read, one at a time.
 
-    That is, have vectors of another length, or numbers where others have text. All pieces are read, one at a time.
+    Parameters
+    ----------
+    selected
+        The rows of the window.
+    label_kinds
+        Kinds of label columns in the windows before, as `name_kind` gives them.
+
+    Returns
+    -------
+    Parts that cannot be read alone, that have labels of another kind, or vectors of another length than most rows.
     """
     bad = []
-    kinds: dict[str, tuple[object, ...]] = {}
+    widths: dict[str, int] = {}
     n_rows = []
     for piece in selected.pieces:
         try:
@@ -131,9 +142,12 @@ def find_bad_parts(selected: Selection) -> tuple[str, ...]:
         except SourceError:
             bad.append(piece.part)
             continue
-        kinds[piece.part] = (vectors.shape[1], *map(name_kind, labels.values()))
+        if any(name_kind(values) != label_kinds.get(name, name_kind(values)) for name, values in labels.items()):
+            bad.append(piece.part)
+            continue
+        widths[piece.part] = vectors.shape[1]
         n_rows.append(vectors.shape[0])
-    if kinds:
-        usual = find_usual(list(kinds.values()), n_rows)
-        bad += [part for part, kind in kinds.items() if kind != usual]
+    if widths:
+        usual = find_usual(list(widths.values()), n_rows)
+        bad += [part for part, width in widths.items() if width != usual]
     return tuple(bad)

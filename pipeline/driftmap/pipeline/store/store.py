@@ -258,7 +258,7 @@ class Store(ShownStore, LogWriter):
         """
         import pyarrow as pa  # late: opening a store needs none of it
 
-        from driftmap.pipeline.store.tables.map_tables import tabulate_window
+        from driftmap.pipeline.store.tables.map_tables import join_windows, tabulate_window
 
         there = (w.index for w in self.state() if w.layout_attempt and w.pruned != "map")
         chosen = there if windows is None else self.list_asked(windows)
@@ -272,7 +272,7 @@ class Store(ShownStore, LogWriter):
             )
             for state in map(self._find, chosen)
         ]
-        return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
+        return join_windows(parts) if parts else pa.table({})
 
     def to_anndata(self, windows: Iterable[str | int] | None = None) -> Any:
         """All maps as an AnnData object, for scanpy and its kin; needs `pip install anndata`.

@@ -145,7 +145,10 @@ def read_vectors(
         if not is_there.all():
             if not fill:
                 missing = name_rows(rows[~is_there])
-                raise SourceError(f"vectors: {missing} of the source have none; drop these rows (on_bad_rows drop)")
+                raise SourceError(
+                    f"vectors: {missing} of the source have none in column {columns.names[0]!r}; drop these rows "
+                    "(on_bad_rows drop)"
+                )
             chunks = [chunk.drop_null() for chunk in chunks]
         there = join_vectors([_read_lists(chunk, columns.names[0]) for chunk in chunks])
     return there if is_there.all() else _fill_missing(there, is_there)

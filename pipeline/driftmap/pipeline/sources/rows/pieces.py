@@ -187,12 +187,13 @@ def refuse_other_widths(pieces: Sequence[Piece], widths: Sequence[tuple[int, int
 
 
 def refuse_other_kinds(pieces: Sequence[Piece], columns: Sequence[np.ndarray[Any, Any]], name: str) -> None:
-    """Refuse pieces whose values of a column are not of the kind of most rows: numbers here, and text there."""
+    """Refuse pieces whose values of a column are not of one kind: numbers here, and text there."""
     kinds = [name_kind(column) for column in columns]
-    usual = find_usual(kinds, [piece.n_rows for piece in pieces])
     for piece, kind in zip(pieces, kinds, strict=True):
-        if kind != usual:
-            raise SourceError(f"{piece.part}: column {name!r} holds {kind}, and {usual} in the other files; convert it")
+        if kind != kinds[0]:
+            raise SourceError(
+                f"{piece.part}: column {name!r} holds {kind}, and {kinds[0]} in {pieces[0].part}; write them alike"
+            )
 
 
 def name_kind(column: np.ndarray[Any, Any]) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from driftmap.pipeline.store.id_types import as_value_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -42,6 +42,33 @@ def tabulate_window(
     for name, values in labels.items():
         columns[f"label_{name}" if name in columns else name] = as_value_column(values)
     return pa.table(columns)
+
+
+def join_windows(tables: Sequence[pa.Table]) -> pa.Table:
+    """Join tables of windows; a label column that is of types that no type holds is given as text."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException:
+        names = dict.fromkeys(name for table in tables for name in table.column_names)
+        odd = {name for name in names if not _can_join(tables, name)}
+        return pa.concat_tables([_as_text(table, odd) for table in tables], promote_options="permissive")
+
+
+def _can_join(tables: Sequence[pa.Table], name: str) -> bool:
+    try:
+        pa.concat_tables(
+            [table.select([name]) for table in tables if name in table.column_names], promote_options="permissive"
+        )
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _as_text(table: pa.Table, names: Collection[str]) -> pa.Table:
+    for number, name in enumerate(table.column_names):
+        if name in names:
+            table = table.set_column(number, name, table.column(name).cast(pa.string()))
+    return table
 
 
 def tabulate_lineage(windows: Iterable[WindowState]) -> pa.Table:
