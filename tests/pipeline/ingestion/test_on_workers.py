@@ -14,6 +14,7 @@ from driftmap.pipeline.errors import PlanWarning
 from driftmap.pipeline.ingestion import new_maps
 from driftmap.pipeline.layout.extend import Stepper
 from driftmap.pipeline.store import Store
+from driftmap.pipeline.store.verify import find_orphans
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,13 @@ def test_what_fits_no_worker_is_laid_out_here_and_that_is_said(place, expected, 
     with pytest.warns(PlanWarning, match=r"blocks are laid out in this process: the largest takes .* in a worker"):
         report = ingest(place / "other", source=place / "days", scheduler=client)
     assert read_maps(report.store) == expected[0]
+
+
+def test_a_reopened_store_is_made_again_by_workers(place, expected, client, monkeypatch):
+    pq.write_table(make_day(2, n_rows=4, first=900), place / "days" / "late.parquet")
+    reopened = take_in(place, reopen=True)
+    monkeypatch.setattr(Stepper, "make_step", refuse_maps_here)
+    report = ingest(place / "other", source=place / "days", scheduler=client, reopen=True)
+    assert report.reopened == reopened.reopened == "2024-01-02"
+    assert read_maps(report.store) == read_maps(reopened.store)
+    assert find_orphans(report.store) == find_orphans(reopened.store) == {}  # the graphs that were tried are used

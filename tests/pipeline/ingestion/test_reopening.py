@@ -15,7 +15,7 @@ from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_m
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError, StoreError
+from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.ingestion.new_maps import NewMaps
 from driftmap.pipeline.store import Store
@@ -198,6 +198,25 @@ def test_a_reopening_that_cannot_be_leaves_the_store_as_it_was(place, spoil, opt
     write_days(place / "days", range(7))
     (place / "days" / "again.parquet").unlink(missing_ok=True)
     assert read_maps(open_store(take_in(place).store.path)) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"on_bad": "skip"}, "the first one, '2024-01-01', for one: day-000.parquet: vectors hold NaN"),
+        ({}, "are empty"),
+    ],
+)
+def test_a_store_is_not_reopened_to_be_without_any_window(place, options, words):
+    before = read_maps(open_store(place / "store"))
+    for day in range(7):
+        table = make_day(day)
+        bad = pa.FixedSizeListArray.from_arrays(pa.array(np.full(N_ROWS * 6, np.nan, dtype=np.float32)), 6)
+        table = table.set_column(3, "v", bad) if options else table.slice(0, 0 if day < 6 else N_ROWS)
+        pq.write_table(table, place / "days" / f"day-{day:03}.parquet")
+    with pytest.raises(SourceError, match=f"none of the windows .*{words}.*not reopened"):
+        take_in(place, reopen_from="2024-01-01", **options)
+    assert read_maps(open_store(place / "store")) == before
 
 
 def test_what_ends_a_reopening_after_it_began_is_made_good_by_the_next_ingest(place, capsys, monkeypatch):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.pipeline.errors import ConfigError, PlanWarning
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError
 from driftmap.pipeline.graphs.orders import Refusal
 from driftmap.pipeline.ingestion.bad_files import Account, BadFiles
 from driftmap.pipeline.ingestion.intake import Builders, Intake, find_bad
@@ -171,6 +171,7 @@ class Reopening:
         try:
             with _quiet():
                 Intake(imagined, self._config, builders, bad_files, account).take_all()
+            _refuse_nothing(imagined, account.report)
         except DriftmapError as error:
             self._graphs.drop_kept()
             error.args = (f"{error} (the store was not reopened)", *error.args[1:])
@@ -183,6 +184,17 @@ class Reopening:
     def _tell(self, name: str, facts: dict[str, Any]) -> None:
         if name == "quarantined":
             self._account.on_event(name, facts)
+
+
+def _refuse_nothing(imagined: ImaginedStore, report: IngestReport) -> None:
+    """Refuse a reopening after which a store would have no window at all."""
+    if imagined.n_windows:
+        return
+    if report.skipped:
+        why = f"the first one, {report.skipped[0].label!r}, for one: {report.skipped[0].reason}"
+    else:
+        why = f"{len(report.empty):,} are empty" if report.empty else "none is whole (grace, complete)"
+    raise SourceError(f"none of the windows of {imagined.path} can be made again; {why}. Mend the source first")
 
 
 class _ImaginedMaps:
