@@ -15,7 +15,7 @@ from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_m
 from driftmap.engine.errors import DriftmapError
 from driftmap.pipeline import open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
-from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.ingestion.new_maps import NewMaps
 from driftmap.pipeline.store import Store
@@ -232,6 +232,14 @@ def test_what_ends_a_reopening_after_it_began_is_made_good_by_the_next_ingest(pl
     assert take_in(place).new == ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"]
     assert take_in(place).did_nothing
     assert read_maps(open_store(place / "store")) == read_maps(open_store(place.with_name("other") / "store"))
+
+
+def test_windows_that_are_not_whole_any_more_are_named(place):
+    pq.write_table(make_day(2, n_rows=10, first=9000), place / "days" / "late.parquet")
+    with pytest.warns(PlanWarning, match=r"^'2024-01-04', '2024-01-05' of the windows that.*wait.*complete takes"):
+        take_in(place, reopen=True, grace="2D")
+    assert open_store(place / "store").labels[-1] == "2024-01-03"
+    assert take_in(place).new == ["2024-01-04", "2024-01-05"]
 
 
 def test_a_bad_window_that_the_store_never_had_does_not_keep_it_from_reopening(place):

@@ -20,6 +20,7 @@ from driftmap.pipeline.ingestion.options import IngestReport
 from driftmap.pipeline.ingestion.parts.altered import list_altered
 from driftmap.pipeline.ingestion.parts.late import find_place, list_again, list_late, list_taken
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
+from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.imagined_store import ImaginedStore
 from driftmap.pipeline.store.log.growth import BEFORE
 from driftmap.pipeline.store.log.layouts import StepCommit
@@ -99,7 +100,8 @@ class Reopening:
         refuse_lost(self._store, target.first)
         label = self._store.labels[target.first] if target.first < self._store.n_windows else target.label
         reopened = self._describe(target.first)
-        self._rehearse(reopened)
+        imagined = self._rehearse(reopened)
+        self._warn_of_open(imagined)
         self._store.commit_growth("reopen", reopened)
         self._account.report.reopened = label
         self._account.on_event("reopened", {"window": label, "generation": self._store.generation})
@@ -157,7 +159,19 @@ class Reopening:
         imagined.commit_growth("reopen", reopened)
         return imagined
 
-    def _rehearse(self, reopened: dict[str, Any]) -> None:
+    def _warn_of_open(self, imagined: ImaginedStore) -> None:
+        """Name the windows that the store had and that wait: they were taken in as they were, and are not whole."""
+        there = {*imagined.labels, *(skipped.label for skipped in imagined.growth.skipped.values())}
+        if waiting := [repr(label) for label in self._store.labels if label not in there]:
+            are = "is not whole and waits" if len(waiting) == 1 else "are not whole and wait"
+            warnings.warn(
+                f"{name_some(waiting)} of the windows that the store had {are} for later rows; complete takes in "
+                "what is there of them",
+                PlanWarning,
+                stacklevel=3,
+            )
+
+    def _rehearse(self, reopened: dict[str, Any]) -> ImaginedStore:
         """Build the windows that the store had on an imagined one; files to blame are moved for good."""
         imagined = self._imagine(reopened)
         last = self._slots.sort(list_taken(self._store, self._slots))[-1]
@@ -180,6 +194,7 @@ class Reopening:
             if moved := account.report.quarantined:
                 self._store.commit_growth("source", {"parts": {}, "removed": moved})
                 self._account.report.quarantined += moved
+        return imagined
 
     def _tell(self, name: str, facts: dict[str, Any]) -> None:
         if name == "quarantined":
