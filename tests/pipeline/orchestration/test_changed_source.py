@@ -14,6 +14,8 @@ from tests.pipeline.damage import flip_a_bit
 
 from driftmap.pipeline import open_store, run
 from driftmap.pipeline.errors import SourceError, StoreError
+from driftmap.pipeline.planning.estimates import reading
+from driftmap.pipeline.sources import as_source
 from driftmap.pipeline.sources import stamps as module
 from driftmap.pipeline.sources.stamps import FileStamp, describe_stamps, explain_change, summarise
 from driftmap.pipeline.store import Store
@@ -108,6 +110,37 @@ def test_a_change_under_the_run_stops_it_before_anything_of_it_counts(source, tm
     store = run(source, tmp_path / "s", **OPTIONS)
     for window in range(N_WINDOWS):
         assert store.positions(window).tobytes() == expected.positions(window).tobytes()
+
+
+@pytest.mark.parametrize(("change", "said"), [("cut", r"has [\d,]+ bytes, had"), ("gone", "it is gone")])
+@pytest.mark.parametrize("stage", ["sort", "graphs"])
+def test_rows_that_cannot_be_read_any_more_are_a_change(source, tmp_path, monkeypatch, change, said, stage):
+    table = pa.concat_tables(pq.read_table(file) for file in sorted(source.iterdir()))
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(table.take(np.random.default_rng(0).permutation(len(table))), rows, row_group_size=20)
+    monkeypatch.setattr(reading, "LEAST_EXCESS_BYTES", 0 if stage == "sort" else 2**40)
+
+    def disturb(report):
+        if report.stage == stage and rows.exists():
+            if change == "gone":
+                rows.unlink()
+            else:
+                os.truncate(rows, 3000)
+
+    with pytest.raises(SourceError, match=rf"rows\.parquet changed while the run was at work \(.*{said}"):
+        run(rows, tmp_path / "s", progress=disturb, **OPTIONS)
+
+
+@pytest.mark.parametrize(("change", "said"), [("cut", "was changed"), ("gone", "was taken away")])
+def test_a_change_before_the_run_has_begun_is_said(source, change, said):
+    file = source / "2001.parquet"
+    opened = as_source(source, by="year", id="entity", vectors="v")
+    if change == "gone":
+        file.unlink()
+    else:
+        os.truncate(file, 10)
+    with pytest.raises(SourceError, match=rf"2001\.parquet {said} while it was read"):
+        opened.key_columns(["year"])
 
 
 def test_chunks_of_a_zarr_source_are_named(tmp_path):

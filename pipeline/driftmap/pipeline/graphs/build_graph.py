@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,8 @@ from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, r
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import Attempt, GraphReceipt, name_small_attempt, write_graph
+from driftmap.pipeline.store.attempts import Attempt, name_small_attempt, write_graph
+from driftmap.pipeline.store.log.layouts import GraphReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,12 +173,16 @@ def _build_and_write(
     unsynced: list[str] | None = None,
 ) -> GraphReceipt:
     started, settings = time.perf_counter(), settings.for_rows(order.n_rows)
-    refuse_change = partial(_refuse_changed_source, order, store)
+    refuse_change = partial(refuse_change_meanwhile, order, store)
     block_rows, scaler = find_block_rows(order, settings, max_bytes), order.scale.load(store)
-    if block_rows is None:
-        built = _build_whole(order, settings, seed, scaler, refuse_change)
-    else:
-        built = _build_in_blocks(order, settings, block_rows, scaler, refuse_change)
+    try:
+        if block_rows is None:
+            built = _build_whole(order, settings, seed, scaler, refuse_change)
+        else:
+            built = _build_in_blocks(order, settings, block_rows, scaler, refuse_change)
+    except SourceError:
+        refuse_change()  # rows of a file that is being written can hardly be read: then this is the reason
+        raise
     built = _supervise(order, settings, seed, built)
     name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
     attempt = Attempt(store, order.index, name, order.label)
@@ -301,18 +307,36 @@ def warm_up() -> None:
     engine.build_window_graph(rows, GraphSettings(n_neighbors=4), 0)
 
 
-def _refuse_changed_source(order: GraphOrder, store: Location) -> None:
-    # After the last rows were read, so that what changed while they were read is seen too.
+def refuse_change_meanwhile(order: GraphOrder, store: Location) -> None:
+    """Refuse rows of a source that changed since the run began.
+
+    It is called after the last rows were read, so that what changed while they were read is seen too.
+
+    Parameters
+    ----------
+    order
+        Of a window; one without a fingerprint is let pass.
+    store
+        Where the store lies, whose log knows each file.
+
+    Raises
+    ------
+    SourceError
+        Naming what changed.
+    """
     if order.fingerprint is None:
         return
     spec = order.pieces[0].spec
-    now = fingerprint_again(spec, order.fingerprint)
-    if not explain_change(order.fingerprint, now):
-        return
-    stored = Store.open(store).fingerprint  # which knows each file
+    if "://" not in spec.path and not Path(spec.path).exists():
+        change = "it is gone"
+    else:
+        now = fingerprint_again(spec, order.fingerprint)
+        if not explain_change(order.fingerprint, now):
+            return
+        change = explain_change(Store.open(store).fingerprint, now)
     raise SourceError(
-        f"the source {spec.path} changed while the run was at work ({explain_change(stored, now)}); put it back and "
-        "run again, or make a new store"
+        f"the source {spec.path} changed while the run was at work ({change}); put it back and run again, or make a "
+        "new store"
     )
 
 

@@ -17,15 +17,9 @@ from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_piece_columns, read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
-from driftmap.pipeline.store.attempts import (
-    GRAPH_ARRAYS,
-    Attempt,
-    GraphReceipt,
-    name_group,
-    name_ids,
-    name_small_attempt,
-)
+from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, Attempt, name_group, name_ids, name_small_attempt
 from driftmap.pipeline.store.disk.arrays import write_arrays
+from driftmap.pipeline.store.log.layouts import GraphReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.base import Executor, Results
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.store.log.layouts import GraphReceipt
 
     Report = Callable[[int, int], None]
     """Called with the windows and the rows whose graphs this work has committed."""

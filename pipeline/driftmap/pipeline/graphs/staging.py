@@ -19,6 +19,7 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.executors.base import Task
+from driftmap.pipeline.graphs.build_graph import refuse_change_meanwhile
 from driftmap.pipeline.planning.estimates.reading import plan_reading
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.protocol import Source
@@ -107,7 +108,11 @@ def stage_rows(
         reading = plan_reading(source, [runs for _, runs in windows])
         if reading is None or not reading.is_sorted:
             continue
-        staged = _SortingPass(store, source, windows).run(executor, max_bytes, report or _say_nothing)
+        try:
+            staged = _SortingPass(store, source, windows).run(executor, max_bytes, report or _say_nothing)
+        except SourceError:
+            refuse_change_meanwhile(orders[members[0][0]], store)
+            raise
         found |= dict(zip(members, staged, strict=True))
     return [_take_staged(order, number, found) for number, order in enumerate(orders)]
 

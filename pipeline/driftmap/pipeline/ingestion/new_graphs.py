@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from driftmap.pipeline.graphs.orders import GraphOrder
     from driftmap.pipeline.ingestion.plan_batch import WindowRows
     from driftmap.pipeline.store import Store
-    from driftmap.pipeline.store.attempts import GraphReceipt
+    from driftmap.pipeline.store.log.layouts import GraphReceipt
 
     Results = Generator[tuple[WindowRows, GraphReceipt | Refusal], None, None]
 

@@ -16,7 +16,8 @@ from driftmap.pipeline.look.fitted_traits import FittedTraits
 from driftmap.pipeline.look.run_codes import as_text
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import GraphReceipt, name_small_attempt, new_attempt, write_graph, write_positions
+from driftmap.pipeline.store.attempts import name_small_attempt, new_attempt, write_graph, write_positions
+from driftmap.pipeline.store.log.layouts import GraphReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

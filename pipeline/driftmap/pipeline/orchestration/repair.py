@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from driftmap.pipeline.executors.choice import Workplace
     from driftmap.pipeline.layout.job import LayoutJob
     from driftmap.pipeline.planning.windows import WindowPlan
-    from driftmap.pipeline.store.attempts import GraphReceipt
     from driftmap.pipeline.store.disk.location import Location
-    from driftmap.pipeline.store.log.layouts import ClusterRecord
+    from driftmap.pipeline.store.log.layouts import ClusterRecord, GraphReceipt
     from driftmap.pipeline.store.verify import Damage
 
 ADVICE = "restore the store from a copy, or make it again under another name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.config.source_spec import FILE_FORMATS
@@ -35,6 +36,25 @@ class FileStamp(NamedTuple):
         if not self.tag:
             return self.size, self.mtime_ns
         return self.size, self.mtime_ns, int(hashlib.sha256(self.tag.encode()).hexdigest()[:12], 16)
+
+
+def find_change(path: str, stamp: FileStamp) -> str:
+    """Say whether a file was changed or taken away since its stamp; empty where it was not, or is not of this machine.
+
+    Parameters
+    ----------
+    path
+        The whole path; a URL says nothing.
+    stamp
+        Of the file, when it was opened.
+    """
+    if "://" in path:
+        return ""
+    try:
+        now = Path(path).stat()
+    except OSError:
+        return "was taken away"
+    return "" if (now.st_size, now.st_mtime_ns) == (stamp.size, stamp.mtime_ns) else "was changed"
 
 
 def describe_stamps(stamps: Iterable[FileStamp]) -> dict[str, Any]:

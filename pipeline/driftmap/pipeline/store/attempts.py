@@ -5,14 +5,16 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftmap.engine.types import FuzzyGraph, KnnGraph
+from driftmap.pipeline.errors import StoreError
 from driftmap.pipeline.store.disk.arrays import list_chunks, read_of_group, write_arrays
 from driftmap.pipeline.store.disk.packed import SUFFIX, GroupFiles, is_packed, keep_members
 from driftmap.pipeline.store.disk.stored_graph import StoredGraph
+from driftmap.pipeline.store.superseded import is_named, read_log_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,23 +53,6 @@ PACKED_BYTES = 16 * 2**20
 """Groups up to this size are packed, such as graphs of 45,000 rows with 15 neighbours: who reads a part reads all."""
 
 
-class GraphReceipt(TypedDict):
-    """What a worker says of the graph it wrote; becomes true when the coordinator commits it."""
-
-    index: int
-    label: str
-    attempt: str
-    n_rows: int
-    n_edges: int
-    has_ids: bool
-    label_columns: list[str]
-    seconds: float
-    bytes: int
-    rows_digest: str
-    traits: NotRequired[dict[str, Any]]
-    """`has_terms`, `columns`: what the group holds besides; see `row_traits`."""
-
-
 @dataclass(frozen=True)
 class Attempt:
     """One group of arrays of a window, and what to call the window in errors."""
@@ -104,8 +89,38 @@ class Attempt:
         return StoredGraph(self._files, f"window {self.label!r}", self.n_rows or 0)
 
     @cached_property
-    def _files(self) -> GroupFiles:
-        return GroupFiles(self.root, name_group(self.index, self.name))
+    def _files(self) -> _AttemptFiles:
+        return _AttemptFiles(self)
+
+
+class _AttemptFiles(GroupFiles):
+    """The files of an attempt. Where one is not there, the log is read again: another process may have removed it."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(attempt.root, name_group(attempt.index, attempt.name))
+        self._attempt = attempt
+
+    def read(self, name: str) -> bytes | None:
+        content = super().read(name)
+        if content is None:
+            self._refuse_superseded(name)
+        return content
+
+    def has(self, name: str) -> bool:
+        is_there = super().has(name)
+        if not is_there:
+            self._refuse_superseded(name)
+        return is_there
+
+    def _refuse_superseded(self, name: str) -> None:
+        log, own = read_log_again(self.location), self._attempt
+        if log is None or is_named(log, own.index, own.name, is_graph=name.partition("/")[0] in GRAPH_ARRAYS):
+            return  # it is damaged
+        raise StoreError(
+            f"window {own.label!r} of the store {self.location}: its former arrays are gone, since another process "
+            "built it or laid it out again, or removed them (`driftmap prune`); open the store again, or run the same "
+            "command again"
+        )
 
 
 def new_attempt() -> str:

@@ -13,8 +13,7 @@ from driftmap.pipeline.store.log_view import LogView
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from driftmap.pipeline.store.attempts import GraphReceipt
-    from driftmap.pipeline.store.log.layouts import LayoutCommit
+    from driftmap.pipeline.store.log.layouts import GraphReceipt, LayoutCommit
 
 
 class LogWriter(LogView):

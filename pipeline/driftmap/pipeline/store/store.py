@@ -12,7 +12,7 @@ from driftmap.pipeline.store.disk.location import Location
 from driftmap.pipeline.store.id_types import as_id_column, decode_ids
 from driftmap.pipeline.store.log import commits
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
-from driftmap.pipeline.store.log.lock import has_lock
+from driftmap.pipeline.store.log.lock import describe_holder, has_lock
 from driftmap.pipeline.store.log.state import make_first_commit
 from driftmap.pipeline.store.log_writer import LogWriter
 from driftmap.pipeline.store.relation_book import OutsideRelations, RelationBook, read_book
@@ -81,6 +81,8 @@ class Store(ShownStore, LogWriter):
             if not location.is_local or (location.folder / commits.FOLDER).is_dir():
                 CommitLog(location).refuse_gap()
                 if has_lock(location) and is_unfinished(location):
+                    if holder := describe_holder(location):
+                        raise StoreError(f"the store {location} holds nothing yet; it is being made by {holder}")
                     raise StoreError(
                         f"the store {location} holds nothing yet: its run ended before its first commit; run the same "
                         "command again"

@@ -29,6 +29,7 @@ from driftmap.pipeline.store.log_view import explain_missing_end
 from driftmap.pipeline.store.relation_book import read_book
 from driftmap.pipeline.store.row_traits import list_trait_arrays
 from driftmap.pipeline.store.shared_rows import read_bad_rows, read_scaling
+from driftmap.pipeline.store.superseded import is_named, read_log_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,8 +86,12 @@ def find_damage(store: Store, *, with_older: bool = True) -> list[Damage]:
     """
     named = list(_list_named(store, with_older=with_older))
     with ThreadPoolExecutor(_N_THREADS if not store.location.is_local else 2) as pool:
-        found = pool.map(lambda one: _check(store.location, one), named)
-        return [damage for damages in found for damage in damages]
+        found = [damage for damages in pool.map(lambda one: _check(store.location, one), named) for damage in damages]
+    log = read_log_again(store.location) if found else None
+    if log is None or log.n_commits == store.n_commits:
+        return found
+    # Another process may have laid these windows out again meanwhile, and removed what was there.
+    return [one for one in found if is_named(log, one.number, one.attempt, is_graph=one.array in GRAPH_ARRAYS)]
 
 
 def count_arrays(store: Store) -> int:

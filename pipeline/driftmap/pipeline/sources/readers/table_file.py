@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.stamps import find_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from driftmap.engine.types import Int64Array
+    from driftmap.pipeline.sources.stamps import FileStamp
 
 
 class ColumnSizes(NamedTuple):
@@ -83,9 +85,11 @@ def pick_rows(batch: pa.RecordBatch, places: Int64Array) -> pa.RecordBatch:
 
 
 @contextmanager
-def explain_read(name: str) -> Iterator[None]:
-    """Raise what Arrow raises while a file is read as an error that names it."""
+def explain_read(name: str, stamp: FileStamp | None = None) -> Iterator[None]:
+    """Raise what Arrow raises while a file is read as an error that names it, or says that it changed since `stamp`."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        if stamp is not None and (change := find_change(name, stamp)):
+            raise SourceError(f"{name} {change} while it was read; start again when it is there as a whole") from error
         raise SourceError(f"{name} cannot be read: {error}") from error

@@ -297,9 +297,13 @@ class Location:
     @contextmanager
     def _explain(self, what: str) -> Iterator[None]:
         """Raise what files raise as an error that says what to do; `what` could not be done: read, written."""
+        if what == "written" and self._is_gone():  # which would be made again, with this file alone
+            raise self.explain_gone()
         try:
             yield
         except (BaseError, OSError) as error:
+            if self._is_gone():
+                raise self.explain_gone() from error
             said = shorten_error(error)
             if self.is_local:
                 advice = f"{'look at its disk, or at' if what == 'read' else 'make room, or look at'} its permissions"
@@ -312,6 +316,23 @@ class Location:
                 advice = "look at the network and the credentials"
             raise self.error(f"the {self.noun} {self} cannot be {what}: {said}; {advice}") from error
 
+    def _is_gone(self) -> bool:
+        if self.is_local:
+            try:
+                os.stat(self._text)  # noqa: PTH116 - a Path costs as much again
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+            except OSError:  # such as a name that is too long
+                return False
+        return False
+
+    def explain_gone(self) -> DriftmapError:
+        """Make the error of a folder that was there when it was opened."""
+        return self.error(
+            f"the {self.noun} {self} is not there any more: it was moved, renamed or deleted meanwhile; put it back, "
+            "or name where it is now, and run the same command again"
+        )
+
     @classmethod
     def _normalise(cls, given: str | os.PathLike[str]) -> str:
         try:
@@ -320,6 +341,10 @@ class Location:
             raise cls.error(f"the {cls.noun} is {given!r}; a path or URL was expected, as text or a Path") from error
         if not isinstance(text, str):
             raise cls.error(f"the {cls.noun} is {given!r}, which is bytes; a path or URL as text was expected")
+        if not text:
+            raise cls.error(f"the {cls.noun} is an empty text; a path or URL was expected, such as . for this folder")
+        if "\0" in text:
+            raise cls.error(f"the {cls.noun} is {text!r}; no path or URL holds a zero character: leave it out")
         match = _SCHEME.fullmatch(text)
         if match is None:
             return str(Path(text).expanduser().absolute())

@@ -99,6 +99,8 @@ def read_path(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise ConfigError(f"the file to write is {path!r}; a path or URL was expected, as text or a Path")
+    if "\0" in text:
+        raise ConfigError(f"the file to write is {text!r}; no path or URL holds a zero character: leave it out")
     return text
 
 

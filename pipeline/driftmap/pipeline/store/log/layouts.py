@@ -1,14 +1,28 @@
-"""What the log says of maps that were laid out: the one form of it, for blocks of a run and steps of an ingest."""
+"""What the log says of graphs and maps: the one form of it, for blocks of a run and steps of an ingest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
-
-if TYPE_CHECKING:
-    from driftmap.pipeline.store.attempts import GraphReceipt
+from typing import Any, NotRequired, TypedDict
 
 N_DIGITS = 6
 """Decimals of figures in the log."""
+
+
+class GraphReceipt(TypedDict):
+    """What a worker says of the graph it wrote; becomes true when the coordinator commits it."""
+
+    index: int
+    label: str
+    attempt: str
+    n_rows: int
+    n_edges: int
+    has_ids: bool
+    label_columns: list[str]
+    seconds: float
+    bytes: int
+    rows_digest: str
+    traits: NotRequired[dict[str, Any]]
+    """`has_terms`, `columns`: what the group holds besides; see `row_traits`."""
 
 
 class ClusterRecord(TypedDict):

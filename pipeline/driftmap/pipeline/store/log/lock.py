@@ -88,13 +88,17 @@ class StoreLock:
         Raises
         ------
         StoreError
-            When it did: it held this process for dead, which was stopped for a while, or cut off.
+            When it did: it held this process for dead, which was stopped for a while, or cut off. Or when the folder of
+            the store was moved or deleted.
         """
-        if self._is_lost or (look and self._look()):
+        is_gone = self._location.is_local and self._is_gone()  # in a bucket, one more request for each commit
+        if self._is_lost or ((look or is_gone) and self._look()):
             raise StoreError(
                 f"another process took over the store {self._location}, since this one gave no heartbeat for "
                 f"{LEASE_SECONDS:.0f} s; nothing is harmed: let the other one go on"
             )
+        if is_gone:
+            raise self._location.explain_gone()
 
     def note_log_end(self, n_commits: int) -> None:
         """Keep the length of the log, for the next heartbeat and the release."""
@@ -104,8 +108,8 @@ class StoreLock:
         """Give the store back."""
         self._is_over.set()
         self._thread.join(BEAT_SECONDS)
-        if not self._is_lost:
-            with suppress(StoreError):  # then it is found dead
+        with suppress(StoreError):  # then it is found dead
+            if not (self._is_lost or self._is_gone()):
                 self._location.replace(_name_file(self._number), _to_json({**self._facts, "released": True}))
 
     def _look(self) -> bool:
@@ -113,10 +117,15 @@ class StoreLock:
         self._is_lost = self._is_lost or max(_list_numbers(self._location), default=0) > self._number
         return self._is_lost
 
+    def _is_gone(self) -> bool:
+        """Whether this process's file is gone, or another's: the store was moved or deleted; nothing may go there."""
+        text = self._location.read(_name_file(self._number))
+        return text is None or str(self._facts["token"]).encode() not in text
+
     def _beat(self) -> None:
         while not self._is_over.wait(BEAT_SECONDS):
             with suppress(StoreError):  # a network that is away for a moment; the next sign may come through
-                if self._look():
+                if self._look() or self._is_gone():
                     return
                 self._n_beats += 1  # a clock that was set back may give the same time twice
                 facts = {**self._facts, "at": time.time(), "beat": self._n_beats}
@@ -156,6 +165,14 @@ def read_holder(location: Location) -> dict[str, Any] | None:
     if found is None or found[1].get("released"):
         return None
     return found[1]
+
+
+def describe_holder(location: Location) -> str | None:
+    """Say who holds a store, and what to do; None where nobody does, or the holder is known to be dead."""
+    found = _find_newest(location)
+    if found is None or _judge(found[1], time.monotonic()) == "dead":
+        return None
+    return _describe(found[1])
 
 
 def has_lock(location: Location) -> bool:

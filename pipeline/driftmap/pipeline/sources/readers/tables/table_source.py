@@ -318,7 +318,7 @@ class TableSource:
         """Find the length of the lists in a file's first rows, where it is one."""
         if not len(self._files[number].lengths):
             return None
-        with explain_read(self._files[number].name):
+        with explain_read(self._files[number].name, self._stamps[number]):
             batch = next(iter(self._files[number].read_blocks([0], [name])), None)
         if batch is None:  # a block of no rows
             return None
@@ -360,7 +360,7 @@ class TableSource:
     def _read_columns(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Read some columns of all rows of a file."""
         file, folders = self._files[number], self._folders[number]
-        with explain_read(file.name):
+        with explain_read(file.name, self._stamps[number]):
             table = file.read_columns([name for name in columns if name not in folders])
         if not table.num_columns:  # of folders alone, which tell no number of rows
             n_rows = int(file.lengths.sum())
@@ -386,7 +386,7 @@ class TableSource:
         file, folders = self._files[number], self._folders[number]
         in_file = [name for name in columns if name not in folders]
         begin = 0
-        with explain_read(file.name):
+        with explain_read(file.name, self._stamps[number]):
             for batch in file.read_blocks(blocks.tolist(), in_file):
                 low, high = np.searchsorted(places, [begin, begin + batch.num_rows])
                 if low < high:
