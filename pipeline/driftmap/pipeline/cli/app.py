@@ -72,6 +72,7 @@ def run_command(arguments: list[str]) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             check_for_loading()
+            _refuse_other_bytes(arguments)
             return cli.main(args=arguments, prog_name="driftmap", standalone_mode=False) or 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -93,6 +94,15 @@ def run_command(arguments: list[str]) -> int:
 
         show_error(_describe_error(error))
         return EXIT_USER_ERROR
+
+
+def _refuse_other_bytes(arguments: list[str]) -> None:
+    """Refuse arguments that are no text: neither the store's paths and log nor the page can hold them."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise click.UsageError(f"{argument!r} holds bytes that are not UTF-8; rename the file or folder") from error
 
 
 def _show_refusal(error: click.ClickException) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline import run
+from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.look.report import write_report
+from driftmap.pipeline.store.log.commits import FOLDER as COMMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +46,15 @@ def run_demo(
         Where `digits.parquet`, `digits.zarr` and `digits.html` are written.
     scheduler, workers, progress
         As for `driftmap.pipeline.run`.
+
+    Raises
+    ------
+    ConfigError
+        When the folder is a store itself.
     """
     place = Path(folder)
+    if (place / COMMITS).is_dir():
+        raise ConfigError(f"{place} is a store; the demo writes data, store and page: name another folder (--out)")
     data = write_digits(place / "digits.parquet")
     store = run(data, place / "digits.zarr", scheduler=scheduler, workers=workers, progress=progress, **DIGITS_OPTIONS)
     quality = measure_windows(store)

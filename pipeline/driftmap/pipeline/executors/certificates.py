@@ -63,10 +63,12 @@ def make_certificates(
     Raises
     ------
     ConfigError
-        When a number of days cannot be used.
+        When a number of days cannot be used, or the folder is an empty text or a URL.
     SecurityError
         When the library `cryptography` is missing, or an authority there is damaged or has expired.
     """
+    if not os.fspath(folder) or "://" in os.fspath(folder):  # else keys would lie in this folder, or in one named file:
+        raise ConfigError(f"certificates are to go to {os.fspath(folder)!r}; a folder of this machine was expected")
     for name, value in (("days", days), ("authority_days", authority_days)):
         if not 1 <= value <= MAX_DAYS:
             raise ConfigError(f"{name} is {value}; give 1 to {MAX_DAYS:,}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
+from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.look.live.app import make_app
 from driftmap.pipeline.look.live.session import LiveOptions, LiveSession
 from driftmap.pipeline.look.page_data import MAX_ROWS
@@ -49,6 +50,8 @@ class PageServer:
 
     Raises
     ------
+    ConfigError
+        When the host is an empty text.
     OSError
         When the port is taken, or the machine has no such address.
     StoreError
@@ -65,6 +68,8 @@ class PageServer:
         max_rows: int = MAX_ROWS,
         options: LiveOptions | None = None,
     ) -> None:
+        if not host:  # which the system takes for every address
+            raise ConfigError("host is an empty text; an address of this machine was expected, such as 127.0.0.1")
         self._path, self._title, self._store = store.path, title, open_store(store.path)
         self._lock = threading.Lock()
         self._page: tuple[int, str] | None = None

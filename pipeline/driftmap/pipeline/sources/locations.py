@@ -35,8 +35,10 @@ class SourcePlace(Location):
     schemes = (*BUCKETS, *WEB)
 
     def find_kind(self) -> Literal["file", "folder"] | None:
-        """Say what is there; None for nothing."""
+        """Say what is there; None for nothing. A pipe, which can be read only once, is refused, and so is a device."""
         if self.is_local:
+            if self.folder.exists() and not (self.folder.is_dir() or self.folder.is_file()):
+                raise SourceError(f"{self} is a pipe, socket or device; a file or folder was expected: write it to one")
             return "folder" if self.folder.is_dir() else "file" if self.folder.exists() else None
         if not is_bucket(self._text) and self.above().has(self.file_name):
             return "file"

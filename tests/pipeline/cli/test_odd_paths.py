@@ -1,0 +1,129 @@
+"""Paths of every kind on the command line: empty ones, pipes, sockets, zero characters, folders that are in use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+
+import pytest
+from tests.pipeline.cli.fuzz import try_command
+from tests.pipeline.store.damages import make_real_store
+
+from driftmap.pipeline.store.create import prepare_location
+
+HOLD = """
+import sys
+from driftmap.pipeline.store.disk.location import Location
+from driftmap.pipeline.store.log.lock import hold_lock
+with hold_lock(Location(sys.argv[1]), command="driftmap run rows.parquet"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    make_real_store(folder, n_rows=16)
+    return folder
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    folder = shutil.copytree(made, tmp_path / "here")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def list_files(folder):
+    return sorted(path for path in folder.rglob("*") if "lock" not in path.parts)
+
+
+def refuse(here, *arguments):
+    """Run a command that is to be refused, and to make nothing; returns what it says."""
+    before = list_files(here)
+    ended = try_command(*arguments)
+    assert ended.code == 2, ended
+    assert list_files(here) == before
+    return ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "noun"),
+    [
+        (["status", ""], "store"),
+        (["prune", ""], "store"),
+        (["run", "seasons.parquet", "--by", "season", "--id", "id", "--store", "", "--scheduler", "serial"], "store"),
+        (["plan", "", "--by", "season", "--id", "id"], "source"),
+        (["place", "maps.zarr", "", "-o", "placed.csv"], "source"),
+    ],
+)
+def test_an_empty_text_is_not_this_folder(here, arguments, noun):
+    assert f"the {noun} is an empty text" in refuse(here, *arguments)
+
+
+@pytest.mark.parametrize("folder", ["", "s3://bucket/certificates"])
+def test_keys_go_to_a_folder_that_was_named(here, folder):
+    assert "a folder of this machine was expected" in refuse(here, "certs", folder)
+
+
+def test_an_empty_host_is_not_every_address(here):
+    assert "host is an empty text" in refuse(here, "view", "maps.zarr", "--no-open", "--host", "")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize("command", ["plan", "run", "place"])
+def test_what_can_be_read_only_once_is_no_source(here, kind, command):
+    with socket.socket(socket.AF_UNIX) as listening:
+        if kind == "pipe":
+            os.mkfifo("rows")
+        elif kind == "socket":
+            listening.bind("rows")
+        else:
+            (here / "rows").symlink_to("/dev/zero")
+        given = ["maps.zarr", "rows", "-o", "placed.csv"] if command == "place" else ["rows", "--by", "w", "--id", "id"]
+        assert "is a pipe, socket or device" in refuse(here, command, *given)
+
+
+@pytest.mark.parametrize("name", ["source", "store", "report"])
+def test_a_zero_character_is_refused(here, name):
+    options = {"source": "seasons.parquet", "by": "season", "id": "id", name: "a\\u0000b"}
+    (here / "run.toml").write_text("".join(f'{key} = "{value}"\n' for key, value in options.items()))
+    assert "a zero character" in refuse(here, "run", "run.toml", "--scheduler", "serial")
+
+
+def test_a_name_that_is_too_long_is_said_to_be_so(here):
+    assert "File name too long" in refuse(here, "status", "x" * 300)
+
+
+def test_the_demo_leaves_a_store_alone(here):
+    assert "is a store; the demo" in refuse(here, "demo", "--out", "maps.zarr", "--no-open")
+
+
+def test_who_makes_a_store_is_said_before_its_first_commit(here):
+    prepare_location(here / "new.zarr")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, "new.zarr"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        said = refuse(here, "status", "new.zarr")
+        assert f"it is being made by `driftmap run rows.parquet`: process {holder.pid} of " in said
+        holder.kill()
+    assert "its run ended before its first commit; run the same command again" in refuse(here, "status", "new.zarr")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "seasons.parquet", "--by", "season", "--id", "id", "--scheduler", "serial", "--store", "\udcff"],
+        ["report", "maps.zarr", "-o", "maps.html", "--title", "\udcff"],
+        ["plot", "curves", "maps.zarr", "-o", "curves.html", "--title", "\udcff"],
+        ["view", "maps.zarr", "--no-open", "--host", "\udcff"],
+        ["demo", "--no-open", "--out", "\udcff"],
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(here, arguments):
+    assert "holds bytes that are not UTF-8" in refuse(here, *arguments)
