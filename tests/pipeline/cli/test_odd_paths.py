@@ -12,7 +12,9 @@ import pytest
 from tests.pipeline.cli.fuzz import try_command
 from tests.pipeline.store.damages import make_real_store
 
+from driftmap.pipeline.errors import ConfigError
 from driftmap.pipeline.store.create import prepare_location
+from driftmap.pipeline.store.disk.output_files import refuse_overwriting
 
 HOLD = """
 import sys
@@ -127,3 +129,31 @@ def test_who_makes_a_store_is_said_before_its_first_commit(here):
 )
 def test_bytes_that_are_no_text_are_refused(here, arguments):
     assert "holds bytes that are not UTF-8" in refuse(here, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["place", "maps.zarr", "seasons.parquet", "-o", "seasons.parquet"],
+        ["export", "maps.zarr", "-o", "link.parquet"],
+        ["report", "maps.zarr", "-o", "seasons.parquet"],
+        ["run", "seasons.parquet", "--by", "season", "--id", "id", "--store", "other", "--report", "seasons.parquet"],
+        ["report", "maps.zarr", "-o", "maps.zarr/commits/00000000.json"],
+    ],
+)
+def test_nothing_is_written_over_what_is_read(here, made, monkeypatch, arguments):
+    monkeypatch.chdir(made)  # whose store knows where its source is
+    (made / "link.parquet").unlink(missing_ok=True)
+    (made / "link.parquet").symlink_to("seasons.parquet")
+    before = (made / "seasons.parquet").read_bytes()
+    assert "would be written over what is read" in refuse(made, *arguments)
+    assert (made / "seasons.parquet").read_bytes() == before
+
+
+def test_a_page_may_be_written_again_beside_the_files_of_a_source(tmp_path):
+    (tmp_path / "maps.html").write_text("")
+    refuse_overwriting(tmp_path / "maps.html", [tmp_path])
+    (tmp_path / "rows.parquet").write_text("")
+    refuse_overwriting(tmp_path / "new.parquet", [tmp_path])
+    with pytest.raises(ConfigError, match="over what is read"):
+        refuse_overwriting(tmp_path / "rows.parquet", [tmp_path])

@@ -199,7 +199,7 @@ def run(source: str, **options: object) -> None:
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.cli.progress import RunProgress
     from driftmap.pipeline.cli.terminal import show_run
-    from driftmap.pipeline.store.disk.output_files import check_output
+    from driftmap.pipeline.store.disk.output_files import check_output, refuse_overwriting
 
     chosen = collect_options(source, options)
     report = chosen.pop("report", None)
@@ -207,6 +207,7 @@ def run(source: str, **options: object) -> None:
         chosen["on_dashboard"] = lambda address: say_on_stderr(f"Dashboard: {address}")
     if report is not None:
         check_output(report)
+        refuse_overwriting(report, (chosen["source"], chosen.get("vectors_file")))
     kind = chosen.pop("progress", "auto")
     if log_json := chosen.pop("log_json", False):
         chosen["on_event"] = write_event
@@ -250,11 +251,13 @@ def export(store: str, output: str) -> None:
     """Write all maps of STORE to one table: window, id, x, y, status and label columns."""
     from driftmap.pipeline import open_store
     from driftmap.pipeline.look.run_codes import list_laid_out
+    from driftmap.pipeline.store.disk.output_files import refuse_overwriting
     from driftmap.pipeline.store.tables.table_files import find_table_writer, write_table
 
     find_table_writer(output)
     opened = open_store(store)
     list_laid_out(opened)  # an empty table would look like one of maps
+    refuse_overwriting(output, _list_read(opened))
     table = opened.to_table()
     try:
         write_table(table, output)
@@ -305,9 +308,17 @@ def demo(out: str, scheduler: str | None, workers: int | None, *, is_opened: boo
         open_page(made.page)
 
 
+def _list_read(store: Store) -> tuple[object, ...]:
+    """List what the maps of a store were made of, and the store itself."""
+    source = store.config.get("source") or {}
+    return source.get("path"), source.get("vectors_file"), store.path
+
+
 def _write_report(store: Store, path: str, title: str | None = None) -> None:
     from driftmap.pipeline.look.report import write_report
+    from driftmap.pipeline.store.disk.output_files import refuse_overwriting
 
+    refuse_overwriting(path, _list_read(store))
     try:
         page = write_report(store, path, title=title)
     except OSError as error:

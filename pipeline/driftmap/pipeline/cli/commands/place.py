@@ -35,9 +35,11 @@ def place(store: str, rows: str, output: str, source: str | None, window: str | 
     The rows of that window are read from the source again, since the store keeps no vectors.
     """
     from driftmap.pipeline.ingestion.placing import Placer
+    from driftmap.pipeline.store.disk.output_files import refuse_overwriting
     from driftmap.pipeline.store.tables.table_files import find_table_writer, write_table
 
     find_table_writer(output)
+    refuse_overwriting(output, (rows, source, store, options.get("vectors_file")))
     placer = Placer(store, source=source, window=window)
     table = placer.place(rows, **options)
     try:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from driftmap.pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from driftmap.pipeline.store.disk.output_objects import OutputObject
 
+_PAGE = ".html"
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
@@ -86,6 +87,29 @@ def check_output(path: str | os.PathLike[str]) -> Path | str:
         return place
     place.check()
     return str(place)
+
+
+def refuse_overwriting(path: str | os.PathLike[str], inputs: Iterable[object]) -> None:
+    """Refuse to write over a file that was read: its rows would be lost.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    inputs
+        Files that were read, and folders of such; what is no path of this machine is passed over.
+
+    Raises
+    ------
+    ConfigError
+        When the file is there, and is one of them or lies in one; pages may lie beside a source's files.
+    """
+    place = Path(os.path.realpath(read_path(path)))
+    for one in inputs:
+        if isinstance(one, str | os.PathLike) and os.fspath(one) and place.is_file():
+            read = Path(os.path.realpath(os.fspath(one)))
+            if place == read or (read in place.parents and place.suffix.lower() != _PAGE):
+                raise ConfigError(f"{path} would be written over what is read ({one}); name another file to write")
 
 
 def read_path(path: str | os.PathLike[str]) -> str:
