@@ -20,6 +20,7 @@ from tests.benchmarks.bench_pages import weigh_pages
 from tests.benchmarks.bench_pipeline import compare_pipeline
 from tests.benchmarks.bench_quality import compare_quality
 from tests.benchmarks.bench_reasons import count_reasons
+from tests.benchmarks.bench_repulsion import compare_repulsion
 from tests.benchmarks.bench_reuse import compare_reuse
 from tests.benchmarks.bench_settings import EFFECTS, show_effects
 from tests.benchmarks.bench_speed import CASES, compare_imports, compare_speed, compare_threads
@@ -29,6 +30,7 @@ from tests.benchmarks.bench_start import measure_starts
 from tests.benchmarks.bench_strength import compare_rules
 from tests.benchmarks.bench_view import SIZES as VIEWED
 from tests.benchmarks.bench_view import time_views
+from tests.benchmarks.bench_windows import WINDOWS, compare_windows
 from tests.benchmarks.clock import describe_machine
 from tests.benchmarks.data_sets import available, is_available
 
@@ -162,6 +164,15 @@ def pace(data, seeds, out) -> None:
 
 @main.command()
 @data_option
+@click.option("--seeds", type=Names(int), default=[0, 1, 2, 3, 4], help="Default 0,1,2,3,4.")
+@out_option
+def repulsion(data, seeds, out) -> None:
+    """Weights of the repulsion by the rows of a window, on every set, and which one the other sets would choose."""
+    write(out, repulsion=compare_repulsion(data or available(), seeds, say=click.echo))
+
+
+@main.command()
+@data_option
 @click.option("--rounds", type=int, default=bench_auto_cost.ROUNDS, show_default=True, help="Fits of each kind.")
 @out_option
 def auto_cost(data, rounds, out) -> None:
@@ -182,6 +193,17 @@ def movement(seeds, no_peer, fresh_peer, out) -> None:
 def large(sizes, out) -> None:
     """CPU time of a row in an epoch, in windows of 2,000 to 1,000,000 rows."""
     write(out, large=time_rows(sizes, say=click.echo))
+
+
+@main.command()
+@click.option("--window", "names", multiple=True, help=f"ROWSxFEATURES, a set, SET:all; default: {', '.join(WINDOWS)}.")
+@click.option("--seeds", type=Names(int), default=[0, 1, 2], help="Ours; default 0,1,2.")
+@click.option("--peer-seeds", type=click.IntRange(0), default=1, show_default=True, help="How many of umap-learn's.")
+@out_option
+def windows(names, seeds, peer_seeds, out) -> None:
+    """Maps of single large windows beside umap-learn's UMAP: a quarter of an hour."""
+    found = compare_windows(names or WINDOWS, seeds, n_peer_seeds=peer_seeds, say=click.echo)
+    write(out, windows=found)
 
 
 @main.command(name="update")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.optimiser import has_compiled_kernels
     from driftmap.engine.layout.pace import N_EXCHANGES, PACE, plan_rounds
     from driftmap.engine.layout.procrustes import fit_similarity
+    from driftmap.engine.layout.repulsion import pick_repulsion
     from driftmap.engine.layout.row_share import LEAST_SHARED_ROWS, RowShare
     from driftmap.engine.layout.start.initialise import start_from_previous
     from driftmap.engine.layout.start.memory import far_start_bytes, start_bytes
@@ -187,6 +188,7 @@ __all__ = [
     "neighbour_preservation",
     "neighbour_preservation_from_graph",
     "noise_floor",
+    "pick_repulsion",
     "place_rows",
     "place_window",
     "plan_rounds",
@@ -275,6 +277,7 @@ _ROOMS = {
     "layout.optimiser": ("has_compiled_kernels",),
     "layout.procrustes": ("fit_similarity",),
     "layout.pace": ("N_EXCHANGES", "PACE", "plan_rounds"),
+    "layout.repulsion": ("pick_repulsion",),
     "layout.transform": (
         "find_nearest_rows",
         "place_rows",

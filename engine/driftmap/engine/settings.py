@@ -16,7 +16,8 @@ from driftmap.engine.errors import InvalidInputError
 
 DEFAULT_N_EPOCHS = 200
 AUTO = "auto"
-"""The strength of the alignment is found from the data, row by row; see `layout.strength`."""
+"""Found in the data: the strength of the alignment row by row (`layout.strength`), that of the repulsion by how many
+rows a window has (`layout.repulsion`)."""
 
 BLAS_METRICS = {"euclidean": "euclidean", "l2": "euclidean", "cosine": "cosine", "correlation": "correlation"}
 """Metrics that inner products give, by all their names."""
@@ -128,7 +129,15 @@ _LAYOUT = (
     Setting("a", "number", None, _CURVE, 0, 1e6, is_above=True, per_window=False, other=(None,)),
     Setting("b", "number", None, _CURVE, 0, 10, is_above=True, per_window=False, other=(None,)),
     Setting("learning_rate", "number", 1.0, "Step size at the first epoch.", 0, 100, is_above=True),
-    Setting("repulsion_strength", "number", 1.0, "Weight of repulsion.", 0, 1000),
+    Setting(
+        "repulsion_strength",
+        "number",
+        AUTO,
+        "Weight of repulsion; auto: from 1 to 3, by the rows of the window.",
+        0,
+        1000,
+        words=(AUTO,),
+    ),
     Setting("negative_sample_rate", "integer", 5, "Negative samples for each attraction.", 0, 1000),
     Setting(
         "alignment_window_size",
@@ -204,7 +213,7 @@ class LayoutSettings:
     a: float | None = DEFAULTS["a"]
     b: float | None = DEFAULTS["b"]
     learning_rate: float | Sequence[float] = DEFAULTS["learning_rate"]
-    repulsion_strength: float | Sequence[float] = DEFAULTS["repulsion_strength"]
+    repulsion_strength: float | str | Sequence[float | str] = DEFAULTS["repulsion_strength"]
     negative_sample_rate: int | Sequence[int] = DEFAULTS["negative_sample_rate"]
     alignment_window_size: int = DEFAULTS["alignment_window_size"]
     """The alignment reach: windows related on either side."""

@@ -190,7 +190,9 @@ def test_what_a_store_holds_is_not_held_against_today_s_bounds():
 
 @pytest.mark.parametrize(("given", "expected"), [({}, 0.035), ({"alignment_regularisation": 0.01}, 0.01)])
 def test_a_store_keeps_its_strength_unless_another_is_given(given, expected):
-    stored = make(alignment_regularisation=0.035)
+    stored = make(alignment_regularisation=0.035, repulsion_strength=1.0)
+    assert stored.take_layout(make(min_dist=0.3, **given)).layout.repulsion_strength == 1.0
+    assert stored.take_layout(make(repulsion_strength="auto")).layout.repulsion_strength == "auto"
     assert stored.take_layout(make(min_dist=0.3, **given)).layout.alignment_regularisation == expected
 
 

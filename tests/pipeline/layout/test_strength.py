@@ -42,6 +42,13 @@ def test_a_store_made_with_a_number_goes_on_with_it(source, tmp_path):
         map_rows(source, tmp_path / "store.zarr", alignment_regularisation="auto")
 
 
+def test_a_store_of_the_former_repulsion_goes_on_with_it(source, tmp_path):
+    first = map_rows(source, tmp_path / "store.zarr", repulsion_strength=1)
+    assert map_rows(source, tmp_path / "store.zarr").n_commits == first.n_commits
+    with pytest.raises(ConfigError, match=r"repulsion_strength: store has 1\.0, now 'auto'"):
+        map_rows(source, tmp_path / "store.zarr", repulsion_strength="auto")
+
+
 def test_other_words_are_refused(source):
     with pytest.raises(ConfigError, match="alignment_regularisation must be a number or 'auto', got 'often'"):
         plan(source, id="id", by="w", alignment_regularisation="often")

@@ -70,8 +70,8 @@ class AlignedUMAP(FittedModel):
         (*) From fuzzy union (1) to fuzzy intersection (0).
     local_connectivity : float or sequence, default 1.0
         (*) Nearest neighbours that count as fully connected.
-    repulsion_strength : float or sequence, default 1.0
-        (*) Weight of repulsion.
+    repulsion_strength : "auto", float or sequence, default "auto"
+        (*) Weight of repulsion; 1 is umap-learn's. With "auto" it is the root of a window's rows over 200, from 1 to 3.
     negative_sample_rate : int or sequence, default 5
         (*) Weight of repulsion in negative samples per attraction.
     a, b : float, default None
@@ -348,11 +348,12 @@ class AlignedUMAP(FittedModel):
         index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
         checked = self._check_all_windows()
         settings = read_graph_settings(checked, index)
-        values = window_values(read_layout_settings(checked), index)
+        known = self._model.maps[index]
+        values = window_values(read_layout_settings(checked), index, len(known))
         near = find_nearest_rows(X, self._model.rows[index], settings)
         seed = make_seed(self._model.seed, index, TRANSFORM_STREAM)
         connectivity = settings.local_connectivity
-        placed = place_rows(*near, self._model.maps[index], local_connectivity=connectivity, values=values, seed=seed)
+        placed = place_rows(*near, known, local_connectivity=connectivity, values=values, seed=seed)
         return self._shape_map(placed if self._similarity is None else self._similarity.apply(placed), X)
 
     def _lay_out(self, prepared: Prepared, callback: EpochCallback | None) -> list[Float32Array]:

@@ -20,7 +20,7 @@ from driftmap.engine.layout.schedule import Schedule
 from driftmap.engine.layout.start.place_new import place_new, place_otherwise
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.layout.window_values import join_forces, window_values
-from driftmap.engine.settings import AUTO, LayoutSettings
+from driftmap.engine.settings import LayoutSettings, pick_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,8 +146,7 @@ def find_graph_strengths(
     list of float
         As `find_block_strengths`.
     """
-    values = [window_values(settings, number) for number in numbers]
-    given = [AUTO if value.moves_freely else value.alignment_regularisation for value in values]
+    given = [pick_value(settings.alignment_regularisation, number) for number in numbers]
     return find_strengths(graphs, relations, given)
 
 
@@ -202,19 +201,20 @@ def set_up_block(
     tuple
         When which window moves, what moves them, and the arrays that it moves them by.
     """
-    values = [window_values(settings.layout, kind.number) for kind in kinds]
+    numbers, sizes = [kind.number for kind in kinds], [graph.n_rows for graph in graphs]
+    values = [window_values(settings.layout, number, n) for number, n in zip(numbers, sizes, strict=True)]
     n_epochs = [value.n_epochs for value in values]
     is_fixed = [kind.is_fixed for kind in kinds]
     is_new = [kind.is_new and not kind.is_fixed for kind in kinds]
     rates = [value.learning_rate for value in values]
     fresh = find_fresh_shares([shuffle.has_edge for shuffle in shuffles], relations)
-    schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, [graph.n_rows for graph in graphs], settings.pace)
+    schedule = Schedule(n_epochs, rates, is_new, is_fixed, fresh, sizes, settings.pace)
     # A fixed window moves in no epoch, so none of its edges is kept.
     n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
     is_auto = [value.moves_freely > 0 for value in values]
     own = [share.own(shuffle.n_active) for shuffle in shuffles]
     arrays = flatten_block(graphs, relations, shuffles, n_moves, is_auto, None if share == WHOLE else own)
-    seeds = [make_seed(settings.random_state, kind.number, EPOCH_STREAM) for kind in kinds]
+    seeds = [make_seed(settings.random_state, number, EPOCH_STREAM) for number in numbers]
     n_components = settings.layout.n_components
     optimiser = Optimiser(arrays, join_forces(values), seeds, n_components, may_order=True, share=share)
     return schedule, optimiser, arrays
@@ -241,7 +241,7 @@ class BlockLayout:
         self._relations = relations
         self._random_state = random_state
         self._is_placed = [False] * len(windows)
-        self._values = [window_values(settings, window.index) for window in windows]
+        self._values = [window_values(settings, window.index, window.graph.n_rows) for window in windows]
         graphs = [window.graph for window in windows]
         self._shuffles = [shuffle_window(window.graph, random_state, window.index) for window in windows]
         kinds = [WindowKind(window.index, window.positions is None, window.is_fixed) for window in windows]

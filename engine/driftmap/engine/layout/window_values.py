@@ -8,6 +8,7 @@ import numpy as np
 
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.kernels.arrays import WindowForces
+from driftmap.engine.layout.repulsion import pick_repulsion
 from driftmap.engine.settings import AUTO, LayoutSettings, pick_epochs, pick_value
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class WindowValues(NamedTuple):
     moves_freely: float
 
 
-def window_values(settings: LayoutSettings, index: int) -> WindowValues:
+def window_values(settings: LayoutSettings, index: int, n_rows: int) -> WindowValues:
     """Pick the layout settings of one window of the run.
 
     Parameters
@@ -36,11 +37,13 @@ def window_values(settings: LayoutSettings, index: int) -> WindowValues:
         Of the layout.
     index
         Number of the window.
+    n_rows
+        Its rows.
 
     Returns
     -------
     WindowValues
-        With the curve's parameters fitted where they were not given.
+        With the curve's parameters fitted, and the repulsion picked, where they were not given.
     """
 
     def of(value: Any) -> Any:
@@ -50,13 +53,13 @@ def window_values(settings: LayoutSettings, index: int) -> WindowValues:
         a, b = settings.a, settings.b
     else:
         a, b = fit_curve(float(of(settings.min_dist)), float(of(settings.spread)))
-    strength = of(settings.alignment_regularisation)
+    strength, repulsion = of(settings.alignment_regularisation), of(settings.repulsion_strength)
     return WindowValues(
         n_epochs=pick_epochs(settings, index),
         learning_rate=float(of(settings.learning_rate)),
         a=a,
         b=b,
-        repulsion_strength=float(of(settings.repulsion_strength)),
+        repulsion_strength=pick_repulsion(n_rows) if repulsion == AUTO else float(repulsion),
         negative_sample_rate=float(of(settings.negative_sample_rate)),
         # "auto": the weights of related rows have the strength in them
         alignment_regularisation=1.0 if strength == AUTO else float(strength),

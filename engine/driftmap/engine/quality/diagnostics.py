@@ -60,7 +60,7 @@ def measure_windows(
     for t, (x, y, graph) in enumerate(zip(rows, maps, graphs, strict=True)):
         k = max(1, min(n_neighbors, (len(y) - 2) // 2))
         metric = choose_rank_metric(x, "euclidean" if metrics is None else metrics[t])
-        values = window_values(layout, t)
+        values = window_values(layout, t, len(y))
         loss = measure_loss(graph, y, values.a, values.b)
         related, moved, pull = float("nan"), float("nan"), float("nan")
         if t:

@@ -181,7 +181,12 @@ def _number_or_word(setting: Setting) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if text in setting.words:
             return text
-        return (int if setting.kind == "integer" else float)(text)  # click names the option in what this raises
+        try:
+            return (int if setting.kind == "integer" else float)(text)
+        except ValueError:  # click names the option in what this raises
+            what = "an integer" if setting.kind == "integer" else "a number"
+            msg = f"{text!r} is neither {what} nor {' or '.join(map(repr, setting.words))}."
+            raise ValueError(msg) from None
 
     return read
 

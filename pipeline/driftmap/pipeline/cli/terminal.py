@@ -71,7 +71,7 @@ def show_plan(plan: Plan) -> None:
         f"{blocks}"
     )
     layout = describe_layout(plan.config.layout.layout)
-    for line in [plan.rule, *plan.columns, layout, *plan.notes, *_describe_estimate(plan)]:
+    for line in [plan.rule, *plan.columns, layout, *plan.repulsion, *plan.notes, *_describe_estimate(plan)]:
         say(line)
 
 
@@ -119,6 +119,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "scale": plan.config.scale,
         "layout": plan.config.layout.layout,
         "reading": None if plan.reading is None else plan.reading.to_json(),
+        "repulsion": plan.repulsion,
         "notes": plan.notes,
         **asdict(plan.estimate),
         "seconds": None if plan.duration is None else plan.duration._asdict(),
@@ -199,6 +200,7 @@ def _describe_columns(store: Store) -> list[str]:
     from driftmap.pipeline.planning.row_lines import (
         describe_left_out,
         describe_reasons,
+        describe_repulsion,
         describe_rows,
         describe_scale,
         describe_schemas,
@@ -215,7 +217,9 @@ def _describe_columns(store: Store) -> list[str]:
     target = describe_target(source.get("target"), store.config.get("target"))
     rows = [*describe_rows(*rules, store.state()), *describe_left_out(store.left_out)]
     schemas = describe_schemas(store.config, store.state())
-    return [*VectorPin.model_validate(source["pin"]).describe(), *schemas, *target, *reasons, *scale, *rows]
+    repulsion = describe_repulsion(store.config.get("layout", {}).get("repulsion_strength"), store.state())
+    columns = VectorPin.model_validate(source["pin"]).describe()
+    return [*columns, *schemas, *target, *reasons, *scale, *rows, *repulsion]
 
 
 def _name_left_out(windows: Sequence[CountedRows]) -> list[str]:

@@ -51,7 +51,7 @@ class SettingKeywords(TypedDict, total=False):
     a: float | None
     b: float | None
     learning_rate: float | Sequence[float] | None
-    repulsion_strength: float | Sequence[float] | None
+    repulsion_strength: float | str | Sequence[float | str] | None
     negative_sample_rate: int | Sequence[int] | None
     alignment_window_size: int | None
     alignment_regularisation: float | str | Sequence[float | str] | None

@@ -96,7 +96,7 @@ class LayoutConfig(_TableSettings):
     a: float | None = _DEFAULTS["a"]
     b: float | None = _DEFAULTS["b"]
     learning_rate: PerWindow[float] = _DEFAULTS["learning_rate"]
-    repulsion_strength: PerWindow[float] = _DEFAULTS["repulsion_strength"]
+    repulsion_strength: PerWindow[float | str] = _DEFAULTS["repulsion_strength"]
     negative_sample_rate: PerWindow[int] = _DEFAULTS["negative_sample_rate"]
     alignment_window_size: int = _DEFAULTS["alignment_window_size"]
     alignment_regularisation: PerWindow[float | str] = _DEFAULTS["alignment_regularisation"]
@@ -243,8 +243,8 @@ class RunConfig(FrozenModel):
         """Return this configuration with all settings of another that no graph depends on."""
         own = {name: getattr(other, name) for name in LAYOUT_ONLY if name in RUN_OPTIONS}
         layout = other.layout  # what is left open, as in `differences`, is the store's
-        if "alignment_regularisation" not in layout.model_fields_set:
-            layout = layout.model_copy(update={"alignment_regularisation": self.layout.alignment_regularisation})
+        left_open = {name for section, name in _ONCE_OTHER if section == "layout"} - layout.model_fields_set
+        layout = layout.model_copy(update={name: getattr(self.layout, name) for name in left_open})
         if layout.layout == "auto":
             layout = layout.model_copy(update={"layout": self.layout.layout})
         return self.model_copy(update={"layout": layout, **own})
@@ -279,18 +279,26 @@ OPTION_NAMES = tuple(
 """Every option of a run, as `RunConfig.from_options` takes them."""
 
 
+_ONCE_OTHER = (
+    ("graph", "knn_recall"),
+    ("layout", "alignment_regularisation"),
+    ("layout", "repulsion_strength"),
+)
+"""Sections and settings whose defaults were others once: where they are not given, a store keeps what it has."""
+
+
 def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
     """Say by name in which options two configurations differ; empty where a run may go on with the other's store.
 
     `block_windows` and `layout` count only where both name them: a run that leaves them open goes on with what the
-    store has. So do `timezone` and `order`, `knn_recall`, and `alignment_regularisation`, a number once by default.
+    store has. So do `timezone` and `order`, and what had another default once.
     """
     ours, theirs = stored.to_options(), now.to_options()
     for name, is_open in (("block_windows", None), ("layout", "auto")):
         if is_open in (ours[name], theirs[name]):
             del ours[name]
-    for section, name in ((now.layout, "alignment_regularisation"), (now.graph, "knn_recall")):
-        if name not in section.model_fields_set:
+    for section, name in _ONCE_OTHER:
+        if name not in getattr(now, section).model_fields_set:
             del ours[name]
     for name, former in (("timezone", "UTC"), ("order", "text")):
         ours[name] = ours[name] or former

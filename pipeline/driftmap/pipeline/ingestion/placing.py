@@ -95,7 +95,7 @@ class Placer:
             own = self._config.schemas[self._window.schema - 1].apply(self._config.source)
             self._config = self._config.model_copy(update={"source": own})
         settings = self._config.layout_settings().extend(self._window.index + 1)
-        self._values = window_values(settings, self._window.index)
+        self._values = window_values(settings, self._window.index, len(self._positions))
 
     @property
     def label(self) -> str:

@@ -36,7 +36,13 @@ from driftmap.pipeline.planning.estimates.memory import (
     size_largest_block,
 )
 from driftmap.pipeline.planning.estimates.reading import plan_reading
-from driftmap.pipeline.planning.row_lines import describe_reasons, describe_rows, describe_scale, describe_target
+from driftmap.pipeline.planning.row_lines import (
+    describe_reasons,
+    describe_repulsion,
+    describe_rows,
+    describe_scale,
+    describe_target,
+)
 from driftmap.pipeline.planning.windows import plan_windows
 from driftmap.pipeline.sources.row_ranges import name_some
 from driftmap.pipeline.store.shared_rows import digest_bad_rows
@@ -116,6 +122,11 @@ class Plan:
         reasons = describe_reasons(source.text, source.show)
         target = describe_target(source.target, dict(self.config.target))
         return [*(() if pin is None else pin.describe()), *target, *reasons, *scale, *rows, *self.doubts, *reading]
+
+    @property
+    def repulsion(self) -> list[str]:
+        """How strong the repulsion is: a line, or none."""
+        return describe_repulsion(self.config.layout.repulsion_strength, self.windows)
 
     @property
     def notes(self) -> list[str]:

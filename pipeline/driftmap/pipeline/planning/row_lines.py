@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from driftmap.engine import pick_repulsion
+from driftmap.engine.settings import AUTO, pick_value
 from driftmap.pipeline.config.source_spec import SchemaChange
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.sources.row_ranges import name_some
@@ -47,6 +49,14 @@ class BuiltRows(Protocol):
     @property
     def schema(self) -> int:
         """Which schema of the source its rows have."""
+
+
+class WindowRows(Protocol):
+    """A window, planned or of a store."""
+
+    @property
+    def n_rows(self) -> int:
+        """Its rows."""
 
 
 class CountedRows(Protocol):
@@ -124,6 +134,24 @@ def describe_scale(scale: str, fitted: FittedRows | None) -> list[str]:
         return [f"scale: {scale}, {_SCALES[scale]}; fitted on the rows of all windows when the run begins"]
     of = "" if fitted.n_fitted == fitted.n_rows else f"a sample of {fitted.n_fitted:,} of "
     return [f"scale: {scale}, {_SCALES[scale]}; fitted on {of}the {fitted.n_rows:,} rows of the run's windows"]
+
+
+def describe_repulsion(given: Any, windows: Sequence[WindowRows]) -> list[str]:
+    """Say how strong the repulsion is where it goes by the rows of the windows; nothing where it is 1 in all.
+
+    Parameters
+    ----------
+    given
+        `repulsion_strength` of the run; None, or empty, where a damaged log has none.
+    windows
+        Of a plan, or of a store, in their order.
+    """
+    own = [pick_value(given, t) for t in range(len(windows))] if given else []
+    weights = [pick_repulsion(window.n_rows) for window, value in zip(windows, own, strict=False) if value == AUTO]
+    if not weights or max(weights) == 1:
+        return []
+    low, high = (f"{weight:.2g}" for weight in (min(weights), max(weights)))
+    return [f"repulsion: {low if low == high else f'{low} to {high}'}, by the rows of each window (repulsion_strength)"]
 
 
 def describe_left_out(labels: Sequence[str]) -> list[str]:
