@@ -96,10 +96,10 @@ def _map_rows(rows: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float3
 
 
 def _map_by_peer(rows: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
-    from umap import UMAP
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on n_jobs
+        warnings.simplefilter("ignore")  # on what is not installed, and on n_jobs
+        from umap import UMAP
+
         return np.asarray(UMAP(n_epochs=PEER_EPOCHS, random_state=seed).fit_transform(rows))
 
 
