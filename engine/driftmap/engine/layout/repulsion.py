@@ -17,8 +17,8 @@ def pick_repulsion(n_rows: int) -> float:
     -----
     Negative samples go with attractions, so that a pair of rows that are no neighbours is pushed apart by a share of
     what the cross entropy asks for that falls as 1 / n (arXiv 2103.14608): the more rows a window has, the closer do
-    strangers lie. The root of n makes up for a part of it. Of ten rules it is this root, up to 3 or 4, that six of seven
-    sets choose for the seventh (`tests.benchmarks repulsion`, five seeds), whichever that is but for one; up to 4, far
-    groups are arranged less well in windows of 14,000 rows.
+    strangers lie. The root of n makes up for a part of it. Of ten rules six of seven sets choose this root for the
+    seventh, up to 3 or 4 and with one exception (`tests.benchmarks repulsion`, five seeds); up to 4, far groups are
+    arranged less well in windows of 14,000 rows.
     """
     return min(max(math.sqrt(n_rows / PLAIN_ROWS), 1.0), MOST_REPULSION)
