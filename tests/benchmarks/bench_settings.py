@@ -27,7 +27,7 @@ TRIED: dict[str, tuple[Any, ...]] = {
     "min_dist": (0.0, 0.1, 0.5),
     "spread": (0.5, 1.0, 2.0),
     "learning_rate": (0.5, 1.0, 2.0),
-    "repulsion_strength": (0.5, 1.0, 2.0),
+    "repulsion_strength": (0.5, 1.0, "auto", 3.0),
     "negative_sample_rate": (2, 5, 10),
     "alignment_window_size": (1, 3, 6),
     "alignment_regularisation": (0.001, 0.01, "auto", 0.1),
