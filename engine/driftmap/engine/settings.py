@@ -130,13 +130,7 @@ _LAYOUT = (
     Setting("b", "number", None, _CURVE, 0, 10, is_above=True, per_window=False, other=(None,)),
     Setting("learning_rate", "number", 1.0, "Step size at the first epoch.", 0, 100, is_above=True),
     Setting(
-        "repulsion_strength",
-        "number",
-        AUTO,
-        "Weight of repulsion; auto: from 1 to 3, by the rows of the window.",
-        0,
-        1000,
-        words=(AUTO,),
+        "repulsion_strength", "number", AUTO, "Weight of repulsion; auto: 1 to 3, by rows.", 0, 1000, words=(AUTO,)
     ),
     Setting("negative_sample_rate", "integer", 5, "Negative samples for each attraction.", 0, 1000),
     Setting(
