@@ -196,6 +196,17 @@ def test_a_store_keeps_its_strength_unless_another_is_given(given, expected):
     assert stored.take_layout(make(min_dist=0.3, **given)).layout.alignment_regularisation == expected
 
 
+@pytest.mark.parametrize("name", ["repulsion_strength", "alignment_regularisation"])
+@pytest.mark.parametrize("value", ["often", ["auto", "often"], [], {}])
+def test_what_a_damaged_log_holds_instead_of_a_number_is_refused(name, value):
+    saved = make().to_json()
+    saved["layout"][name] = value
+    with pytest.raises(ConfigError, match=f"{name} is .* it should be a valid number"):
+        RunConfig.from_json(saved)
+    saved["layout"][name] = ["auto", 0.5]
+    assert getattr(RunConfig.from_json(saved).layout, name) == ("auto", 0.5)
+
+
 def test_the_types_that_an_editor_shows_are_the_options():
     assert set(SettingKeywords.__annotations__) == set(OPTION_NAMES)
     models = (RunConfig, GraphConfig, TargetConfig, LayoutConfig)

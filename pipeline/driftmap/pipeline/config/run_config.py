@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 import numpy as np
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from driftmap.engine.settings import (
     BLAS_METRICS,
@@ -25,7 +25,7 @@ from driftmap.pipeline.config.window_rule import WindowRule
 from driftmap.pipeline.errors import ConfigError
 
 _T = TypeVar("_T")
-PerWindow: TypeAlias = _T | tuple[_T, ...]
+PerWindow: TypeAlias = _T | Annotated[tuple[_T, ...], Field(min_length=1)]
 """One value for all windows, or one for each."""
 
 METRICS = tuple(sorted({*BLAS_METRICS, *PAIRWISE_METRICS, *BOOLEAN_METRICS}))
@@ -96,10 +96,10 @@ class LayoutConfig(_TableSettings):
     a: float | None = _DEFAULTS["a"]
     b: float | None = _DEFAULTS["b"]
     learning_rate: PerWindow[float] = _DEFAULTS["learning_rate"]
-    repulsion_strength: PerWindow[float | str] = _DEFAULTS["repulsion_strength"]
+    repulsion_strength: PerWindow[float | Literal["auto"]] = _DEFAULTS["repulsion_strength"]
     negative_sample_rate: PerWindow[int] = _DEFAULTS["negative_sample_rate"]
     alignment_window_size: int = _DEFAULTS["alignment_window_size"]
-    alignment_regularisation: PerWindow[float | str] = _DEFAULTS["alignment_regularisation"]
+    alignment_regularisation: PerWindow[float | Literal["auto"]] = _DEFAULTS["alignment_regularisation"]
     layout: Literal["auto", "carry", "exchange"] = _DEFAULTS["layout"]
     """Blocks one after the other, or in parallel on the workers; "auto" is settled when the store is made."""
 
