@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 
 import pytest
 from tests.pipeline.store.damages import make_real_store, read_everything
@@ -74,3 +76,17 @@ def test_a_store_that_was_moved_is_named_as_such(store):
             read(before)
     assert not store.exists()
     read_everything(store.with_name("moved.zarr"))
+
+
+def test_files_of_a_window_are_freed_with_it(store):
+    """Not when Python next looks for circles: of a block's windows that is memory."""
+    gc.disable()
+    try:
+        opened = open_store(store)
+        attempt = opened.make_attempt(0, opened.state()[0].graph_attempt)
+        assert len(attempt.read("data"))
+        files = weakref.ref(attempt._files)
+        del attempt
+        assert files() is None
+    finally:
+        gc.enable()

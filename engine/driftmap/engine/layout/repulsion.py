@@ -13,6 +13,16 @@ MOST_REPULSION = 3.0
 def pick_repulsion(n_rows: int) -> float:
     """Pick the weight of the repulsion in a window of so many rows.
 
+    Parameters
+    ----------
+    n_rows
+        Of the window.
+
+    Returns
+    -------
+    float
+        From 1 to MOST_REPULSION; umap-learn's is 1.
+
     Notes
     -----
     Negative samples go with attractions, so that a pair of rows that are no neighbours is pushed apart by a share of

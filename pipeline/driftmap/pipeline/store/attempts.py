@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,8 @@ class Attempt:
 
     @cached_property
     def _files(self) -> _AttemptFiles:
-        return _AttemptFiles(self)
+        # A copy: in a circle with this one, files that are held would be freed late.
+        return _AttemptFiles(replace(self))
 
 
 class _AttemptFiles(GroupFiles):
