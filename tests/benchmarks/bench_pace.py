@@ -77,7 +77,7 @@ def compare_paces(
         say(format_paces(name, results[name], paces) + "\n")
     judged = {name: found for name, found in results.items() if name in PEER}
     chosen = {name: choose({other: judged[other] for other in judged if other != name}) for name in (*judged, "")}
-    say(format_left_out(judged, chosen, paces))
+    say(format_left_out(judged, chosen, [name_pace(pace) for pace in paces]))
     return {"means": results, "chosen": {name: None if i is None else paces[i]._asdict() for name, i in chosen.items()}}
 
 
@@ -112,8 +112,8 @@ def format_paces(name: str, found: Sequence[Figures], paces: Sequence[Pace]) -> 
     return format_table([name, *SHOWN, "CPU"], rows)
 
 
-def format_left_out(results: Results, chosen: dict[str, int | None], paces: Sequence[Pace]) -> str:
-    """A row per set: the pace that the others choose, and what it gives there against umap-learn."""
+def format_left_out(results: Results, chosen: dict[str, int | None], names: Sequence[str]) -> str:
+    """A row per set: what the others choose, by its name, and what it gives there against umap-learn."""
     rows = []
     for name, found in results.items():
         i = chosen[name]
@@ -121,9 +121,9 @@ def format_left_out(results: Results, chosen: dict[str, int | None], paces: Sequ
             rows.append([name, "none", *[""] * 5])
             continue
         cells = format_gains(name, found[i])
-        rows.append([name, name_pace(paces[i]), *cells, ", ".join(list_losses(name, found, i)) or "-"])
+        rows.append([name, names[i], *cells, ", ".join(list_losses(name, found, i)) or "-"])
     everything = chosen[""]
-    last = "none" if everything is None else f"{name_pace(paces[everything])}, {mean_drift(results, everything):.3f}"
+    last = "none" if everything is None else f"{names[everything]}, {mean_drift(results, everything):.3f}"
     rows.append(["none: all choose, drift1", last, *[""] * 5])
     return format_table(["left out", "chosen by the others", *SHOWN[:4], "missed or lost"], rows)
 

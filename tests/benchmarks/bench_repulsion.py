@@ -1,8 +1,9 @@
 """How strong the repulsion should be by the rows of a window: rules over all sets, each set left out once.
 
-Of the rules that meet the bars of `list_failures` on the sets that choose, and lose no more than MOST_LOSS there
-against a weight of 1, umap-learn's, the one is chosen that keeps the most: the mean over the sets of what they keep of
-trust and neighbours above umap-learn's, in units of AIMS. What it gives on the set that had no say is printed beside.
+Of the rules that meet the bars of `list_failures` on the sets that choose, and lose no more there than `list_losses` of
+the paces allows, against a weight of 1, umap-learn's, the one is chosen that keeps the most: the mean over the sets of
+what they keep of trust and neighbours above umap-learn's, in units of AIMS. What it gives on the set that had no say is
+printed beside.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tests.benchmarks.arrangement import ARRANGEMENT, Arrangement
-from tests.benchmarks.bench_pace import MOST_LOSS
+from tests.benchmarks.bench_pace import Results, format_left_out, list_losses
 from tests.benchmarks.bench_quality import fit_ours, mean_and_spread
-from tests.benchmarks.bench_strength import AIMS, PEER, SHOWN, format_gains, leave_each_out, list_failures
+from tests.benchmarks.bench_strength import AIMS, PEER, SHOWN, leave_each_out
 from tests.benchmarks.data_sets import load
 from tests.benchmarks.tables import figure, format_table
 
@@ -51,9 +52,6 @@ RULES = (
 )
 ALL_SHOWN = (*SHOWN, *ARRANGEMENT)
 
-Results = dict[str, dict[Any, dict[str, float]]]
-"""Means over seeds by set and rule."""
-
 
 def compare_repulsion(
     names: Sequence[str],
@@ -77,64 +75,46 @@ def compare_repulsion(
     for name in names:
         data = load(name)
         shape = Arrangement(data)
-        results[name] = {}
+        results[name] = []
         for rule in rules:
             weights = [rule.weigh(len(rows)) for rows in data.windows]
             runs = fit_ours(data, seeds, shape=shape, repulsion_strength=weights)
-            results[name][rule] = {shown: mean_and_spread(runs, shown)[0] for shown in ALL_SHOWN}
-        say(format_rules(name, results[name]) + "\n")
+            results[name].append({shown: mean_and_spread(runs, shown)[0] for shown in ALL_SHOWN})
+        say(format_rules(name, results[name], rules) + "\n")
     judged = {name: found for name, found in results.items() if name in PEER}
     chosen = leave_each_out(judged, choose)
-    say(format_left_out(judged, chosen))
+    say(format_left_out(judged, chosen, [str(rule) for rule in rules]))
     return {
-        "means": {name: {str(rule): means for rule, means in found.items()} for name, found in results.items()},
-        "chosen": {name: None if rule is None else str(rule) for name, rule in chosen.items()},
+        "means": {
+            name: {str(rule): means for rule, means in zip(rules, found, strict=True)}
+            for name, found in results.items()
+        },
+        "chosen": {name: None if i is None else str(rules[i]) for name, i in chosen.items()},
     }
 
 
-def choose(results: Results) -> Any:
-    """Choose the rule that keeps the most of those that neither fail nor lose too much anywhere; None: none is."""
-    rules = list(next(iter(results.values()), {}))
-    allowed = [rule for rule in rules if not any(list_losses(name, found, rule) for name, found in results.items())]
-    return max(allowed, key=lambda rule: _keeps(results, rule), default=None)
+def choose(results: Results) -> int | None:
+    """Choose the number of the rule that keeps the most of those that neither fail nor lose too much anywhere."""
+    n_rules = min((len(found) for found in results.values()), default=0)
+    allowed = [i for i in range(n_rules) if not any(list_losses(name, found, i) for name, found in results.items())]
+    return max(allowed, key=lambda i: _keeps(results, i), default=None)
 
 
-def list_losses(name: str, found: dict[Any, dict[str, float]], rule: Any) -> list[str]:
-    """Names of the bars that a set's figures miss, and of the figures in which it loses too much against the first."""
-    first = next(iter(found.values()))
-    lost = [key for key, most in MOST_LOSS.items() if found[rule][key] < first[key] - most]
-    return list_failures(name, found[rule]) + lost
-
-
-def _keeps(results: Results, rule: Any) -> float:
+def _keeps(results: Results, i: int) -> float:
     gains = [
-        (found[rule][key] - PEER[name][SHOWN.index(key)]) / aim
+        (found[i][key] - PEER[name][SHOWN.index(key)]) / aim
         for name, found in results.items()
         for key, aim in AIMS.items()
     ]
     return float(np.mean(gains))
 
 
-def format_rules(name: str, found: dict[Any, dict[str, float]]) -> str:
+def format_rules(name: str, found: Sequence[dict[str, float]], rules: Sequence[Rule]) -> str:
     """A row per rule: its figures on a set, and umap-learn's."""
     rows = [
         [f"{rule} (auto)" if rule == DEFAULT else str(rule), *(figure(means[shown]) for shown in ALL_SHOWN)]
-        for rule, means in found.items()
+        for rule, means in zip(rules, found, strict=True)
     ]
     if name in PEER:
         rows.append(["umap-learn", *(figure(value) for value in PEER[name]), *[""] * len(ARRANGEMENT)])
     return format_table([name, *ALL_SHOWN], rows)
-
-
-def format_left_out(results: Results, chosen: dict[str, Any]) -> str:
-    """A row per set: the rule that the others choose, and what it gives there against umap-learn."""
-    rows = []
-    for name, found in results.items():
-        rule = chosen[name]
-        if rule is None:
-            rows.append([name, "none", *[""] * 5])
-            continue
-        missed = ", ".join(list_losses(name, found, rule)) or "-"
-        rows.append([name, str(rule), *format_gains(name, found[rule]), missed])
-    rows.append(["none: all choose", str(chosen[""]), *[""] * 5])
-    return format_table(["left out", "chosen by the others", *SHOWN[:4], "missed or lost"], rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.benchmarks.bench_repulsion import DEFAULT, PLAIN, Rule, choose, compare_repulsion, list_losses
+from tests.benchmarks.bench_pace import list_losses
+from tests.benchmarks.bench_repulsion import DEFAULT, PLAIN, Rule, choose, compare_repulsion
 from tests.benchmarks.bench_strength import PEER, SHOWN
 from tests.benchmarks.bench_windows import compare_windows, measure_map
 from tests.benchmarks.data_sets import load
@@ -25,11 +26,9 @@ def test_the_rule_is_chosen_that_keeps_the_most_and_loses_little():
     def figures(gain, neighbours):
         return {**theirs, "trust": theirs["trust"] + gain, "neighbours": theirs["neighbours"] + neighbours}
 
-    some, more, bad = Rule(1, 0, 2), Rule(1, 0, 3), Rule(1, 0, 4)
-    found = {PLAIN: figures(0.004, 0.01), some: figures(0.006, 0.01), more: figures(0.005, 0.012)}
-    found[bad] = figures(0.02, 0.005)
-    assert list_losses("un_votes", found, bad) == ["neighbours"]
-    assert choose({"un_votes": found}) == some
+    found = [figures(0.004, 0.01), figures(0.006, 0.01), figures(0.005, 0.012), figures(0.02, 0.005)]
+    assert list_losses("un_votes", found, 3) == ["neighbours"]
+    assert choose({"un_votes": found}) == 1
     assert choose({}) is None
 
 

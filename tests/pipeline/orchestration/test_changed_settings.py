@@ -81,7 +81,7 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("done")
     names = [f"v{number}" for number in range(5)]
     table = {name: SOURCE[name] for name in ("id", "window")} | dict(zip(names, SOURCE["vectors"].T, strict=True))
-    pq.write_table(pa.table(table | {"told": [f"row {number}" for number in SOURCE["id"]]}), folder / "rows.parquet")
+    pq.write_table(pa.table(table | {"note": [f"row {number}" for number in SOURCE["id"]]}), folder / "rows.parquet")
     run(folder / "rows.parquet", folder / "maps.zarr", **OPTIONS)
     return folder
 
@@ -92,8 +92,8 @@ def done(tmp_path_factory):
     [
         ({"exclude": "v4"}, "ingest STORE --accept-schema`"),
         ({"vectors": "v0:v3"}, "ingest STORE --accept-schema`"),
-        ({"text": "told"}, "explain STORE`"),
-        ({"show": "told", "n_neighbors": 6}, "explain STORE`"),
+        ({"text": "note"}, "explain STORE`"),
+        ({"show": "note", "n_neighbors": 6}, "explain STORE`"),
         ({"source": "other.parquet"}, "ingest STORE --source PATH`"),
         ({"n_neighbors": 6}, ""),
         ({"scale": "unit"}, ""),

@@ -18,7 +18,7 @@ from driftmap.pipeline.graphs import explain_task
 
 def make_told_day(day, **how):
     table = make_day(day, **how)
-    return table.append_column("told", pa.array([f"about {who}" for who in table["who"].to_pylist()]))
+    return table.append_column("note", pa.array([f"about {who}" for who in table["who"].to_pylist()]))
 
 
 def spoil_numbers(table):
@@ -64,11 +64,11 @@ def place(begun, tmp_path):
 
 
 def fill(place):
-    return explain(place / "store", place / "days", text="told", show="told", scheduler="serial")
+    return explain(place / "store", place / "days", text="note", show="note", scheduler="serial")
 
 
 def read_shown(store):
-    return [(store.window_ids(t).tolist(), store.window_labels(t)["told"].tolist()) for t in range(store.n_windows)]
+    return [(store.window_ids(t).tolist(), store.window_labels(t)["note"].tolist()) for t in range(store.n_windows)]
 
 
 @pytest.mark.parametrize("has_ingested", [True, False])
@@ -83,8 +83,8 @@ def test_rows_that_came_late_are_left_out(place, what, has_ingested):
     assert (done.filled, done.refused, done.left_out) == (before.labels, {}, [])
     store = open_store(place / "store")
     assert read_maps(store) == maps
-    for ids, told in read_shown(store):
-        assert told == [f"about {who}" for who in ids]
+    for ids, note in read_shown(store):
+        assert note == [f"about {who}" for who in ids]
     assert fill(place).same == before.labels
 
 
@@ -105,7 +105,7 @@ def test_late_rows_in_the_file_itself_are_left_out(tmp_path):
     run(file, tmp_path / "store", scheduler="serial", **OPTIONS)
     late = table.slice(60, 10).set_column(1, "who", pa.array([f"f{number}" for number in range(10)]))
     pyarrow.csv.write_csv(pa.concat_tables([table, late, table.slice(60, 3)]), file)
-    done = explain(tmp_path / "store", text="told", scheduler="serial")
+    done = explain(tmp_path / "store", text="note", scheduler="serial")
     assert (done.filled, done.refused) == (open_store(tmp_path / "store").labels, {})
 
 
@@ -113,7 +113,7 @@ def test_windows_whose_rows_changed_stay_as_they_are_and_are_named(place, capsys
     changed = make_told_day(2, seed=1)
     pq.write_table(changed, place / "days" / "day-002.parquet")
     take_in(place)
-    command = ["explain", str(place / "store"), str(place / "days"), "--text", "told", "--scheduler", "serial"]
+    command = ["explain", str(place / "store"), str(place / "days"), "--text", "note", "--scheduler", "serial"]
     assert run_command(command) == 0
     said = capsys.readouterr().out
     assert "of 5 windows were filled in; 2 windows stay as they are, such as '2024-01-02': its rows are others" in said

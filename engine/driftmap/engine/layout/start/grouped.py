@@ -49,10 +49,10 @@ def grouped_start(graph: ReadableGraph, n_components: int, seed: int) -> Float32
     -----
     Rows are merged with their nearest neighbours, again and again (`graph.merge`), and the groups placed as in
     `geodesic_start`. An edge between groups is as strong as its weight over the root of the product of what all edges
-    of each weigh, 1 for the strongest. With a repulsion of 1 the maps of three sets
-    were trustworthy by .861, .946 and .958 (29,565 commit messages, MNIST, 200,000 rows of groups) where starts by the
-    spectrum gave .845, .943 and .953; they kept .267, .121 and .070 of the neighbours (.248, .123, .068). How they are
-    beside umap-learn's: `tests.benchmarks windows`.
+    of each weigh, 1 for the strongest. With a repulsion of 1 the maps of three sets were trustworthy by .861, .946 and
+    .958 (29,565 commit messages, MNIST, 200,000 rows of groups) where starts by the spectrum gave .845, .943 and .953;
+    they kept .267, .121 and .070 of the neighbours (.248, .123, .068). Beside umap-learn's maps: `tests.benchmarks
+    windows`.
     """
     return place_parts(graph, n_components, seed, _place_part)
 
