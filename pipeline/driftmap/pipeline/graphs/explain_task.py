@@ -12,7 +12,7 @@ from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.block_reader import BlockReader
 from driftmap.pipeline.graphs.build_graph import find_block_rows, name_window
 from driftmap.pipeline.graphs.orders import Refusal
-from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, take_words
+from driftmap.pipeline.graphs.traits import SCALE_ROWS, NumberTaker, describe_traits, has_all_traits, take_words
 from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_piece_columns, read_pieces
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_OTHERS = "its rows are others in the source than its map was made of"
+OTHER_ROWS = "its rows are others in the source than its map was made of"
 
 
 def explain_task(
@@ -63,7 +63,9 @@ def explain_task(
     try:
         before = Attempt(store, window.index, str(window.graph_attempt), window.label, window.n_rows)
         order = _leave_out_late(order, before.read("ids"))
-        if window.traits is not None and window.traits.get("prose_digest") == _digest_now(order):
+        spec = order.pieces[0].spec
+        is_kept = list(window.label_columns) == _list_kept(spec, window)
+        if is_kept and has_all_traits(window.traits, spec, _digest_now(order)):
             return order.index, None
         block_rows = find_block_rows(order, settings.for_rows(order.n_rows), max_bytes)
         return order.index, _explain(before, order, window, block_rows)
@@ -72,6 +74,11 @@ def explain_task(
     except Exception as error:
         name_window(error, order.label)
         raise
+
+
+def _list_kept(spec: SourceSpec, window: WindowState) -> list[str]:
+    """List the columns that the store is to keep of a window row by row: those that it has, and those asked for."""
+    return [name for name in dict.fromkeys((*window.label_columns, *spec.beside)) if spec.is_kept(name)]
 
 
 def _leave_out_late(order: GraphOrder, ids: Array) -> GraphOrder:
@@ -85,7 +92,7 @@ def _leave_out_late(order: GraphOrder, ids: Array) -> GraphOrder:
         runs = rows_to_runs(runs_to_rows(piece.runs)[np.isin(found, ids)])
         pieces += [piece._replace(runs=runs)] if len(runs) else []
     if not pieces:
-        raise SourceError(_OTHERS)
+        raise SourceError(OTHER_ROWS)
     return replace(order, pieces=tuple(pieces), n_rows=len(ids))
 
 
@@ -109,14 +116,14 @@ def _explain(before: Attempt, order: GraphOrder, window: WindowState, block_rows
     started, spec = time.perf_counter(), order.pieces[0].spec
     columns, digest, read = _read_rows(order, block_rows)
     if window.rows_digest not in (None, digest):
-        raise SourceError(_OTHERS)
+        raise SourceError(OTHER_ROWS)
     stored = dict(zip(window.label_columns, name_ids(len(window.label_columns))[1:], strict=True))
     names = ("ids", *(() if window.pruned == "graph" else GRAPH_ARRAYS))
     arrays = {name: before.read(name) for name in names}
     places = _find_places(columns.ids, arrays["ids"])
     numbers = _take_numbers(spec, places, read)
     texts = {name: values[places] for name, values in columns.labels.items()}
-    kept = [name for name in dict.fromkeys((*stored, *texts)) if spec.is_kept(name)]
+    kept = _list_kept(spec, window)
     for number, name in enumerate(kept):
         is_new = name not in stored or name not in spec.label
         arrays[f"label_{number}"] = texts[name] if is_new and name in texts else before.read(stored[name])
@@ -175,4 +182,4 @@ def _find_places(found: Array, wanted: Array) -> Array:
         places[np.argsort(wanted, kind="stable")] = np.argsort(found, kind="stable")
         if bool((found[places] == wanted).all()):
             return places
-    raise SourceError(_OTHERS)
+    raise SourceError(OTHER_ROWS)

@@ -84,8 +84,30 @@ def take_words(spec: SourceSpec, labels: Mapping[str, Array]) -> dict[str, Array
 
 def describe_traits(spec: SourceSpec, columns: Sequence[str], prose_digest: str | None) -> dict[str, Any]:
     """Say what the group of a graph holds besides, and which texts that was made of."""
-    found = {"has_terms": spec.text is not None, "columns": list(columns)}
+    found = {"has_terms": spec.text is not None, "columns": list(columns), "text": spec.text}
     return found if prose_digest is None else {**found, "prose_digest": prose_digest}
+
+
+def has_all_traits(traits: Mapping[str, Any] | None, spec: SourceSpec, prose_digest: str | None) -> bool:
+    """Whether the group of a graph holds all that is asked for besides, made of these texts.
+
+    Parameters
+    ----------
+    traits
+        As `describe_traits` gave them; None where there are none.
+    spec
+        Of the source, with the columns that are asked for.
+    prose_digest
+        Of the texts as they are. Those that are labels too are not in it: there the name of their column counts.
+    """
+    if traits is None or traits.get("prose_digest") != prose_digest:
+        return False
+    return spec.text is None or spec.text not in spec.label or traits.get("text") == spec.text
+
+
+def has_prose(traits: Mapping[str, Any]) -> bool:
+    """Whether the group of a graph holds words, or what is only shown, beside numbers."""
+    return bool(traits.get("has_terms")) or traits.get("prose_digest") is not None
 
 
 def exchange_texts(spec: SourceSpec, labels: dict[str, Array]) -> dict[str, Array]:
@@ -102,4 +124,13 @@ def _read_texts(values: Array) -> Iterator[str]:
             yield value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
 
 
-__all__ = ["SCALE_ROWS", "NumberTaker", "describe_traits", "exchange_texts", "name_number_columns", "take_words"]
+__all__ = [
+    "SCALE_ROWS",
+    "NumberTaker",
+    "describe_traits",
+    "exchange_texts",
+    "has_all_traits",
+    "has_prose",
+    "name_number_columns",
+    "take_words",
+]

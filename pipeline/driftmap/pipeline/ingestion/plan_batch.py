@@ -339,7 +339,8 @@ def _has_changed(planned: WindowRows, window: WindowState) -> bool:
     spec, prose = planned.pieces[0].spec, (window.traits or {}).get("prose_digest")
     if digest_pieces(rows, spec) != window.rows_digest:
         return True
-    return prose is not None and digest_prose(rows, spec) != prose  # texts alone change no map, but words and details
+    now = digest_prose(rows, spec)  # texts alone change no map, but words and details
+    return None not in (prose, now) and now != prose  # None: filled in from Python, and not asked of later rows
 
 
 def _refuse_repeated(selected: Selection) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, SourceError, StoreError
+from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.ingestion.bad_files import Account, BadFiles
 from driftmap.pipeline.ingestion.intake import Builders, Intake
 from driftmap.pipeline.ingestion.new_graphs import NewGraphs
@@ -185,8 +185,7 @@ def _find_place(source: object) -> SourcePlace | None:
 
 
 def _read_config(store: Store, source: SourcePlace | None) -> RunConfig:
-    if not store.is_complete:
-        raise StoreError(f"the run of {store.path} is not finished; finish it first, with the command that began it")
+    store.refuse_unfinished()
     config = RunConfig.from_json(store.config)
     if source is not None:
         config = config.model_copy(update={"source": config.source.model_copy(update={"path": str(source)})})

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from driftmap.pipeline.config.models import validate
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.errors import ConfigError, PlanError, SourceError
+from driftmap.pipeline.config.source_spec import SourceSpec
+from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.executors.base import Task
 from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
-from driftmap.pipeline.graphs.bad_rows import find_dropped
-from driftmap.pipeline.graphs.explain_task import explain_task
+from driftmap.pipeline.graphs.explain_task import OTHER_ROWS, explain_task
 from driftmap.pipeline.graphs.orders import GraphOrder, Refusal
 from driftmap.pipeline.graphs.stage import STAGE
-from driftmap.pipeline.graphs.traits import name_number_columns
-from driftmap.pipeline.orchestration.known_files import group_files, list_known_files
-from driftmap.pipeline.orchestration.run import open_settled
+from driftmap.pipeline.graphs.traits import has_prose, name_number_columns
+from driftmap.pipeline.orchestration.rows_again import find_rows, hold_rows
 from driftmap.pipeline.planning.estimates.memory import share_task_bytes
-from driftmap.pipeline.planning.windows import plan_windows, settle_rule
-from driftmap.pipeline.sources import open_source
-from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.rows.pieces import Piece
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.log.lock import hold_lock
@@ -28,14 +27,10 @@ from driftmap.pipeline.store.verify import remove_orphans
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import TypeAlias
 
-    from driftmap.pipeline.config.source_spec import SourceSpec
-    from driftmap.pipeline.planning.windows import WindowPlan
-    from driftmap.pipeline.sources import Source
+    from driftmap.pipeline.orchestration.rows_again import FoundRows, Rows
+    from driftmap.pipeline.store.disk.location import Location
     from driftmap.pipeline.store.log.windows import WindowState
-
-    _Rows: TypeAlias = list[tuple[SourceSpec, WindowPlan]]
 
 
 class Explained(NamedTuple):
@@ -84,14 +79,15 @@ def explain(
     The source is read again, within the memory that workers have, and no map changes. Of windows that have all of it
     only texts and what is shown are read; where these are others now, or other columns are named, what was kept of the
     former ones is replaced. Rows that came after a window was final are left out, and files that the store does not
-    know are not read. Later ingests go on with the same columns.
+    know are not read; rows that were given to `ingest` from Python are. Later ingests go on with the same columns, but
+    for those of rows that are given here.
 
     Parameters
     ----------
     store
         The store, made by `run`.
     source
-        The source it was made of; None: where the run found it.
+        The source it was made of, or all of its rows from Python, as `run` takes them; None: where the run found it.
     text, show
         Columns as for `run`; what the store has already when left out.
     scheduler
@@ -106,18 +102,21 @@ def explain(
     Raises
     ------
     DriftmapError
-        When the rows of all windows are others in the source than their maps were made of, a column is missing, or none
-        is named that says why.
+        When the source has none of the windows, the rows of all are others in it than their maps were made of, a column
+        is missing, or none is named that says why.
     """
     if scheduler is None:
         refuse_unguarded_call()
     opened = Store.open(store)
+    opened.refuse_unfinished()
     config = RunConfig.from_json(opened.config)
     shown = (show,) if isinstance(show, str) else tuple(show or config.source.show)
-    roles = config.source.model_copy(update={"text": text or config.source.text, "show": shown})
+    asked = {"text": config.source.text if text is None else text, "show": shown}
+    roles = validate(SourceSpec, {**dict(config.source), **asked})
     wanted = config.model_copy(update={"source": roles, "relations": ()})
-    spec, rows = _find_rows(opened, wanted, source)
-    _refuse_nothing(spec, rows)
+    given = None if source is None or isinstance(source, str | os.PathLike) else source
+    found = find_rows(opened, wanted, source) if given is None else hold_rows(opened, wanted, given)
+    _refuse_nothing(opened, found)
     place = Workplace.of(scheduler)
     filled: list[str] = []
     changed: list[str] = []
@@ -126,8 +125,8 @@ def explain(
     with hold_lock(opened.location) as lock:
         written = Store.open(opened.location, read_only=False)
         written.lock = lock
-        orders, left_out = _make_orders(written, rows)
-        with place.start_for_few(max(1, len(orders)), _do_nothing) as executor:
+        orders, left_out = _make_orders(written, found.spill(written.location))
+        with _remove_staged(written.location), place.start_for_few(max(1, len(orders)), _do_nothing) as executor:
             tasks = _make_tasks(written, config, orders, share_task_bytes(place.find_limit()))
             for index, receipt in executor.map_unordered(explain_task, tasks, STAGE):
                 window = written.state()[index]
@@ -137,89 +136,51 @@ def explain(
                 if isinstance(receipt, Refusal):
                     refused[window.label] = receipt.reason
                     continue
-                had_any = (window.traits or {}).get("prose_digest") is not None
+                had_any = window.traits is not None and has_prose(window.traits)
                 (changed if had_any else filled).append(window.label)
                 replaced = {str(index): window.graph_attempt}
                 written.commit_repair("rebuilt", {"receipt": receipt, "replaces": replaced})
         if refused and not (filled or changed or same):
             raise SourceError(_explain_refused(refused))
-        _commit_columns(written, spec)
+        if given is None:
+            _commit_columns(written, found.spec)
         remove_orphans(written)
     numbers: list[str] = next((window.traits["columns"] for window in written.state() if window.traits), [])
     filled, changed, same = (sorted(labels, key=written.labels.index) for labels in (filled, changed, same))
     why = {label: refused[label] for label in sorted(refused, key=written.labels.index)}
-    return Explained(filled, left_out, changed, same, _describe_columns(spec, len(numbers)), why)
+    return Explained(filled, left_out, changed, same, _describe_columns(found.spec, len(numbers)), why)
 
 
 def _explain_refused(refused: Mapping[str, str]) -> str:
     label, reason = next(iter(refused.items()))
-    others = f", and {_count_windows(list(refused)[1:])} more are like it" if len(refused) > 1 else ""
-    return (
-        f"window {label!r}: {reason}{others}; give the source that the store was made of, or have it laid out again "
-        "(`driftmap ingest --reopen`)"
+    more = _count_windows(list(refused)[1:]).replace(" ", " more ")
+    others = f", and {more} {'is' if len(refused) == 2 else 'are'} like it" if len(refused) > 1 else ""
+    remedy = (
+        "give the source that the store was made of, or have it laid out again (`driftmap ingest --reopen`)"
+        if reason == OTHER_ROWS
+        else "mend the source, or name other columns (text, show)"
     )
+    return f"window {label!r}: {reason}{others}; {remedy}"
 
 
-def _find_rows(store: Store, config: RunConfig, source: object) -> tuple[SourceSpec, dict[str, _Rows]]:
-    """Find the rows of windows in the source, by the windows' labels; of files only those that the store knows."""
-    given = config.source.path if source is None else source
-    known = list_known_files(store, config.source, given)
-    if known is None:
-        opened, config = open_settled(given, config, {}, Workplace.of("serial"))
-        return opened.spec, {window.label: [(opened.spec, window)] for window in _cut(store, config, opened)}
-    roles = config.source.model_copy(update={"path": str(SourcePlace(str(given)))})
-    found: list[tuple[SourceSpec, WindowPlan]] = []
-    errors: list[Exception] = []
-    for schema, files in known.items():
-        wanted = {window.label for window in store.state() if window.schema == schema}
-        named = config.schemas[schema - 1].apply(roles) if schema else roles
-        for spec in group_files(named, files):
-            try:
-                own, cut = _cut_files(store, config, spec)
-            except (SourceError, PlanError) as error:
-                errors.append(error)
-                continue
-            found += [(own, window) for window in cut if window.label in wanted]
-    if errors and not found:
-        raise errors[0]
-    rows: dict[str, _Rows] = {}
-    for own, window in found:
-        rows.setdefault(window.label, []).append((own, window))
-    return (found[0][0] if found else roles), rows
-
-
-def _cut_files(store: Store, config: RunConfig, spec: SourceSpec) -> tuple[SourceSpec, list[WindowPlan]]:
-    """Cut files where the store's windows lie, whatever rows came late: those of ids that are there, or without one."""
-    if spec.id is not None and spec.duplicates == "refuse":
-        spec = spec.model_copy(update={"duplicates": "first"})
-    try:
-        opened = open_source(spec)
-        return opened.spec, _cut(store, config, opened)
-    except SourceError:
-        if spec.on_bad_rows == "drop":
-            raise
-        opened = open_source(spec.model_copy(update={"on_bad_rows": "drop"}))
-        return opened.spec, _cut(store, config, opened)
-
-
-def _cut(store: Store, config: RunConfig, opened: Source) -> list[WindowPlan]:
-    """Cut a source where the store's windows lie, whatever came before them or is not whole."""
-    rule = settle_rule(opened, config.windows.model_copy(update={"allow_unrelated": True, "on_empty": "skip"}))
-    dropped = find_dropped(opened, None)
-    return plan_windows(opened, rule, config.graph.n_neighbors, bad_rows=dropped, origin=store.growth.origin).windows
-
-
-def _refuse_nothing(spec: SourceSpec, rows: Mapping[str, _Rows]) -> None:
+def _refuse_nothing(store: Store, found: FoundRows) -> None:
     """Refuse a source of which nothing would be kept."""
-    if spec.text or spec.show or any(name_number_columns(own) for found in rows.values() for own, _ in found):
+    named = found.spec.path or "the source"
+    if not any(window.label in found.rows for window in store.state()):
+        raise SourceError(
+            f"{named} has none of the windows of the store {store.path}, such as {store.labels[0]!r}; give the source "
+            "that it was made of"
+        )
+    pieces = (spec for rows in found.rows.values() for spec, _ in rows)
+    if found.spec.text or found.spec.show or any(name_number_columns(spec) for spec in pieces):
         return
     raise ConfigError(
-        f"there is nothing to fill in from {spec.path or 'the source'}: its numbers have no column names, and neither "
-        "a column of texts nor one to show is named; give text (--text COLUMN) or show (--show COLUMN)"
+        f"there is nothing to fill in from {named}: its numbers have no column names, and neither a column of texts "
+        "nor one to show is named; give text (--text COLUMN) or show (--show COLUMN)"
     )
 
 
-def _make_orders(store: Store, rows: Mapping[str, _Rows]) -> tuple[list[tuple[GraphOrder, WindowState]], list[str]]:
+def _make_orders(store: Store, rows: Rows) -> tuple[list[tuple[GraphOrder, WindowState]], list[str]]:
     """Make the orders of all windows that have rows, by the windows' labels."""
     orders, left_out = [], []
     for window in store.state():
@@ -262,6 +223,17 @@ def _describe_columns(spec: SourceSpec, n_numbers: int) -> str:
 
 def _count_windows(labels: Sequence[str]) -> str:
     return f"{len(labels):,} window{'s' if len(labels) != 1 else ''}"
+
+
+@contextmanager
+def _remove_staged(location: Location) -> Iterator[None]:
+    """Remove rows that were written into the store for the workers."""
+    from driftmap.pipeline.graphs.staging import remove_staged  # late: loads Arrow's readers
+
+    try:
+        yield
+    finally:
+        remove_staged(location)
 
 
 def _do_nothing() -> None:

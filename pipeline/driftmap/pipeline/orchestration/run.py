@@ -194,7 +194,7 @@ def _make_maps(
 ) -> Store:
     relations = given.pop("relations", None)
     opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
-    _refuse_arrays_far_away(opened, location)
+    refuse_arrays_far_away(opened, location)
     if needs_workers(opened):
         opened = _write_partitions(opened, settled, location, place)
         settled = settled.model_copy(update={"source": opened.spec})
@@ -289,6 +289,21 @@ def _settle(
     return opened, config.model_copy(update={"source": opened.spec})
 
 
+def refuse_arrays_far_away(source: Source, location: Location) -> None:
+    """Refuse rows in memory for a store that is no folder: workers would not see them.
+
+    Raises
+    ------
+    SourceError
+        Saying what to do instead.
+    """
+    if not source.spec.path and not location.is_local:
+        raise SourceError(
+            f"data from Python are kept in the store for the workers, and the store {location} is no folder; write "
+            "them as Parquet or Zarr where all workers see them, and give the path"
+        )
+
+
 def _write_partitions(source: LazySource, config: RunConfig, location: Location, place: Workplace) -> Source:
     """Have a Dask collection's partitions written to the store's folder, once its windows are known to be possible."""
     with leave_no_empty_store(location), place.compute_collections() as source.compute:
@@ -300,11 +315,3 @@ def _write_partitions(source: LazySource, config: RunConfig, location: Location,
         with _hold(location) as lock:
             place.show_store(location, lock)
             return source.spill(location.folder / SOURCE_FOLDER, may_replace=not is_begun(location))
-
-
-def _refuse_arrays_far_away(source: Source, location: Location) -> None:
-    if not source.spec.path and not location.is_local:
-        raise SourceError(
-            f"data from Python are kept in the store for the workers, and the store {location} is no folder; write "
-            "them as Parquet or Zarr where all workers see them, and give the path"
-        )

@@ -11,7 +11,7 @@ import numpy as np
 
 from driftmap.engine import is_sparse
 from driftmap.pipeline.config.models import validate
-from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SourceSpec
+from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SOURCE_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns
@@ -91,6 +91,28 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
         if _has_parts(given)
         else _hold_frame(given, named, must_pin=must_pin)
     )
+
+
+def open_given(given: object, spec: SourceSpec) -> Source:
+    """Open rows that are given from Python beside a source, or in its place: their columns are named as its are.
+
+    Parameters
+    ----------
+    given
+        As for `as_source`.
+    spec
+        Of the source.
+
+    Raises
+    ------
+    SourceError
+        When they are a Dask collection, lack a column, or have vectors of other columns.
+    """
+    roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, "pin", "id_type") if getattr(spec, role)}
+    opened = as_source(given, must_pin=spec.pin is not None, **roles)
+    if needs_workers(opened):
+        raise SourceError("a Dask collection was given; write it (to_parquet) where the source is, or compute() it")
+    return opened
 
 
 def needs_workers(source: Source) -> TypeGuard[LazySource]:

@@ -143,6 +143,17 @@ class LogView:
         """Whether every window has a map."""
         return all(window.layout_attempt is not None for window in self._state.windows)
 
+    def refuse_unfinished(self) -> None:
+        """Refuse to go on with a store whose run is not done.
+
+        Raises
+        ------
+        StoreError
+            When a window has no map.
+        """
+        if not self.is_complete:
+            raise StoreError(f"the run of {self.path} is not finished; finish it first, with the command that began it")
+
     @property
     def holds_nothing(self) -> bool:
         """Whether no window has a graph or a map, none was ingested, and the log lost no commit that said otherwise."""

@@ -21,7 +21,8 @@ def explain(store: str, source: str | None, text: str | None, show: tuple[str, .
 
     For stores that were made without them, or whose texts changed since: those are replaced, as are columns that are no
     longer asked for. No map changes; later ingests go on with the same columns. Rows that came after a window was final
-    are left out; a window whose rows are others in SOURCE now stays as it is, and is named.
+    are left out; a window whose rows are others in SOURCE now stays as it is, and is named. Of rows that `ingest` was
+    given from Python the store has only the columns that were named then.
     """
     from driftmap.pipeline import explain as fill
 

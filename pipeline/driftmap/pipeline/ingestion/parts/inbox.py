@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from driftmap.engine import is_sparse
-from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources import as_source
-from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
+from driftmap.pipeline.sources.opening import open_given
+from driftmap.pipeline.sources.readers.python.array_files import holds_arrays
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
     SourceError
         When the rows cannot be used, or the store is no folder.
     """
-    if hasattr(given, "__dask_graph__"):
-        raise SourceError("a Dask collection was given; write it (to_parquet) where the source is, or compute() it")
     if given is None or _is_empty(given):
         return False
     if not store.location.is_local:
@@ -48,8 +45,7 @@ def put_rows(store: Store, spec: SourceSpec, given: object) -> bool:
             f"rows from Python are kept in the store for the workers, and the store {store.location} is no folder; "
             "write them as Parquet files where all workers see them"
         )
-    roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, "pin", "id_type") if getattr(spec, role)}
-    rows = as_source(given, must_pin=spec.pin is not None, **roles)
+    rows = open_given(given, spec)
     digest = str(rows.fingerprint()["digest"])[:12]
     inbox = store.location.folder / INBOX_FOLDER
     names = _tidy(inbox)
@@ -75,7 +71,7 @@ def _tidy(inbox: Path) -> list[str]:
         return []
     whole = []
     for folder in inbox.iterdir():
-        if (folder / MANIFEST).is_file():
+        if holds_arrays(folder):
             whole.append(folder.name)
         else:
             shutil.rmtree(folder)

@@ -17,7 +17,7 @@ from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
-from driftmap.pipeline.sources.readers.python.array_files import MANIFEST
+from driftmap.pipeline.sources.readers.python.array_files import MANIFEST, find_own, list_batches, refer_to_batch
 from driftmap.pipeline.sources.readers.tables.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.sources.rows.pieces import Piece, join_ids, name_kind
@@ -299,17 +299,12 @@ class Feed:
         return start + int(unwritten[0]) if len(unwritten) else stop
 
     def _list_arrays(self) -> list[PartRef]:
-        own = None if self._folder is None else self._folder / SOURCE_FOLDER  # it may have been moved with the store
-        is_own = own is not None and (own / MANIFEST).is_file()
-        return [_refer_to_arrays(SOURCE_FOLDER, own if own is not None and is_own else Path(self.spec.path), self.spec)]
+        own = self.spec.model_copy(update={"path": str(find_own(self._folder, self.spec.path))})
+        return [_stamp_arrays(SOURCE_FOLDER, own)]
 
     def _list_inbox(self) -> list[PartRef]:
-        inbox = None if self._folder is None else self._folder / INBOX_FOLDER
-        if inbox is None or not inbox.is_dir():
-            return []
-        spec = self.spec.model_copy(update={"format": "arrays", "vectors": None})
-        there = sorted(folder for folder in inbox.iterdir() if (folder / MANIFEST).is_file())
-        return [_refer_to_arrays(f"{INBOX_FOLDER}/{folder.name}", folder, spec) for folder in there]
+        batches = [] if self._folder is None else list_batches(self._folder)
+        return [_stamp_arrays(f"{INBOX_FOLDER}/{batch.name}", refer_to_batch(self.spec, batch)) for batch in batches]
 
 
 class _Found(NamedTuple):
@@ -353,7 +348,6 @@ def _settle_repeated(found: list[_Found], spec: SourceSpec, n_dropped: int) -> S
     return Selection(pieces, joined, owners, n_dropped, n_repeated)
 
 
-def _refer_to_arrays(name: str, folder: Path, spec: SourceSpec) -> PartRef:
-    own = spec.model_copy(update={"path": str(folder)})
-    stat = (folder / MANIFEST).stat()
-    return PartRef(name, (stat.st_size, stat.st_mtime_ns), own)
+def _stamp_arrays(name: str, spec: SourceSpec) -> PartRef:
+    stat = (Path(spec.path) / MANIFEST).stat()
+    return PartRef(name, (stat.st_size, stat.st_mtime_ns), spec)

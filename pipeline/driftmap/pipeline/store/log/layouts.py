@@ -22,7 +22,7 @@ class GraphReceipt(TypedDict):
     bytes: int
     rows_digest: str
     traits: NotRequired[dict[str, Any]]
-    """`has_terms`, `columns`: what the group holds besides; see `row_traits`."""
+    """`has_terms`, `columns`, `text`: what the group holds besides, and the column of its words; see `row_traits`."""
 
 
 class ClusterRecord(TypedDict):

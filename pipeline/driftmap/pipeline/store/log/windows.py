@@ -62,7 +62,7 @@ class WindowState:
     clusters: Mapping[str, Any] | None = None
     """As a `ClusterRecord` says; None: an older driftmap laid the window out."""
     traits: Mapping[str, Any] | None = None
-    """`has_terms`, `columns`, `prose_digest`: what says why rows are where they are, in the group of the graph;
+    """`has_terms`, `columns`, `text`, `prose_digest`: what says why rows are where they are, in the group of the graph;
     see `row_traits`."""
     pruned: Literal["", "graph", "map"] = ""
     """What was removed to save room: its graph; or graph and map, all but these facts."""

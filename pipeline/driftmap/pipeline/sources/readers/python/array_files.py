@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from driftmap.pipeline.sources.columns.texts import PackedTexts
+from driftmap.pipeline.store.create import SOURCE_FOLDER
+from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from driftmap.engine.types import Float32Array, Int64Array
+    from driftmap.pipeline.config.source_spec import SourceSpec
 
     Column = np.ndarray[Any, Any]
 
@@ -90,6 +92,42 @@ def name_offsets(file: str) -> str:
 
 def _list_parts(column: Column | PackedTexts) -> tuple[Column, ...]:
     return (column.data, column.offsets) if isinstance(column, PackedTexts) else (column,)
+
+
+def holds_arrays(folder: Path) -> bool:
+    """Whether a folder holds arrays that were written whole."""
+    return (folder / MANIFEST).is_file()
+
+
+def list_batches(store: Path) -> list[Path]:
+    """List the folders of rows that were given from Python to ingests, in the order in which they came.
+
+    Parameters
+    ----------
+    store
+        Folder of the store, which keeps them.
+    """
+    inbox = store / INBOX_FOLDER
+    return sorted(folder for folder in inbox.iterdir() if holds_arrays(folder)) if inbox.is_dir() else []
+
+
+def refer_to_batch(spec: SourceSpec, folder: Path) -> SourceSpec:
+    """Say how rows that were given from Python to an ingest are read: by the columns of the run's source."""
+    return spec.model_copy(update={"format": "arrays", "vectors": None, "path": str(folder)})
+
+
+def find_own(store: Path | None, path: str) -> Path:
+    """Find the arrays that a run kept in its store, which may have been moved since.
+
+    Parameters
+    ----------
+    store
+        Folder of the store; None where it is none.
+    path
+        Where they were written.
+    """
+    own = None if store is None else store / SOURCE_FOLDER
+    return own if own is not None and holds_arrays(own) else Path(path)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -250,7 +250,20 @@ def open_arrays(spec: SourceSpec) -> ArraySource:
     for name in manifest.get("texts", ()):
         file = manifest["labels"][name]
         labels[name] = PackedTexts(load(file), load(name_offsets(file)))
+    _refuse_other_columns(spec, keys, labels)
     table = Table(load("values.npy"), load("offsets.npy"), keys, labels, manifest["window_names"])
     if manifest["version"] == SPARSE_VERSION:
         table = table._replace(features=load("features.npy"), widths=load("widths.npy"))
     return ArraySource(spec, table, manifest["digest"])
+
+
+def _refuse_other_columns(spec: SourceSpec, keys: Mapping[str, object], labels: Mapping[str, object]) -> None:
+    """Refuse to read columns that were not kept: of rows from Python the store has those only that were named then."""
+    missing = [name for name in (spec.time, spec.id, spec.by) if name is not None and name not in keys]
+    missing += [name for name in spec.beside if name not in labels]
+    if missing:
+        kept = ", ".join(name for name in dict.fromkeys((*keys, *labels)) if name != MISSING_IDS)
+        raise SourceError(
+            f"the rows from Python that {spec.path} holds were kept without column {missing[0]!r}; they have {kept}. "
+            "Give the rows again from Python, with that column (source)"
+        )
