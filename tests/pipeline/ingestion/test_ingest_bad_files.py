@@ -7,6 +7,7 @@ import html
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.pipeline.growing import N_ROWS, make_day, take_in, write_days
@@ -31,8 +32,6 @@ def break_day(day, how):
         ids = table["who"].to_pylist()
         ids[9] = ids[8]
         table = table.set_column(1, "who", [ids])
-    import pyarrow as pa
-
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
     return table.set_column(column, "v", vectors)
 
@@ -72,6 +71,17 @@ def test_a_bad_batch_is_skipped_when_told_so(place):
     page = html.unescape(write_report(store, place / "page.html").read_text(encoding="utf-8"))
     assert f"windows left out: '2024-01-08' ({store.growth.skipped['7'].n_rows} rows: " in page
     assert take_in(place, on_bad="skip").did_nothing
+
+
+def test_the_file_whose_labels_are_of_another_kind_than_most_rows_is_named(place):
+    write_days(place / "days", range(6, 12))
+    odd = make_day(8, n_rows=10, first=9000)
+    numbers = pa.array(range(10))
+    pq.write_table(odd.set_column(odd.column_names.index("kind"), "kind", numbers), place / "days" / "a.parquet")
+    report = take_in(place, on_bad="skip")
+    assert {bad.label for bad in report.skipped} == {"2024-01-08", "2024-01-09"}
+    for bad in report.skipped:
+        assert bad.reason.startswith("a.parquet: column 'kind' holds numbers, and text in day-00")
 
 
 @pytest.mark.parametrize("how", ["nan", "width", "ids"])

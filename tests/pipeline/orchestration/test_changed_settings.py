@@ -95,6 +95,9 @@ def done(tmp_path_factory):
         ({"text": "note"}, "explain STORE`"),
         ({"show": "note", "n_neighbors": 6}, "explain STORE`"),
         ({"source": "other.parquet"}, "ingest STORE --source PATH`"),
+        ({"on_bad_rows": "drop"}, "ingest STORE` takes a rule for rows"),
+        ({"duplicates": "mean"}, "ingest STORE` takes a rule for rows"),
+        ({"on_empty": "refuse"}, "ingest STORE --on-empty`"),
         ({"n_neighbors": 6}, ""),
         ({"scale": "unit"}, ""),
         ({"random_state": 1}, ""),
@@ -125,6 +128,18 @@ def test_other_relations_on_a_store_whose_run_is_done_say_what_to_do(done):
     table = {"window": ["0"], "id": [1], "other_window": ["1"], "other_id": [1]}
     with pytest.raises(ConfigError, match=r"with no relations; its run is done.*ingest .*maps.zarr --relations FILE`"):
         run(done / "rows.parquet", done / "maps.zarr", relations=pa.table(table), **OPTIONS)
+
+
+def test_the_same_windows_said_otherwise_are_no_other_settings(tmp_path):
+    days = np.datetime64("2024-01-01") + SOURCE["window"].astype("m8[D]")
+    source, options = {**SOURCE, "time": days.astype("M8[us]")}, {**OPTIONS, "by": None, "window": "1D"}
+    made = run(source, tmp_path / "maps.zarr", **options)
+    assert run(source, tmp_path / "maps.zarr", **options, stride="1D").n_commits == made.n_commits
+
+
+def test_rows_from_python_on_a_store_of_a_file_are_named_as_such(done):
+    with pytest.raises(ConfigError, match=r"source: store has '.*rows.parquet', now 'rows from Python'"):
+        run(SOURCE, done / "maps.zarr", **OPTIONS)
 
 
 def test_nothing_changes_once_there_is_a_layout(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from driftmap.pipeline.config.source_spec import ROW_OPTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -14,6 +16,8 @@ _OTHERWISE = (
     ({"vectors", "exclude"}, "`driftmap ingest {path} --accept-schema` takes files that come with other columns"),
     ({"source"}, "`driftmap ingest {path} --source PATH` goes on where the data are now"),
     ({"relations"}, "`driftmap ingest {path} --relations FILE` takes those of windows that come"),
+    (ROW_OPTIONS, "`driftmap ingest {path}` takes a rule for rows in place of their refusal (duplicates, on_bad_rows)"),
+    ({"on_empty"}, "`driftmap ingest {path} --on-empty` says what becomes of empty windows that come"),
 )
 """What may be had of a store whose run is done, by names of settings."""
 
@@ -46,5 +50,5 @@ def advise_on_settings(store: LogView, names: Collection[str]) -> str:
     """Say what to do where settings, by their names, are other than those of a store."""
     if not store.is_complete:
         return "give the same ones to finish its run, or name another store for these (store)"
-    instead = [advice.format(path=store.path) for those, advice in _OTHERWISE if those & set(names)]
+    instead = [advice.format(path=store.path) for those, advice in _OTHERWISE if set(those) & set(names)]
     return "; ".join(["its run is done: name another store for maps by these (store)", *instead])

@@ -88,9 +88,10 @@ def open_again(
 def _may_change(store: Store, stored: RunConfig, changes: dict[str, str]) -> bool:
     """Whether no graph depends on what changed, and nothing is laid out yet by it.
 
-    A rule for rows may take the place of their refusal: windows that were built had none of these rows.
+    A rule for rows may take the place of their refusal: windows that were built had none of these rows. Of a run that
+    is done nothing is left to which it would apply.
     """
-    if any(getattr(stored.source, name) != "refuse" for name in changes.keys() & ROW_OPTIONS):
+    if store.is_complete or any(getattr(stored.source, name) != "refuse" for name in changes.keys() & ROW_OPTIONS):
         return False
     others = changes.keys() - ROW_OPTIONS
     is_laid_out = store.n_blocks_done or any(window.layout_attempt is not None for window in store.state())

@@ -187,13 +187,13 @@ def refuse_other_widths(pieces: Sequence[Piece], widths: Sequence[tuple[int, int
 
 
 def refuse_other_kinds(pieces: Sequence[Piece], columns: Sequence[np.ndarray[Any, Any]], name: str) -> None:
-    """Refuse pieces whose values of a column are not of one kind: numbers here, and text there."""
+    """Refuse pieces whose values of a column are not of the kind that most rows have: numbers here, and text there."""
     kinds = [name_kind(column) for column in columns]
+    usual = find_usual(kinds, [len(column) for column in columns])
+    there = pieces[kinds.index(usual)].part
     for piece, kind in zip(pieces, kinds, strict=True):
-        if kind != kinds[0]:
-            raise SourceError(
-                f"{piece.part}: column {name!r} holds {kind}, and {kinds[0]} in {pieces[0].part}; write them alike"
-            )
+        if kind != usual:
+            raise SourceError(f"{piece.part}: column {name!r} holds {kind}, and {usual} in {there}; write them alike")
 
 
 def name_kind(column: np.ndarray[Any, Any]) -> str:
@@ -215,8 +215,10 @@ def join_ids(parts: list[np.ndarray[Any, Any]], names: list[str]) -> np.ndarray[
     """Join ids of several parts of a source; they are numbers in all of them, or text."""
     kinds = ["number" if part.dtype.kind in "iu" else "text" for part in parts]
     if len(set(kinds)) > 1:
-        odd = next(place for place, kind in enumerate(kinds) if kind != kinds[0])
-        raise SourceError(f"{names[odd]}: ids are {kinds[odd]}s, and {kinds[0]}s in {names[0]}; write them alike")
+        usual = find_usual(kinds, [len(part) for part in parts])
+        odd = next(place for place, kind in enumerate(kinds) if kind != usual)
+        there = names[kinds.index(usual)]
+        raise SourceError(f"{names[odd]}: ids are {kinds[odd]}s, and {usual}s in {there}; write them alike")
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
