@@ -13,7 +13,7 @@ from tests.pipeline.damage import find_group, flip_a_bit, list_chunks
 from tests.pipeline.growing import N_ROWS, OPTIONS, make_day, make_store, read_maps, take_in, write_days
 
 from driftmap.engine.errors import DriftmapError
-from driftmap.pipeline import open_store, prune, run
+from driftmap.pipeline import explain, open_store, prune, run
 from driftmap.pipeline.cli.app import run_command
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, StoreError
 from driftmap.pipeline.ingestion.ingest import BadRowsError
@@ -50,6 +50,25 @@ def test_reopen_goes_back_and_leaves_the_old_generation(place):
     assert store.positions("2024-01-01").tobytes() == before["2024-01-01"]
     assert read_maps(open_store(place / "store", generation=0)) == before
     assert take_in(place, reopen=True).did_nothing
+
+
+@pytest.mark.parametrize("how", ["keep", "explain"])
+def test_the_old_generation_stays_whole_when_a_graph_that_it_shares_is_replaced(place, how):
+    pq.write_table(make_day(3, n_rows=10, first=9000), place / "days" / "late.parquet")
+    before = read_maps(open_store(place / "store"))
+    write_days(place / "days", range(7, 12))
+    assert take_in(place, reopen=True).reopened == "2024-01-03"
+    if how == "keep":
+        assert take_in(place, keep="1").n_pruned > 2
+    else:
+        done = explain(place / "store", place / "days", text="kind", scheduler="serial")
+        assert done.filled == open_store(place / "store").labels
+    assert find_damage(open_store(place / "store")) == []
+    old = open_store(place / "store", generation=0)
+    assert read_maps(old) == before
+    assert [window.pruned for window in old.state()] == ["graph" if how == "keep" else ""] * 2 + [""] * 3
+    assert len(old.window_ids(0)) == len(old.positions(0))
+    assert run_command(["verify", str(place / "store")]) == 0
 
 
 def test_reopen_from_the_very_first_window(place):

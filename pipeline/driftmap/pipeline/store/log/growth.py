@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.store.log.windows import WindowState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from driftmap.pipeline.store.log.commits import Commit
 
@@ -207,7 +208,27 @@ def _apply_pruned(windows: list[WindowState], growth: Growth, payload: Mapping[s
         growth.older.pop(number, None)
     for pruned, name in (("graph", "graphs"), ("map", "maps")):
         for index in payload[name]:
-            windows[index] = replace(windows[index], pruned=pruned)
+            replace_shared(windows, growth, index, partial(replace, pruned=pruned))
+
+
+def replace_shared(
+    windows: list[WindowState], growth: Growth, index: int, change: Callable[[WindowState], WindowState]
+) -> None:
+    """Change a window whose graph is another now, or gone; earlier generations that share the graph change with it.
+
+    Parameters
+    ----------
+    windows, growth
+        Of the state that the log has so far.
+    index
+        Of the window.
+    change
+        Gives the window as it is from there on.
+    """
+    attempt = windows[index].graph_attempt
+    for generation in (windows, *growth.older.values()):
+        if index < len(generation) and generation[index].graph_attempt == attempt:
+            generation[index] = change(generation[index])
 
 
 def replace_graph(window: WindowState, receipt: Mapping[str, Any]) -> WindowState:

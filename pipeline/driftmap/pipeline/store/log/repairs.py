@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from driftmap.pipeline.store.log.growth import replace_graph
+from driftmap.pipeline.store.log.growth import replace_graph, replace_shared
 
 if TYPE_CHECKING:
     from driftmap.pipeline.store.log.commits import Commit
+    from driftmap.pipeline.store.log.growth import Growth
     from driftmap.pipeline.store.log.windows import WindowState
 
 REPAIR_KINDS = ("rebuilt", "relaid", "reclustered", "clean")
@@ -21,13 +22,16 @@ MIGRATED = "migrated"
 """Kind of the commit that says of which format the store is from there on (`version`); it also chains the log."""
 
 
-def apply_repair(windows: list[WindowState], commit: Commit) -> None:
+def apply_repair(windows: list[WindowState], growth: Growth, commit: Commit) -> None:
     """Apply one commit of `REPAIR_KINDS`; how far a window has come does not change."""
     payload = commit.payload
     if commit.kind == "rebuilt":
-        index = payload["receipt"]["index"]
-        window = windows[index]
-        windows[index] = replace(replace_graph(window, payload["receipt"]), status=window.status, commit=commit.number)
+        receipt = payload["receipt"]
+
+        def rebuild(window: WindowState) -> WindowState:
+            return replace(replace_graph(window, receipt), status=window.status, commit=commit.number)
+
+        replace_shared(windows, growth, receipt["index"], rebuild)
     elif commit.kind == "relaid":
         for index in payload["windows"]:
             windows[index] = replace(windows[index], layout_attempt=payload["attempt"], commit=commit.number)

@@ -64,7 +64,7 @@ class StoreState:
         elif commit.kind in GROWTH_KINDS:
             self._apply_growth(commit)
         elif commit.kind in REPAIR_KINDS:
-            apply_repair(self.windows, commit)
+            apply_repair(self.windows, self.growth, commit)
         elif commit.kind in (CONFIG, PLANNED):
             self._apply_config(commit)
         elif commit.kind == BEGUN_AGAIN:
