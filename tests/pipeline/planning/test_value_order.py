@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,17 @@ def put_in_order(texts, order="natural"):
         ["mayor", "newt", "owl"],
         ["2024-01", "2024-02", "2024-10"],
         ["9", "10", "b"],
+        ["Oct-23", "Nov-23", "Dec-23", "Jan-24", "Feb-24"],
+        ["Dec '98", "Jan '99", "Jun '02"],
+        ["Sep 97", "Oct 98", "Jan 01"],
+        ["Jan-30", "Jan-31", "Feb-01", "Mar-02"],
+        ["Q4 2023", "Q1 2024", "Q2 2024"],
+        ["2023-Q4", "2024Q1", "2024 q2"],
+        ["Q1", "Q2", "Q3", "Q4"],
+        ["01.10.2023", "01.11.2023", "1.2.2024"],
+        ["31/10/2023", "01/02/2024"],
+        ["10/31/2023", "02/01/2024"],
+        ["Q1 2024", "Q5 2023"],
     ],
 )
 def test_natural_order(expected):
@@ -95,6 +107,31 @@ def test_ordered_categories_keep_their_order(tmp_path, kind):
     made = plan(source, **OPTIONS)
     assert [window.label for window in made.windows] == LEVELS
     assert made.rule == "Windows are in the order of 'w': low, mid, high"
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr", "memory"])
+def test_ordered_categories_of_an_anndata_keep_their_order(tmp_path, kind):
+    anndata = pytest.importorskip("anndata")
+    frame = make_frame(["high", "low", "mid"], ordered=LEVELS)
+    obs = frame[["w", "id"]].set_index(frame.index.astype(str))
+    given = anndata.AnnData(frame[["a", "b"]].to_numpy(), obs=obs.assign(plain=obs["w"].astype(str)))
+    source = given
+    if kind != "memory":
+        source = tmp_path / ("x.h5ad" if kind == "h5ad" else "x.zarr")
+        with warnings.catch_warnings():  # of the format of Zarr that anndata writes next year
+            warnings.simplefilter("ignore")
+            (given.write_h5ad if kind == "h5ad" else given.write_zarr)(source)
+    for column, labels in (("w", LEVELS), ("plain", ["high", "low", "mid"])):
+        made = plan(source, **{**OPTIONS, "by": column}, vectors="X", allow_unrelated=True)
+        assert [window.label for window in made.windows] == labels
+
+
+@pytest.mark.slow
+def test_ordered_categories_of_a_dask_data_frame_keep_their_order(tmp_path):
+    frames = pytest.importorskip("dask.dataframe")
+    frame = make_frame(["high", "low", "mid"], ordered=LEVELS)
+    store = run(frames.from_pandas(frame, npartitions=2), tmp_path / "s", scheduler="serial", **OPTIONS)
+    assert store.labels == LEVELS
 
 
 @pytest.mark.parametrize(

@@ -129,15 +129,15 @@ WINDOW_OPTIONS = (
     Option(
         "timezone",
         str,
-        "Time zone whose clock says when days and months begin, such as Europe/Berlin; else that of the time column, "
-        "or UTC where it has none. Times without a zone are in UTC.",
+        "Time zone whose clock says when days and months begin, such as Europe/Berlin; else that of the time column "
+        "(of text: its one offset, such as +02:00), or UTC where it has none. Times without a zone are in UTC.",
         "ZONE",
     ),
     Option(
         "order",
         str,
-        "Order of the windows of --by: its values, with commas between; natural (v2 before v10, months as in the year) "
-        "or text. Else that of its categories, or natural.",
+        "Order of the windows of --by: its values, with commas between; natural (v2 before v10; months, quarters and "
+        "days as in the year) or text. Else that of its categories, or natural.",
         "VALUES",
         also=(list,),
     ),

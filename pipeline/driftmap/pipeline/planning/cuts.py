@@ -253,5 +253,5 @@ def show_values(values: Keys) -> list[str]:
     if values.dtype.kind == "M":
         return show_times(values)
     if values.dtype.kind == "f" and bool((values == np.floor(values)).all()):
-        return [str(int(value)) for value in values.tolist()]
+        return [str(int(value)) if np.isfinite(value) else str(value) for value in values.tolist()]
     return [str(value) for value in values.tolist()]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from driftmap.engine.types import Int64Array
 
 NATURAL = "natural"
-"""Numbers within texts as numbers (v2 before v10), names of months as months; other values ascending."""
+"""Numbers within texts as numbers (v2 before v10), months, quarters and days of a year in its order; other values
+ascending."""
 
 TEXT = "text"
 """Texts that are all whole numbers as numbers, other texts by their bytes: stores made before there was a choice."""
@@ -24,6 +25,10 @@ _MONTH = (
     "nov(?:ember)?|dec(?:ember)?)"
 )
 _DATED_MONTH = re.compile(rf"(\d{{4}})?[\s_/-]*{_MONTH}\.?[\s_/,'-]*(\d{{4}})?", re.IGNORECASE)
+_SHORT_MONTH = re.compile(rf"{_MONTH}\.?[\s_/-]*(')?(\d{{2}})", re.IGNORECASE)
+_QUARTER = re.compile(r"(\d{4})?[\s_/-]*Q([1-4])[\s_/,'-]*(\d{4})?", re.IGNORECASE)
+_DAY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
+_FIRST_SHORT_YEAR = 69  # as POSIX reads two digits
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -64,8 +69,8 @@ def _whole_numbers(texts: Sequence[str]) -> Callable[[int], Any] | None:
 
 
 def _find_natural_key(texts: Sequence[str]) -> Callable[[str], Any]:
-    """Choose what texts are sorted by: as numbers, or months, if all of them are; else number by number in them."""
-    for key in (float, _read_month):
+    """Choose what texts are sorted by: as numbers, months, quarters or days, if all are; else number by number."""
+    for key in (float, _read_month, _choose_short_month(texts), _read_quarter, _choose_day(texts)):
         try:
             if all(key(text) == key(text) for text in texts):  # NaN is no number to sort by
                 return key
@@ -75,10 +80,63 @@ def _find_natural_key(texts: Sequence[str]) -> Callable[[str], Any]:
 
 
 def _read_month(text: str) -> tuple[int, int]:
-    match = _DATED_MONTH.fullmatch(text.strip())
-    if match is None or (match[1] and match[3]):
+    match = _match(_DATED_MONTH, text)
+    if match[1] and match[3]:
         raise ValueError(text)
     return int(match[1] or match[3] or 0), _MONTHS.index(match[2][:3].lower())
+
+
+def _read_quarter(text: str) -> tuple[int, int]:
+    match = _match(_QUARTER, text)
+    if match[1] and match[3]:
+        raise ValueError(text)
+    return int(match[1] or match[3] or 0), int(match[2])
+
+
+def _choose_short_month(texts: Sequence[str]) -> Callable[[str], tuple[int, ...]]:
+    """Read Oct-23 as a month of a year or as a day, whichever brings the texts closer together."""
+
+    def read_year(text: str) -> tuple[int, int]:
+        match = _match(_SHORT_MONTH, text)
+        year = int(match[3])
+        return year + (1900 if year >= _FIRST_SHORT_YEAR else 2000), _MONTHS.index(match[1][:3].lower())
+
+    def read_day(text: str) -> tuple[int, int]:
+        match = _match(_SHORT_MONTH, text)
+        return _MONTHS.index(match[1][:3].lower()), int(match[3])
+
+    try:
+        months = [12 * year + month for year, month in map(read_year, texts)]
+        days = [31 * month + day for month, day in map(read_day, texts)]
+    except ValueError:
+        return read_year  # which refuses them again
+    is_day = bool(texts) and all(1 <= read_day(text)[1] <= 31 and "'" not in text for text in texts)
+    return read_day if is_day and max(days) - min(days) < max(months) - min(months) else read_year
+
+
+def _choose_day(texts: Sequence[str]) -> Callable[[str], tuple[int, ...]]:
+    """Read 31.12.2024, and 12/31/2024 where it is clear which number is the month."""
+    parts = [_DAY.fullmatch(text.strip()) for text in texts]
+    numbers = [(int(match[1]), int(match[3])) for match in parts if match]
+    is_dotted = all(match is not None and match[2] == "." for match in parts)
+    is_day_first = is_dotted or any(first > 12 for first, _ in numbers)
+    is_clear = is_day_first != any(second > 12 for _, second in numbers)
+
+    def read(text: str) -> tuple[int, ...]:
+        match = _match(_DAY, text)
+        if not is_clear:
+            raise ValueError(text)
+        one, two = int(match[1]), int(match[3])
+        return (int(match[4]), two, one) if is_day_first else (int(match[4]), one, two)
+
+    return read
+
+
+def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    match = pattern.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    return match
 
 
 def _split_numbers(text: str) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     Keys = np.ndarray[Any, Any]
     Times = np.ndarray[tuple[int], np.dtype[Any]]
+
+_BY_CALENDAR = ("D", "W", "M", "Y")
+"""Units of strides whose borders lie at midnight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +173,7 @@ def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
     column = source.spec.time if rule.window is not None else rule.by
     facts = KeyFacts() if column is None else source.describe_key(column)
     if rule.timezone is None and (rule.window is not None or facts.zone is not None):
+        _refuse_two_clocks(facts, rule, column)
         settled["timezone"] = facts.zone or "UTC"
         if facts.zone is not None:
             read_zone(facts.zone)
@@ -178,6 +183,20 @@ def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
             zone = settled.get("timezone", rule.timezone)
             settled["order"] = tuple(dict.fromkeys(show_categories(facts.categories, zone)))
     return rule.model_copy(update=settled)
+
+
+def _refuse_two_clocks(facts: KeyFacts, rule: WindowRule, column: str | None) -> None:
+    """Refuse texts of one zone with summer time, of whose clock only the two offsets are known, for days and months."""
+    if rule.window is None or len(facts.offsets) != 2:
+        return
+    unit = parse_duration(rule.stride or rule.window).unit
+    first, last = (read_zone(offset).utcoffset(None) or timedelta() for offset in facts.offsets)
+    if unit in _BY_CALENDAR and abs(last - first) == timedelta(hours=1):
+        raise PlanError(
+            f"time column {column!r} holds texts with the offsets {' and '.join(facts.offsets)}, as of a zone with "
+            "summer time; they do not say by which clock days and months begin: give timezone, such as "
+            "Europe/Berlin, or UTC"
+        )
 
 
 def _read_keys(source: Source, rule: WindowRule) -> dict[str, Keys]:

@@ -34,11 +34,13 @@ class KeyFacts(NamedTuple):
     """What the type of a key column says of its values."""
 
     zone: str | None = None
-    """Time zone of its times, as the column names it."""
+    """Time zone of its times, as the column names it; of text the one offset that all of them have, such as +02:00."""
     categories: np.ndarray[Any, Any] | None = None
     """Values of an ordered categorical column that windows are made by, in their order; as `key_columns` has them."""
     note: str | None = None
     """How its values are read, where its type does not say."""
+    offsets: tuple[str, ...] = ()
+    """The different offsets from UTC of times that are text."""
 
 
 class ReadEstimate(NamedTuple):

@@ -12,6 +12,7 @@ import pyarrow.types as pt
 
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.columns.periods import find_periods, refuse_periods
 from driftmap.pipeline.sources.row_ranges import name_some
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _INDEX_NAME = re.compile(r"__index_level_\d+__|Unnamed: \d+|")
 """Names that pandas gives to an index without one, in Parquet and by CSV."""
 
+ROW_NUMBER_NAME = re.compile(r"index|level_\d+|row_nr")
+"""Names that pandas' `reset_index` and polars' `with_row_index` give to numbers of rows."""
+
 _GLOB_SIGNS = frozenset("*?[")
 
 
@@ -30,15 +34,17 @@ def choose_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] =
 
     Where `spec.vectors` names some, it is these; a glob or range among its entries takes columns of numbers only.
     Else it is the only column of lists of numbers; else all columns of numbers, true/false included. Never taken
-    unless named outright: columns with another role, indexes of pandas, and columns that are `folders`. `spec.exclude`
-    is taken off in any case.
+    unless named outright: columns with another role, indexes of pandas, numbers of rows by their name, and columns that
+    are `folders`. Periods of pandas never are. `spec.exclude` is taken off in any case.
 
     Raises
     ------
     SourceError
         When there are none, or it is not clear which.
     """
-    kinds = {field.name: kind_of(field.type) for field in schema}
+    periods = find_periods(schema)
+    refuse_periods({name: freq for name, freq in periods.items() if name in (*spec.named_columns, spec.vectors)})
+    kinds = {field.name: None if field.name in periods else kind_of(field.type) for field in schema}
     reasons = _find_reasons(schema, spec, set(folders))
     dropped = _match(spec.exclude, schema.names, "exclude", spec.path)
     if spec.vectors is not None:
@@ -167,6 +173,8 @@ def find_index_columns(schema: pa.Schema) -> set[str]:
 
 def _find_reasons(schema: pa.Schema, spec: SourceSpec, folders: set[str]) -> dict[str, str]:
     reasons = dict.fromkeys(find_index_columns(schema), "an index of pandas")
+    numbered = {field.name for field in schema if ROW_NUMBER_NAME.fullmatch(field.name) and pt.is_integer(field.type)}
+    reasons |= dict.fromkeys(numbered, "numbers of rows, by its name; --vectors takes it")
     reasons |= dict.fromkeys(folders, "a name of folders")
     return reasons | dict.fromkeys(spec.named_columns, "")
 
@@ -243,7 +251,8 @@ def _explain_left_out(
         if name in names or name in spec.named_columns:
             continue
         if kinds[name] is None:
-            reason = str(schema.types[schema.names.index(name)])  # of several of one name, the first
+            kind = schema.types[schema.names.index(name)]  # of several of one name, the first
+            reason = "periods of pandas" if name in find_periods(schema) else str(kind)
         else:
             reason = reasons.get(name) or (
                 "excluded" if name in dropped else f"a number beside the lists of {names[0]}"

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.config.times.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_zones import UTC_NAMES
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns.moments import describe_moments, read_moments, to_numbers
+from driftmap.pipeline.sources.columns.moments import describe_moments, find_offsets, read_moments, to_numbers
+from driftmap.pipeline.sources.columns.periods import refuse_period_type
 from driftmap.pipeline.sources.columns.texts import to_objects
 from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
@@ -58,6 +60,7 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
         reader: Callable[[pa.Array, str], Column] = partial(_read_ids, spec=spec)
     else:
         reader = read_moments if name == spec.time else _read_values
+    refuse_period_type(column.type, name)
     column = _as_plain(column)
     if name == spec.id and spec.id != spec.time and spec.on_bad_rows == "drop":
         column = _fill_missing(column)
@@ -77,6 +80,7 @@ def read_label(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     Of what is shown, and of texts, no more than MAX_PROSE characters are read, and they come as bytes objects; longer
     labels are refused.
     """
+    refuse_period_type(column.type, name)
     column = _as_plain(column)
     if spec.is_prose(name) and _is_text(column.type):
         column = _cut(column)
@@ -88,12 +92,17 @@ def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Key
     """Say what the type of a column tells of its values."""
     kind = column.type.value_type if pt.is_dictionary(column.type) else column.type
     zone = kind.tz if pt.is_timestamp(kind) else None
-    note = describe_moments(column.type, name) if name == spec.time else None
+    note: str | None = None
+    offsets: tuple[str, ...] = ()
+    if name == spec.time:
+        offsets = find_offsets(_as_plain(column))
+        note = describe_moments(kind, name, offsets)
+        zone = offsets[0] if len(offsets) == 1 and offsets[0] not in UTC_NAMES else zone
     if name != spec.by or not (pt.is_dictionary(column.type) and column.type.ordered) or not column.num_chunks:
-        return KeyFacts(zone=zone, note=note)
+        return KeyFacts(zone=zone, note=note, offsets=offsets)
     # Parts may have dictionaries of their own; values that only a later one has follow.
     values = pa.chunked_array([chunk.dictionary.drop_null() for chunk in column.chunks])
-    return KeyFacts(zone, _read_chunks(_as_plain(values), name, _read_values), note)
+    return KeyFacts(zone, _read_chunks(_as_plain(values), name, _read_values), note, offsets)
 
 
 def join_parts(parts: Sequence[Column], name: str) -> Column:
@@ -150,6 +159,8 @@ def _as_arrow_input(values: Any, name: str) -> Any:
         ) from error
     if array.ndim != 1:
         raise SourceError(f"column {name!r} has shape {array.shape}; one value for each row was expected")
+    if not array.dtype.isnative:  # as HDF5, FITS and netCDF may give them
+        values = array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "M":
         return array if np.datetime_data(array.dtype) in _ARROW_UNITS else array.astype(MICROSECONDS)
     if array.dtype.kind == "S":

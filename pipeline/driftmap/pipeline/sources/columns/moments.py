@@ -13,6 +13,8 @@ from driftmap.pipeline.config.times.time_spans import MICROSECONDS
 from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     Column = np.ndarray[Any, Any]
 
 FIRST_YEAR, LAST_YEAR = 1000, 9999
@@ -21,6 +23,7 @@ FIRST_YEAR, LAST_YEAR = 1000, 9999
 _YEAR_OR_MONTH = r"^[0-9]{4}(-[0-9]{2})?$"
 _HAS_ZONE = r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$"
 _HAS_TIME = r"[0-9][T ][0-9]"
+_OFFSET = r"[0-9][T ][0-9].*(?P<offset>[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)$"
 
 
 def read_moments(array: pa.Array, name: str) -> Column:
@@ -58,15 +61,40 @@ def to_numbers(array: pa.Array) -> Column:
     return np.array(np.from_dlpack(array))
 
 
-def describe_moments(kind: pa.DataType, name: str) -> str | None:
+def describe_moments(kind: pa.DataType, name: str, offsets: Sequence[str] = ()) -> str | None:
     """Say how a column is read as times where its type does not."""
-    if pt.is_dictionary(kind):
-        kind = kind.value_type
     if pt.is_integer(kind):
         return f"time column {name!r}: whole numbers are taken for years"
     if pt.is_string(kind) or pt.is_large_string(kind):
-        return f"time column {name!r}: text is read as ISO dates and times, in UTC where it names no zone"
+        several = f"; it names {len(offsets)} offsets from UTC, such as {offsets[0]}" if len(offsets) > 1 else ""
+        return f"time column {name!r}: text is read as ISO dates and times, in UTC where it names no zone{several}"
     return None
+
+
+def tells_by_values(kind: pa.DataType, *, is_time: bool) -> bool:
+    """Whether the values of a key column tell more than its type: categories, and times that are text."""
+    is_text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
+    return bool(pt.is_dictionary(kind) or (is_time and is_text))
+
+
+def find_offsets(column: pa.ChunkedArray) -> tuple[str, ...]:
+    """Find the different offsets from UTC of times that are text, such as +02:00, ascending; none for other columns.
+
+    A text without an offset is of UTC, as it is read.
+    """
+    if not (pt.is_string(column.type) or pt.is_large_string(column.type)):
+        return ()
+    found: set[str] = set()
+    for chunk in column.drop_null().chunks:
+        texts = pc.utf8_trim_whitespace(chunk.cast(pa.string()))
+        named = pc.struct_field(pc.extract_regex(texts, _OFFSET), "offset")
+        found |= {_write_offset(text or "Z") for text in pc.unique(named).to_pylist()}
+    return tuple(sorted(found, key=lambda text: (text[0] == "+", text)))
+
+
+def _write_offset(text: str) -> str:
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    return "+00:00" if text in ("Z", "z") or digits == "0000" else f"{text[0]}{digits[:2]}:{digits[2:]}"
 
 
 def _find_odd_years(array: pa.Array) -> list[int]:

@@ -74,6 +74,7 @@ class LazySource:
         self.spec = spec
         self._partitions = partitions
         self._keys: dict[str, Column] = {}
+        self._facts: dict[str, KeyFacts] = {}
         self._lengths = np.empty(0, dtype=np.int64)
         self._schema = pa.schema([])
 
@@ -93,7 +94,9 @@ class LazySource:
         for name in wanted:
             kind = self._schema.field(name).type
             chunks = [chunk for table in tables for chunk in table.column(name).cast(kind).chunks]
-            self._keys[name] = read_key(pa.chunked_array(chunks, kind), name, self.spec)
+            column = pa.chunked_array(chunks, kind)
+            self._keys[name] = read_key(column, name, self.spec)
+            self._facts[name] = describe_column(column, name, self.spec)
 
     @property
     def n_rows(self) -> int:
@@ -108,7 +111,7 @@ class LazySource:
 
     def describe_key(self, name: str) -> KeyFacts:
         """Say what the type of a key column tells; see `Source`."""
-        return describe_column(pa.chunked_array([], self._schema.field(name).type), name, self.spec)
+        return self._facts[name]
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:  # noqa: ARG002 - of the protocol
         """Refuse: rows are read from the partitions that `spill` wrote."""

@@ -18,6 +18,7 @@ from driftmap.pipeline.sources.columns.key_columns import (
     read_key,
     read_label,
 )
+from driftmap.pipeline.sources.columns.moments import tells_by_values
 from driftmap.pipeline.sources.columns.texts import OBJECT_BYTES
 from driftmap.pipeline.sources.columns.value_ranges import (
     choose_sample,
@@ -125,12 +126,14 @@ class TableSource:
     def describe_key(self, name: str) -> KeyFacts:
         """Say what the type of a key column tells; see `Source`."""
         kinds = [schema.field(name).type if name in schema.names else None for schema in self._schemas]
-        if not pa.types.is_dictionary(kinds[0]):
-            return self._describe(pa.chunked_array([], kinds[0]), name) if kinds[0] is not None else KeyFacts()
+        if kinds[0] is None:
+            return KeyFacts()
+        if not tells_by_values(kinds[0], is_time=name == self.spec.time):
+            return describe_column(pa.chunked_array([], kinds[0]), name, self.spec)
         tables = [self._read_columns(number, [name]) for number in range(len(self._files))]
         parts = [chunk for table in tables for chunk in table.column(name).chunks]
         is_one_type = len({chunk.type for chunk in parts}) == 1
-        return self._describe(pa.chunked_array(parts), name) if is_one_type else KeyFacts()
+        return describe_column(pa.chunked_array(parts), name, self.spec) if is_one_type else KeyFacts()
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the blocks that hold them; see `Source`."""
@@ -267,9 +270,6 @@ class TableSource:
     def spill(self, folder: str | Path) -> Self:  # noqa: ARG002 - of the protocol
         """Give the source itself: it is on disk."""
         return self
-
-    def _describe(self, column: pa.ChunkedArray, name: str) -> KeyFacts:
-        return describe_column(column, name, self.spec)
 
     def _columns_beside(self) -> list[str]:
         return list(dict.fromkeys([*([] if self.spec.id is None else [self.spec.id]), *self.spec.beside]))

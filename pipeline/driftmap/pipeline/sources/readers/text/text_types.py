@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
+from driftmap.pipeline.sources.columns.choice import ROW_NUMBER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,7 +103,9 @@ class TypeFinder:
                 types[name] = pinned[name]
             else:
                 kinds = self._types.get(name, [])
-                types[name] = widen(merge_kinds(kinds, name, self._path, is_text=self._is_text))
+                merged = merge_kinds(kinds, name, self._path, is_text=self._is_text)
+                is_row_number = ROW_NUMBER_NAME.fullmatch(name) and pt.is_integer(merged)
+                types[name] = merged if is_row_number else widen(merged)
         return types
 
     def _find_pinned(self) -> dict[str, pa.DataType]:

@@ -9,7 +9,9 @@ import numpy as np
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.adapters import choose_obsm
+from driftmap.pipeline.sources.columns.key_columns import as_column, read_key
 from driftmap.pipeline.sources.locations import SourcePlace
+from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.readers.zarr.sparse_matrix import open_sparse
 from driftmap.pipeline.sources.readers.zarr.zarr_arrays import open_group
 from driftmap.pipeline.sources.readers.zarr.zarr_group import ZarrSource
@@ -60,6 +62,15 @@ class AnnDataSource(ZarrSource):
         with _explain(self.spec.path):
             opened: ArrayLike = found if hasattr(found, "shape") else open_sparse(found, f"{path} of {self.spec.path}")
         return opened
+
+    def describe_key(self, name: str) -> KeyFacts:
+        """Give the categories of a column that is ordered, in their order; see `Source`."""
+        stored = None if name == self.spec.vectors else self._obs[name]
+        if name != self.spec.by or stored is None or not _is_ordered(stored):
+            return super().describe_key(name)
+        with _explain(self.spec.path):
+            categories = _read_array(stored["categories"])
+        return KeyFacts(categories=read_key(as_column(categories, name), name, self.spec))
 
     def fingerprint(self) -> dict[str, Any]:
         """Tell when a file of it was written again."""
@@ -113,6 +124,10 @@ def _explain(path: str) -> Iterator[None]:
         raise
     except Exception as error:  # h5py, zarr and their codecs raise whatever they like
         raise SourceError(f"the AnnData {path} cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _is_ordered(stored: Any) -> bool:
+    return stored.attrs.get("encoding-type", "") == "categorical" and bool(stored.attrs.get("ordered", False))
 
 
 def _read_column(stored: Any) -> np.ndarray[Any, Any]:
