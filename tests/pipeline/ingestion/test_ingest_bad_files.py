@@ -124,6 +124,9 @@ def test_files_that_cannot_be_read_are_refused_by_name(place):
     pq.write_table(table, place / "days" / "day-006.parquet")
     with pytest.raises(BadRowsError, match=r"day-006.parquet cannot be used: .*no column 'when'"):
         take_in(place)
+    report = take_in(place, on_bad="skip")
+    assert report.to_json()["left_out"] == ["day-006.parquet"]
+    assert report.describe() == "nothing new, 1 file left out, 40 rows wait for their windows to be whole"
     report = take_in(place, quarantine=place / "aside")
     assert report.quarantined == ["day-006.parquet"]
 

@@ -115,8 +115,11 @@ def test_changed_rows_that_cannot_be_used_are_named_once_and_kept_out(place):
     rewrite(place, 5, with_column("v", pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), type=flat)))
     with pytest.raises(BadRowsError, match="day-005"):
         take_in(place)
-    assert [bad.label for bad in take_in(place, on_bad="skip").skipped] == ["2024-01-05"]
-    assert take_in(place, on_bad="skip").skipped == []
+    report = take_in(place, on_bad="skip")
+    assert ([bad.label for bad in report.kept_out], report.skipped) == (["2024-01-05"], [])
+    assert report.describe().startswith("late or changed rows of 1 window kept out")
+    assert list(report.to_json()["kept_out"]) == ["2024-01-05"]
+    assert take_in(place, on_bad="skip").did_nothing
     assert read_maps(open_store(place / "store")) == before
 
 

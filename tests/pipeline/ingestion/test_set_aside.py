@@ -144,7 +144,7 @@ def test_late_rows_that_were_kept_out_come_in_once_they_are_mended(place):
     pq.write_table(late, place / "days" / "late.parquet")
     with pytest.raises(BadRowsError, match=r"'2024-01-05' cannot take in its late.*late.parquet"):
         take_in(place)
-    assert [bad.label for bad in take_in(place, on_bad="skip").skipped] == ["2024-01-05"]
+    assert [bad.label for bad in take_in(place, on_bad="skip").kept_out] == ["2024-01-05"]
     assert take_in(place, on_bad="skip").did_nothing
     pq.write_table(make_day(5, n_rows=10, first=9000), place / "days" / "late.parquet")
     assert take_in(place).rebuilt == ["2024-01-05"]

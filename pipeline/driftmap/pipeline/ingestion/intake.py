@@ -159,7 +159,7 @@ class Intake:
                 *bad.blame(),
             )
         self._store.commit_growth("set_aside", {"skipped": {}, "kept_out": {bad.slot: bad.n_rows}})
-        self._account.report.skipped.append(bad)
+        self._account.report.kept_out.append(bad)
         self._account.on_event("kept_out", {"window": bad.label, "reason": bad.reason})
 
 

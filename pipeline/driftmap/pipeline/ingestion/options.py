@@ -152,6 +152,9 @@ class IngestReport:
     empty: list[str] = field(default_factory=list)
     """Labels of windows of fewer than two rows that were left out."""
     skipped: list[BadWindow] = field(default_factory=list)
+    """New windows that cannot be used, and why: later ones go on without them."""
+    kept_out: list[BadWindow] = field(default_factory=list)
+    """Provisional windows that cannot be built again with late or changed rows, and why; they stay as they were."""
     late: list[Late] = field(default_factory=list)
     """Rows that were kept out since they came too late, now or earlier."""
     altered: list[str] = field(default_factory=list)
@@ -174,8 +177,8 @@ class IngestReport:
     @property
     def did_nothing(self) -> bool:
         """Whether there was nothing new."""
-        changed = self.new or self.rebuilt or self.empty or self.skipped or self.quarantined or self.schemas
-        return not (changed or self.n_pruned or self.reopened)
+        changed = self.new or self.rebuilt or self.empty or self.skipped or self.kept_out or self.quarantined
+        return not (changed or self.schemas or self.n_pruned or self.reopened)
 
     def without_work(self) -> IngestReport:
         """Give what a start that finds everything like this reports."""
@@ -189,10 +192,12 @@ class IngestReport:
             "moved": self.moved,
             "empty": self.empty,
             "skipped": {bad.label: bad.reason for bad in self.skipped},
+            "kept_out": {bad.label: bad.reason for bad in self.kept_out},
             "late": {late.label: late.n_rows for late in self.late},
             "altered": self.altered,
             "waiting": self.waiting,
             "quarantined": self.quarantined,
+            "left_out": self.left_out,
             "reopened": self.reopened,
             "schemas": self.schemas,
             "rows_pending": self.n_pending,
@@ -217,8 +222,12 @@ class IngestReport:
             shown.append(f"reopened from {self.reopened!r} as generation {self.store.generation}")
         if self.n_pruned:
             shown.append(f"graphs of {self.n_pruned} windows removed")
-        if not shown:
+        if not shown and not self.kept_out:
             shown = ["nothing new"]
+        if self.kept_out:
+            shown.append(f"late or changed rows of {_count(self.kept_out, 'window')} kept out")
+        if self.left_out:
+            shown.append(f"{_count(self.left_out, 'file')} left out")
         n_late = sum(late.n_rows for late in self.late)
         if n_late:
             shown.append(f"{n_late:,} rows too late")
