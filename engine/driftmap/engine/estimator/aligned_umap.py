@@ -210,8 +210,8 @@ class AlignedUMAP(FittedModel):
             One (n_t, d_t) array or scipy sparse matrix per window; the number of columns may differ between windows.
             With `metric="precomputed"`: one (n_t, n_t) matrix of distances.
         y
-            Supervision: one target or None per window. (n_t,) labels, integers with -1 for unknown, or strings; with
-            another `target_metric`, (n_t,) or (n_t, q) values.
+            Supervision: one target or None per window. (n_t,) labels, integers with -1 for unknown, or strings alone;
+            with another `target_metric`, (n_t,) or (n_t, q) values.
         relations
             One per pair of consecutive windows, old row -> new row: a dict, an (m, 2) array of pairs, an (n_t,) array
             with -1 for none, or a scipy sparse (n_t, n_t+1) matrix of weights. A row may have several partners: it is
@@ -344,8 +344,8 @@ class AlignedUMAP(FittedModel):
             When rows or window cannot be used.
         """
         self._check_is_fitted()
-        self._check_names(X)
         index = check_int(window, "window", minimum=-self.n_windows_, maximum=self.n_windows_ - 1) % self.n_windows_
+        self._check_names(X, index)
         checked = self._check_all_windows()
         settings = read_graph_settings(checked, index)
         known = self._model.maps[index]

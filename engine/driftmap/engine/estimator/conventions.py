@@ -112,34 +112,38 @@ class Estimator:
         """Set `feature_names_in_` where every window is a frame with the same names of columns, all strings."""
         vars(self).pop("feature_names_in_", None)
         columns = [_read_names(rows) for rows in X]
+        self._window_names = columns
         if columns[0] and all(names == columns[0] for names in columns):
             self.feature_names_in_ = np.array(columns[0], dtype=object)
 
     def _note_more_names(self, rows: Any) -> None:
         """Keep `feature_names_in_` only where one window more has the same names."""
+        self._window_names = [*self._window_names, _read_names(rows)]
         if hasattr(self, "feature_names_in_") and _read_names(rows) != self.feature_names_in_.tolist():
             del self.feature_names_in_
 
-    def _check_names(self, rows: Any) -> None:
-        """Refuse a frame whose columns are not those of the windows, in their order; one without names passes."""
+    def _check_names(self, rows: Any, index: int) -> None:
+        """Refuse a frame whose columns are not those of a window, in their order; one without names passes."""
         names = _read_names(rows)
-        if not names or not hasattr(self, "feature_names_in_"):
+        known = vars(self).get("_window_names", [])
+        fitted = known[index] if index < len(known) else []
+        if not names or not fitted or names == fitted:
             return
-        fitted = self.feature_names_in_.tolist()
-        if names == fitted:
-            return
+        is_common = hasattr(self, "feature_names_in_")
+        whose = "the windows" if is_common else f"window {index}"
         if sorted(names) == sorted(fitted):
-            first = next(index for index, name in enumerate(names) if name != fitted[index])
+            first = next(place for place, name in enumerate(names) if name != fitted[place])
+            remedy = "give X[model.feature_names_in_]" if is_common else f"give them as window {index} has them"
             msg = (
-                f"X has the columns of the windows in another order (column {first} is {names[first]!r}, was "
-                f"{fitted[first]!r}); give X[model.feature_names_in_]."
+                f"X has the columns of {whose} in another order (column {first} is {names[first]!r}, was "
+                f"{fitted[first]!r}); {remedy}."
             )
             raise InvalidInputError(msg)
         found = [f"without {_list_some(missing)}"] if (missing := [n for n in fitted if n not in set(names)]) else []
         found += [f"with {_list_some(more)}"] if (more := [n for n in names if n not in set(fitted)]) else []
-        msg = (
-            f"X has other columns than the windows ({', '.join(found)}); give those of feature_names_in_, in its order."
-        )
+        found = found or ["a column twice"]
+        those = "of feature_names_in_" if is_common else f"of window {index}"
+        msg = f"X has other columns than {whose} ({', '.join(found)}); give those {those}, in its order."
         raise InvalidInputError(msg)
 
     def _shape_map(self, positions: Float32Array, rows: Any) -> Any:

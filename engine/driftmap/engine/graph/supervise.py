@@ -73,6 +73,8 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     if y is None:
         return None
     refuse_masked(y, name)
+    if isinstance(y, list | tuple):
+        _refuse_mixed_texts(y, name)
     try:
         given = np.asarray(y)
     except ValueError as error:
@@ -189,12 +191,28 @@ def _least_strength(graph: FuzzyGraph) -> float:
     return max(float(graph.data.min()) / 2.0, LEAST_STRENGTH) if len(graph.data) else LEAST_STRENGTH
 
 
+def _refuse_mixed_texts(y: Sequence[Any], name: str) -> None:
+    """Refuse texts beside NaN, -1 or None: of a list numpy would make labels such as "nan" of them."""
+    is_text = np.array([isinstance(label, str | bytes) for label in y], dtype=np.bool_)
+    others = np.flatnonzero(~is_text)
+    if is_text.any() and len(others):
+        msg = (
+            f"{name} has text labels, and {y[int(others[0])]!r} in {describe_rows(others)}; where labels are unknown "
+            "give integers, with -1 for unknown, such as pandas.factorize(labels)[0]."
+        )
+        raise InvalidInputError(msg)
+
+
 def _read_labels(given: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     if given.ndim != 1:
         msg = f"{name} must be a 1-D array of labels, got shape {given.shape}; give one label per row."
         raise InvalidInputError(msg)
+    if given.dtype.kind == "T":
+        given = given.astype(object)
+    if given.dtype == object:
+        _refuse_mixed_texts(given.tolist(), name)
     if given.dtype.kind in "US" or (given.dtype == object and all(isinstance(each, str) for each in given)):
         return np.unique(given.astype(str), return_inverse=True)[1].astype(np.int64)
     if given.dtype.kind not in "iubf":

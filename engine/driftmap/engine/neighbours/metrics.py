@@ -59,6 +59,9 @@ def read_metric_arguments(function: Any, kwds: Mapping[str, Any], name: str, row
     if len(kwds) > len(names):
         msg = f"metric {name} takes {len(names)} arguments ({', '.join(names)}), got metric_kwds={dict(kwds)}."
         raise InvalidInputError(msg)
+    if names == ["vinv"] and set(kwds) == {"V"}:  # scipy's V is the covariance, and would be taken for its inverse
+        msg = f"metric {name} takes the inverse of the covariance: give metric_kwds={{'vinv': np.linalg.inv(V)}}."
+        raise InvalidInputError(msg)
     given = dict(kwds) if set(kwds) <= set(names) else dict(zip(names, kwds.values(), strict=False))
     values = {}
     for p in parameters:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ROUNDING = 1e-5
 """How far below 0 a distance may come out and count as 0: 1 less a cosine in float32 does."""
 
+MOST_LATITUDE = np.pi / 2 + 1e-3
+"""Radians; what lies beyond is no latitude, rounding aside."""
+
 Rows = Any
 """float32 (n, d), C-ordered; or scipy's csr_array of float32, sorted, without stored zeros; or distances (n, n)."""
 
@@ -61,7 +64,12 @@ def read_rows(given: Any, metric: Any = "euclidean", name: str = "rows") -> Rows
     """
     if metric is not None and isinstance(metric, str) and metric == PRECOMPUTED:
         return _read_distances(given, name, is_square=True)
-    return _read_sparse(given, name) if is_sparse(given) else check_rows(given, name)
+    if is_sparse(given):
+        return _read_sparse(given, name)
+    rows = check_rows(given, name)
+    if isinstance(metric, str) and metric == "haversine":
+        _refuse_degrees(rows, name)
+    return rows
 
 
 def read_new_rows(given: Any, rows: Rows, metric: Any, name: str = "X") -> Rows:
@@ -108,6 +116,18 @@ def measure_pairs(one: Rows, two: Rows) -> npt.NDArray[np.float64]:
     return np.sqrt(squared)
 
 
+def _refuse_degrees(rows: npt.NDArray[np.float32], name: str) -> None:
+    """Refuse latitudes that are none in radians: of degrees, or longitudes, haversine makes distances all the same."""
+    beyond = np.flatnonzero(np.abs(rows[:, 0]) > MOST_LATITUDE)
+    if len(beyond):
+        msg = (
+            f"{name} has latitudes beyond pi/2 in {describe_rows(beyond)} of {len(rows)}, such as "
+            f"{rows[beyond[0], 0]:g}; metric 'haversine' takes latitude and longitude, in this order, in radians: give "
+            "np.radians of degrees."
+        )
+        raise InvalidInputError(msg)
+
+
 def _read_sparse(given: Any, name: str) -> Rows:
     from scipy.sparse import csr_array  # late: 0.1 s
 
@@ -148,6 +168,7 @@ def _read_distances(given: Any, name: str, *, is_square: bool) -> Rows:
         bad = np.unique(np.searchsorted(matrix.indptr, np.flatnonzero(np.isnan(matrix.data)), side="right") - 1)
     else:
         matrix = check_matrix(given, name)
+        matrix = matrix.astype(np.float32) if matrix.dtype.kind == "b" else matrix
         bad = np.flatnonzero(np.isnan(matrix).any(axis=1))
     if is_square and matrix.shape[0] != matrix.shape[1]:
         msg = f"{name} must be a square matrix of distances with metric='precomputed', got shape {matrix.shape}."

@@ -6,9 +6,7 @@ Dimensions: n rows of the older window, m rows of the newer one.
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 
 from driftmap.engine.core.validation import describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError, InvalidRelationError
+from driftmap.engine.relations.id_objects import read_objects
 
 if TYPE_CHECKING:
     from driftmap.engine.types import Float32Array, Int64Array, ReadableGraph, Relation
@@ -147,13 +146,14 @@ def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
 def _read_ids(ids: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     refuse_masked(ids, name)
     array = _as_array(ids)
+    array = array.astype(object) if array.dtype.kind == "T" else array
     if array.ndim != 1:
         msg = f"{name} must be 1-D, one id per row, got shape {array.shape}."
         raise InvalidInputError(msg)
     if len(array) == 0:
         return array.astype(np.int64)
-    if array.dtype.kind in "OT":
-        array = _from_objects(array, name)
+    if array.dtype.kind == "O":
+        array = read_objects(array, name)
     if array.dtype.kind not in "iuSUMm":
         missing = np.flatnonzero(np.isnan(array)) if array.dtype.kind == "f" else np.empty(0, dtype=np.intp)
         _refuse_missing(missing, len(array), name)
@@ -298,6 +298,7 @@ def _as_integers(given: object, name: str) -> Int64Array:
     if isinstance(given, list | tuple):
         _check_kinds(given, name)
     refuse_masked(given, name)
+    _refuse_series(given, name)
     try:
         array = np.asarray(given)
     except (ValueError, OverflowError) as error:
@@ -307,12 +308,24 @@ def _as_integers(given: object, name: str) -> Int64Array:
         return array.astype(np.int64)
     if array.dtype.kind not in "iu":
         what = f"a {type(given).__name__}" if array.ndim == 0 else f"dtype {array.dtype}"
-        what = "integers beyond int64" if array.dtype == object and array.ndim else what
+        is_whole = array.dtype == object and all(isinstance(row, int) for row in array.flat)
+        what = "integers beyond int64" if is_whole and array.ndim else what
         msg = f"{name} must be {FORMS}, of integers; got {what}."
         raise InvalidRelationError(msg)
     if array.dtype == np.uint64:  # above int64 it is out of any range, and must not wrap round to a row that exists
         array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
     return array.astype(np.int64)
+
+
+def _refuse_series(given: object, name: str) -> None:
+    """Refuse a series of pandas whose index is not 0, 1, 2 ...: its values would be read in their own order."""
+    index = getattr(given, "index", None)
+    if getattr(given, "ndim", 0) != 1 or not hasattr(index, "to_numpy"):
+        return
+    if not np.array_equal(index.to_numpy(), np.arange(len(index))):
+        msg = f"{name} is a series whose index is not 0, 1, 2 ...; give its to_dict() where the index holds old rows, "
+        msg += "or its to_numpy() where it is of no matter."
+        raise InvalidRelationError(msg)
 
 
 def _check_kinds(given: Sequence[object], name: str) -> None:
@@ -367,34 +380,3 @@ def _as_signed(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if ids.dtype.kind == "u" and ids.max() > np.iinfo(np.int64).max:
         return ids.astype(object)
     return ids.astype(np.int64)
-
-
-def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """Objects that are all strings, UUIDs, bytes, integers or dates, as an array of that sort; UUIDs as text."""
-    kinds = set(map(type, array.tolist()))
-    if all(issubclass(kind, uuid.UUID) for kind in kinds):
-        return array.astype(np.str_)
-    if all(issubclass(kind, str) for kind in kinds):
-        if any(value.endswith("\0") for value in array.tolist()):
-            msg = f"{name} holds text that ends in a zero character, which numpy cuts off; encode it, such as by repr."
-            raise InvalidInputError(msg)
-        return array.astype(np.str_)
-    if all(issubclass(kind, bytes) for kind in kinds):
-        if any(value.endswith(b"\0") for value in array.tolist()):
-            msg = f"{name} holds bytes that end in a zero byte, which numpy cuts off; give them as text (hex)."
-            raise InvalidInputError(msg)
-        return array.astype(np.bytes_)
-    if all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
-        try:
-            return array.astype(np.int64)
-        except OverflowError as error:
-            msg = f"{name} holds integers beyond int64; give them as strings."
-            raise InvalidInputError(msg) from error
-    if all(issubclass(kind, dt.date) for kind in kinds) and not any(
-        getattr(value, "tzinfo", None) for value in array.tolist()
-    ):
-        return array.astype("datetime64[us]")
-    found = ", ".join(sorted(kind.__name__ for kind in kinds))
-    msg = f"{name} must be all integers, all strings, all bytes or all dates without a time zone, got {found}; "
-    msg += "fill in or convert."
-    raise InvalidInputError(msg)

@@ -1,0 +1,117 @@
+"""Arguments that would be read as something else without a word: labels, positions, columns, series, degrees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import pdist, squareform
+
+from driftmap.engine import AlignedUMAP, build_knn_graph
+from driftmap.engine.errors import InvalidInputError
+
+N = 60
+IDS = [np.arange(N)] * 2
+X = np.random.default_rng(0).normal(size=(N, 5))
+LABELS = ["a" if row % 2 else "b" for row in range(N)]
+
+
+def fit(windows=(X, X), **options):
+    given = {name: options.pop(name) for name in ("y", "ids", "relations", "reference") if name in options}
+    given = given if "relations" in given else {"ids": IDS, **given}
+    return AlignedUMAP(random_state=0, n_epochs=5, n_neighbors=5, **options).fit(list(windows), **given)
+
+
+@pytest.mark.parametrize("missing", [float("nan"), None, -1])
+@pytest.mark.parametrize("kind", [list, tuple, lambda y: np.array(y, dtype=object), pd.Series])
+def test_texts_beside_what_is_unknown_are_no_labels(missing, kind):
+    y = kind([missing if row in (3, 7) else label for row, label in enumerate(LABELS)])
+    with pytest.raises(
+        InvalidInputError, match=r"^y\[1\] has text labels, and (nan|None|-1) in rows 3, 7; .*factorize"
+    ):
+        fit(y=[LABELS, y])
+    model = fit()
+    with pytest.raises(InvalidInputError, match=r"has text labels, and .* in rows 3, 7.*factorize"):
+        model.update(X, y, ids=IDS[0])
+
+
+def test_numpys_new_text_type_is_text():
+    kind = np.dtypes.StringDType()
+    names = [f"row {row}" for row in range(N)]
+    expected = fit(y=[LABELS, None]).embeddings_
+    found = fit(y=[np.array(LABELS, dtype=kind), None], ids=[np.array(names, dtype=kind), names]).embeddings_
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InvalidInputError, match=r"ids\[0\] holds text that ends in a zero character"):
+        fit(ids=[np.array(["a\0", *names[1:]], dtype=kind), names])
+
+
+def test_new_rows_have_the_columns_of_their_window_where_windows_differ():
+    frames = [pd.DataFrame(X, columns=list("abcde")), pd.DataFrame(X, columns=list("abcdf"))]
+    model = fit(frames)
+    model.update(frames[0][list("edcba")], ids=IDS[0])
+    for window, columns in enumerate(("abcde", "abcdf", "edcba")):
+        assert model.transform(pd.DataFrame(X, columns=list(columns)), window=window).shape == (N, 2)
+    with pytest.raises(InvalidInputError, match=r"other columns than window 1 \(without 'f', with 'e'\)"):
+        model.transform(frames[0], window=1)
+    with pytest.raises(InvalidInputError, match=r"columns of window 2 in another order \(column 0 is 'a', was 'e'\)"):
+        model.transform(frames[0])
+
+
+def test_a_series_with_an_index_of_its_own_is_no_relation():
+    rows = pd.Series(np.arange(N))
+    expected = fit(relations=[rows.to_numpy()]).embeddings_
+    np.testing.assert_array_equal(fit(relations=[rows]).embeddings_, expected)
+    for series in (rows.sample(frac=1, random_state=0), pd.Series([3, 4], index=[10, 20])):
+        with pytest.raises(InvalidInputError, match=r"relations\[0\] is a series whose index is not 0, 1, 2 .*to_dict"):
+            fit(relations=[series])
+
+
+def test_objects_that_are_no_rows_are_named_as_what_they_are():
+    with pytest.raises(InvalidInputError, match="got dtype object"):
+        fit(relations=[np.array([None, *range(1, N)], dtype=object)])
+    with pytest.raises(InvalidInputError, match="got integers beyond int64"):
+        fit(relations=[np.array([2**70, *range(1, N)], dtype=object)])
+
+
+def test_starts_that_no_layout_can_mend():
+    at_one = [np.ones((N, 2)), X[:, :2]]
+    with pytest.raises(InvalidInputError, match=r"init\[0\] puts all rows at one position"):
+        fit(init=at_one)
+    with pytest.warns(UserWarning, match=r"init\[1\] spans [0-9.e+]+, so far that .* about 10"):
+        fit(init=[X[:, :2], X[:, :2] * 1e4])
+    with pytest.raises(InvalidInputError, match=r"init\[0\] holds positions as large as .*; divide them"):
+        fit(init=[X[:, :2] * 1e200] * 2)
+
+
+@pytest.mark.parametrize("size", [1e38, 1e200])
+def test_a_reference_beyond_float32_is_refused(size):
+    with pytest.raises(InvalidInputError, match=r"reference\[0\] holds positions as large as"):
+        fit(reference=[X[:, :2] * size, None])
+
+
+def test_true_and_false_are_distances():
+    far = squareform(pdist(X)) > 1
+    np.testing.assert_array_equal(
+        fit([far, far], metric="precomputed").embeddings_, fit([far * 1.0] * 2, metric="precomputed").embeddings_
+    )
+
+
+def test_degrees_are_no_radians():
+    degrees = np.column_stack([np.linspace(-89, 89, N), np.linspace(-179, 179, N)])
+    with pytest.raises(
+        InvalidInputError, match=r"X\[1\] has latitudes beyond pi/2 in rows 0, .*such as -89; .*np.radians"
+    ):
+        fit([np.radians(degrees), degrees], metric="haversine")
+    poles = np.array([[np.pi / 2, 0], [-np.pi / 2, 1], [0.0, np.pi]])
+    assert build_knn_graph(poles, 2, "haversine").indices.shape == (3, 2)
+    model = fit([np.radians(degrees)] * 2, metric="haversine")
+    with pytest.raises(InvalidInputError, match="X has latitudes beyond pi/2"):
+        model.transform(degrees)
+
+
+def test_a_covariance_is_not_taken_for_its_inverse():
+    covariance = np.cov(X.T)
+    inverse = build_knn_graph(X, 5, "mahalanobis", {"VI": np.linalg.inv(covariance)})
+    with pytest.raises(InvalidInputError, match=r"'mahalanobis' takes the inverse of the covariance: .*linalg.inv"):
+        build_knn_graph(X, 5, "mahalanobis", {"V": covariance})
+    assert inverse.indices.shape == (N, 5)
