@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from driftmap.pipeline.errors import StoreBusyError, StoreError
+from driftmap.pipeline.errors import StoreBusyError, StoreError, StoreWarning
 from driftmap.pipeline.store import Store
 from driftmap.pipeline.store.create import prepare_location
 from driftmap.pipeline.store.disk.location import Location
@@ -43,6 +44,9 @@ for _ in range(int(sys.argv[2])):
         location.replace("count", str(count + 1).encode())
         location.delete(["inside"])
 """
+
+
+WATCHED = r"watching it for .* s to see whether it is still there"
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -119,7 +123,7 @@ def test_a_holder_of_this_machine_lives_though_the_clock_was_set(location, monke
     now, start = time.time, psutil.Process.create_time
     monkeypatch.setattr(module.time, "time", lambda: now() + shift)
     monkeypatch.setattr(psutil.Process, "create_time", lambda one: start(one) + shift)
-    with pytest.raises(StoreBusyError, match=f"process {process.pid} "):
+    with pytest.warns(StoreWarning, match=WATCHED), pytest.raises(StoreBusyError, match=f"process {process.pid} "):
         hold_lock(location, wait_seconds=1).__enter__()
     stop(process)
     with hold_lock(location):
@@ -143,12 +147,18 @@ def test_a_holder_elsewhere_is_believed_while_its_last_sign_is_young(location):
         hold_lock(location).__enter__()
 
 
-@pytest.mark.parametrize("clock", [-3600.0, 3600.0])
-def test_a_holder_elsewhere_that_gives_no_sign_is_dead_whatever_its_clock(location, quick, clock):
+@pytest.mark.parametrize(
+    ("clock", "last"), [(-3600.0, r"its last heartbeat is 36\d+ s old"), (3600.0, r"its clock is 3[56]\d+ s ahead")]
+)
+def test_a_holder_elsewhere_that_gives_no_sign_is_dead_whatever_its_clock(location, quick, monkeypatch, clock, last):
     write_holder(location, 3, at=time.time() + clock)
-    started = time.monotonic()
+    started, told = time.monotonic(), []
+    monkeypatch.setattr(module.warnings, "warn", lambda text, *_, **__: told.append((text, time.monotonic() - started)))
     with hold_lock(location):
         assert time.monotonic() - started >= module.WATCH_SECONDS
+    ((text, after),) = told  # once, and before it waits
+    assert re.search(rf"by `driftmap run`: process 1 of \w+ on elsewhere, .*, and {last}: {WATCHED}", text)
+    assert after < module.WATCH_SECONDS
 
 
 def test_a_holder_elsewhere_whose_clock_is_wrong_lives_while_it_gives_signs(location, quick, monkeypatch):

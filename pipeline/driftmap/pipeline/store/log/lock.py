@@ -26,12 +26,13 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from driftmap.pipeline.errors import StoreBusyError, StoreError, hide_credentials
+from driftmap.pipeline.errors import StoreBusyError, StoreError, StoreWarning, hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,6 +205,7 @@ def _check_log_end(n_commits: int) -> str:
 def _take(location: Location, command: str | None, wait_seconds: float) -> StoreLock:
     deadline = time.monotonic() + wait_seconds
     watched: dict[Any, float] = {}
+    has_told = False
     while True:
         found = _find_newest(location)
         since = watched.setdefault(str(found), time.monotonic())
@@ -222,6 +224,9 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
             continue
         if verdict == "alive" and time.monotonic() >= deadline:
             raise StoreBusyError(f"the store {location} is in use by {_describe(found[1] if found else {})}")
+        if verdict == "unsure" and found is not None and not has_told:
+            has_told = True
+            warnings.warn(_explain_watch(location, found[1]), StoreWarning, stacklevel=5)
         time.sleep(_POLL_SECONDS)
 
 
@@ -269,9 +274,23 @@ def _describe(holder: dict[str, Any]) -> str:
     if not holder:
         return "another process; wait for it to end"
     age = max(0, time.time() - holder["at"])
+    return f"{_name_holder(holder)}, last seen {age:.0f} s ago; wait for it to end, or stop it"
+
+
+def _explain_watch(location: Location, holder: dict[str, Any]) -> str:
+    """Say what is waited for, and for how long: a holder whose last sign is old, or ahead of the clock."""
+    age = time.time() - holder["at"]
+    last = f"its last heartbeat is {age:.0f} s old" if age >= 0 else f"its clock is {-age:.0f} s ahead"
+    return (
+        f"the store {location} is held by {_name_holder(holder)}, and {last}: watching it for {WATCH_SECONDS:.0f} s to "
+        "see whether it is still there; without a heartbeat it counts as ended"
+    )
+
+
+def _name_holder(holder: dict[str, Any]) -> str:
     return (
         f"`{holder['command']}`: process {holder['pid']} of {holder['user']} on {holder['host']}, since "
-        f"{holder['since']}, last seen {age:.0f} s ago; wait for it to end, or stop it"
+        f"{holder['since']}"
     )
 
 
