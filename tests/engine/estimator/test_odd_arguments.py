@@ -115,3 +115,25 @@ def test_a_covariance_is_not_taken_for_its_inverse():
     with pytest.raises(InvalidInputError, match=r"'mahalanobis' takes the inverse of the covariance: .*linalg.inv"):
         build_knn_graph(X, 5, "mahalanobis", {"V": covariance})
     assert inverse.indices.shape == (N, 5)
+
+
+def test_an_update_without_rows_or_with_other_axes_is_refused_as_such():
+    model = fit()
+    for n, words in ((0, "0 rows"), (1, "1 row")):
+        with pytest.raises(InvalidInputError, match=f"^X has {words}; a window needs at least 2"):
+            model.update(X[:n], ids=np.arange(n))
+    with pytest.raises(InvalidInputError, match=r"n_components is 3, but the model's maps have 2 axes; fit it again"):
+        model.set_params(n_components=3).update(X, ids=IDS[0])
+
+
+def test_distances_of_new_rows_below_zero_are_refused():
+    model = fit([squareform(pdist(X))] * 2, metric="precomputed")
+    with pytest.raises(InvalidInputError, match=r"X holds distances below 0, such as -1; .* not similarities"):
+        model.transform(-np.ones((3, N)))
+
+
+def test_a_wrong_init_is_refused_before_any_graph_is_built(monkeypatch):
+    monkeypatch.setattr("driftmap.engine.estimator.fit_inputs.build_graph", None)
+    for init, message in (("PCA", "got 'PCA'"), ([X, X], r"init\[0\] must have shape \(60, 2\)")):
+        with pytest.raises(InvalidInputError, match=message):
+            fit(init=init)

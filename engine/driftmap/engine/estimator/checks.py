@@ -72,10 +72,16 @@ def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:
     """Return the windows as `read_rows` makes them; refuse one of fewer than two rows."""
     windows = [read_window(rows, settings[index].metric, f"X[{index}]") for index, rows in enumerate(X)]
     for index, rows in enumerate(windows):
-        if rows.shape[0] < 2:
-            msg = f"X[{index}] has {rows.shape[0]} rows; a window needs at least 2 (and better n_neighbors)."
-            raise InvalidInputError(msg)
+        refuse_few_rows(rows, f"X[{index}]")
     return windows
+
+
+def refuse_few_rows(rows: Rows, name: str) -> None:
+    """Refuse a window of fewer than two rows, which has no neighbours."""
+    n = rows.shape[0]
+    if n < 2:
+        msg = f"{name} has {n} {'row' if n == 1 else 'rows'}; a window needs at least 2 (and better n_neighbors)."
+        raise InvalidInputError(msg)
 
 
 def relate_pairs(
@@ -148,34 +154,18 @@ def _name_windows(numbers: list[int]) -> str:
 INITS = ("previous", "spectral", "pca", "random")
 
 
-def find_starts(
-    init: Any,
-    windows: list[Rows],
-    graphs: list[FuzzyGraph],
-    n_components: int,
-    random_state: int,
-    metrics: Sequence[Any],
-) -> list[Float32Array | None]:
-    """Return each window's own start by the `init` parameter; None where it starts from the window before it.
+def read_init(init: Any, windows: list[Rows], n_components: int, metrics: Sequence[Any]) -> str | list[Float32Array]:
+    """Check the `init` parameter, before any work: one of the names, or the windows' own starts.
 
     Raises
     ------
     InvalidInputError
         When `init` is none of the names and no list of one (n_t, c) array per window.
     """
-    from driftmap.engine.layout.start.initialise import pca_start, random_start, spectral_start
-
-    seeds = [make_seed(random_state, index, START_STREAM) for index in range(len(windows))]
-    if isinstance(init, str):
-        if init == "previous":
-            return [None] * len(windows)
-        if init == "spectral":
-            return [spectral_start(graph, n_components, seed) for graph, seed in zip(graphs, seeds, strict=True)]
+    if isinstance(init, str) and init in INITS:
         if init == "pca":
             _check_features(windows, metrics)
-            return [pca_start(rows, n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
-        if init == "random":
-            return [random_start(rows.shape[0], n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
+        return init
     if isinstance(init, str) or not hasattr(init, "__len__") or len(init) != len(windows):
         what = repr(init) if isinstance(init, str) else f"{type(init).__name__}"
         msg = f"init must be one of {', '.join(INITS)}, or a list of {len(windows)} arrays, one per window; got {what}."
@@ -184,6 +174,28 @@ def find_starts(
         _check_start(_check_positions(start, rows.shape[0], n_components, f"init[{t}]"), f"init[{t}]")
         for t, (start, rows) in enumerate(zip(init, windows, strict=True))
     ]
+
+
+def find_starts(
+    init: str | list[Float32Array],
+    windows: list[Rows],
+    graphs: list[FuzzyGraph],
+    n_components: int,
+    random_state: int,
+) -> Sequence[Float32Array | None]:
+    """Return each window's own start by what `read_init` gave; None where it starts from the window before it."""
+    from driftmap.engine.layout.start.initialise import pca_start, random_start, spectral_start
+
+    seeds = [make_seed(random_state, index, START_STREAM) for index in range(len(windows))]
+    if init == "previous":
+        return [None] * len(windows)
+    if init == "spectral":
+        return [spectral_start(graph, n_components, seed) for graph, seed in zip(graphs, seeds, strict=True)]
+    if init == "pca":
+        return [pca_start(rows, n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
+    if init == "random":
+        return [random_start(rows.shape[0], n_components, seed) for rows, seed in zip(windows, seeds, strict=True)]
+    return [start for start in init if not isinstance(start, str)]
 
 
 WIDEST_START = 1000.0

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.engine.core.threads import limit_small_blas
+from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.estimator.checks import (
     build_graph,
     check_list,
     check_reference,
     check_windows,
     find_starts,
+    read_init,
     read_window,
+    refuse_few_rows,
     relate_pairs,
     warn_of_inverse,
     warn_of_unrelated,
@@ -85,6 +88,7 @@ def prepare_fit(
     seed = read_random_state(parameters["random_state"])
     sizes = [window.shape[0] for window in rows]
     related = WindowRelations.of(sizes, relations, ids)
+    init = read_init(parameters["init"], rows, layout.n_components, [s.metric for s in settings])
     turned_to = None if reference is None else check_reference(reference, sizes, layout.n_components)
     known: Iterable[KnnGraph | None] = read_knns(knn, sizes, [s.n_neighbors for s in settings])
     targets = read_targets(y, sizes, [read_target_settings(values, t) for t in range(n_windows)])
@@ -95,7 +99,7 @@ def prepare_fit(
         for index, found in enumerate(known):  # warnings of `build_graph` name the line that called `fit`
             built.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
     graphs = [window.fuzzy for window in built]
-    starts = find_starts(parameters["init"], rows, graphs, layout.n_components, seed, [s.metric for s in settings])
+    starts = find_starts(init, rows, graphs, layout.n_components, seed)
     block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
     pairs = relate_pairs(related, 0, n_windows, layout.alignment_window_size)
     warn_of_unrelated(pairs, range(n_windows))
@@ -131,7 +135,11 @@ def prepare_update(
     layout = read_layout_settings(values)
     settings = read_graph_settings(values, index)
     rows = read_window(X, settings.metric, "X")
-    n = rows.shape[0]
+    refuse_few_rows(rows, "X")
+    n, axes = rows.shape[0], model.maps[-1].shape[1]
+    if layout.n_components != axes:
+        msg = f"n_components is {layout.n_components}, but the model's maps have {axes} axes; fit it again."
+        raise InvalidInputError(msg)
     related = model.related.copy()
     related.add(n, relations, ids)
     known = read_knn(knn, n, min(settings.n_neighbors, n))

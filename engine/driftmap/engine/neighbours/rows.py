@@ -83,6 +83,8 @@ def read_new_rows(given: Any, rows: Rows, metric: Any, name: str = "X") -> Rows:
         what = "distances to each of the window's rows" if is_precomputed else "the same columns"
         msg = f"{name} has {new.shape[1]} columns, the window's rows have {rows.shape[1]}; give {what}."
         raise InvalidInputError(msg)
+    if is_precomputed:
+        _refuse_negative(new, name)
     if is_sparse(new) == is_sparse(rows) or is_precomputed:
         return new
     if is_sparse(new):
@@ -178,6 +180,16 @@ def _read_distances(given: Any, name: str, *, is_square: bool) -> Rows:
         raise InvalidInputError(msg)
     _check_size(matrix, name)
     return matrix
+
+
+def _refuse_negative(distances: Rows, name: str) -> None:
+    """Refuse new rows' distances below 0, as those within a window are."""
+    values = distances.data if is_sparse(distances) else distances
+    least = float(values.min(initial=0.0))
+    if least < -ROUNDING:
+        msg = f"{name} holds distances below 0, such as {least:g}; with metric='precomputed' give distances, not "
+        msg += "similarities or products."
+        raise InvalidInputError(msg)
 
 
 def _check_size(distances: Rows, name: str) -> None:

@@ -319,7 +319,7 @@ def _as_integers(given: object, name: str) -> Int64Array:
 
 def _refuse_series(given: object, name: str) -> None:
     """Refuse a series of pandas whose index is not 0, 1, 2 ...: its values would be read in their own order."""
-    index = getattr(given, "index", None)
+    index: Any = getattr(given, "index", None)
     if getattr(given, "ndim", 0) != 1 or not hasattr(index, "to_numpy"):
         return
     if not np.array_equal(index.to_numpy(), np.arange(len(index))):
