@@ -150,6 +150,14 @@ def test_nothing_is_written_over_what_is_read(here, made, monkeypatch, arguments
     assert (made / "seasons.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize(("name", "what"), [("maps.pdf", "ends in '.pdf'"), ("maps", "has no ending")])
+def test_a_page_is_written_by_no_other_ending(here, name, what):
+    expected = f"{name}, {what}; one that ends in .html was expected"
+    assert expected in refuse(here, "report", "maps.zarr", "-o", name)
+    how = ("--by", "season", "--id", "id", "--store", "other.zarr", "--scheduler", "serial")
+    assert expected in refuse(here, "run", "seasons.parquet", *how, "--report", name)
+
+
 def test_a_page_may_be_written_again_beside_the_files_of_a_source(tmp_path):
     (tmp_path / "maps.html").write_text("")
     refuse_overwriting(tmp_path / "maps.html", [tmp_path])

@@ -199,7 +199,7 @@ def run(source: str, **options: object) -> None:
     from driftmap.pipeline import run as make_maps
     from driftmap.pipeline.cli.progress import RunProgress
     from driftmap.pipeline.cli.terminal import show_run
-    from driftmap.pipeline.store.disk.output_files import check_output, refuse_overwriting
+    from driftmap.pipeline.store.disk.output_files import check_output, check_page, refuse_overwriting
 
     chosen = collect_options(source, options)
     report = chosen.pop("report", None)
@@ -208,6 +208,7 @@ def run(source: str, **options: object) -> None:
     if report is not None:
         check_output(report)
         refuse_overwriting(report, (chosen["source"], chosen.get("vectors_file")))
+        check_page(report)
     kind = chosen.pop("progress", "auto")
     if log_json := chosen.pop("log_json", False):
         chosen["on_event"] = write_event

@@ -15,7 +15,7 @@ from driftmap.pipeline.look.page_data import MAX_ROWS, read_page
 from driftmap.pipeline.look.quality import measure_windows
 from driftmap.pipeline.planning.row_lines import describe_left_out, describe_rows, describe_schemas, describe_target
 from driftmap.pipeline.sources.row_ranges import name_some
-from driftmap.pipeline.store.disk.output_files import check_output, whole_file
+from driftmap.pipeline.store.disk.output_files import check_page, whole_file
 
 if TYPE_CHECKING:
     from driftmap.pipeline.look.quality import WindowQuality
@@ -72,11 +72,11 @@ def write_report(
     Raises
     ------
     ConfigError
-        When the URL cannot be written to.
+        When the name does not end in .html, or the URL cannot be written to.
     OSError
         When the file cannot be written.
     """
-    target = check_output(path)
+    target = check_page(path)
     page = render_page(store, title=title, max_rows=max_rows, quality=quality)
     with whole_file(target, makes_folder=True) as unfinished:
         unfinished.write_text(page.html, encoding="utf-8", newline="\n")

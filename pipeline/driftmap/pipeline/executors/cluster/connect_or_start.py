@@ -24,7 +24,7 @@ from driftmap.pipeline.executors.cluster.dask_executor import DaskExecutor
 from driftmap.pipeline.executors.cluster.local_cluster import start_workers
 from driftmap.pipeline.executors.worker_process import WorkerError
 from driftmap.pipeline.sources.calls import Call
-from driftmap.pipeline.store.disk.output_files import check_output, whole_file
+from driftmap.pipeline.store.disk.output_files import check_page, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -172,7 +172,7 @@ def _report_performance(client: Client, file: str | Path) -> Iterator[None]:
     """Have Dask write its account of what runs meanwhile."""
     if not _has_bokeh():
         raise WorkerError(f"Dask's performance report needs bokeh: {_INSTALL_BOKEH}")
-    place = check_output(file)
+    place = check_page(file)
     if isinstance(place, Path):
         place = place.expanduser().absolute()
     if isinstance(place, Path) and not place.parent.is_dir():

@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from driftmap.pipeline.errors import ConfigError
@@ -87,6 +87,23 @@ def check_output(path: str | os.PathLike[str]) -> Path | str:
         return place
     place.check()
     return str(place)
+
+
+def check_page(path: str | os.PathLike[str]) -> Path | str:
+    """Look at the name of a page to write, as `check_output` does; a page by another ending opens as something else.
+
+    Raises
+    ------
+    ConfigError
+        When the name does not end in .html or .htm, and is of no device or pipe; or as `check_output` does.
+    """
+    place = check_output(path)
+    name = PurePath(place)
+    is_stream = isinstance(place, Path) and place.exists() and not place.is_file() and not place.is_dir()
+    if name.suffix.lower() not in (_PAGE, ".htm") and not is_stream:
+        what = f"ends in {name.suffix!r}" if name.suffix else "has no ending"
+        raise ConfigError(f"the name of the page to write, {path}, {what}; one that ends in {_PAGE} was expected")
+    return place
 
 
 def refuse_overwriting(path: str | os.PathLike[str], inputs: Iterable[object]) -> None:
