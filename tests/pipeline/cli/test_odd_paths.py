@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from tests.pipeline.cli.fuzz import try_command
@@ -90,6 +93,26 @@ def test_what_can_be_read_only_once_is_no_source(here, kind, command):
         assert "is a pipe, socket or device" in refuse(here, command, *given)
 
 
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_options_are_not_waited_for_in_a_pipe(here, command):
+    os.mkfifo("run.toml")
+    assert "run.toml is a pipe, socket or device; a TOML file was expected" in refuse(here, command, "run.toml")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["export", "maps.zarr"], ["report", "maps.zarr"], ["plot", "curves", "maps.zarr"]]
+)
+def test_a_pipe_that_nobody_reads_is_refused_and_one_with_a_reader_is_written_to(here, arguments):
+    name = "maps.csv" if arguments[0] == "export" else "maps.html"
+    os.mkfifo(name)
+    assert f"{name} is a pipe that no process reads" in refuse(here, *arguments, "-o", name)
+    with Path("read").open("wb") as read, subprocess.Popen(["cat", name], stdout=read) as reader:
+        while try_command(*arguments, "-o", name).code:
+            time.sleep(0.05)  # the reader is not there yet
+        assert reader.wait(60) == 0
+    assert Path("read").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("name", ["source", "store", "report"])
 def test_a_zero_character_is_refused(here, name):
     options = {"source": "seasons.parquet", "by": "season", "id": "id", name: "a\\u0000b"}
@@ -99,6 +122,29 @@ def test_a_zero_character_is_refused(here, name):
 
 def test_a_name_that_is_too_long_is_said_to_be_so(here):
     assert "File name too long" in refuse(here, "status", "x" * 300)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["LONG"],
+        ["status", "LONG"],
+        ["plan", "seasons.parquet", "--by", "LONG", "--id", "id"],
+        ["plan", "seasons.parquet", "--LONG"],
+        ["plan", "seasons.parquet", "--n-neighbors", "LONG"],
+        ["plan", "long.toml"],
+        ["explain", "maps.zarr", "--text", "LONG", "--scheduler", "serial"],
+        ["report", "maps.zarr", "-o", "LONG/maps.html"],
+    ],
+)
+def test_what_is_long_is_repeated_in_short(here, arguments):
+    long = "x" * 5000
+    (here / "long.toml").write_text(
+        f'source = "seasons.parquet"\nby = "season"\nid = "id"\n{long} = 1\nvectors = "{long}"'
+    )
+    said = refuse(here, *(argument.replace("LONG", long) for argument in arguments))
+    assert len(said) < 1500
+    assert re.search(r"x{100}…\(4,7\d\d characters\)…[^ ]*x{50}", said)
 
 
 def test_the_demo_leaves_a_store_alone(here):

@@ -11,10 +11,24 @@ from driftmap.pipeline.errors import hide_credentials
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys, or what turns the order of text round; line breaks stay."""
 
+_N_FIRST, _N_LAST = 200, 100
+_LONG_WORD = re.compile(r"\S{600,}")
+"""An argument or a value that a message repeats; longer than all paths that anyone names."""
+
 
 def as_shown(text: str) -> str:
     """Give text that comes from data or files as a terminal may show it: control characters as escapes."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def as_told(text: str) -> str:
+    """Give a message as stderr may show it: without the credentials of URLs, and with words of any length cut short."""
+    return as_shown(_LONG_WORD.sub(_cut_short, hide_credentials(text)))
+
+
+def _cut_short(found: re.Match[str]) -> str:
+    word = found[0]
+    return f"{word[:_N_FIRST]}…({len(word) - _N_FIRST - _N_LAST:,} characters)…{word[-_N_LAST:]}"
 
 
 def say(line: str) -> None:
@@ -23,8 +37,8 @@ def say(line: str) -> None:
 
 
 def say_on_stderr(line: str) -> None:
-    """Print a line on stderr, without the credentials of URLs in it."""
-    click.echo(as_shown(hide_credentials(line)), err=True)
+    """Print a line on stderr; see `as_told`."""
+    click.echo(as_told(line), err=True)
 
 
 def describe_blocks(n_windows: int, n_blocks: int) -> str:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driftmap.pipeline.cli.lines import as_shown, describe_blocks, say
-from driftmap.pipeline.errors import hide_credentials, hide_credentials_within
+from driftmap.pipeline.cli.lines import as_shown, as_told, describe_blocks, say
+from driftmap.pipeline.errors import hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
 
 if TYPE_CHECKING:
@@ -265,8 +265,7 @@ def show_quality(quality: list[WindowQuality]) -> None:
 
 
 def _show_on_stderr(head: tuple[str, str], message: str) -> None:
-    shown = as_shown(hide_credentials(message))
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, shown))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, as_told(message)))
 
 
 def _plain() -> Console:

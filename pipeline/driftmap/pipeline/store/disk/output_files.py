@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import uuid
@@ -40,7 +41,7 @@ def whole_file(path: str | os.PathLike[str], *, makes_folder: bool = False) -> I
     Raises
     ------
     ConfigError
-        When the path is a URL that cannot be written to.
+        When the path is a URL that cannot be written to, or a pipe that nobody reads.
     OSError
         When the file cannot be written or renamed.
     """
@@ -54,7 +55,8 @@ def whole_file(path: str | os.PathLike[str], *, makes_folder: bool = False) -> I
     with suppress(FileNotFoundError):
         place.stat()  # a loop of links is no place for a file; it would be put in the place of one of them
     if place.exists() and not place.is_file():
-        yield place
+        with _find_reader(place):
+            yield place
         return
     real = Path(os.path.realpath(place))  # a link stays one, to a new file
     unfinished = real.with_name(f".{real.stem[:100]}.{uuid.uuid4().hex[:8]}{real.suffix}")
@@ -67,6 +69,24 @@ def whole_file(path: str | os.PathLike[str], *, makes_folder: bool = False) -> I
         unfinished.replace(real)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _find_reader(place: Path) -> Iterator[None]:
+    """Refuse a pipe that nobody reads: who writes to it would wait for ever; others stay open until all is written."""
+    if not place.is_fifo():
+        yield
+        return
+    try:
+        held = os.open(place, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise ConfigError(f"{place} is a pipe that no process reads; start its reader first, or name a file") from error
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def check_output(path: str | os.PathLike[str]) -> Path | str:
