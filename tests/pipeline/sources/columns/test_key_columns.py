@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources import as_source
+from driftmap.pipeline.sources.columns.moments import read_moments
 
 
 def test_ids_are_kept_as_whole_numbers_or_text_of_one_width():
@@ -212,3 +215,30 @@ def test_ids_of_two_types_in_two_files_are_refused(tmp_path):
     pq.write_table(pa.table({"v": [[1.0]], "id": ["1"]}), tmp_path / "1.parquet")
     with pytest.raises(SourceError, match="'id' is not of one type in all parts of the source"):
         as_source(tmp_path, id="id").key_columns(["id"])
+
+
+DAYS = np.array(["2024-01-01", "2024-12-31"], "M8[D]")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "remedy"),
+    [
+        (DAYS.astype(np.int64), "unit='D'"),
+        (DAYS.astype("M8[s]").astype(np.float64), "unit='s'"),
+        (DAYS.astype("M8[ms]").astype(np.int64), "unit='ms'"),
+        (DAYS.astype("M8[us]").astype(np.int64), "unit='us'"),
+        (DAYS.astype("M8[ns]").astype(np.int64), "unit='ns'"),
+        (np.array([20240101, 20241231]), "column.astype(int).astype(str), format='%Y%m%d'"),
+        (np.array([202401, 202412]), "column.astype(int).astype(str), format='%Y%m'"),
+        (np.array([2001.0, 2002.0]), "column.astype(int)"),
+        (np.array([np.inf, 2002.0]), "pandas.to_datetime(column)"),
+    ],
+)
+def test_what_makes_times_of_numbers_is_named_by_their_size(numbers, remedy):
+    with pytest.raises(SourceError) as refused:
+        read_moments(pa.array(numbers), "t")
+    assert remedy in str(refused.value)
+    if "unit" in remedy or "format" in remedy:
+        call = re.search(r"pandas\.to_datetime\(.*?'\)", str(refused.value))[0]
+        made = eval(call, {"pandas": pd, "column": pd.Series(numbers)})
+        assert made[0] == pd.Timestamp("2024-01-01")

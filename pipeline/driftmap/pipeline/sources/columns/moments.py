@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FIRST_YEAR, LAST_YEAR = 1000, 9999
 """Whole numbers within are taken for years, others for none: seconds since 1970 are larger."""
+
+_MOST_SINCE = (("D", 1e6), ("s", 1e11), ("ms", 1e14), ("us", 1e17))
+"""Units in which numbers count from 1970, and what they stay below for three thousand years."""
 
 _YEAR_OR_MONTH = r"^[0-9]{4}(-[0-9]{2})?$"
 _HAS_ZONE = r"([Zz]|[+-][0-9]{2}:?([0-9]{2})?)$"
@@ -47,7 +51,7 @@ def read_moments(array: pa.Array, name: str) -> Column:
         return _read_texts(array, name)
     if pt.is_integer(kind) and not _find_odd_years(array):
         return np.array(array.cast(pa.int64()).to_numpy() - 1970, dtype="datetime64[Y]").astype(MICROSECONDS)
-    remedy = "pandas.to_datetime(column, unit='s')" if pt.is_integer(kind) else "pandas.to_datetime(column)"
+    remedy = _find_remedy(array)
     shown = f" ({', '.join(map(str, _find_odd_years(array)))}, for some)" if pt.is_integer(kind) else ""
     raise SourceError(
         f"time column {name!r} holds {kind}{shown}, not times; dates, timestamps, ISO text or years ({FIRST_YEAR} to "
@@ -95,6 +99,28 @@ def find_offsets(column: pa.ChunkedArray) -> tuple[str, ...]:
 def _write_offset(text: str) -> str:
     digits = text[1:].replace(":", "").ljust(4, "0")
     return "+00:00" if text in ("Z", "z") or digits == "0000" else f"{text[0]}{digits[:2]}:{digits[2:]}"
+
+
+def _find_remedy(array: pa.Array) -> str:
+    """Say how numbers that are no years are made times, by how large they are."""
+    kind = array.type
+    if not (pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind)) or not len(array):
+        return "pandas.to_datetime(column)"
+    low, high = (float(number) for number in pc.min_max(array).as_py().values())
+    if not math.isfinite(low + high):
+        return "pandas.to_datetime(column)"
+    if FIRST_YEAR <= low <= high <= LAST_YEAR:
+        return "column.astype(int)"
+    for digits, written in ((4, "%Y%m%d"), (2, "%Y%m")):
+        if FIRST_YEAR * 10**digits < low <= high <= LAST_YEAR * 10**digits and _is_month(low, high, 10 ** (digits - 2)):
+            return f"pandas.to_datetime(column.astype(int).astype(str), format={written!r})"
+    largest = max(abs(low), abs(high))
+    unit = next((unit for unit, most in _MOST_SINCE if largest < most), "ns")
+    return f"pandas.to_datetime(column, unit={unit!r})"
+
+
+def _is_month(low: float, high: float, step: int) -> bool:
+    return all(1 <= int(number) // step % 100 <= 12 for number in (low, high))
 
 
 def _find_odd_years(array: pa.Array) -> list[int]:

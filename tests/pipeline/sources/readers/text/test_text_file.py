@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.memory import AS_IN_WORKERS, needs_proc, run_python
 
-from driftmap.pipeline import plan, run
+from driftmap.pipeline import ingest, plan, run
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.planning.estimates import reading
 from driftmap.pipeline.sources import as_source, forget_keys, open_source
@@ -136,6 +136,23 @@ def test_a_value_of_another_type_than_the_runs_is_named_with_file_and_column(tmp
     write(tmp_path / "a.csv", "id,x\n1,2\n,3\n")
     with pytest.raises(SourceError, match="column 'id' has no value in row 1 of the source"):
         open_source(spec).key_columns(["id"])
+
+
+@pytest.mark.parametrize("column", ["id", "label"])
+def test_zeros_before_whole_numbers_of_the_run_are_not_lost(tmp_path, column):
+    (tmp_path / "days").mkdir()
+    rows = "\n".join(f"{day},{number},{number},{number * 0.5}" for day in (1, 2) for number in range(20))
+    (tmp_path / "days" / "1.csv").write_text(f"w,id,label,a\n{rows}\n")
+    roles = {"by": "w", "id": "id", "label": "label"}
+    run(tmp_path / "days", tmp_path / "s", **roles, scheduler="serial", n_epochs=2, n_neighbors=5)
+    rows = "\n".join(f"3,{number},{number},{number * 0.5}" for number in range(20))
+    padded = "3,007,7,3.5" if column == "id" else "3,7,007,3.5"
+    (tmp_path / "days" / "2.csv").write_text(f"w,id,label,a\n{rows.replace('3,7,7,3.5', padded)}\n")
+    message = (
+        f"2.csv: column '{column}' cannot be read: '007' begins with a zero, and whole numbers without were expected"
+    )
+    with pytest.raises(SourceError, match=message):
+        ingest(tmp_path / "s", scheduler="serial", complete=True)
 
 
 def test_missing_values_and_spreads_are_known_to_a_plan(tmp_path):

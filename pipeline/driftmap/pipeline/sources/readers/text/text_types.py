@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"
 """Whole numbers as they are written back: `007` and what int64 cannot hold stay text."""
+_PADDED = r"^[+-]?0[0-9]"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(0|[1-9][0-9]*)$"
 _TRUTH = r"^([Tt]rue|[Ff]alse|TRUE|FALSE)$"
 
@@ -150,8 +151,19 @@ def choose_text_kind(kinds: Iterable[frozenset[str]], *, is_id: bool) -> str:
 
 
 def read_texts(column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-    """Read texts as what their column is; empty ones are missing."""
+    """Read texts as what their column is; empty ones are missing.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        When one is something else, or a whole number with zeros before it, which would not be written back as it came.
+    """
     texts = pc.if_else(pc.equal(column, ""), None, column)
+    if kind == "integer":
+        padded = texts.filter(pc.match_substring_regex(texts, _PADDED))
+        if len(padded):
+            msg = f"{padded[0].as_py()!r} begins with a zero, and whole numbers without were expected, as in the run"
+            raise pa.ArrowInvalid(msg)
     return texts if kind == "text" else texts.cast(KINDS[kind])
 
 
