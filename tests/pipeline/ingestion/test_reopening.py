@@ -19,7 +19,7 @@ from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError, Stor
 from driftmap.pipeline.ingestion.ingest import BadRowsError
 from driftmap.pipeline.ingestion.new_maps import NewMaps
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.verify import find_damage
+from driftmap.pipeline.store.verify import find_damage, find_orphans
 
 
 @pytest.fixture(scope="module")
@@ -277,10 +277,25 @@ def test_files_to_blame_are_moved_before_a_reopening(place):
     late.loc[3, "who"] = None
     late.to_parquet(place / "days" / "late.parquet", index=False)
     pq.write_table(make_day(3, n_rows=10, first=8000), place / "days" / "later.parquet")
+    shutil.copytree(place, place.with_name("other"))
     report = take_in(place, reopen=True, quarantine=place / "bad")
-    assert (report.quarantined, report.reopened) == (["late.parquet"], "2024-01-02")
+    assert (report.quarantined, report.reopened) == (["late.parquet"], "2024-01-03")
     assert [w.n_rows for w in open_store(place / "store").state()] == [80, 80, 90, 90, 80]
     assert take_in(place).did_nothing
+    assert find_orphans(open_store(place / "store")) == {}
+    (place.with_name("other") / "days" / "late.parquet").unlink()  # as after a kill behind the move
+    assert take_in(place.with_name("other"), reopen=True).reopened == "2024-01-03"
+    assert read_maps(open_store(place / "store")) == read_maps(open_store(place.with_name("other") / "store"))
+
+
+def test_nothing_is_reopened_where_all_late_rows_were_moved_away(place):
+    late = make_day(2, n_rows=10, first=9000).to_pandas()
+    late.loc[3, "who"] = None
+    late.to_parquet(place / "days" / "late.parquet", index=False)
+    before = read_maps(open_store(place / "store"))
+    report = take_in(place, reopen=True, quarantine=place / "bad")
+    assert (report.quarantined, report.reopened, report.late) == (["late.parquet"], None, [])
+    assert read_maps(open_store(place / "store")) == before
 
 
 def test_a_damaged_window_is_found_before_those_after_it_are_given_up(place):

@@ -89,18 +89,26 @@ class Reopening:
     def run(self) -> None:
         """Go back to before a given window, or the first that misses late rows if that was asked for.
 
+        Where files to blame were moved away, fewer rows may be late: where to go back to is found again then, as by
+        the ingest after a kill.
+
         Raises
         ------
         DriftmapError
             When a window cannot be made again; the store is as it was then.
         """
-        target = self._find_target()
-        if target is None:
-            return
-        refuse_lost(self._store, target.first)
+        while (target := self._find_target()) is not None:
+            refuse_lost(self._store, target.first)
+            reopened = self._describe(target.first)
+            n_moved = len(self._account.report.quarantined)
+            imagined = self._rehearse(reopened)
+            if len(self._account.report.quarantined) == n_moved:
+                self._go_back(target, reopened, imagined)
+                return
+            self._graphs.drop_kept()
+
+    def _go_back(self, target: Target, reopened: dict[str, Any], imagined: ImaginedStore) -> None:
         label = self._store.labels[target.first] if target.first < self._store.n_windows else target.label
-        reopened = self._describe(target.first)
-        imagined = self._rehearse(reopened)
         self._warn_of_open(imagined)
         self._store.commit_growth("reopen", reopened)
         self._account.report.reopened = label
