@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from driftmap.pipeline import plan
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources import as_source, open_source
 
@@ -187,3 +188,24 @@ def test_columns_of_one_name_are_left_out_or_refused(tmp_path):
     for names, twice in ((("w", "id", "id", "x", "v"), "id"), (("w", "id", "x", "w", "v"), "w")):
         with pytest.raises(SourceError, match=f"more than one column '{twice}'"):
             open_named(*names)
+
+
+@pytest.mark.parametrize("role", ["label", "show", "text", "target"])
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([[1, 2]] * N, r"'odd' holds list<.*; numbers, text or dates were expected$"),
+        ([{"a": 1}] * N, r"'odd' holds struct<.*; numbers, text or dates were expected$"),
+        (np.arange(N).astype("m8[s]"), r"'odd' holds duration\[s\]; .*dt\.total_seconds\(\)"),
+    ],
+)
+def test_columns_that_are_no_labels_are_refused_by_a_plan(tmp_path, role, column, message):
+    path = write(tmp_path / "x.parquet", a=numbers(), odd=column)
+    with pytest.raises(SourceError, match=message):
+        plan(path, id="id", by="w", vectors="a", n_neighbors=2, **{role: "odd"})
+
+
+def test_whole_numbers_that_no_float_holds_beside_missing_ones_name_a_remedy(tmp_path):
+    path = write(tmp_path / "x.parquet", a=numbers(), odd=pa.array([None, *range(2**53 + 1, 2**53 + N)]))
+    with pytest.raises(SourceError, match=r"'odd' \(int64\) cannot be read: .*; convert it, such as to text"):
+        as_source(path, id="id", by="w", label="odd").read_rows(np.array([[0, N]]))

@@ -44,6 +44,7 @@ def choose_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] =
     """
     periods = find_periods(schema)
     refuse_periods({name: freq for name, freq in periods.items() if name in (*spec.named_columns, spec.vectors)})
+    _refuse_unfit_labels(schema, spec)
     kinds = {field.name: None if field.name in periods else kind_of(field.type) for field in schema}
     reasons = _find_reasons(schema, spec, set(folders))
     dropped = _match(spec.exclude, schema.names, "exclude", spec.path)
@@ -169,6 +170,15 @@ def find_index_columns(schema: pa.Schema) -> set[str]:
         return found | {name for name in indexes if isinstance(name, str) and name in schema.names}
     except (ValueError, AttributeError, TypeError):  # metadata of another program
         return found
+
+
+def _refuse_unfit_labels(schema: pa.Schema, spec: SourceSpec) -> None:
+    """Refuse columns beside the vectors that hold lists, records or lengths of time, before any window is read."""
+    for name in spec.beside:
+        kind = schema.field(name).type if schema.names.count(name) == 1 else pa.null()
+        if pt.is_duration(kind) or (pt.is_nested(kind) and not isinstance(kind, pa.BaseExtensionType)):
+            remedy = f"; convert it, such as with frame[{name!r}].dt.total_seconds()" if pt.is_duration(kind) else ""
+            raise SourceError(f"label column {name!r} holds {kind}; numbers, text or dates were expected{remedy}")
 
 
 def _find_reasons(schema: pa.Schema, spec: SourceSpec, folders: set[str]) -> dict[str, str]:

@@ -184,7 +184,9 @@ def _read_chunks(column: pa.ChunkedArray, name: str, reader: Callable[[pa.Array,
     try:
         return join_parts([reader(chunk, name) for chunk in column.chunks], name)
     except pa.ArrowException as error:
-        raise SourceError(f"column {name!r} ({column.type}) cannot be read: {error}") from error
+        raise SourceError(
+            f"column {name!r} ({column.type}) cannot be read: {error}; convert it, such as to text"
+        ) from error
 
 
 def _as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
