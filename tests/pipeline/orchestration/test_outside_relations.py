@@ -62,6 +62,8 @@ def test_every_form_gives_the_same_maps(table, tmp_path):
     pairs = relate_all()
     pairs.to_parquet(tmp_path / "r.parquet")
     pairs.to_csv(tmp_path / "r.csv", index=False, quoting=csv.QUOTE_ALL)
+    pairs.to_csv(tmp_path / "r.tsv", index=False, sep="\t")
+    pairs.to_json(tmp_path / "r.jsonl", orient="records", lines=True)
     swapped = pairs.rename(
         columns={"window": "other window", "other window": "window", "id": "other id", "other id": "id"}
     )
@@ -70,6 +72,8 @@ def test_every_form_gives_the_same_maps(table, tmp_path):
         "frame": pairs,
         "parquet": tmp_path / "r.parquet",
         "csv": str(tmp_path / "r.csv"),
+        "tsv": tmp_path / "r.tsv",
+        "jsonl": tmp_path / "r.jsonl",
         "either direction": swapped,
         "dicts": [same] * 3,
         "matrices": {(a, b): csr_array(np.eye(N_ROWS)) for a, b in itertools.pairwise(WINDOWS)},

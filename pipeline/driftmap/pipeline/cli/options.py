@@ -149,8 +149,8 @@ WINDOW_OPTIONS = (
     Option(
         "relations",
         str,
-        "Table of related rows, beside equal ids: Parquet, CSV or Arrow with the columns window, id, other_window, "
-        "other_id and perhaps weight.",
+        "Table of related rows, beside equal ids: Parquet, CSV, TSV, JSON lines or Arrow with the columns window, "
+        "id, other_window, other_id and perhaps weight.",
         "FILE",
     ),
     Option("relations_only", bool, "Relate rows by --relations alone: equal ids relate none."),

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 COLUMNS = ("window", "id", "other_window", "other_id")
 WEIGHT = "weight"
 FORMS = (
-    "a table, or a file of one (.parquet, .csv, .arrow, .feather), with the columns window, id, other_window, other_id "
-    "and, where pairs differ, weight; or one relation for each pair of consecutive windows (old row -> new row: a "
-    "dict, pairs, or a scipy sparse matrix), or a dict of them by (older window, newer window)"
+    "a table, or a file of one (.parquet, .csv, .tsv, .jsonl, .arrow, .feather), with the columns window, id, "
+    "other_window, other_id and, where pairs differ, weight; or one relation for each pair of consecutive windows (old "
+    "row -> new row: a dict, pairs, or a scipy sparse matrix), or a dict of them by (older window, newer window)"
 )
 
 
@@ -150,12 +150,18 @@ def _read_file(path: str | os.PathLike[str]) -> pa.Table:
     above = place.above() if place.find_kind() == "file" else place
     stamps = above.stamp_files([place.file_name]) if above is not place else place.list_stamps()
     files, names = above.open_filesystem(stamps), [stamp.path for stamp in stamps]
-    if ending == "csv":
+    if ending in ("csv", "tsv"):
         import pyarrow.csv as pc
 
         texts = pc.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=True)
+        parsing = pc.ParseOptions(delimiter="\t" if ending == "tsv" else ",")
         with files.open_input_stream(names[0]) as stream:
-            return pc.read_csv(stream, convert_options=texts)
+            return pc.read_csv(stream, parse_options=parsing, convert_options=texts)
+    if ending == "jsonl":
+        import pyarrow.json as pj
+
+        with files.open_input_stream(names[0]) as stream:
+            return pj.read_json(stream)
     import pyarrow.dataset as ds
 
     kind = "feather" if ending in ("arrow", "feather", "ipc") else "parquet"
