@@ -35,10 +35,11 @@ def fill(place, **asked):
 
 
 def test_texts_of_which_only_words_were_kept_are_kept_when_they_are_to_be_shown(place):
-    assert fill(place, show="message").changed == ["0", "1"]
+    assert fill(place, show=["message", "message"]).changed == ["0", "1"]
     store = open_store(place / "s")
     assert [*store.window_labels(0)] == ["team", "message"]
     assert store.window_labels(0)["message"][0].startswith("typing")
+    assert store.config["source"]["show"] == ["message"]
     assert fill(place).same == ["0", "1"]
 
 
@@ -55,6 +56,8 @@ def test_words_of_labels_are_found(place):
     ("asked", "words"),
     [
         ({"text": "lists"}, r"'lists' holds list.*1 more window is like it; mend the source, or name other columns"),
+        ({"text": "a"}, "text is 'a', which vectors are made of"),
+        ({"show": ["team", "b"]}, "show is 'b', which vectors are made of"),
         ({"text": ""}, "text is ''"),
         ({"text": 3}, "text is 3"),
         ({"show": [3]}, "show is 3"),

@@ -303,8 +303,8 @@ def differences(stored: RunConfig, now: RunConfig) -> dict[str, str]:
     for name, former in (("timezone", "UTC"), ("order", "text")):
         ours[name] = ours[name] or former
         theirs[name] = theirs[name] or ours[name]
-    for options in (ours, theirs):
-        options["stride"] = options["stride"] or options["window"]  # the same windows, said otherwise
+    if (ours["stride"] or ours["window"]) == (theirs["stride"] or theirs["window"]):
+        del ours["stride"]  # the same windows, said otherwise
     theirs["source"] = theirs["source"] or "rows from Python"
     if stored.source.format == now.source.format == "arrays":
         del ours["source"]  # arrays from Python have no place of their own; their fingerprint tells them apart

@@ -58,7 +58,10 @@ class SourceSpec(FrozenModel):
     @field_validator("label", "show", "exclude", mode="before")
     @classmethod
     def _accept_one_label(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return (value,)
+        is_named = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+        return tuple(dict.fromkeys(value)) if is_named else value  # type: ignore[call-overload]
 
     @field_validator("vectors", mode="before")
     @classmethod

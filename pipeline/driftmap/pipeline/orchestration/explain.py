@@ -113,6 +113,7 @@ def explain(
     shown = (show,) if isinstance(show, str) else tuple(show or config.source.show)
     asked = {"text": config.source.text if text is None else text, "show": shown}
     roles = validate(SourceSpec, {**dict(config.source), **asked})
+    _refuse_numbers(config, roles)
     wanted = config.model_copy(update={"source": roles, "relations": ()})
     given = None if source is None or isinstance(source, str | os.PathLike) else source
     found = find_rows(opened, wanted, source) if given is None else hold_rows(opened, wanted, given)
@@ -161,6 +162,15 @@ def _explain_refused(refused: Mapping[str, str]) -> str:
         else "mend the source, or name other columns (text, show)"
     )
     return f"window {label!r}: {reason}{others}; {remedy}"
+
+
+def _refuse_numbers(config: RunConfig, roles: SourceSpec) -> None:
+    """Refuse columns of the vectors as texts, or to be shown: their numbers are kept by their names."""
+    numbers = {name for pin in (config.source.pin, *(one.pin for one in config.schemas)) if pin for name in pin.names}
+    for role, names in (("text", (roles.text,)), ("show", roles.show)):
+        for name in names:
+            if name in numbers:
+                raise ConfigError(f"{role} is {name!r}, which vectors are made of; name a column beside them")
 
 
 def _refuse_nothing(store: Store, found: FoundRows) -> None:
