@@ -26,6 +26,11 @@ def test_toml_holds_the_same_names(tmp_path):
     assert config.graph_settings() == GraphSettings(n_neighbors=7, metric="minkowski", metric_kwds={"p": 3})
 
 
+def test_a_byte_order_mark_is_no_option(tmp_path):
+    (tmp_path / "run.toml").write_bytes(b"\xef\xbb\xbfn_neighbors = 7\n")
+    assert load_toml(tmp_path / "run.toml") == {"n_neighbors": 7}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

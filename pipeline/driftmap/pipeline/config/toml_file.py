@@ -38,7 +38,7 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     if file.exists() and not (file.is_file() or file.is_dir()):
         raise ConfigError(f"{path} is a pipe, socket or device; a TOML file was expected")  # who reads a pipe waits
     try:
-        options = tomllib.loads(file.read_text(encoding="utf-8"))
+        options = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}; name a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 
@@ -32,6 +34,41 @@ def test_a_daemonic_process_is_named_with_its_remedies():
     process.join()
     assert "this process is daemonic" in message
     assert 'scheduler="serial"' in message
+
+
+def try_in_this_process() -> str:
+    try:
+        with ExitStack() as stack:
+            start_workers(stack, 1, 1, None, None)
+    except WorkerError as error:
+        return str(error)
+    return "started"
+
+
+def test_a_process_of_joblib_is_named_with_its_remedies():
+    import joblib
+
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        (message,) = joblib.Parallel()([joblib.delayed(try_in_this_process)()])
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    assert "started by a library with a way of its own (loky, as joblib's processes are)" in message
+    assert 'scheduler="serial"' in message
+
+
+PIPED = """
+import sys
+from contextlib import ExitStack
+from driftmap.pipeline.executors.cluster.local_cluster import start_workers
+with ExitStack() as stack:
+    print(start_workers(stack, 1, 1, None, None).client.submit(abs, -3).result())
+print(__file__)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_is_piped_into_python_needs_no_guard():
+    done = subprocess.run([sys.executable, "-"], input=PIPED, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["3", "<stdin>"], done.stderr
 
 
 def test_any_other_process_is_not_refused(monkeypatch):

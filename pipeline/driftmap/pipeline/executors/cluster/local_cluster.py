@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING
+import sys
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed.utils
@@ -28,7 +30,7 @@ from driftmap.pipeline.executors.worker_process import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 def start_workers(
@@ -47,13 +49,21 @@ def start_workers(
     Raises
     ------
     WorkerError
-        When none can be started, or this process is daemonic, which may start none.
+        When none can be started, or this process is daemonic or joblib's, which can start none.
     """
     if multiprocessing.current_process().daemon:
         raise WorkerError(
             "this process is daemonic (a task of multiprocessing.Pool, Celery or Dask, for one), and Python lets such "
             'a process start no others; give scheduler="serial" to work in it alone, or the address of a Dask scheduler'
         )
+    method = multiprocessing.get_start_method(allow_none=True)
+    if method not in (None, *multiprocessing.get_all_start_methods()):
+        raise WorkerError(
+            f"this process was started by a library with a way of its own ({method}, as joblib's processes are), and "
+            'the processes that it starts do not know that way; give scheduler="serial" to work in it alone, or the '
+            "address of a Dask scheduler"
+        )
+    stack.enter_context(_hide_piped_script())
     n_cores = count_cores()
     n_bytes = worker_bytes or share_memory(workers or n_cores)
     n_workers = max(1, min(workers or n_cores, n_tasks or n_cores))
@@ -63,6 +73,21 @@ def start_workers(
     with dask.config.set(FEW_MESSAGES):
         client = stack.enter_context(Client(cluster, set_as_default=False))
     return DaskExecutor(client, n_threads, warm_up)
+
+
+@contextmanager
+def _hide_piped_script() -> Iterator[None]:
+    """Have no worker run a script that was piped into Python: its name, <stdin>, is of no file."""
+    main: Any = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    if file is None or getattr(main, "__spec__", None) is not None or Path(file).exists():
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = file
 
 
 def _start_cluster(n_workers: int, n_threads: int, worker_bytes: int, *, is_watched: bool) -> LocalCluster:
