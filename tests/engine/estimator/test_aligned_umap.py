@@ -166,6 +166,7 @@ def test_scikit_learns_habits():
         ("alignment_regularisation", 0.02, 1.0),
     ],
 )
+@pytest.mark.filterwarnings("ignore:window .* without neighbours:UserWarning")
 def test_each_parameter_takes_effect_for_all_windows_or_for_one(name, value, other):
     windows, ids = small(3)
     plain = quick(**{name: value}).fit(windows, ids=ids).embeddings_

@@ -137,3 +137,17 @@ def test_a_wrong_init_is_refused_before_any_graph_is_built(monkeypatch):
     for init, message in (("PCA", "got 'PCA'"), ([X, X], r"init\[0\] must have shape \(60, 2\)")):
         with pytest.raises(InvalidInputError, match=message):
             fit(init=init)
+
+
+def test_rows_without_neighbours_are_warned_of_and_windows_of_such_refused():
+    distances = squareform(pdist(X))
+    far = np.where(np.isin(np.arange(N), [4, 9])[:, None] | np.isin(np.arange(N), [4, 9]), np.inf, distances)
+    np.fill_diagonal(far, 0.0)
+    with pytest.warns(UserWarning, match=r"window 1: rows 4, 9 of 60 without neighbours, with NaN for a position"):
+        model = fit([distances, far], metric="precomputed")
+    assert np.flatnonzero(np.isnan(model.embeddings_[1]).any(axis=1)).tolist() == [4, 9]
+    nothing = np.where(np.eye(N) > 0, 0.0, np.inf)
+    with pytest.raises(InvalidInputError, match="window 1: no row has a neighbour, so that there is nothing to"):
+        fit([distances, nothing], metric="precomputed")
+    with pytest.warns(UserWarning, match=r"window 0: row.* without neighbours, .*; raise set_op_mix_ratio, "):
+        AlignedUMAP(n_neighbors=2, set_op_mix_ratio=0.0, n_epochs=2, random_state=0).fit([X])

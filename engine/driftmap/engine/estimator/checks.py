@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftmap.engine.core.seeds import START_STREAM, make_graph_seed, make_seed
-from driftmap.engine.core.validation import refuse_masked
+from driftmap.engine.core.validation import describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.window_graph import build_window_graph
 from driftmap.engine.neighbours.distance_matrix import check_distances
@@ -37,10 +37,27 @@ def build_graph(
         warnings.warn(message, UserWarning, stacklevel=4)
         settings = settings.for_rows(n)
     try:
-        return build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target)
+        built = build_window_graph(rows, settings, make_graph_seed(seed, index), knn=knn, target=target)
     except InvalidInputError as error:
         msg = f"window {index}: {error}"
         raise type(error)(msg) from error
+    lone = np.flatnonzero(np.diff(built.fuzzy.indptr) == 0)
+    if len(lone) == n:
+        msg = f"window {index}: no row has a neighbour, so that there is nothing to lay out; {_explain_lone(settings)}."
+        raise InvalidInputError(msg)
+    if len(lone):
+        message = (
+            f"window {index}: {describe_rows(lone)} of {n} without neighbours, with NaN for a position; "
+            f"{_explain_lone(settings)}."
+        )
+        warnings.warn(message, UserWarning, stacklevel=4)
+    return built
+
+
+def _explain_lone(settings: GraphSettings) -> str:
+    if settings.set_op_mix_ratio < 1.0:
+        return "raise set_op_mix_ratio, which drops edges of one direction alone, or n_neighbors"
+    return "give finite distances to some rows, or leave these rows out"
 
 
 def check_list(X: Any) -> int:

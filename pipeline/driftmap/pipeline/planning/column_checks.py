@@ -140,6 +140,15 @@ def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:
     return () if note is None else (note,)
 
 
+def describe_lone_rows(set_op_mix_ratio: float) -> tuple[str, ...]:
+    """Say that rows may have no edge, and so no position, where edges of one direction alone are dropped."""
+    if set_op_mix_ratio > 0:
+        return ()
+    return (
+        "set_op_mix_ratio is 0, which drops edges of one direction alone: rows without others get no position (NaN)",
+    )
+
+
 def _count_used(windows: list[WindowPlan]) -> int:
     runs = join_runs([window.runs for window in windows])
     return int((runs[:, 1] - runs[:, 0]).sum())

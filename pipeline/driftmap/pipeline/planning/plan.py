@@ -20,6 +20,7 @@ from driftmap.pipeline.planning.blocks import (
 )
 from driftmap.pipeline.planning.column_checks import (
     check_columns,
+    describe_lone_rows,
     describe_rounding,
     describe_times,
     refuse_sparse_settings,
@@ -190,6 +191,7 @@ def make_plan(
     config, blocks, n_parts = _cut_blocks(source, config, windows, most, limit, is_cluster=is_cluster)
     estimate = estimate_plan(source, config, windows, blocks, n_parts=n_parts)
     doubts = (*check_columns(source, windows, config.scale), *describe_times(source, config.windows))
+    doubts = (*doubts, *describe_lone_rows(config.graph.set_op_mix_ratio))
     size = size_largest_block(source.estimate_read(0), config, windows, blocks)
     placing = explain_layout_here(size, limit) if is_cluster and not n_parts else ""
     if n_parts > 1 and limit is not None:
