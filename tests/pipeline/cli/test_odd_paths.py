@@ -93,12 +93,6 @@ def test_what_can_be_read_only_once_is_no_source(here, kind, command):
         assert "is a pipe, socket or device" in refuse(here, command, *given)
 
 
-@pytest.mark.parametrize("command", ["plan", "run"])
-def test_options_are_not_waited_for_in_a_pipe(here, command):
-    os.mkfifo("run.toml")
-    assert "run.toml is a pipe, socket or device; a TOML file was expected" in refuse(here, command, "run.toml")
-
-
 @pytest.mark.parametrize(
     "arguments", [["export", "maps.zarr"], ["report", "maps.zarr"], ["plot", "curves", "maps.zarr"]]
 )

@@ -32,11 +32,9 @@ def load_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        When the file is missing, is a pipe or device, is not TOML, or holds tables.
+        When the file is missing, is not TOML, or holds tables.
     """
     file = Path(path).expanduser()
-    if file.exists() and not (file.is_file() or file.is_dir()):
-        raise ConfigError(f"{path} is a pipe, socket or device; a TOML file was expected")  # who reads a pipe waits
     try:
         options = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
