@@ -45,6 +45,14 @@ class TextFormat(Protocol):
         """Count whole records."""
 
 
+_BINARY_STARTS = {
+    b"PAR1": "Parquet (.parquet)",
+    b"ARROW1": "Arrow IPC (.arrow)",
+    b"\x1f\x8b": "gzip (.csv.gz)",
+    b"(\xb5/\xfd": "Zstandard (.csv.zst)",
+}
+
+
 class CsvFormat:
     """CSV with a line of names; fields are separated by what is most frequent in it.
 
@@ -65,9 +73,13 @@ class CsvFormat:
         try:
             text = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            advice = "convert it, such as with iconv -f latin1 -t utf-8"
-            raise SourceError(f"{path} is not UTF-8 ({error}); {advice}") from error
+            raise SourceError(f"{path} is not UTF-8 ({error}); {_advise_on_bytes(head)}") from error
         bare = re.sub(r'"[^"]*"', "", text)
+        if "\r" in bare:
+            raise SourceError(
+                f"{path} has carriage returns alone as ends of lines, as old programs of the Macintosh write them; "
+                "convert it, such as with tr '\\r' '\\n'"
+            )
         self._delimiter = max(_DELIMITERS, key=bare.count)
         self.names: tuple[str, ...] | None = tuple(next(csv.reader(io.StringIO(text), delimiter=self._delimiter), []))
         self.n_skipped = start + len(line)
@@ -100,6 +112,15 @@ class CsvFormat:
         read = pc.ReadOptions(column_names=list(self.names or ()), use_threads=False, block_size=max(1, len(data)))
         parse = pc.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         return pc.read_csv(pa.BufferReader(data), read, parse, convert)
+
+
+def _advise_on_bytes(head: bytes) -> str:
+    """Say what to do about a file whose first bytes are not UTF-8."""
+    known = next((name for start, name in _BINARY_STARTS.items() if head.startswith(start)), None)
+    if known is not None:
+        return f"it holds {known}: name it so"
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin1"
+    return f"convert it, such as with iconv -f {encoding} -t utf-8"
 
 
 class JsonLinesFormat:
