@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -37,17 +39,22 @@ def write(frame, folder, kind):
         path = frame.assign(t=frame["t"].astype("category"))
     elif kind == "arrays":
         path = {"vectors": frame[["a", "b"]].to_numpy(), "id": frame["id"], "t": frame["t"]}
-    elif kind == "dask":
-        import dask.dataframe as dd
+    elif kind in ("h5ad", "zarr"):
+        import anndata
 
-        path = dd.from_pandas(frame, npartitions=2)
+        obs = frame[["id", "t"]].set_index(frame.index.astype(str))
+        given = anndata.AnnData(frame[["a", "b"]].to_numpy(), obs=obs)
+        with warnings.catch_warnings():  # of the format of Zarr that anndata writes next year
+            warnings.simplefilter("ignore")
+            (given.write_h5ad if kind == "h5ad" else given.write_zarr)(path)
     return path
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "categories", "arrays"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "categories", "arrays", "h5ad", "zarr"])
 @pytest.mark.parametrize(("offset", "clock"), [("+02:00", "+02:00"), ("+0530", "+05:30"), ("-05", "-05:00")])
 def test_months_begin_by_the_one_offset_of_all_texts(tmp_path, kind, offset, clock):
-    made = plan(write(make_frame(first_days(offset)), tmp_path, kind), **OPTIONS)
+    vectors = {"vectors": "X"} if kind in ("h5ad", "zarr") else {}
+    made = plan(write(make_frame(first_days(offset)), tmp_path, kind), **OPTIONS, **vectors)
     assert [window.label for window in made.windows] == MONTHS
     assert made.rule == f"Windows begin by the clock of {clock} (timezone)"
 

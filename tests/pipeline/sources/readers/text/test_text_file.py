@@ -114,6 +114,7 @@ def test_quotes_that_stand_in_text_do_not_join_records(tmp_path, small_blocks):
         ("a.csv", "x,y\n1,2\n".encode("utf-16"), r"a\.csv is not UTF-8 .*iconv -f utf-16"),
         ("a.csv", b"PAR1\xff\xff\n", r"a\.csv is not UTF-8 .*; it holds Parquet \(\.parquet\): name it so"),
         ("a.csv", b"x,y\r1,2\r", r"a\.csv has carriage returns alone as ends of lines.* tr '"),
+        ("a.csv", f"{'x' * 200_000},y\n1,2\n", r"a\.csv has no line of names that can be read \(field larger"),
         ("a.csv", "x,x\n1,2\n", "more than one column 'x'"),
         ("a.csv", "name\na\n", "has no column of vectors"),
         ("a.jsonl", "[{}]", r"a\.jsonl holds no JSON lines: one object in each line was expected; jq -c"),

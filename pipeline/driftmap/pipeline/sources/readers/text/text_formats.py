@@ -81,7 +81,11 @@ class CsvFormat:
                 "convert it, such as with tr '\\r' '\\n'"
             )
         self._delimiter = max(_DELIMITERS, key=bare.count)
-        self.names: tuple[str, ...] | None = tuple(next(csv.reader(io.StringIO(text), delimiter=self._delimiter), []))
+        try:
+            names = next(csv.reader(io.StringIO(text), delimiter=self._delimiter), [])
+        except csv.Error as error:  # a name of 131,072 characters, for one
+            raise SourceError(f"{path} has no line of names that can be read ({error}); add one") from error
+        self.names: tuple[str, ...] | None = tuple(names)
         self.n_skipped = start + len(line)
         # Whole numbers may be names, such as pandas gives to columns that have none.
         if not self.names or (all(map(_NUMBER.fullmatch, self.names)) and not all(map(str.isdigit, self.names))):

@@ -11,7 +11,7 @@ from driftmap.engine import float32_holds, is_sparse, tidy_sparse_rows
 from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import fits
-from driftmap.pipeline.sources.columns.key_columns import as_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.columns.value_ranges import choose_sample, find_ranges, find_sparse_ranges
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.locations import SourcePlace
@@ -117,9 +117,12 @@ class ZarrSource:
         wanted = np.array([[0, self.n_rows]], dtype=np.int64) if runs is None else runs
         return {name: read_key(as_column(self._read_column(name, wanted), name), name, self.spec) for name in names}
 
-    def describe_key(self, name: str) -> KeyFacts:  # noqa: ARG002 - of the protocol
-        """Say that an array's type tells nothing of time zones or categories; see `Source`."""
-        return KeyFacts()
+    def describe_key(self, name: str) -> KeyFacts:
+        """Say what times that are text tell of their zone; no array's type tells of one, or of categories."""
+        if name != self.spec.time or self._columns[name].dtype.kind in "iufbM":
+            return KeyFacts()
+        runs = np.array([[0, self.n_rows]], dtype=np.int64)
+        return describe_column(as_column(self._read_column(name, runs), name), name, self.spec)
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the chunks that hold them; see `Source`."""
