@@ -151,3 +151,13 @@ def test_rows_without_neighbours_are_warned_of_and_windows_of_such_refused():
         fit([distances, nothing], metric="precomputed")
     with pytest.warns(UserWarning, match=r"window 0: row.* without neighbours, .*; raise set_op_mix_ratio, "):
         AlignedUMAP(n_neighbors=2, set_op_mix_ratio=0.0, n_epochs=2, random_state=0).fit([X])
+
+
+@pytest.mark.parametrize("metric", ["jaccard", "dice", "yule"])
+def test_numbers_that_are_never_zero_are_nothing_to_a_metric_of_zeros(metric):
+    with pytest.raises(
+        InvalidInputError, match=rf"window 1: the rows hold no 0, and metric '{metric}' asks only which"
+    ):
+        fit([X > 0, X], metric=metric)
+    model = fit([X > 0, np.where(X > 0, X, 0)], metric=metric)
+    assert model.transform(X[:2]).shape == (2, 2)

@@ -107,6 +107,16 @@ def slice_distances(distances: Rows, block: int) -> Iterator[npt.NDArray[np.floa
         yield dense
 
 
+def refuse_no_zeros(rows: Rows, metric: str) -> None:
+    """Refuse a window's rows that differ, and are all equal to a metric that asks only whether a number is 0."""
+    if not is_sparse(rows) and len(rows) and rows.all() and (rows != rows.flat[0]).any():
+        msg = (
+            f"the rows hold no 0, and metric {metric!r} asks only which numbers are 0: all rows are equal to it; give "
+            "true/false or 0/1, such as rows > 0, or another metric."
+        )
+        raise InvalidInputError(msg)
+
+
 def measure_pairs(one: Rows, two: Rows) -> npt.NDArray[np.float64]:
     """Euclidean distance of each row of `one` to the same row of `two`; either may be sparse."""
     if not is_sparse(one) and not is_sparse(two):
