@@ -223,7 +223,10 @@ def test_clusters_of_another_form_are_damage(record):
         WindowState(0, "w", 1, None, None, "d", clusters=record)
 
 
-@pytest.mark.parametrize("facts", [{"n_edges": {}}, {"bytes": "1"}, {"seconds": []}, {"quality": 3}, {"start": 5}])
+@pytest.mark.parametrize(
+    "facts",
+    [{"n_edges": {}}, {"bytes": "1"}, {"seconds": []}, {"quality": 3}, {"start": 5}, {"label_columns": ({"team": 1},)}],
+)
 def test_facts_of_a_window_of_another_type_are_damage(facts):
     with pytest.raises(TypeError, match=f"its {next(iter(facts))} cannot be read"):
         WindowState(**{"index": 0, "label": "w", "n_rows": 1, "start": None, "end": None, "digest": "d", **facts})

@@ -90,6 +90,8 @@ class WindowState:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"window {self.label!r}: its {name} cannot be read")
+        if not all(isinstance(name, str) for name in self.label_columns):
+            raise TypeError(f"window {self.label!r}: its label_columns cannot be read")
         if self.clusters is not None and not _is_record(self.clusters):
             raise TypeError(f"window {self.label!r}: what it says of clusters cannot be read")
 
