@@ -84,7 +84,7 @@ def _is_empty(given: Any) -> bool:
         n_rows = min((_count(values) for values in given.values()), default=0)
     if n_rows is None and hasattr(given, "shape"):
         n_rows = given.shape[0]
-    return n_rows == 0
+    return isinstance(n_rows, int) and n_rows == 0  # of Dask it is a promise, which is not to be asked
 
 
 def _count(values: Any) -> int:
