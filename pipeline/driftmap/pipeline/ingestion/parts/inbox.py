@@ -79,6 +79,8 @@ def _tidy(inbox: Path) -> list[str]:
 
 
 def _is_empty(given: Any) -> bool:
+    if hasattr(given, "__dask_graph__"):  # it does not know, and is refused
+        return False
     n_rows = getattr(given, "num_rows", None)
     if n_rows is None and isinstance(given, dict):
         n_rows = min((_count(values) for values in given.values()), default=0)
