@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from tests.pipeline.growing import make_store, read_maps, take_in, write_days
 
 from driftmap.pipeline import ingest, open_store
@@ -24,6 +25,7 @@ def copy(store, to):
     return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.filterwarnings("ignore:.*watching it for:driftmap.pipeline.errors.StoreWarning")
 def test_copies_of_a_store_that_grows_are_whole_and_go_on(tmp_path, monkeypatch):
     make_store(tmp_path / "days", tmp_path / "store")
     begun, copies = threading.Event(), []
