@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftmap.engine.core.seeds import EPOCH_STREAM, SHUFFLE_STREAM, START_STREAM, make_seed
-from driftmap.engine.core.threads import SMALL_ROWS, limit_small_blas
+from driftmap.engine.core.threads import limit_small_blas
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.layout.flatten import RelationMap, Shuffle, flatten_block
 from driftmap.engine.layout.fresh import find_fresh_shares
@@ -17,9 +17,7 @@ from driftmap.engine.layout.optimiser import EpochCallback, Optimiser
 from driftmap.engine.layout.pace import PACE, Pace
 from driftmap.engine.layout.row_share import WHOLE, RowShare
 from driftmap.engine.layout.schedule import Schedule
-from driftmap.engine.layout.start.memory import MID_NEAR_ROWS
-from driftmap.engine.layout.start.mid_near import draw_mid_near
-from driftmap.engine.layout.start.place_new import place_new, place_otherwise, stands_alone
+from driftmap.engine.layout.start.place_new import place_new, place_otherwise
 from driftmap.engine.layout.strength import find_strengths
 from driftmap.engine.layout.window_values import join_forces, window_values
 from driftmap.engine.settings import LayoutSettings, pick_value
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftmap.engine.layout.kernels.arrays import BlockArrays
-    from driftmap.engine.layout.optimiser import Stage
     from driftmap.engine.types import Float32Array, FuzzyGraph, ReadableGraph
 
 
@@ -293,12 +290,10 @@ class BlockLayout:
     def _carry_one(self, place: int, on_epoch: Callable[[int], None] | None) -> None:
         """Start a new window and let it settle; a small one from other starts too, of which the best one is kept.
 
-        One that stands alone, and for which no start is chosen, is then drawn together by its mid-near rows.
-
         What the first window's arrangement is, those that follow inherit. On un_votes (53 rows in the first window) the
         trustworthiness of all maps varied over seeds by .004 from spectral starts alone, and by .0005 with the choice.
         """
-        window, n_components = self._windows[place], self._optimiser.n_components
+        window, values, n_components = self._windows[place], self._values[place], self._optimiser.n_components
         seed, stage = make_seed(self._random_state, window.index, START_STREAM), self._schedule.carry(place)
         before = [
             (self.read(earlier), relation)
@@ -310,15 +305,8 @@ class BlockLayout:
         if window.start is not None or stage.n_epochs < (_LEAST_SETTLED if before else 1):
             return
         others = place_otherwise(window.graph, before, n_components, seed)
-        if others:
-            self._choose_start(place, others, stage)
-        is_mid_sized = SMALL_ROWS < window.graph.n_rows <= MID_NEAR_ROWS
-        if is_mid_sized and stands_alone(window.graph, before, n_components):
-            self.place(place, draw_mid_near(window.graph, self.read(place), seed))
-
-    def _choose_start(self, place: int, others: Sequence[Float32Array], stage: Stage) -> None:
-        """Let a new window settle from other starts too, and keep what came of the best one."""
-        window, values = self._windows[place], self._values[place]
+        if not others:
+            return
         settled = [self.read(place)]
         for start in others:
             self.place(place, start)

@@ -5,14 +5,7 @@ from __future__ import annotations
 LARGE_ROWS = 20_000
 """Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
 
-MID_NEAR_ROWS = 4_096
-"""Up to here a window that stands alone is drawn together by its mid-near rows (`mid_near`), where it has more than
-`SMALL_ROWS`. Smaller ones have several starts, of which one is chosen, and lose by it: regions of counties correlate by
-.58 instead of .75, labels of digits are carried over by .833 instead of .837. From 14,000 rows on far groups lie as in
-the data without."""
-
 _EDGE_BYTES, _ROW_BYTES = 44, 300
-_MID_NEAR_ROW_BYTES = 6_000
 _MERGED_EDGE_BYTES, _MERGED_ROW_BYTES = 9, 150
 _KEPT_ROW_BYTES, _MOST_KEPT_BYTES = 300, 96 * 2**20
 """What the allocator keeps of arrays that are not large enough to be given back at once."""
@@ -43,7 +36,7 @@ def far_start_bytes(n_rows: int, n_edges: int, read_bytes: int) -> int:
 
 
 def start_bytes(n_rows: int, n_edges: int) -> int:
-    """Bound the memory that `spectral_start` takes, and `draw_mid_near` after it, the graph not counted.
+    """Bound the memory that `spectral_start` takes, the graph not counted.
 
     Parameters
     ----------
@@ -59,7 +52,6 @@ def start_bytes(n_rows: int, n_edges: int) -> int:
         (`python -m tests.benchmarks stages`).
     """
     if n_rows <= LARGE_ROWS:
-        mid_near = n_rows * _MID_NEAR_ROW_BYTES if n_rows <= MID_NEAR_ROWS else 0
-        return max(n_rows * (n_edges * _EDGE_BYTES + _ROW_BYTES), mid_near)
+        return n_rows * (n_edges * _EDGE_BYTES + _ROW_BYTES)
     kept = min(n_rows * _KEPT_ROW_BYTES, _MOST_KEPT_BYTES)
     return n_rows * (n_edges * _MERGED_EDGE_BYTES + _MERGED_ROW_BYTES) + kept

@@ -104,24 +104,6 @@ def place_otherwise(
     return [turned, np.where(is_known[:, None], known, fitted)]
 
 
-def stands_alone(
-    graph: ReadableGraph, before: Sequence[tuple[Float32Array, Relation | Coupling]], n_components: int
-) -> bool:
-    """Tell whether too few rows of a new window are known from those before it to say where it lies.
-
-    Parameters
-    ----------
-    graph, before, n_components
-        As for `place_new`.
-
-    Returns
-    -------
-    bool
-        True for the first window of a run too.
-    """
-    return not _is_enough(_find_known(graph, before, n_components))
-
-
 def _is_enough(known: Float32Array) -> bool:
     """Tell whether known rows say how a window lies to those before it."""
     return int(np.isfinite(known[:, 0]).sum()) > int(known.shape[1])
