@@ -73,6 +73,29 @@ def test_numbers_of_rows_are_no_features_unless_asked_for(tmp_path, name):
     assert f"vectors: 3 columns, {name}, a, b" in plan(prices, by="w", **OPTIONS).columns
 
 
+@pytest.mark.parametrize("names", [["level_0", "level_1"], [f"level_{number}" for number in range(5)], ["index"]])
+def test_what_is_named_like_numbers_of_rows_is_taken_where_there_is_nothing_else(tmp_path, names):
+    frame = make_frame()[["id", "w"]]
+    rng = np.random.default_rng(0)
+    frame = frame.assign(**{name: rng.integers(0, 100, len(frame)) for name in names})
+    frame.to_parquet(tmp_path / "x.parquet", index=False)
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for source in (frame, tmp_path / "x.parquet", tmp_path / "x.csv"):
+        (line,) = plan(source, by="w", **OPTIONS).columns
+        assert line == f"vectors: {len(names)} column{'s' if len(names) > 1 else ''}, {', '.join(names)}"
+
+
+def test_more_levels_than_an_index_has_are_features(tmp_path):
+    names = [f"level_{number}" for number in range(4)]
+    frame = make_frame().drop(columns="p")
+    frame = frame.assign(**{name: np.arange(len(frame)) % 7 for name in names})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    for source in (frame, tmp_path / "x.csv"):
+        assert plan(source, by="w", **OPTIONS).columns[0] == "vectors: 6 columns, a, b, " + ", ".join(names)
+        chosen = plan(source, by="w", vectors="level_*", **OPTIONS)
+        assert chosen.columns[0] == "vectors: 4 columns, " + ", ".join(names)
+
+
 def test_arrays_in_another_byte_order_are_read():
     frame = make_frame()
     days = np.datetime64("2024-01-01", "ns") + frame["w"].to_numpy().astype("m8[D]")

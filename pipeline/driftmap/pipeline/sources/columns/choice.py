@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _INDEX_NAME = re.compile(r"__index_level_\d+__|Unnamed: \d+|")
 """Names that pandas gives to an index without one, in Parquet and by CSV."""
 
-ROW_NUMBER_NAME = re.compile(r"index|level_\d+|row_nr")
+_ROW_NUMBERS = ("index", "row_nr")
 """Names that pandas' `reset_index` and polars' `with_row_index` give to numbers of rows."""
+_LEVEL_NAME = re.compile(r"level_\d+")
+"""Names that pandas' `reset_index` gives to the levels of an index."""
+_MOST_LEVELS = 3
+"""Indexes of pandas have hardly more levels: of more such columns each is a feature."""
 
 _GLOB_SIGNS = frozenset("*?[")
 
@@ -46,8 +50,13 @@ def choose_vectors(schema: pa.Schema, spec: SourceSpec, folders: Iterable[str] =
     refuse_periods({name: freq for name, freq in periods.items() if name in (*spec.named_columns, spec.vectors)})
     _refuse_unfit_labels(schema, spec)
     kinds = {field.name: None if field.name in periods else kind_of(field.type) for field in schema}
-    reasons = _find_reasons(schema, spec, set(folders))
     dropped = _match(spec.exclude, schema.names, "exclude", spec.path)
+    reasons = _find_reasons(schema, spec, set(folders))
+    numbers = {name for name, kind in kinds.items() if kind is not None} - reasons.keys() - set(dropped)
+    named_so = find_row_numbers(schema.names)
+    numbered = {field.name for field in schema if field.name in named_so and pt.is_integer(field.type)}
+    if numbers - numbered:  # else they are all that there is
+        reasons = dict.fromkeys(numbered, "numbers of rows, by its name; --vectors takes it") | reasons
     if spec.vectors is not None:
         asked = (spec.vectors,) if isinstance(spec.vectors, str) else spec.vectors
         outright = {name for name in asked if name in kinds}
@@ -172,6 +181,23 @@ def find_index_columns(schema: pa.Schema) -> set[str]:
         return found
 
 
+def find_row_numbers(names: Iterable[str]) -> set[str]:
+    """Find the columns that, by their names, hold numbers of rows, if they hold whole numbers.
+
+    Parameters
+    ----------
+    names
+        Of all columns.
+
+    Returns
+    -------
+    set of str
+        Some of the names.
+    """
+    levels = {name for name in names if _LEVEL_NAME.fullmatch(name)}
+    return {name for name in names if name in _ROW_NUMBERS} | (levels if len(levels) <= _MOST_LEVELS else set())
+
+
 def _refuse_unfit_labels(schema: pa.Schema, spec: SourceSpec) -> None:
     """Refuse columns beside the vectors that hold lists, records or lengths of time, before any window is read."""
     for name in spec.beside:
@@ -183,8 +209,6 @@ def _refuse_unfit_labels(schema: pa.Schema, spec: SourceSpec) -> None:
 
 def _find_reasons(schema: pa.Schema, spec: SourceSpec, folders: set[str]) -> dict[str, str]:
     reasons = dict.fromkeys(find_index_columns(schema), "an index of pandas")
-    numbered = {field.name for field in schema if ROW_NUMBER_NAME.fullmatch(field.name) and pt.is_integer(field.type)}
-    reasons |= dict.fromkeys(numbered, "numbers of rows, by its name; --vectors takes it")
     reasons |= dict.fromkeys(folders, "a name of folders")
     return reasons | dict.fromkeys(spec.named_columns, "")
 

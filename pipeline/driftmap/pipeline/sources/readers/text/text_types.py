@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns.choice import ROW_NUMBER_NAME
+from driftmap.pipeline.sources.columns.choice import find_row_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,6 +97,7 @@ class TypeFinder:
         """Find the types of all columns, those with a role as they are read."""
         pinned = self._find_pinned()
         types: dict[str, pa.DataType] = {}
+        numbered = find_row_numbers(names or tuple(self._types))
         for name in names or self._types:
             if name in roles:
                 types[name] = KINDS[roles[name]]
@@ -105,8 +106,7 @@ class TypeFinder:
             else:
                 kinds = self._types.get(name, [])
                 merged = merge_kinds(kinds, name, self._path, is_text=self._is_text)
-                is_row_number = ROW_NUMBER_NAME.fullmatch(name) and pt.is_integer(merged)
-                types[name] = merged if is_row_number else widen(merged)
+                types[name] = merged if name in numbered and pt.is_integer(merged) else widen(merged)
         return types
 
     def _find_pinned(self) -> dict[str, pa.DataType]:
