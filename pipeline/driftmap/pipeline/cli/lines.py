@@ -21,7 +21,7 @@ def as_shown(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def as_told(text: str) -> str:
+def as_message(text: str) -> str:
     """Give a message as stderr may show it: without the credentials of URLs, and with words of any length cut short."""
     return as_shown(_LONG_WORD.sub(_cut_short, hide_credentials(text)))
 
@@ -37,8 +37,8 @@ def say(line: str) -> None:
 
 
 def say_on_stderr(line: str) -> None:
-    """Print a line on stderr; see `as_told`."""
-    click.echo(as_told(line), err=True)
+    """Print a line on stderr; see `as_message`."""
+    click.echo(as_message(line), err=True)
 
 
 def describe_blocks(n_windows: int, n_blocks: int) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driftmap.pipeline.cli.lines import as_shown, as_told, describe_blocks, say
+from driftmap.pipeline.cli.lines import as_message, as_shown, describe_blocks, say
 from driftmap.pipeline.errors import hide_credentials_within
 from driftmap.pipeline.executors.machine import format_size
 
@@ -265,7 +265,7 @@ def show_quality(quality: list[WindowQuality]) -> None:
 
 
 def _show_on_stderr(head: tuple[str, str], message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, as_told(message)))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(head, as_message(message)))
 
 
 def _plain() -> Console:

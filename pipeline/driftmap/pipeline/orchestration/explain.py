@@ -119,37 +119,40 @@ def explain(
     found = find_rows(opened, wanted, source) if given is None else hold_rows(opened, wanted, given)
     _refuse_nothing(opened, found)
     place = Workplace.of(scheduler)
-    filled: list[str] = []
-    changed: list[str] = []
-    same: list[str] = []
-    refused: dict[str, str] = {}
     with hold_lock(opened.location) as lock:
         written = Store.open(opened.location, read_only=False)
         written.lock = lock
-        orders, left_out = _make_orders(written, found.spill(written.location))
-        with _remove_staged(written.location), place.start_for_few(max(1, len(orders)), _do_nothing) as executor:
-            tasks = _make_tasks(written, config, orders, share_task_bytes(place.find_limit()))
-            for index, receipt in executor.map_unordered(explain_task, tasks, STAGE):
-                window = written.state()[index]
-                if receipt is None:
-                    same.append(window.label)
-                    continue
-                if isinstance(receipt, Refusal):
-                    refused[window.label] = receipt.reason
-                    continue
-                had_any = window.traits is not None and has_prose(window.traits)
-                (changed if had_any else filled).append(window.label)
-                replaced = {str(index): window.graph_attempt}
-                written.commit_repair("rebuilt", {"receipt": receipt, "replaces": replaced})
-        if refused and not (filled or changed or same):
-            raise SourceError(_explain_refused(refused))
+        outcome = _fill(written, config, found, place)
+        if outcome.refused and not (outcome.filled or outcome.changed or outcome.same):
+            raise SourceError(_explain_refused(outcome.refused))
         if given is None:
             _commit_columns(written, found.spec)
         remove_orphans(written)
     numbers: list[str] = next((window.traits["columns"] for window in written.state() if window.traits), [])
-    filled, changed, same = (sorted(labels, key=written.labels.index) for labels in (filled, changed, same))
-    why = {label: refused[label] for label in sorted(refused, key=written.labels.index)}
-    return Explained(filled, left_out, changed, same, _describe_columns(found.spec, len(numbers)), why)
+    return outcome._replace(columns=_describe_columns(found.spec, len(numbers)))
+
+
+def _fill(store: Store, config: RunConfig, found: FoundRows, place: Workplace) -> Explained:
+    """Have workers fill in what each window lacks, and commit it; windows come in the order of the store."""
+    orders, left_out = _make_orders(store, found.spill(store.location))
+    filled, changed, same = set[int](), set[int](), set[int]()
+    refused: dict[int, str] = {}
+    with _remove_staged(store.location), place.start_for_few(max(1, len(orders)), _do_nothing) as executor:
+        tasks = _make_tasks(store, config, orders, share_task_bytes(place.find_limit()))
+        for index, receipt in executor.map_unordered(explain_task, tasks, STAGE):
+            window = store.state()[index]
+            if receipt is None:
+                same.add(index)
+            elif isinstance(receipt, Refusal):
+                refused[index] = receipt.reason
+            else:
+                had_any = window.traits is not None and has_prose(window.traits)
+                (changed if had_any else filled).add(index)
+                replaced = {str(index): window.graph_attempt}
+                store.commit_repair("rebuilt", {"receipt": receipt, "replaces": replaced})
+    named = [[store.labels[index] for index in sorted(indices)] for indices in (filled, changed, same)]
+    why = {store.labels[index]: refused[index] for index in sorted(refused)}
+    return Explained(named[0], left_out, named[1], named[2], "", why)
 
 
 def _explain_refused(refused: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ def test_a_process_of_joblib_is_named_with_its_remedies():
     with joblib.parallel_config(backend="loky", n_jobs=2):
         (message,) = joblib.Parallel()([joblib.delayed(try_in_this_process)()])
     joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
-    assert "started by a library with a way of its own (loky, as joblib's processes are)" in message
+    assert "started by a library with a start method of its own (loky, as joblib's processes are)" in message
     assert 'scheduler="serial"' in message
 
 

@@ -152,11 +152,13 @@ def test_a_holder_elsewhere_is_believed_while_its_last_sign_is_young(location):
 )
 def test_a_holder_elsewhere_that_gives_no_sign_is_dead_whatever_its_clock(location, quick, monkeypatch, clock, last):
     write_holder(location, 3, at=time.time() + clock)
-    started, told = time.monotonic(), []
-    monkeypatch.setattr(module.warnings, "warn", lambda text, *_, **__: told.append((text, time.monotonic() - started)))
+    started, warned = time.monotonic(), []
+    monkeypatch.setattr(
+        module.warnings, "warn", lambda text, *_, **__: warned.append((text, time.monotonic() - started))
+    )
     with hold_lock(location):
         assert time.monotonic() - started >= module.WATCH_SECONDS
-    ((text, after),) = told  # once, and before it waits
+    ((text, after),) = warned  # once, and before it waits
     assert re.search(rf"by `driftmap run`: process 1 of \w+ on elsewhere, .*, and {last}: {WATCHED}", text)
     assert after < module.WATCH_SECONDS
 

@@ -59,9 +59,9 @@ def start_workers(
     method = multiprocessing.get_start_method(allow_none=True)
     if method not in (None, *multiprocessing.get_all_start_methods()):
         raise WorkerError(
-            f"this process was started by a library with a way of its own ({method}, as joblib's processes are), and "
-            'the processes that it starts do not know that way; give scheduler="serial" to work in it alone, or the '
-            "address of a Dask scheduler"
+            f"this process was started by a library with a start method of its own ({method}, as joblib's "
+            'processes are), which the processes that it starts do not know; give scheduler="serial" to work in it '
+            "alone, or the address of a Dask scheduler"
         )
     stack.enter_context(_hide_piped_script())
     n_cores = count_cores()

@@ -205,7 +205,7 @@ def _check_log_end(n_commits: int) -> str:
 def _take(location: Location, command: str | None, wait_seconds: float) -> StoreLock:
     deadline = time.monotonic() + wait_seconds
     watched: dict[Any, float] = {}
-    has_told = False
+    has_warned = False
     while True:
         found = _find_newest(location)
         since = watched.setdefault(str(found), time.monotonic())
@@ -224,8 +224,8 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
             continue
         if verdict == "alive" and time.monotonic() >= deadline:
             raise StoreBusyError(f"the store {location} is in use by {_describe(found[1] if found else {})}")
-        if verdict == "unsure" and found is not None and not has_told:
-            has_told = True
+        if verdict == "unsure" and found is not None and not has_warned:
+            has_warned = True
             warnings.warn(_explain_watch(location, found[1]), StoreWarning, stacklevel=5)
         time.sleep(_POLL_SECONDS)
 
