@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 MASK = 2**64 - 1
+MID_NEAR_RATE = 2.0
 
 
 def attraction_loss(y_i, y_j, a, b):
@@ -48,7 +49,7 @@ def repulsion(y_i, y_j, a, b):
     return min(coefficient, 4 / np.sqrt(d2)) * (y_i - y_j)
 
 
-def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_placed, n_negatives=64):
+def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_placed, n_negatives=64, *, draws=False):
     """Positions (N, c) of a window's rows after one epoch; every row reads `positions` only."""
     start, n = int(block.offsets[window]), int(block.n_active[window])
     a, b = float(forces.a[window]), float(forces.b[window])
@@ -59,6 +60,8 @@ def one_epoch(block, forces, positions, window, learning_rate, seed, epoch, n_pl
         force = np.zeros(positions.shape[1])
         for k in range(block.indptr[row], block.indptr[row + 1]):
             force += 2 * float(block.rates[k]) * attraction(positions[row], positions[block.indices[k]], a, b)
+        for k in range(block.mid_near_indptr[row], block.mid_near_indptr[row + 1]) if draws else ():
+            force += 2 * MID_NEAR_RATE * attraction(positions[row], positions[block.mid_near[k]], a, b)
         drawn = ((mix(mix(seed, epoch), row - start) >> 32) * n) >> 32
         scale = rate * float(forces.repulsion_strength[window]) / n_negatives * float(block.row_rates[row])
         for k in range(n_negatives):

@@ -64,6 +64,9 @@ def make_block() -> arrays.BlockArrays:
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
         places=np.arange(N_ROWS, dtype=np.int32),
+        mid_near_indptr=np.zeros(N_ROWS + 1, np.int64),
+        mid_near=np.empty(0, np.int32),
+        mid_near_rates=np.empty(0, np.float32),
     )
 
 
@@ -80,10 +83,12 @@ def _measure(work: Callable[..., Any], n_events: int, argument: Any) -> float:
 @fast
 def attract_all(positions, block, n_passes):
     window, scratch = make_window(), kernels.make_scratch(np.array([0, 0, N_ROWS]), block, 2)
+    edges = arrays.Edges(block.indptr, block.indices, block.rates)
     total = np.float32(0)
     for _ in range(n_passes):
         for first in range(0, N_ROWS, kernels.BLOCK_ROWS):
-            kernels.attract((first, first + kernels.BLOCK_ROWS), block, positions, window, scratch)
+            scratch.force[:, :] = np.float32(0)
+            kernels.attract((first, first + kernels.BLOCK_ROWS), edges, positions, window, scratch)
             total += scratch.force[0, 0] + scratch.force[1, 0]
     return total
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.transform import find_nearest_rows, place_rows
     from driftmap.engine.layout.window_values import WindowValues, window_values
     from driftmap.engine.neighbours.blocked import can_search_blocks
+    from driftmap.engine.neighbours.mid_near import find_mid_near
     from driftmap.engine.neighbours.rows import is_sparse
     from driftmap.engine.neighbours.scaling.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
     from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph, refuse_sparse_metric
@@ -160,6 +161,7 @@ __all__ = [
     "find_clusters",
     "find_graph_strengths",
     "find_islands",
+    "find_mid_near",
     "find_movers",
     "find_nearest_rows",
     "find_pieces",
@@ -283,6 +285,7 @@ _ROOMS = {
         "place_rows",
     ),
     "neighbours.blocked": ("can_search_blocks",),
+    "neighbours.mid_near": ("find_mid_near",),
     "neighbours.scaling.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
     "neighbours.rows": ("is_sparse",),
     "neighbours.search": (

@@ -106,3 +106,5 @@ class WindowGraph(NamedTuple):
 
     knn: KnnGraph
     fuzzy: FuzzyGraph
+    mid_near: Int32Array | None = None
+    """(n, m) rows by which far groups are arranged at first, as `find_mid_near` gives them; None: they are not."""

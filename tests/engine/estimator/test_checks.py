@@ -130,8 +130,9 @@ def test_knn_graphs_take_the_place_of_a_search():
     graphs = [build_knn_graph(w, 12) for w in WINDOWS]
     expected = fit_and_update(quick(), WINDOWS)
     assert_same_maps(fit_and_update(quick(), WINDOWS, knn=graphs), expected)
-    lengths_only = [np.zeros((N, 1))] * 3
-    assert_same_maps(fit_and_update(quick(), lengths_only, knn=graphs), expected)
+    # Rows that do not give the graphs' distances are none: nothing is drawn by them.
+    one, two = [np.zeros((N, 1))] * 3, [np.random.default_rng(8).normal(size=(N, 5))] * 3
+    assert_same_maps(fit_and_update(quick(), one, knn=graphs), fit_and_update(quick(), two, knn=graphs))
     without_self = [(g.indices[:, 1:], g.distances[:, 1:]) for g in graphs]
     assert_same_maps(quick().fit(WINDOWS, ids=IDS, knn=without_self), quick().fit(WINDOWS, ids=IDS))
     assert_same_maps(quick().fit(WINDOWS, ids=IDS, knn=[None, graphs[1], None]), quick().fit(WINDOWS, ids=IDS))

@@ -58,7 +58,8 @@ def all_positions(store):
 
 
 def test_maps_are_the_engines(undisturbed):
-    windows = [BlockWindow(undisturbed.fuzzy_graph(t), t) for t in range(N_WINDOWS)]
+    given = [undisturbed.read_layout_input(t) for t in range(N_WINDOWS)]
+    windows = [BlockWindow(each.graph, t, mid_near=each.mid_near) for t, each in enumerate(given)]
     ids = [undisturbed.window_ids(t) for t in range(N_WINDOWS)]
     relations = {(i, j): relate_ids(ids[i], ids[j]) for j in range(N_WINDOWS) for i in range(max(0, j - REACH), j)}
     settings = LayoutSettings(n_epochs=8, alignment_window_size=REACH)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numba
 from threadpoolctl import ThreadpoolController
 
+from driftmap.engine.core.sizes import SMALL_ROWS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 RowShare = Callable[[Callable[[slice], int], int], int]
 """Calls a function for parts of so many rows, on several threads, and returns the sum of what it returns."""
 
-SMALL_ROWS = 600
-"""A window of no more rows is small: dense matrices of its rows are cheap, and one thread is as fast as several."""
 MIN_SHARED_ROWS = 64
 """Fewest rows of a part: handing it to a thread costs some 50 us."""
 

@@ -224,7 +224,8 @@ class AlignedUMAP(FittedModel):
         knn
             kNN graphs in place of a search: one (indices, distances) or None per window, each (n_t, m). A row may be in
             its own list, as with umap-learn's `nearest_neighbors`, or not; with it, m is at least n_neighbors. X then
-            serves only for its number of rows, `init="pca"`, `transform` and `quality_`.
+            serves only for its number of rows, `init="pca"`, `transform` and `quality_`; and, where it gives the
+            distances of these graphs, for mid-near rows, by which far groups are arranged as without `knn`.
         reference
             Positions from an earlier run or another tool, one (n_t, n_components) array or None per window, NaN in rows
             that have none: the whole layout is turned, scaled and shifted to lie as near to them as it can.

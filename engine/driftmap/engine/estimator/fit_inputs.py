@@ -100,7 +100,10 @@ def prepare_fit(
             built.append(build_graph(rows[index], index, settings[index], seed, found, targets[index]))
     graphs = [window.fuzzy for window in built]
     starts = find_starts(init, rows, graphs, layout.n_components, seed)
-    block = [BlockWindow(graph, t, start=start) for t, (graph, start) in enumerate(zip(graphs, starts, strict=True))]
+    block = [
+        BlockWindow(window.fuzzy, t, start=start, mid_near=window.mid_near)
+        for t, (window, start) in enumerate(zip(built, starts, strict=True))
+    ]
     pairs = relate_pairs(related, 0, n_windows, layout.alignment_window_size)
     warn_of_unrelated(pairs, range(n_windows))
     return Prepared(
@@ -146,7 +149,7 @@ def prepare_update(
     target = read_target(y, n, read_target_settings(values, index), "y")
     if relations is not None:
         warn_of_inverse(model.rows[-1], rows, related.steps()[-1], settings.metric)
-    knn, graph = build_graph(rows, index, settings, model.seed, known, target)
+    knn, graph, mid_near = build_graph(rows, index, settings, model.seed, known, target)
     reach = layout.alignment_window_size
     first_free = max(index - lookahead, 0)
     first = max(first_free - reach, 0)
@@ -154,4 +157,4 @@ def prepare_update(
     extended = Model([*model.rows, rows], [*model.knn, knn], [*model.graphs, graph], model.maps, related, model.seed)
     pairs = relate_pairs(related, first, index + 1, reach, first_free)
     warn_of_unrelated(pairs, range(first, index + 1), n_fixed=index - first)
-    return Prepared(extended, [*before, BlockWindow(graph, index)], pairs, layout, first)
+    return Prepared(extended, [*before, BlockWindow(graph, index, mid_near=mid_near)], pairs, layout, first)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from driftmap.engine.graph.fuzzy import build_fuzzy_graph
 from driftmap.engine.neighbours.blocked import find_in_row_blocks, refuse_blocks
+from driftmap.engine.neighbours.mid_near import are_rows_of, find_mid_near, find_mid_near_in_blocks
 from driftmap.engine.neighbours.search import build_knn_graph
 from driftmap.engine.settings import GraphSettings
 from driftmap.engine.types import WindowGraph
@@ -25,7 +26,7 @@ def build_window_graph(
     knn: KnnGraph | None = None,
     target: Target | None = None,
 ) -> WindowGraph:
-    """Build the kNN graph and the fuzzy graph of one window.
+    """Build the kNN graph and the fuzzy graph of one window, and find its mid-near rows.
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ def build_window_graph(
     seed
         Of the approximate neighbour search that large windows use.
     knn
-        The kNN graph, where it is known already; the rows are not looked at then and may be None. `build_knn_graph` and
-        `precomputed.read_knn` make it.
+        The kNN graph, where it is known already; `build_knn_graph` and `precomputed.read_knn` make it. The rows may be
+        None then, and are only looked at for mid-near rows, where they give the graph's distances.
     target
         Labels or values that draw the fuzzy graph towards them; `supervise.read_target` makes it.
 
     Returns
     -------
     WindowGraph
-        The kNN graph and the fuzzy graph, of n rows each.
+        The kNN graph and the fuzzy graph, of n rows each, and mid-near rows, where there are rows to compare.
 
     Raises
     ------
@@ -52,6 +53,7 @@ def build_window_graph(
         When the rows or a setting cannot be used; rows that hold NaN or infinity are named.
     """
     settings = GraphSettings() if settings is None else settings
+    has_rows = knn is None or (rows is not None and are_rows_of(knn, rows, settings))
     if knn is None:
         knn = build_knn_graph(
             rows, settings.n_neighbors, settings.metric, settings.metric_kwds, seed, settings.knn_recall
@@ -61,7 +63,8 @@ def build_window_graph(
         from driftmap.engine.graph.supervise import supervise_graph
 
         fuzzy = supervise_graph(fuzzy, target, settings.n_neighbors, seed)
-    return WindowGraph(knn, fuzzy)
+    mid_near = find_mid_near(rows, settings) if has_rows else None
+    return WindowGraph(knn, fuzzy, mid_near)
 
 
 def build_window_graph_from_blocks(
@@ -92,7 +95,8 @@ def build_window_graph_from_blocks(
     """
     refuse_blocks(settings)
     knn = find_in_row_blocks(read_rows, n_rows, settings.n_neighbors, str(settings.metric), block_rows)
-    return WindowGraph(knn, _weigh(knn, settings))
+    mid_near = find_mid_near_in_blocks(read_rows, n_rows, settings, block_rows)
+    return WindowGraph(knn, _weigh(knn, settings), mid_near)
 
 
 def _weigh(knn: KnnGraph, settings: GraphSettings) -> FuzzyGraph:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftmap.engine.layout.kernels.arrays import BlockArrays
-    from driftmap.engine.types import Float32Array, FuzzyGraph, ReadableGraph
+    from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, ReadableGraph
 
 
 _LEAST_SETTLED = 10
@@ -47,6 +47,8 @@ class BlockWindow:
     """True for a halo window: read by the alignment, never moved."""
     start: Float32Array | None = None
     """float32 (n, c) where a window without positions should start, registered to those before it; None: from them."""
+    mid_near: Int32Array | None = None
+    """int32 (n, m) rows that a window without positions is drawn by at first, see `WindowGraph`; None: by none."""
 
 
 def lay_out_block(
@@ -158,6 +160,8 @@ class WindowKind(NamedTuple):
     is_new: bool
     """It has no positions yet."""
     is_fixed: bool
+    mid_near: Int32Array | None = None
+    """As `BlockWindow` has them."""
 
 
 class BlockSettings(NamedTuple):
@@ -213,7 +217,8 @@ def set_up_block(
     n_moves = [0 if fixed else n for n, fixed in zip(n_epochs, is_fixed, strict=True)]
     is_auto = [value.moves_freely > 0 for value in values]
     own = [share.own(shuffle.n_active) for shuffle in shuffles]
-    arrays = flatten_block(graphs, relations, shuffles, n_moves, is_auto, None if share == WHOLE else own)
+    drawn = [kind.mid_near if new else None for kind, new in zip(kinds, is_new, strict=True)]
+    arrays = flatten_block(graphs, relations, shuffles, n_moves, is_auto, None if share == WHOLE else own, drawn)
     seeds = [make_seed(settings.random_state, number, EPOCH_STREAM) for number in numbers]
     n_components = settings.layout.n_components
     optimiser = Optimiser(arrays, join_forces(values), seeds, n_components, may_order=True, share=share)
@@ -244,7 +249,7 @@ class BlockLayout:
         self._values = [window_values(settings, window.index, window.graph.n_rows) for window in windows]
         graphs = [window.graph for window in windows]
         self._shuffles = [shuffle_window(window.graph, random_state, window.index) for window in windows]
-        kinds = [WindowKind(window.index, window.positions is None, window.is_fixed) for window in windows]
+        kinds = [WindowKind(w.index, w.positions is None, w.is_fixed, w.mid_near) for w in windows]
         settled = BlockSettings(settings, random_state, pace)
         self._schedule, self._optimiser, arrays = set_up_block(graphs, kinds, relations, self._shuffles, settled)
         self.n_carry_epochs = self._schedule.n_carry_epochs

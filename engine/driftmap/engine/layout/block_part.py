@@ -94,8 +94,9 @@ class BlockPart:
         return {place: self._optimiser.get_own(place) for place in self._free}
 
     def _run(self, stage: Stage, epoch: int) -> None:
-        rates = stage.learning_rates[epoch : epoch + 1]
-        self._optimiser.run(stage._replace(n_epochs=1, learning_rates=rates, first_epoch=stage.first_epoch + epoch))
+        rates, n_drawn = stage.learning_rates[epoch : epoch + 1], stage.n_drawn - epoch
+        one = stage._replace(n_epochs=1, learning_rates=rates, first_epoch=stage.first_epoch + epoch, n_drawn=n_drawn)
+        self._optimiser.run(one)
 
 
 def place_window(
@@ -130,7 +131,8 @@ def place_window(
             BlockWindow(graphs[each].load(), kinds[each].number, before[each], is_fixed=True) for each in range(place)
         ]
         known = {pair: relation for pair, relation in relations.items() if pair[1] <= place}
-        layout = BlockLayout([*windows, BlockWindow(graphs[place].load(), index)], known, settings, random_state, pace)
+        new = BlockWindow(graphs[place].load(), index, mid_near=kinds[place].mid_near)
+        layout = BlockLayout([*windows, new], known, settings, random_state, pace)
         layout.carry()
         return layout.read(place)
     related = [

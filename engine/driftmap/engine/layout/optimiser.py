@@ -62,6 +62,8 @@ class Stage(NamedTuple):
     """Windows from here on have no position yet."""
     hot_rates: Float32Array | None = None
     """(T,) learning rate of each window above which fewer negative samples do; None: nowhere."""
+    n_drawn: int = 0
+    """Epochs at its begin in which mid-near rows attract."""
 
 
 class Optimiser:
@@ -174,6 +176,7 @@ class Optimiser:
                 learning_rates=stage.learning_rates[epochs],
                 hot_rates=hot_rates,
                 epochs=stage.first_epoch + epochs,
+                draws=epochs < stage.n_drawn,
                 n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
                 seeds=self._seeds,
                 is_ordered=self._is_ordered,

@@ -64,7 +64,8 @@ class Schedule:
         n = self._count_carry_epochs(place)
         rates = np.zeros((n, len(self._n_epochs)), dtype=np.float32)
         rates[:, place] = self._learning_rates[place] * (1 - np.arange(n) / max(n, 1))
-        return Stage([place], n, rates, 0, place + 1)
+        n_drawn = self._pace.count_drawn_epochs(n, self._n_rows[place], is_first=self._is_unfolded(place))
+        return Stage([place], n, rates, 0, place + 1, n_drawn=n_drawn)
 
     def joint(self, n: int, epochs: range) -> Stage:
         """All free windows in some of `n` joint epochs, each in as many of them as it has, evenly spaced."""
@@ -80,5 +81,9 @@ class Schedule:
 
     def _count_carry_epochs(self, place: int) -> int:
         return self._pace.count_carry_epochs(
-            self._n_epochs[place], self._n_rows[place], is_first=place == 0 and self._is_first
+            self._n_epochs[place], self._n_rows[place], is_first=self._is_unfolded(place)
         )
+
+    def _is_unfolded(self, place: int) -> bool:
+        """Tell whether a window is a run's first."""
+        return place == 0 and self._is_first

@@ -208,6 +208,9 @@ def _optimise(
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
         places=np.arange(n_old + n_new, dtype=np.int32),
+        mid_near_indptr=np.zeros(n_old + n_new + 1, dtype=np.int64),
+        mid_near=np.empty(0, np.int32),
+        mid_near_rates=np.empty(0, np.float32),
     )
     forces = join_forces([values])
     optimiser = Optimiser(arrays, forces, [seed], positions.shape[1])

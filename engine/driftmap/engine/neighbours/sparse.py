@@ -46,7 +46,7 @@ def find_exact_sparse(rows: Rows, k: int, metric: str, tiny: float) -> KnnGraph:
     indices, distances = np.full((n, k), -1, dtype=np.int32), np.full((n, k), np.inf, dtype=np.float32)
     products = np.empty(n, dtype=np.float64)
     work = products, make_scratch(products, k)
-    select_sparse(_unpack(scaled), _unpack(scaled.T.tocsr()), bounds, tiny, (indices, distances), work)
+    select_sparse(unpack(scaled), unpack(scaled.T.tocsr()), bounds, tiny, (indices, distances), work)
     return KnnGraph(indices, distances)
 
 
@@ -56,7 +56,7 @@ def measure_sparse_again(rows: Rows, found: Int32Array, metric: str, tiny: float
 
     scaled = scale_sparse_rows(rows, metric)
     indices, distances = np.full(found.shape, -1, dtype=np.int32), np.full(found.shape, np.inf, dtype=np.float32)
-    measure_sparse_neighbours(np.sort(found, axis=1), _unpack(scaled), tiny, indices, distances)
+    measure_sparse_neighbours(np.sort(found, axis=1), unpack(scaled), tiny, indices, distances)
     return KnnGraph(indices, distances)
 
 
@@ -78,7 +78,8 @@ def scale_sparse_rows(rows: Rows, metric: str) -> Rows:
     return csr_array(hstack([wide, csr_array(is_zero.astype(np.float64)[:, None])])) if is_zero.any() else wide
 
 
-def _unpack(matrix: Rows) -> Compressed:
+def unpack(matrix: Rows) -> Compressed:
+    """Take a matrix apart, as the kernels want it; its columns are sorted where it stands."""
     matrix.sort_indices()
     indptr: npt.NDArray[np.int64] = matrix.indptr.astype(np.int64)
     return indptr, matrix.indices.astype(np.int32), matrix.data

@@ -23,7 +23,7 @@ from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, r
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
 from driftmap.pipeline.sources.stamps import explain_change
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import Attempt, name_small_attempt, write_graph
+from driftmap.pipeline.store.attempts import Attempt, list_arrays, name_small_attempt, write_graph
 from driftmap.pipeline.store.log.layouts import GraphReceipt
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _build_and_write(
         refuse_change()  # rows of a file that is being written can hardly be read: then this is the reason
         raise
     built = _supervise(order, settings, seed, built)
-    name = name_small_attempt((*built.graph.knn, *built.graph.fuzzy), may_pack=order.may_pack)
+    name = name_small_attempt(list_arrays(built.graph), may_pack=order.may_pack)
     attempt = Attempt(store, order.index, name, order.label)
     spec, traits = order.pieces[0].spec, built.traits
     labels = {name: values for name, values in built.labels.items() if spec.is_kept(name)}
@@ -201,6 +201,8 @@ def _build_and_write(
         bytes=n_bytes,
         rows_digest=built.digest,
     )
+    if built.graph.mid_near is not None:
+        receipt["has_mid_near"] = True
     if traits:  # without any, a receipt is as it was before there were some
         receipt["traits"] = describe_traits(spec, built.columns, built.prose_digest)
     return receipt
@@ -267,9 +269,11 @@ def _build_whole(
     numbers.start(rows.vectors)
     numbers.take(0, rows.vectors)
     given = settings.n_neighbors, settings.metric, settings.metric_kwds, seed, settings.knn_recall
-    knn = engine.build_knn_graph(scaler.apply(rows.vectors), *given)
-    del rows  # their vectors, before edges take as much
-    graph = engine.build_window_graph(None, settings, seed, knn=knn)
+    vectors = scaler.apply(rows.vectors)
+    knn = engine.build_knn_graph(vectors, *given)
+    mid_near = engine.find_mid_near(vectors, settings)
+    del rows, vectors  # before edges take as much
+    graph = engine.build_window_graph(None, settings, seed, knn=knn)._replace(mid_near=mid_near)
     return _Built(ids, labels, graph, digest, numbers.columns, numbers.finish() | words, prose)
 
 

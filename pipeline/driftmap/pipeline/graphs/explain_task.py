@@ -17,7 +17,7 @@ from driftmap.pipeline.sources.opening import open_source
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
 from driftmap.pipeline.sources.rows.pieces import digest_pieces, digest_prose, read_piece_columns, read_pieces
 from driftmap.pipeline.sources.rows.row_digest import digest_parts
-from driftmap.pipeline.store.attempts import GRAPH_ARRAYS, Attempt, name_group, name_ids, name_small_attempt
+from driftmap.pipeline.store.attempts import Attempt, list_graph_arrays, name_group, name_ids, name_small_attempt
 from driftmap.pipeline.store.disk.arrays import write_arrays
 from driftmap.pipeline.store.log.layouts import GraphReceipt
 
@@ -118,7 +118,8 @@ def _explain(before: Attempt, order: GraphOrder, window: WindowState, block_rows
     if window.rows_digest not in (None, digest):
         raise SourceError(OTHER_ROWS)
     stored = dict(zip(window.label_columns, name_ids(len(window.label_columns))[1:], strict=True))
-    names = ("ids", *(() if window.pruned == "graph" else GRAPH_ARRAYS))
+    graph = list_graph_arrays(has_mid_near=window.has_mid_near)
+    names = ("ids", *(() if window.pruned == "graph" else graph))
     arrays = {name: before.read(name) for name in names}
     places = _find_places(columns.ids, arrays["ids"])
     numbers = _take_numbers(spec, places, read)
@@ -141,6 +142,7 @@ def _explain(before: Attempt, order: GraphOrder, window: WindowState, block_rows
         seconds=round(window.seconds + time.perf_counter() - started, 6),
         bytes=n_bytes,
         rows_digest=window.rows_digest,  # type: ignore[typeddict-item]  # none in stores of before 0.2
+        has_mid_near=window.has_mid_near,
         traits=describe_traits(spec, numbers.columns, digest_prose(columns, spec)),
     )
 

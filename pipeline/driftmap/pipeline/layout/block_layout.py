@@ -45,6 +45,8 @@ class Loaded(NamedTuple):
     label: str = ""
     neighbours: Int32Array | None = None
     """Nearest rows of each row, until clusters are found, where they came with the graph."""
+    mid_near: Int32Array | None = None
+    """Mid-near rows of each row; None where it has none."""
 
 
 class BlockLayout:
@@ -115,8 +117,8 @@ class BlockLayout:
 
 def load_window(store: Store, index: int) -> Loaded:
     """Read a window's graph and ids, and its nearest rows where they come with them."""
-    graph, ids, neighbours = store.read_layout_input(index)
-    return Loaded(graph, ids, store.labels[index], neighbours)
+    given = store.read_layout_input(index)
+    return Loaded(given.graph, given.ids, store.labels[index], given.neighbours, given.mid_near)
 
 
 def lay_out_one(
@@ -151,6 +153,7 @@ def lay_out_one(
             index=index,
             positions=read_positions(index),
             is_fixed=index in block.halo,
+            mid_near=loaded[index].mid_near,
         )
         for index in block.windows
     ]

@@ -185,8 +185,8 @@ def read_record(store: Store, index: int, record: Mapping[str, Any]) -> Clustere
 
 def load_rows(store: Store, index: int) -> Rows:
     """Read a window's graph and ids."""
-    graph, ids, neighbours = store.read_layout_input(index)
-    return Rows(graph, ids, store.labels[index], give_neighbours(store, index, neighbours))
+    given = store.read_layout_input(index)
+    return Rows(given.graph, given.ids, store.labels[index], give_neighbours(store, index, given.neighbours))
 
 
 def open_rows(store: Store, index: int) -> Rows:

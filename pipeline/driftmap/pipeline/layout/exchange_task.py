@@ -228,9 +228,13 @@ class _Run:
     def _read(self, number: int) -> ExchangeBlock:
         block = self.blocks[number]
         settings = self.config.layout_settings()
-        ids = [self.store.window_keys(index) for index in block.windows]
+        given = [self.store.read_layout_input(index) for index in block.windows]
+        ids = [each.ids for each in given]
         labels = [self.store.labels[index] for index in block.windows]
-        windows = [engine.BlockWindow(self.store.fuzzy_graph(index), index) for index in block.windows]
+        windows = [
+            engine.BlockWindow(each.graph, index, mid_near=each.mid_near)
+            for index, each in zip(block.windows, given, strict=True)
+        ]
         moved = range(len(block.halo), len(block.halo) + len(block.core))
         return engine.ExchangeBlock(
             [window if window.index in block.core else engine.as_halo(window) for window in windows],

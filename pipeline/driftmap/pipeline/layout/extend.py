@@ -49,6 +49,7 @@ MIN_PINS = 16
 class _Loaded(NamedTuple):
     graph: FuzzyGraph
     ids: Ids
+    mid_near: Int32Array | None
 
 
 @dataclass
@@ -115,7 +116,9 @@ class Stepper:
         known = self._loaded.get(index)
         if known is None:
             return load_rows(self.store, index)
-        return Rows(*known, self._name_window(index), lambda: self._read_neighbours(index, is_held=True))
+        return Rows(
+            known.graph, known.ids, self._name_window(index), lambda: self._read_neighbours(index, is_held=True)
+        )
 
     def _name_window(self, index: int) -> str:
         return self._labels[index] if index in self._labels else self.store.labels[index]
@@ -126,10 +129,13 @@ class Stepper:
             self._loaded.pop(index, None)
         for index in set(windows).difference(self._loaded):
             if index in built:
-                attempt = store.make_attempt(index, built[index]["receipt"]["attempt"])
-                self._loaded[index] = _Loaded(read_fuzzy_graph(attempt), read_texts(attempt, "ids"))
+                attempt = store.make_graph_attempt(built[index]["receipt"])
+                self._loaded[index] = _Loaded(
+                    read_fuzzy_graph(attempt), read_texts(attempt, "ids"), attempt.read_mid_near()
+                )
             else:
-                self._loaded[index] = _Loaded(*store.read_layout_input(index)[:2])
+                given = store.read_layout_input(index)
+                self._loaded[index] = _Loaded(given.graph, given.ids, given.mid_near)
 
     def _lay_out(
         self, halo: range, free: range, before: Mapping[int, tuple[Ids, Float32Array]], changed: set[int]
@@ -139,7 +145,9 @@ class Stepper:
             positions = before[index][1] if index in before else None
             if index in changed and index in before:
                 positions = self._place_anew(index, *before[index])
-            windows.append(BlockWindow(self._loaded[index].graph, index, positions=positions, is_fixed=index in halo))
+            graph, _, mid_near = self._loaded[index]
+            is_fixed = index in halo
+            windows.append(BlockWindow(graph, index, positions=positions, is_fixed=is_fixed, mid_near=mid_near))
         ids = [self._loaded[index].ids for index in (*halo, *free)]
         labels = [self._name_window(index) for index in (*halo, *free)]
         moved, outside = range(len(halo), len(ids)), self.store.read_relations()
@@ -152,7 +160,7 @@ class Stepper:
 
     def _place_anew(self, index: int, old_ids: Ids, old: Float32Array) -> Float32Array | None:
         """Give the rows of a window that changed their former places; new rows go to their neighbours."""
-        graph, ids = self._loaded[index]
+        graph, ids, _ = self._loaded[index]
         known = np.full((graph.n_rows, old.shape[1]), np.nan, dtype=np.float32)
         relation = relate_ids(old_ids, ids)
         is_there = relation >= 0
@@ -181,7 +189,7 @@ class Stepper:
         if index in self._neighbours:
             return self._neighbours[index]
         if index in self._built:
-            attempt = self.store.make_attempt(index, self._built[index]["receipt"]["attempt"])
+            attempt = self.store.make_graph_attempt(self._built[index]["receipt"])
             found = read_knn_graph(attempt).indices
         else:
             found = self.store.knn_graph(index).indices

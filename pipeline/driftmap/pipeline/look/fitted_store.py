@@ -16,7 +16,7 @@ from driftmap.pipeline.look.fitted_traits import FittedTraits
 from driftmap.pipeline.look.run_codes import as_text
 from driftmap.pipeline.look.sequence import as_sequence
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import name_small_attempt, new_attempt, write_graph, write_positions
+from driftmap.pipeline.store.attempts import list_arrays, name_small_attempt, new_attempt, write_graph, write_positions
 from driftmap.pipeline.store.log.layouts import GraphReceipt
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _describe(model: AlignedUMAP) -> dict[str, Any]:
 def _add_graph(
     store: Store, index: int, ids: Array, labels: dict[str, Array], graph: WindowGraph, traits: FittedTraits
 ) -> None:
-    name = name_small_attempt((*graph.knn, *graph.fuzzy), may_pack=store.may_pack)
+    name = name_small_attempt(list_arrays(graph), may_pack=store.may_pack)
     attempt = store.new_attempt(index, name)
     receipt = GraphReceipt(
         index=index,

@@ -15,6 +15,7 @@ says otherwise; what no commit names is not there for anybody, and `driftmap ver
 | `.../ids`, `label_0`, ... | (n,) entity ids and label columns; text and bytes as rows of bytes, times as integers (`driftmap_kind`). |
 | `.../knn_indices`, `knn_distances` | (n, k) int32, float32: the kNN graph. |
 | `.../indptr`, `indices`, `data` | (n + 1,) int64, (e,) int32, (e,) float32: the fuzzy graph, CSR. |
+| `.../mid_near` | (n, 4) int32: mid-near rows, where the commit says `has_mid_near`; without, a layout arranges far groups less well. |
 | `windows/00000003/<attempt>.zip` | The same group as one file, a Zarr store of its own: graphs and clusters of up to 16 MiB. Since format 2; `prune` cuts graphs out of it. |
 | `.../clusters` | (n,) int32: the cluster of each row; in a group of its own. |
 | `.../positions` | (n, c) float32: the map; in the groups of a layout, which hold nothing else. |

@@ -30,7 +30,10 @@ ATTEMPTS = "windows"
 STAGED = "staged"
 """Folder of a store that holds rows sorted by window, while graphs are built of them."""
 
-GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data")
+MID_NEAR = "mid_near"
+"""Array of a graph that has mid-near rows."""
+
+GRAPH_ARRAYS = ("knn_indices", "knn_distances", "indptr", "indices", "data", MID_NEAR)
 """Arrays of a graph; its group holds those of `name_ids` too."""
 
 NEIGHBOURS = "knn_indices"
@@ -63,6 +66,8 @@ class Attempt:
     label: str
     n_rows: int | None = None
     """Of the window, as the log says; None where it does not say yet."""
+    has_mid_near: bool = False
+    """Whether a graph's group has mid-near rows, as the log says."""
 
     def read(self, array: str) -> np.ndarray[Any, Any]:
         """Read one array; StoreError names the window and the array when it is missing or damaged."""
@@ -78,6 +83,10 @@ class Attempt:
         """
         n_all = (self.n_rows or 0) if n_values is None else n_values
         return list_chunks(self._files, array, f"window {self.label!r}", n_all, rows)
+
+    def read_mid_near(self) -> Int32Array | None:
+        """Read the mid-near rows of a graph's group; None where it has none."""
+        return self.read(MID_NEAR) if self.has_mid_near else None
 
     @property
     def is_packed(self) -> bool:
@@ -145,6 +154,16 @@ def name_ids(n_labels: int) -> tuple[str, ...]:
     return ("ids", *(f"label_{number}" for number in range(n_labels)))
 
 
+def list_arrays(graph: WindowGraph) -> list[np.ndarray[Any, Any]]:
+    """List the arrays of a graph."""
+    return [*graph.knn, *graph.fuzzy, *(() if graph.mid_near is None else (graph.mid_near,))]
+
+
+def list_graph_arrays(*, has_mid_near: bool) -> tuple[str, ...]:
+    """Name the arrays of a graph that are in its group."""
+    return GRAPH_ARRAYS if has_mid_near else tuple(name for name in GRAPH_ARRAYS if name != MID_NEAR)
+
+
 def write_graph(
     attempt: Attempt,
     ids: np.ndarray[Any, Any],
@@ -165,6 +184,7 @@ def write_graph(
         "indptr": graph.fuzzy.indptr,
         "indices": graph.fuzzy.indices,
         "data": graph.fuzzy.data,
+        **({} if graph.mid_near is None else {MID_NEAR: graph.mid_near}),
         **{f"label_{number}": values for number, values in enumerate(labels.values())},
         **(traits or {}),
     }

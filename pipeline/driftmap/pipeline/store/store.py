@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftmap.pipeline.errors import StoreError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from driftmap.engine import RowTerms
     from driftmap.engine.types import Float32Array, FuzzyGraph, Int32Array, KnnGraph, ReadableGraph
     from driftmap.pipeline.store.attempts import Attempt
+    from driftmap.pipeline.store.log.layouts import GraphReceipt
     from driftmap.pipeline.store.log.windows import WindowState
     from driftmap.pipeline.store.row_traits import RowTraits
     from driftmap.pipeline.store.turnover_codes import UInt8Array
@@ -43,6 +45,8 @@ class LayoutInput(NamedTuple):
     """As they are kept: `Store.window_keys`."""
     neighbours: Int32Array | None
     """Nearest rows of each row, (n, k), where they came with the same file; else they are read when they are needed."""
+    mid_near: Int32Array | None
+    """Mid-near rows of each row, (n, m); None where there are none."""
 
 
 class Store(ShownStore, LogWriter):
@@ -164,7 +168,13 @@ class Store(ShownStore, LogWriter):
         self._find(window).refuse_pruned({"graph", "map"})
         attempt = self._graph_attempt(window)  # once: a packed one is read as a whole
         graph, ids = attempt.open_graph().load(), attempts.read_texts(attempt, "ids")
-        return LayoutInput(graph, ids, attempt.read(attempts.NEIGHBOURS) if attempt.is_packed else None)
+        neighbours = attempt.read(attempts.NEIGHBOURS) if attempt.is_packed else None
+        return LayoutInput(graph, ids, neighbours, attempt.read_mid_near())
+
+    def read_mid_near(self, window: str | int) -> Int32Array | None:
+        """Read the mid-near rows of each row of a window, (n, m); None where the store has none."""
+        self._find(window).refuse_pruned({"graph", "map"})
+        return self._graph_attempt(window).read_mid_near()
 
     def read_neighbours(self, window: str | int) -> Int32Array:
         """Read the nearest rows of each row of a window, (n, k), without their distances."""
@@ -326,8 +336,13 @@ class Store(ShownStore, LogWriter):
         label = self._state.windows[index].label if index < self.n_windows else f"number {index}"
         return attempts.Attempt(self.location, index, name, label)
 
+    def make_graph_attempt(self, receipt: GraphReceipt) -> Attempt:
+        """Give the group of a graph that is not in the log yet."""
+        attempt = self.make_attempt(receipt["index"], receipt["attempt"])
+        return replace(attempt, has_mid_near=receipt.get("has_mid_near", False))
+
     def _attempt(self, state: WindowState, name: str) -> Attempt:
-        return attempts.Attempt(self.location, state.index, name, state.label, state.n_rows)
+        return attempts.Attempt(self.location, state.index, name, state.label, state.n_rows, state.has_mid_near)
 
     def _graph_attempt(self, window: str | int) -> Attempt:
         state = self._find(window)

@@ -19,6 +19,7 @@ from driftmap.pipeline.store.attempts import (
     STAGED,
     Attempt,
     list_cluster_arrays,
+    list_graph_arrays,
     name_group,
     name_ids,
 )
@@ -199,7 +200,8 @@ def _list_named(store: Store, *, with_older: bool) -> Iterator[_Named]:
         for window in windows:
             ids = (*name_ids(len(window.label_columns)), *list_trait_arrays(window.traits))
             if window.graph_attempt is not None and window.pruned != "map":
-                arrays = ids if window.pruned == "graph" else (*ids, *GRAPH_ARRAYS)
+                graph = list_graph_arrays(has_mid_near=window.has_mid_near)
+                arrays = ids if window.pruned == "graph" else (*ids, *graph)
                 yield _Named(window, "graph", window.graph_attempt, arrays, is_current)
             if window.layout_attempt is not None and window.pruned != "map":
                 yield _Named(window, "map", window.layout_attempt, MAP_ARRAYS, is_current)

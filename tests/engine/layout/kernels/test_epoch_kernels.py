@@ -30,12 +30,12 @@ def random_graph(n, seed, isolated=()):
     return FuzzyGraph(indptr, columns.astype(np.int32), dense[rows, columns])
 
 
-def make_block(sizes, seed=0, isolated=()):
+def make_block(sizes, seed=0, isolated=(), mid_near=None):
     graphs = [random_graph(n, seed + t, isolated) for t, n in enumerate(sizes)]
     shuffles = [Shuffle(graph, seed + t) for t, graph in enumerate(graphs)]
     ids = [np.arange(t * 3, t * 3 + n) for t, n in enumerate(sizes)]
     pairs = {(i, j): relate_ids(ids[i], ids[j]) for i in range(len(sizes)) for j in range(i + 1, len(sizes))}
-    return flatten_block(graphs, pairs, shuffles, [200] * len(sizes)), shuffles
+    return flatten_block(graphs, pairs, shuffles, [200] * len(sizes), mid_near=mid_near), shuffles
 
 
 def make_forces(n_windows, **changes):
@@ -51,7 +51,9 @@ def make_forces(n_windows, **changes):
     return arrays.WindowForces(*(np.full(n_windows, values[name], np.float32) for name in arrays.WindowForces._fields))
 
 
-def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None, hot_rate=np.inf):
+def run(
+    block, forces, positions, learning_rates, n_placed=None, first_epoch=0, windows=None, hot_rate=np.inf, n_drawn=0
+):
     windows = range(len(block.n_active)) if windows is None else windows
     chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + block.n_active[t])) for t in windows]
     plan = arrays.EpochPlan(
@@ -61,6 +63,7 @@ def run(block, forces, positions, learning_rates, n_placed=None, first_epoch=0, 
         epochs=first_epoch + np.arange(len(learning_rates), dtype=np.int64),
         n_placed=int(block.offsets[-1]) if n_placed is None else n_placed,
         seeds=np.arange(11, 11 + len(block.n_active), dtype=np.uint64),
+        draws=np.arange(len(learning_rates)) < n_drawn,
         is_ordered=False,
     )
     buffers = np.stack([positions.T, positions.T]).astype(np.float32).copy()
@@ -83,6 +86,24 @@ def test_one_epoch_equals_the_slow_loop(sizes, n_components):
         )
         assert moved[rows] == pytest.approx(expected[rows], abs=2e-4)
     assert np.abs(moved - positions).max() > 0.1
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_mid_near_rows_attract_while_rows_are_drawn(n_components):
+    mid_near = [np.random.default_rng(7).integers(-1, 40, (40, 4)).astype(np.int32), None]
+    block, _ = make_block([40, 30], isolated=[3], mid_near=mid_near)
+    positions = np.random.default_rng(5).normal(scale=3, size=(70, n_components)).astype(np.float32)
+    given = block, make_forces(2), positions
+    drawn, free = (run(*given, [[0.7, 0.7]], n_drawn=n_drawn) for n_drawn in (1, 0))
+    slow = [block, make_forces(2), positions.astype(np.float64), 0, 0.7, 11, 0, 70]
+    assert drawn[:39] == pytest.approx(naive_layout.one_epoch(*slow, draws=True)[:39], abs=2e-4)
+    assert free[:39] == pytest.approx(naive_layout.one_epoch(*slow)[:39], abs=2e-4)
+    assert np.abs(drawn - free)[:39].max() > 0.1
+    assert np.array_equal(drawn[40:], free[40:])
+    # After the first epoch none is drawn: the second is that of any other stage.
+    assert np.array_equal(
+        run(*given, [[0.7, 0.7]] * 2, n_drawn=1), run(block, make_forces(2), drawn, [[0.7, 0.7]], first_epoch=1)
+    )
 
 
 @pytest.mark.parametrize(("hot_rate", "n_negatives"), [(0.71, 64), (0.69, 32)])
@@ -157,6 +178,7 @@ def make_plan(block, is_ordered):
         epochs=np.array([5, 6, 9]),
         n_placed=int(block.offsets[-1]),
         seeds=np.arange(11, 11 + len(chunks), dtype=np.uint64),
+        draws=np.zeros(3, bool),
         is_ordered=is_ordered,
     )
 
@@ -198,6 +220,9 @@ def make_ring_block(n):
         related=np.empty(0, np.int32),
         related_weights=np.empty(0, np.float32),
         places=np.arange(n, dtype=np.int32),
+        mid_near_indptr=np.zeros(n + 1, np.int64),
+        mid_near=np.empty(0, np.int32),
+        mid_near_rates=np.empty(0, np.float32),
     )
 
 

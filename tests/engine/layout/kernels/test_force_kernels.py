@@ -42,7 +42,8 @@ def make_pair(n_components, distance):
 @pytest.mark.parametrize("n_components", [1, 2, 3, 5])
 def test_attraction_follows_the_gradient_of_its_loss(distance, n_components):
     block, positions, window, scratch = make_pair(n_components, distance)
-    kernels.attract((0, 2), block, positions, window, scratch)
+    edges = arrays.Edges(block.indptr, block.indices, block.rates)
+    kernels.attract((0, 2), edges, positions, window, scratch)
     here, there = positions.T.astype(np.float64)
     expected = 2 * naive_layout.downhill(naive_layout.attraction_loss, here, there, float(A), float(B))
     assert scratch.force[:, 0] == pytest.approx(expected, rel=2e-3)

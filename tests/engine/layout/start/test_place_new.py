@@ -7,7 +7,7 @@ import pytest
 from tests.engine.layout.start.chains import chain_graph
 
 from driftmap.engine import BlockWindow, LayoutSettings, lay_out_block
-from driftmap.engine.core.threads import SMALL_ROWS
+from driftmap.engine.core.sizes import SMALL_ROWS
 from driftmap.engine.layout import block
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.loss import measure_loss

@@ -1,6 +1,7 @@
 """The flat arrays and numbers that the layout's kernels work on.
 
-Dimensions: T windows, N rows of the block (windows one after another), e edges, r related pairs, c components.
+Dimensions: T windows, N rows of the block (windows one after another), e edges, r related pairs, q mid-near
+pairs, c components.
 """
 
 from __future__ import annotations
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftmap.engine.types import Float32Array, Int32Array, Int64Array
+
+
+class Edges(NamedTuple):
+    """What attracts the rows of a block; N rows, e edges."""
+
+    indptr: Int64Array
+    """(N + 1,)"""
+    indices: Int32Array
+    """(e,) rows of the block."""
+    rates: Float32Array
+    """(e,) how often an edge attracts."""
 
 
 class BlockArrays(NamedTuple):
@@ -37,6 +49,12 @@ class BlockArrays(NamedTuple):
     """(r,) alignment weights: decay with the offset times Jaccard overlap."""
     places: Int32Array
     """(N,) where a row stands in its window's random order, which the negative samples come from."""
+    mid_near_indptr: Int64Array
+    """(N + 1,)"""
+    mid_near: Int32Array
+    """(q,) rows of the block: the mid-near rows of each, and those that it is one of, where a window is carried."""
+    mid_near_rates: Float32Array
+    """(q,) how often they attract, in a part of the carry pass; see `MID_NEAR_RATE`."""
 
 
 class WindowForces(NamedTuple):
@@ -62,6 +80,8 @@ class EpochPlan(NamedTuple):
     """(T,) learning rate of each window above which its rows look at `N_HOT_NEGATIVES`."""
     epochs: Int64Array
     """(epochs,) their numbers, for the random numbers."""
+    draws: npt.NDArray[np.bool_]
+    """(epochs,) whether mid-near rows attract."""
     n_placed: int
     """Rows of the block from here on have no position yet and pull nothing."""
     seeds: npt.NDArray[np.uint64]

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from driftmap.engine.core.jit import fast_parallel, fast_uncounted, fast_uncounted_inline
-from driftmap.engine.layout.kernels.arrays import Axis, WindowEpoch
+from driftmap.engine.layout.kernels.arrays import Axis, Edges, WindowEpoch
 from driftmap.engine.layout.kernels.float32_kernels import ONE, TWO, ZERO, below, mix
 from driftmap.engine.layout.kernels.force_kernels import (
     BLOCK_ROWS,
@@ -129,9 +129,14 @@ def move_rows(
     )
     alignment = learning_rate * forces.alignment_regularisation[number] * (rate + TWO)
     origins = positions if forces.moves_freely[number] > ZERO else moved
+    near = Edges(block.indptr, block.indices, block.rates)
+    mid_near = Edges(block.mid_near_indptr, block.mid_near, block.mid_near_rates)
     for first in range(chunk[1], chunk[2], BLOCK_ROWS):
         row_block = first, min(first + BLOCK_ROWS, chunk[2])
-        attract(row_block, block, positions, window, scratch)
+        scratch.force[:] = ZERO
+        attract(row_block, near, positions, window, scratch)
+        if plan.draws[epoch]:
+            attract(row_block, mid_near, positions, window, scratch)
         repel(row_block, block, (positions, shuffled), window, scratch)
         step(row_block, learning_rate, positions, moved, scratch)
         for row in range(row_block[0], row_block[1]):

@@ -11,7 +11,7 @@ from driftmap.engine.layout.kernels.arrays import Axis, Scratch, WindowEpoch
 from driftmap.engine.layout.kernels.float32_kernels import HALF, ONE, TWO, ZERO, below, mix, rough_power
 
 if TYPE_CHECKING:
-    from driftmap.engine.layout.kernels.arrays import BlockArrays
+    from driftmap.engine.layout.kernels.arrays import BlockArrays, Edges
     from driftmap.engine.types import Float32Array, Int32Array, Int64Array
 
 N_NEGATIVES = 64
@@ -151,20 +151,18 @@ def fill_lanes(n: int) -> int:
 
 
 @fast_uncounted
-def attract(
-    row_block: RowBlock, block: BlockArrays, positions: Float32Array, window: WindowEpoch, scratch: Scratch
-) -> None:
-    """Set the force on a row block's rows to their neighbours' attraction, both directions of each edge counted."""
+def attract(row_block: RowBlock, edges: Edges, positions: Float32Array, window: WindowEpoch, scratch: Scratch) -> None:
+    """Add to the force on a row block's rows what their edges attract them by, both directions of each counted."""
     first, last = row_block
-    edges, n_components = block.indptr[first], len(positions)
-    n_edges = block.indptr[last] - edges
+    start, n_components = edges.indptr[first], len(positions)
+    n_edges = edges.indptr[last] - start
     # To whole vectors: the last few would be weighed one by one, with other roundings, and which edges these are would
     # depend on which rows are weighed together (tests/engine/layout/test_order.py).
     weights = scratch.weights[: fill_lanes(n_edges)]
     weights[:] = ZERO
     for row in range(first, last):
-        begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
-        rows, own = block.indices[edges + begin : edges + end], weights[begin:end]
+        begin, end = edges.indptr[row] - start, edges.indptr[row + 1] - start
+        rows, own = edges.indices[start + begin : start + end], weights[begin:end]
         for d in range(0, n_components - 1, 2):
             one, two = Axis(positions[d], positions[d, row]), Axis(positions[d + 1], positions[d + 1, row])
             find_two_deltas(one, two, rows, scratch.deltas[d, begin:end], scratch.deltas[d + 1, begin:end], own)
@@ -172,18 +170,18 @@ def attract(
             d = n_components - 1
             find_deltas(Axis(positions[d], positions[d, row]), rows, scratch.deltas[d, begin:end], own)
     weigh_attraction(weights, window.a, window.b)
-    scale(weights[:n_edges], block.rates[edges : edges + n_edges])
+    scale(weights[:n_edges], edges.rates[start : start + n_edges])
     for row in range(first, last):
-        begin, end = block.indptr[row] - edges, block.indptr[row + 1] - edges
+        begin, end = edges.indptr[row] - start, edges.indptr[row + 1] - start
         own = weights[begin:end]
         for d in range(0, n_components - 1, 2):
             one, two = Axis(scratch.deltas[d, begin:end], ZERO), Axis(scratch.deltas[d + 1, begin:end], ZERO)
             total, other_total = sum_two_deltas(one, two, own)
-            scratch.force[d, row - first] = TWO * total
-            scratch.force[d + 1, row - first] = TWO * other_total
+            scratch.force[d, row - first] += TWO * total
+            scratch.force[d + 1, row - first] += TWO * other_total
         if n_components % 2:
             d = n_components - 1
-            scratch.force[d, row - first] = TWO * sum_deltas(Axis(scratch.deltas[d, begin:end], ZERO), own)
+            scratch.force[d, row - first] += TWO * sum_deltas(Axis(scratch.deltas[d, begin:end], ZERO), own)
 
 
 @fast_uncounted
@@ -262,5 +260,6 @@ def make_scratch(chunk: Int64Array, block: BlockArrays, n_components: int) -> Sc
     for first in range(chunk[1], chunk[2], BLOCK_ROWS):
         last = min(first + BLOCK_ROWS, chunk[2])
         longest = max(longest, block.indptr[last] - block.indptr[first])
+        longest = max(longest, block.mid_near_indptr[last] - block.mid_near_indptr[first])
     deltas, force = np.empty((n_components, longest), np.float32), np.zeros((n_components, BLOCK_ROWS), np.float32)
     return Scratch(deltas, np.empty(fill_lanes(longest), np.float32), force)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftmap.engine.core.sizes import LARGE_ROWS
 from driftmap.engine.graph.merge import drop_diagonal, sum_rows
 from driftmap.engine.layout.start.geodesic import scale_paths, spread_evenly
 from driftmap.engine.layout.start.initialise import GRID, place_by_spectrum, place_parts
-from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.layout.start.multilevel import average_values, merge_levels
 from driftmap.engine.types import FuzzyGraph
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftmap.engine.core.jit import exact
-from driftmap.engine.core.threads import SMALL_ROWS, limit_blas
+from driftmap.engine.core.sizes import LARGE_ROWS, SMALL_ROWS
+from driftmap.engine.core.threads import limit_blas
 from driftmap.engine.graph.connected_part import ConnectedPart
 from driftmap.engine.layout.start.components import find_components
-from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.types import FuzzyGraph
 
 if TYPE_CHECKING:

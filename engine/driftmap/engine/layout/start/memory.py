@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-LARGE_ROWS = 20_000
-"""Above, eigenvectors are found on a smaller graph first: 200,000 rows took 21 s otherwise, a million five minutes."""
+from driftmap.engine.core.sizes import LARGE_ROWS
 
 _EDGE_BYTES, _ROW_BYTES = 44, 300
 _MERGED_EDGE_BYTES, _MERGED_ROW_BYTES = 9, 150

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.engine.core.threads import SMALL_ROWS
+from driftmap.engine.core.sizes import LARGE_ROWS, SMALL_ROWS
 from driftmap.engine.layout.procrustes import fit_similarity
 from driftmap.engine.layout.start.geodesic import geodesic_start
 from driftmap.engine.layout.start.initialise import spectral_start, start_from_previous
-from driftmap.engine.layout.start.memory import LARGE_ROWS
 from driftmap.engine.relations.couplings import average_partners
 from driftmap.engine.relations.relations import invert_relation
 from driftmap.engine.types import Coupling, ReadableGraph

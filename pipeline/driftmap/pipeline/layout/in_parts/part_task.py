@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from driftmap.engine.types import Coupling, Float32Array, ReadableGraph, Relation
     from driftmap.pipeline.planning.part_schedule import PartStep
+    from driftmap.pipeline.store.log.windows import WindowState
 
 
 def run_part_step(job: PartJob, step: PartStep, *needed: Any) -> Found | Placed | Moved | PartsWritten:
@@ -166,7 +167,7 @@ class _Run:
 def _open_run(job: PartJob) -> _Run:
     store, block = Store.open(job.store), job.block
     states = store.state()
-    kinds = [WindowKind(i, states[i].layout_attempt is None, is_fixed=i in block.halo) for i in block.windows]
+    kinds = [_describe(store, states[i], is_fixed=i in block.halo) for i in block.windows]
     ids, labels = [store.window_keys(i) for i in block.windows], [store.labels[i] for i in block.windows]
     moved = range(len(block.halo), len(block.windows))
     outside = store.read_relations()
@@ -177,3 +178,10 @@ def _open_run(job: PartJob) -> _Run:
         relations=relate_windows(ids, job.settings.alignment_window_size, moved, labels, outside),
         graphs=[store.open_graph(kind.number) for kind in kinds],
     )
+
+
+def _describe(store: Store, state: WindowState, *, is_fixed: bool) -> WindowKind:
+    """Say what becomes of a window; of one that is laid out for the first time with its mid-near rows."""
+    is_new = state.layout_attempt is None
+    mid_near = store.read_mid_near(state.index) if is_new and not is_fixed else None
+    return WindowKind(state.index, is_new, is_fixed, mid_near)

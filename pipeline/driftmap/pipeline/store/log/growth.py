@@ -243,5 +243,6 @@ def replace_graph(window: WindowState, receipt: Mapping[str, Any]) -> WindowStat
         seconds=receipt["seconds"],
         bytes=receipt["bytes"],
         rows_digest=receipt.get("rows_digest"),
+        has_mid_near=receipt.get("has_mid_near", False),
         traits=receipt.get("traits"),
     )

@@ -21,6 +21,8 @@ class GraphReceipt(TypedDict):
     seconds: float
     bytes: int
     rows_digest: str
+    has_mid_near: NotRequired[bool]
+    """Whether the group holds mid-near rows; not where a window is too large for them, or its metric has none."""
     traits: NotRequired[dict[str, Any]]
     """`has_terms`, `columns`, `text`: what the group holds besides, and the column of its words; see `row_traits`."""
 

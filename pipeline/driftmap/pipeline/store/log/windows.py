@@ -43,6 +43,8 @@ class WindowState:
     has_ids: bool = False
     """Whether the window's ids came with the data; else they are row numbers of the source."""
     label_columns: tuple[str, ...] = ()
+    has_mid_near: bool = False
+    """Whether mid-near rows are stored with its graph; stores made by an older driftmap have none."""
     seconds: float = 0.0
     """Spent on the graph by the worker."""
     bytes: int = 0
@@ -111,6 +113,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("index", "n_rows", "commit", "n_edges", "bytes", "rows_commit", "schema"), int),
     **dict.fromkeys(("start", "end", "since", "graph_attempt", "layout_attempt", "rows_digest"), _TEXT_OR_NONE),
     **dict.fromkeys(("seconds", "moved", "strength"), _NUMBER_OR_NONE),
+    "has_mid_near": bool,
     **dict.fromkeys(("quality", "quality_when_new", "traits"), (dict, NoneType)),
 }
 
