@@ -13,6 +13,7 @@ from tests.pipeline.browsing import MARKS
 from tests.pipeline.look.hosting import host_widget
 from tests.pipeline.small_stores import SmallWindow, make_store
 
+from driftmap.pipeline import open_store
 from driftmap.pipeline.errors import StoreWarning
 from driftmap.pipeline.look import extras, row_pictures
 from driftmap.pipeline.look.page_data import MAX_ROWS
@@ -176,7 +177,7 @@ def test_view_shows_them_whole_and_of_a_large_store(tmp_path, browser, max_rows)
 def test_the_widget_shows_them(tmp_path, browser, mark):
     store = make_shown(tmp_path, SHOWN)
     page = browser.new_page(viewport={"width": 1200, "height": 900})
-    page.goto(host_widget(store.widget(), tmp_path / "host.html").as_uri())
+    page.goto(host_widget(open_store(store.path).widget(), tmp_path / "host.html").as_uri())
     frame = page.frame_locator("iframe")
     frame.locator("html[data-ready]").wait_for(state="attached", timeout=30_000)
     expect_pictures(frame, search_in(frame))

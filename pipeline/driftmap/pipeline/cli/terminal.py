@@ -147,6 +147,7 @@ def describe_store(store: Store) -> dict[str, Any]:
     """Say what a store holds, as `status --json` prints it."""
     from driftmap.pipeline.ingestion.watch.monitoring import describe_growth  # late: other commands need none of it
 
+    _check_settings(store)
     return {
         "store": str(store.path),
         "n_windows": store.n_windows,
@@ -163,6 +164,7 @@ def describe_store(store: Store) -> dict[str, Any]:
 
 def show_status(store: Store) -> None:
     """Print how far each window has come."""
+    _check_settings(store)
     left_out = _name_left_out(store.state())
     table = _table("Window", "Rows", *left_out, "State", "Since", "Moved", "Strength", "Clusters", "Edges", "MB")
     for fact in _elide(store.state()):
@@ -187,6 +189,13 @@ def show_status(store: Store) -> None:
         say(f"rows sorted by window for graphs that are being built: {size}; they go when the graphs are there")
     if store.growth.parts:
         _show_growth(store)
+
+
+def _check_settings(store: Store) -> None:
+    """Refuse settings that are none: a damaged log without checksums may hold any."""
+    from driftmap.pipeline.config.run_config import RunConfig  # late: pydantic costs more than the rest of `--help`
+
+    RunConfig.from_json(store.config)
 
 
 def _show_columns(store: Store) -> None:

@@ -215,7 +215,10 @@ class RunConfig(FrozenModel):
         ConfigError
             When it is not of that form.
         """
-        return validate(cls, saved, is_stored=True)
+        try:
+            return validate(cls, saved, is_stored=True)
+        except ConfigError as error:
+            raise ConfigError(f"the settings in the store's log cannot be read, it is damaged: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Give the configuration as JSON holds it: dicts, lists, text, numbers and None."""

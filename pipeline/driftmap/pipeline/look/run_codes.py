@@ -67,8 +67,14 @@ def read_run(store: Store) -> Run:
     ------
     StoreError
         When no window has a map yet.
+    ConfigError
+        When the settings in the log are none: a damaged log without checksums may hold any.
     """
     facts = list_laid_out(store)
+    if {"source", "windows"} <= set(store.config):  # it was made by a run
+        from driftmap.pipeline.config.run_config import RunConfig  # late: pictures of a fitted model need no pydantic
+
+        RunConfig.from_json(store.config)
     names, entities = number_values(show_ids([store.window_keys(fact.index) for fact in facts], store.id_type))
     labels = [store.window_labels(fact.index) for fact in facts]
     hidden = set(list_shown(store))

@@ -29,6 +29,9 @@ BEGUN_AGAIN = "begun_again"
 """Kind of commits that have a store without a graph be that of another run: all that a first commit says."""
 CONFIG = "config"
 """Kind of commits that change settings of the run: of the layout, before there is one."""
+_TABLES = ("source", "windows", "graph", "target", "layout")
+_LISTS: dict[str, type] = {"relations": str, "left_out": str, "schemas": dict}
+"""Settings that are read without the whole configuration, and what is in them."""
 
 
 @dataclass
@@ -82,7 +85,7 @@ class StoreState:
         self.windows[window.index] = replace_graph(window, receipt)
 
     def _apply_config(self, commit: Commit) -> None:
-        before, self.config = self.config, commit.payload["config"]
+        before, self.config = self.config, _check_settings(commit.payload["config"])
         if _list_row_rules(before) != _list_row_rules(self.config):
             slots = (*self.growth.skipped, *self.growth.kept_out)
             self.growth.changed |= dict.fromkeys(slots, commit.number)
@@ -170,9 +173,7 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
         )
     what = f"{where}, made by driftmap {payload['driftmap']},"
     format_version = _check_version(payload["version"], what)
-    config = payload["config"]
-    if not isinstance(config, dict) or not all(isinstance(config.get(name, {}), dict) for name in ("source", "layout")):
-        raise TypeError("its settings are no table")
+    config = _check_settings(payload["config"])
     if not _is_fingerprint(payload["fingerprint"]):
         raise TypeError("its fingerprint of the source is no table")
     windows = [WindowState(index=index, **facts) for index, facts in enumerate(payload["windows"])]
@@ -185,6 +186,20 @@ def _read_first(payload: dict[str, Any], where: str) -> StoreState:
         index_by_label={window.label: window.index for window in windows},
         growth=Growth(origin=windows[0].start if windows else None),
     )
+
+
+def _check_settings(found: Any) -> dict[str, Any]:
+    """Check that settings are a table, and what is read of them without the whole configuration is of its kind."""
+    if not isinstance(found, dict) or not all(isinstance(found.get(name, {}), dict) for name in _TABLES):
+        raise TypeError("its settings are no table")
+    for name, kind in _LISTS.items():
+        listed = found.get(name) or []
+        if not isinstance(listed, list) or not all(isinstance(one, kind) for one in listed):
+            raise TypeError(f"its {name} are no list")
+    scaling, bad_rows = found.get("scaling"), found.get("bad_rows")
+    if not isinstance(scaling["digest"] if scaling else "", str) or not isinstance(bad_rows or "", str):
+        raise TypeError("its digests of scaling and bad_rows cannot be read")
+    return found
 
 
 def _is_fingerprint(found: Any) -> bool:
