@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
+from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.window_graph import build_window_graph
 from driftmap.engine.layout.block import BlockWindow, lay_out_block
 from driftmap.engine.layout.flatten import MID_NEAR_RATE, Shuffle, flatten_block
@@ -79,3 +81,21 @@ def test_a_window_that_has_a_place_is_not_drawn():
         for mid_near in (graph.mid_near, None)
     ]
     assert np.array_equal(*moved)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((59, 4), np.int32),
+        np.zeros(60, np.int32),
+        np.zeros((60, 4)),
+        np.full((60, 1), 60),
+        np.full((60, 1), -2),
+    ],
+)
+def test_rows_that_are_none_of_the_window_are_refused(bad):
+    graph = build_window_graph(np.random.default_rng(2).normal(size=(60, 4))).fuzzy
+    with pytest.raises(
+        InvalidInputError, match=r"windows\[0\].mid_near must hold numbers of its graph's rows, -1 to 59"
+    ):
+        lay_out_block([BlockWindow(graph, 0, mid_near=bad)], {}, LayoutSettings(n_epochs=5), 1)

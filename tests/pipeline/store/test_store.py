@@ -19,11 +19,10 @@ from driftmap.engine.types import FuzzyGraph, KnnGraph, WindowGraph
 from driftmap.pipeline.errors import SourceError, StoreError
 from driftmap.pipeline.sources.readers.zarr.zarr_arrays import is_array, list_arrays, open_array
 from driftmap.pipeline.store import Store
-from driftmap.pipeline.store.attempts import name_group, write_graph, write_positions
+from driftmap.pipeline.store.attempts import write_graph, write_positions
 from driftmap.pipeline.store.disk.arrays import read_array, write_arrays
 from driftmap.pipeline.store.log.commits import CommitConflictError, CommitLog
 from driftmap.pipeline.store.log.state import FORMAT_VERSION
-from driftmap.pipeline.store.verify import find_damage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,29 +147,6 @@ def test_what_is_committed_is_read(store):
     assert again.window_labels(0)["party"].tolist() == ["left", "right", "", "åland", "left", "left"]
     assert not again.is_complete
     assert "3 windows (1 final, 1 provisional, 1 planned)" in repr(again)
-
-
-def test_mid_near_rows_are_there_where_the_log_says_so(tmp_path):
-    store = make_store(tmp_path / "s.zarr")
-    mid_near = np.random.default_rng(2).integers(-1, N_ROWS, (N_ROWS, 4)).astype(np.int32)
-    for index in range(2):
-        receipt = add_graph(store, index)
-        if index:
-            attempt = store.new_attempt(1)
-            graph = make_graph(1)._replace(mid_near=mid_near)
-            write_graph(attempt, np.arange(N_ROWS), {}, graph)
-            receipt |= {"attempt": attempt.name, "label_columns": [], "has_mid_near": True}
-        store.commit_graph(receipt)
-    again = Store.open(store.path)
-    assert again.read_mid_near(0) is None
-    assert again.read_layout_input(0).mid_near is None
-    np.testing.assert_array_equal(again.read_mid_near(1), mid_near)
-    np.testing.assert_array_equal(again.read_layout_input(1).mid_near, mid_near)
-    assert not find_damage(again)
-    shutil.rmtree(tmp_path / "s.zarr" / name_group(1, attempt.name) / "mid_near")
-    assert {damage.array for damage in find_damage(again)} == {"mid_near"}
-    with pytest.raises(StoreError, match="array 'mid_near'"):
-        Store.open(store.path).read_layout_input(1)
 
 
 def test_ids_of_bytes_come_back_as_text_where_they_are_text(tmp_path):

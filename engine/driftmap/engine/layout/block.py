@@ -363,7 +363,7 @@ def count_epochs(on_epoch: EpochCallback | None, total: int) -> Callable[[int], 
 
 
 def check_block(windows: Sequence[BlockWindow], n_components: int) -> None:
-    """Refuse fixed windows without positions, and positions or starts that do not fit their graph."""
+    """Refuse fixed windows without positions, and positions, starts or mid-near rows that do not fit their graph."""
     for place, window in enumerate(windows):
         if window.positions is None and window.is_fixed:
             msg = f"windows[{place}] is fixed but has no positions; give the positions it stands at."
@@ -373,3 +373,20 @@ def check_block(windows: Sequence[BlockWindow], n_components: int) -> None:
             if given is not None and given.shape != expected:
                 msg = f"windows[{place}].{name} must have shape {expected} by its graph, got {given.shape}."
                 raise InvalidInputError(msg)
+        _check_mid_near(window, place)
+
+
+def _check_mid_near(window: BlockWindow, place: int) -> None:
+    given, n = window.mid_near, window.graph.n_rows
+    if given is None or (
+        given.ndim == 2
+        and given.dtype.kind in "iu"
+        and len(given) == n
+        and (not given.size or (given.min() >= -1 and given.max() < n))
+    ):
+        return
+    msg = (
+        f"windows[{place}].mid_near must hold numbers of its graph's rows, -1 to {n - 1}, in shape ({n}, m), got "
+        f"{given.dtype} of shape {given.shape}; give those of `find_mid_near`, or None."
+    )
+    raise InvalidInputError(msg)
