@@ -13,3 +13,19 @@ def test_rows_that_may_get_no_position_are_said():
     made = plan(source, by="w", n_neighbors=5, set_op_mix_ratio=0)
     assert any("rows without others get no position (NaN)" in note for note in made.doubts)
     assert not any("NaN" in note for note in plan(source, by="w", n_neighbors=5).doubts)
+
+
+def test_dates_that_can_be_read_in_two_orders_are_said():
+    rng = np.random.default_rng(0)
+    rows = {"vectors": rng.normal(size=(60, 3)), "id": np.tile(np.arange(20), 3)}
+    days = ["12/02/2023", "03/04/2024", "04/03/2024"]
+    unclear = plan(rows | {"day": np.repeat(days[::-1], 20)}, by="day", n_neighbors=5)
+    assert [window.label for window in unclear.windows] == days
+    assert any("dates such as 12/02/2023 are read as month, day, year" in note for note in unclear.notes)
+    for days in (
+        ["01/10/2023", "01/11/2023", "01/01/2024"],
+        ["31/01/2024", "01/02/2024", "02/01/2024"],
+        ["a", "b", "c"],
+    ):
+        clear = plan(rows | {"day": np.repeat(days, 20)}, by="day", n_neighbors=5)
+        assert not any("are read as" in note for note in clear.notes), days

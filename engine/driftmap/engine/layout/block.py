@@ -338,8 +338,9 @@ def read_window(active: Float32Array, shuffle: Shuffle, index: int) -> Float32Ar
 
 def _refuse_overflow(index: int, positions: Float32Array) -> None:
     """Refuse positions that are not finite, of rows that have edges: such a map shows nothing."""
-    n_lost = len(positions) - int(np.count_nonzero(np.isfinite(positions).all(axis=1)))
-    if n_lost:
+    is_finite = np.isfinite(positions)
+    if not is_finite.all():
+        n_lost = len(positions) - int(np.count_nonzero(is_finite.all(axis=1)))
         msg = (
             f"the layout of window {index} (counted from 0) overflows: {n_lost:,} of {len(positions):,} rows that have "
             "neighbours got positions that are not finite; lower learning_rate, repulsion_strength or "

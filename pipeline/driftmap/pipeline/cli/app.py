@@ -249,7 +249,7 @@ def status(store: str, alarm: tuple[str, ...], *, as_json: bool, prometheus: boo
     "-o", "--output", required=True, metavar="FILE", help="The file to write: .parquet, .csv, .arrow or .feather."
 )
 def export(store: str, output: str) -> None:
-    """Write all maps of STORE to one table: window, id, x, y, status and label columns."""
+    """Write all maps of STORE to one table: window, id, x, y, status and label columns; times are of UTC."""
     from driftmap.pipeline import open_store
     from driftmap.pipeline.look.run_codes import list_laid_out
     from driftmap.pipeline.store.disk.output_files import refuse_overwriting

@@ -9,6 +9,7 @@ import numpy as np
 from driftmap.engine import estimate_rounding, explain_rounding, refuse_sparse_metric
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.errors import ConfigError, SourceError
+from driftmap.pipeline.planning.value_order import NATURAL, has_two_orders
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
 
 if TYPE_CHECKING:
@@ -138,6 +139,18 @@ def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:
     column = source.spec.time if rule.window is not None else None
     note = None if column is None else source.describe_key(column).note
     return () if note is None else (note,)
+
+
+def describe_order(rule: WindowRule, windows: list[WindowPlan]) -> list[str]:
+    """Say how the dates that windows are made by are read, where either number can be the month."""
+    labels = [window.label for window in windows]
+    if rule.by is None or rule.order != NATURAL or not has_two_orders(labels):
+        return []
+    said = (
+        f"windows by {rule.by!r}: dates such as {labels[0]} are read as month, day, year; if the day comes first, the "
+        "windows are in the wrong order: give the right one (order), or write dates as 2024-12-31"
+    )
+    return [said]
 
 
 def describe_lone_rows(set_op_mix_ratio: float) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from driftmap.pipeline.planning.blocks import (
 from driftmap.pipeline.planning.column_checks import (
     check_columns,
     describe_lone_rows,
+    describe_order,
     describe_rounding,
     describe_times,
     refuse_sparse_settings,
@@ -131,10 +132,10 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What was decided for the user, one sentence each: windows left out, or small, and rounding."""
+        """What was decided for the user, one sentence each: how dates are read, windows left out or small, rounding."""
         k = self.config.graph.n_neighbors
         small = [f"{window.label!r} ({window.n_rows} rows)" for window in self.windows if window.n_rows < k]
-        notes = []
+        notes = describe_order(self.config.windows, self.windows)
         if self.skipped:
             notes.append(
                 f"{_count(list(map(repr, self.skipped)))} left out, with fewer than {LEAST_ROWS} rows (on_empty)"

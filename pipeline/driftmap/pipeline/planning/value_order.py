@@ -28,6 +28,7 @@ _DATED_MONTH = re.compile(rf"(\d{{4}})?[\s_/-]*{_MONTH}\.?[\s_/,'-]*(\d{{4}})?",
 _SHORT_MONTH = re.compile(rf"{_MONTH}\.?[\s_/-]*(')?(\d{{2}})", re.IGNORECASE)
 _QUARTER = re.compile(r"(\d{4})?[\s_/-]*Q([1-4])[\s_/,'-]*(\d{4})?", re.IGNORECASE)
 _DAY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})")
+_MOST_MONTH = 12
 _FIRST_SHORT_YEAR = 69  # as POSIX reads two digits
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -58,6 +59,18 @@ def sort_texts(texts: Sequence[str], order: str | Sequence[str] | None) -> Int64
             return (0, given[text]) if text in given else (1, natural(text), text)
 
     return np.array(sorted(numbers, key=key), dtype=np.int64)
+
+
+def has_two_orders(texts: Sequence[str]) -> bool:
+    """Whether values are dates such as 03/04/2024 that come in one order by day and month, in another by month and day.
+
+    They are then read as month and day, in which order their texts come within a year.
+    """
+    try:
+        readings = _list_day_readings(texts)
+    except ValueError:
+        return False
+    return len({tuple(sorted(texts, key=reading)) for reading in readings}) > 1
 
 
 def _whole_numbers(texts: Sequence[str]) -> Callable[[int], Any] | None:
@@ -115,21 +128,35 @@ def _choose_short_month(texts: Sequence[str]) -> Callable[[str], tuple[int, ...]
 
 
 def _choose_day(texts: Sequence[str]) -> Callable[[str], tuple[int, ...]]:
-    """Read 31.12.2024, and 12/31/2024 where it is clear which number is the month."""
-    parts = [_DAY.fullmatch(text.strip()) for text in texts]
-    numbers = [(int(match[1]), int(match[3])) for match in parts if match]
-    is_dotted = all(match is not None and match[2] == "." for match in parts)
-    is_day_first = is_dotted or any(first > 12 for first, _ in numbers)
-    is_clear = is_day_first != any(second > 12 for _, second in numbers)
+    """Read 31.12.2024, and 12/31/2024 by whichever number can be the month, the first one where both can."""
+    try:
+        readings = _list_day_readings(texts)
+    except ValueError:
+        return _read_day_first  # which refuses them again
+    return readings[0] if readings else _refuse
 
-    def read(text: str) -> tuple[int, ...]:
-        match = _match(_DAY, text)
-        if not is_clear:
-            raise ValueError(text)
-        one, two = int(match[1]), int(match[3])
-        return (int(match[4]), two, one) if is_day_first else (int(match[4]), one, two)
 
-    return read
+def _list_day_readings(texts: Sequence[str]) -> Sequence[Callable[[str], tuple[int, ...]]]:
+    """List how dates can be read: dots come after a day, and no month has a number above 12."""
+    parts = [_match(_DAY, text) for text in texts]
+    is_dotted = all(match[2] == "." for match in parts)
+    by_month = not is_dotted and all(int(match[1]) <= _MOST_MONTH for match in parts)
+    by_day = all(int(match[3]) <= _MOST_MONTH for match in parts)
+    return [_read_month_first] * by_month + [_read_day_first] * by_day
+
+
+def _refuse(text: str) -> tuple[int, ...]:
+    raise ValueError(text)
+
+
+def _read_day_first(text: str) -> tuple[int, ...]:
+    match = _match(_DAY, text)
+    return int(match[4]), int(match[3]), int(match[1])
+
+
+def _read_month_first(text: str) -> tuple[int, ...]:
+    match = _match(_DAY, text)
+    return int(match[4]), int(match[1]), int(match[3])
 
 
 def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:

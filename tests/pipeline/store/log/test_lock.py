@@ -99,6 +99,15 @@ def test_who_waits_gets_it_when_it_is_given_back(location, quick):
     assert location.read("count") == b"1"
 
 
+def test_who_waits_for_long_says_for_whom(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(module, "_SILENT_SECONDS", 0.1)
+    location = Location(tmp_path)
+    who = rf"in use by `.*`: process {os.getpid()} of \w+ on .*: waiting up to 0.3 s for it to end"
+    with hold_lock(location), pytest.warns(StoreWarning, match=who) as said, pytest.raises(StoreBusyError):
+        hold_lock(location, wait_seconds=0.3).__enter__()
+    assert len(said) == 1
+
+
 def test_a_process_that_was_killed_gives_it_up_at_once(location):
     process = start_holder(location)
     with pytest.raises(StoreBusyError, match=f"process {process.pid} "):

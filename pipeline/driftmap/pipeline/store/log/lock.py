@@ -53,6 +53,8 @@ WATCH_SECONDS = 25.0
 _LARGEST_NUMBER = 2.0**40
 """No process number, and no time in seconds, is larger."""
 _POLL_SECONDS = 0.5
+_SILENT_SECONDS = 2.0
+"""How long another's end is waited for without a word."""
 _LOG_END, _LOG_CHECK = "commits", "commits_check"
 _START_TOLERANCE = 5.0
 """Of a process's start as psutil gives it, which moves with the clock of the machine: only where there are no ticks."""
@@ -203,7 +205,7 @@ def _check_log_end(n_commits: int) -> str:
 
 
 def _take(location: Location, command: str | None, wait_seconds: float) -> StoreLock:
-    deadline = time.monotonic() + wait_seconds
+    started = time.monotonic()
     watched: dict[Any, float] = {}
     has_warned = False
     while True:
@@ -222,11 +224,14 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
                 # A list that was read while another took over may have missed both the old number and the new one.
                 location.delete([_name_file(number)])
             continue
-        if verdict == "alive" and time.monotonic() >= deadline:
+        if verdict == "alive" and time.monotonic() >= started + wait_seconds:
             raise StoreBusyError(f"the store {location} is in use by {_describe(found[1] if found else {})}")
-        if verdict == "unsure" and found is not None and not has_warned:
+        is_long = verdict == "unsure" or time.monotonic() >= started + _SILENT_SECONDS
+        if is_long and found is not None and not has_warned:
             has_warned = True
-            warnings.warn(_explain_watch(location, found[1]), StoreWarning, stacklevel=5)
+            is_alive = verdict == "alive"
+            said = _explain_wait(location, found[1], wait_seconds) if is_alive else _explain_watch(location, found[1])
+            warnings.warn(said, StoreWarning, stacklevel=5)
         time.sleep(_POLL_SECONDS)
 
 
@@ -275,6 +280,11 @@ def _describe(holder: dict[str, Any]) -> str:
         return "another process; wait for it to end"
     age = max(0, time.time() - holder["at"])
     return f"{_name_holder(holder)}, last seen {age:.0f} s ago; wait for it to end, or stop it"
+
+
+def _explain_wait(location: Location, holder: dict[str, Any], wait_seconds: float) -> str:
+    """Say what is waited for, as asked for, and for how long."""
+    return f"the store {location} is in use by {_name_holder(holder)}: waiting up to {wait_seconds:g} s for it to end"
 
 
 def _explain_watch(location: Location, holder: dict[str, Any]) -> str:
