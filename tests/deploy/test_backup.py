@@ -25,7 +25,7 @@ def copy(store, to):
     return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.filterwarnings("ignore:.*watching it for:driftmap.pipeline.errors.StoreWarning")
+@pytest.mark.filterwarnings("ignore:.*(watching it for|waiting up to):driftmap.pipeline.errors.StoreWarning")
 def test_copies_of_a_store_that_grows_are_whole_and_go_on(tmp_path, monkeypatch):
     make_store(tmp_path / "days", tmp_path / "store")
     begun, copies = threading.Event(), []

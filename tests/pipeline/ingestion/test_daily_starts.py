@@ -14,6 +14,9 @@ from driftmap.pipeline import open_store
 
 USER_ERROR = 2
 
+# Some days another holds the store for a while, and whoever waits says so.
+pytestmark = pytest.mark.filterwarnings("ignore:.*waiting up to:driftmap.pipeline.errors.StoreWarning")
+
 
 def label_of(day):
     return str(START + np.timedelta64(day, "D"))[:10]

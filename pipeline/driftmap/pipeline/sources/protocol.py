@@ -58,6 +58,8 @@ class ReadEstimate(NamedTuple):
     """What its threads may keep after that, while neighbours are searched."""
     text_bytes: int = 0
     """Of a row's text, of which words are found; in `row_bytes` too."""
+    label_bytes: int = 0
+    """Of all of a row but its id, as far as that is known; in `row_bytes` too. No layout reads it."""
 
     def count_vector_bytes(self, n_rows: int) -> int:
         """Count what the vectors of as many rows as were asked for take, as they are passed on."""

@@ -280,7 +280,7 @@ def size_largest_block(
         n_neighbors=config.graph.n_neighbors,
         n_components=config.layout.n_components,
         reach=config.layout.alignment_window_size,
-        id_bytes=4 * read.row_bytes,
+        id_bytes=4 * (read.row_bytes - read.label_bytes),
         n_parts=n_parts,
     )
 

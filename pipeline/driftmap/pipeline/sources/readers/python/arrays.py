@@ -130,16 +130,17 @@ class ArraySource:
         offsets, widths = self._table.offsets, self._table.widths
         n_features = int(np.diff(offsets).max() if widths is None else widths.max())
         labels = self._table.labels
-        row_bytes = self._table.keys[self.spec.id].dtype.itemsize if self.spec.id else 0
-        row_bytes += sum(map(_measure, labels.values()))
+        label_bytes = sum(map(_measure, labels.values()))
+        row_bytes = label_bytes + (self._table.keys[self.spec.id].dtype.itemsize if self.spec.id else 0)
         text_bytes = _measure(labels[self.spec.text]) if self.spec.text else 0
+        sizes = {"text_bytes": text_bytes, "label_bytes": label_bytes}
         if widths is not None:
             n_stored = self._most_stored.count(n_rows)
             peak_bytes = n_stored * (2 * STORED_BYTES + 1) + n_rows * (2 * row_bytes + 48)
-            return ReadEstimate(n_features, row_bytes, peak_bytes, n_stored, text_bytes=text_bytes)
+            return ReadEstimate(n_features, row_bytes, peak_bytes, n_stored, **sizes)
         # What is mapped counts as well as what is picked, and a flag for each number.
         peak_bytes = n_rows * (9 * n_features + 2 * row_bytes + 24)
-        return ReadEstimate(n_features, row_bytes, peak_bytes, text_bytes=text_bytes)
+        return ReadEstimate(n_features, row_bytes, peak_bytes, **sizes)
 
     def column_facts(self) -> ColumnFacts:
         """Give ranges where they are known: what is missing is seen when a window is read; see `Source`."""

@@ -131,8 +131,10 @@ class LazySource:
         """Estimate what reading takes, by the first partition; see `Source`."""
         pin = self.spec.pin
         n_features = 0 if pin is None else self._longest.get(pin.names[0], 1) if pin.is_list else len(pin.names)
-        row_bytes = 16 * (len(self.spec.beside) + (self.spec.id is not None))
-        return ReadEstimate(n_features, row_bytes, n_rows * (9 * n_features + 3 * row_bytes) + 32 * 2**20)
+        label_bytes = 16 * len(self.spec.beside)
+        row_bytes = label_bytes + 16 * (self.spec.id is not None)
+        peak_bytes = n_rows * (9 * n_features + 3 * row_bytes) + 32 * 2**20
+        return ReadEstimate(n_features, row_bytes, peak_bytes, label_bytes=label_bytes)
 
     def column_facts(self) -> ColumnFacts:
         """Give nothing: what is missing is seen when a window is read; see `Source`."""

@@ -212,20 +212,23 @@ class TableSource:
         )
         prose = [name for name in self.spec.beside if self.spec.is_prose(name)]
         row_bytes = others.row_bytes + len(prose) * OBJECT_BYTES
-        text_bytes = self._measure_text()
+        sizes = {"text_bytes": self._measure_text(), "label_bytes": row_bytes - self._measure(self.spec.id)}
         if self._outside is not None:  # what is mapped, what is picked, and a flag for each number
             n_features = self._outside.n_features
             kept = n_rows * (5 * n_features + 3 * row_bytes)
             working = max(both.working_bytes, 2 * MAPPED_BYTES)
-            return ReadEstimate(n_features, row_bytes, kept + working, text_bytes=text_bytes)
+            return ReadEstimate(n_features, row_bytes, kept + working, **sizes)
         # Parts and then the whole, and a flag for each number.
         kept = n_rows * (9 * vectors.row_values + 3 * row_bytes)
-        return ReadEstimate(vectors.row_values, row_bytes, kept + both.working_bytes, text_bytes=text_bytes)
+        return ReadEstimate(vectors.row_values, row_bytes, kept + both.working_bytes, **sizes)
 
     def _measure_text(self) -> int:
-        """Find how long a row's text is on average, in the file whose texts are longest; 0 where there is none."""
         text = self.spec.text
-        return 0 if text is None else OBJECT_BYTES + max(file.measure([text]).row_bytes for file in self._files)
+        return 0 if text is None else OBJECT_BYTES + self._measure(text)
+
+    def _measure(self, column: str | None) -> int:
+        """Find how long a row's value is on average, in the file where it is longest; 0 where there is no column."""
+        return 0 if column is None else max(file.measure([column]).row_bytes for file in self._files)
 
     def column_facts(self) -> ColumnFacts:
         """Count missing values and find spreads, as far as the files tell; see `Source`."""

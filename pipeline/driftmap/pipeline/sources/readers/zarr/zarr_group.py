@@ -154,11 +154,11 @@ class ZarrSource:
     def estimate_read(self, n_rows: int) -> ReadEstimate:
         """Estimate what reading takes, by the arrays' chunks; see `Source`."""
         n_features, width = int(self._vectors.shape[1]), self._vectors.dtype.itemsize
-        beside = [*([self.spec.id] if self.spec.id else []), *self.spec.beside]
-        row_bytes = sum(self._columns[name].dtype.itemsize for name in beside)
+        label_bytes = sum(self._columns[name].dtype.itemsize for name in self.spec.beside)
+        row_bytes = label_bytes + (self._columns[self.spec.id].dtype.itemsize if self.spec.id else 0)
         chunk_rows = min(count_chunk_rows(self._vectors), self.n_rows)
         if isinstance(self._vectors, SparseMatrix):
-            return self._estimate_sparse(self._vectors, n_rows, row_bytes)
+            return self._estimate_sparse(self._vectors, n_rows, row_bytes)._replace(label_bytes=label_bytes)
         n_chunks = min(N_CHUNKS_AT_ONCE, n_rows // chunk_rows + 2)
         # As stored and decoded, several chunks at a time; what is read, and as float32 where it is another type.
         numbers = width + (0 if self._vectors.dtype == np.float32 else 4) + 1
@@ -166,7 +166,8 @@ class ZarrSource:
         peak_bytes = n_rows * (numbers * n_features + 2 * row_bytes) + n_chunks * chunk_bytes
         left_bytes = min(n_chunks, _LEFT_CHUNKS) * chunk_bytes
         text_bytes = 0 if self.spec.text is None else self._columns[self.spec.text].dtype.itemsize
-        return ReadEstimate(n_features, row_bytes, peak_bytes, left_bytes=left_bytes, text_bytes=text_bytes)
+        sizes = {"left_bytes": left_bytes, "text_bytes": text_bytes, "label_bytes": label_bytes}
+        return ReadEstimate(n_features, row_bytes, peak_bytes, **sizes)
 
     def column_facts(self) -> ColumnFacts:
         """Find the ranges of some rows; what is missing is seen when a window is read; see `Source`."""
