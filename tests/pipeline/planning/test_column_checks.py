@@ -29,3 +29,16 @@ def test_dates_that_can_be_read_in_two_orders_are_said():
     ):
         clear = plan(rows | {"day": np.repeat(days, 20)}, by="day", n_neighbors=5)
         assert not any("are read as" in note for note in clear.notes), days
+
+
+def test_a_date_of_a_window_that_is_left_out_says_which_number_is_the_day():
+    days = ["02/01/2024", "01/02/2024", "31/03/2024"]
+    lengths = [20, 20, 1]
+    source = {
+        "vectors": np.random.default_rng(0).normal(size=(41, 3)),
+        "id": np.concatenate([np.arange(n) for n in lengths]),
+        "day": np.repeat(days, lengths),
+    }
+    made = plan(source, by="day", id="id", n_neighbors=5)
+    assert ([window.label for window in made.windows], made.skipped) == (days[:2], ("31/03/2024",))
+    assert not any("are read as" in note for note in made.notes)

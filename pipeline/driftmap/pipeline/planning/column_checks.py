@@ -13,6 +13,8 @@ from driftmap.pipeline.planning.value_order import NATURAL, has_two_orders
 from driftmap.pipeline.sources.row_ranges import join_runs, name_some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftmap.pipeline.config.window_rule import WindowRule
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
@@ -141,9 +143,8 @@ def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:
     return () if note is None else (note,)
 
 
-def describe_order(rule: WindowRule, windows: list[WindowPlan]) -> list[str]:
-    """Say how the dates that windows are made by are read, where either number can be the month."""
-    labels = [window.label for window in windows]
+def describe_order(rule: WindowRule, labels: Sequence[str]) -> list[str]:
+    """Say how the dates that windows are made by, all of them, are read, where either number can be the month."""
     if rule.by is None or rule.order != NATURAL or not has_two_orders(labels):
         return []
     said = (

@@ -135,7 +135,7 @@ class Plan:
         """What was decided for the user, one sentence each: how dates are read, windows left out or small, rounding."""
         k = self.config.graph.n_neighbors
         small = [f"{window.label!r} ({window.n_rows} rows)" for window in self.windows if window.n_rows < k]
-        notes = describe_order(self.config.windows, self.windows)
+        notes = describe_order(self.config.windows, [*(window.label for window in self.windows), *self.skipped])
         if self.skipped:
             notes.append(
                 f"{_count(list(map(repr, self.skipped)))} left out, with fewer than {LEAST_ROWS} rows (on_empty)"
