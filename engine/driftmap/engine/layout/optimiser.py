@@ -32,11 +32,6 @@ _WATCHED_CHUNK_EPOCHS = 256
 _CHUNKS_A_THREAD = 8
 """A thread with less to do in an epoch costs more than it brings, above all when other work holds the cores."""
 
-_CHUNKS_AT_ONCE = 1
-"""Chunks that a thread takes at a time. With numba's own setting each takes its whole share at once, and an epoch lasts
-as long as the thread whose core is held up: .57 s beside a process that takes half of one core, and .49 so. Where all
-cores are equally fast there is no difference."""
-
 
 def has_compiled_kernels() -> bool:
     """Tell whether the layout's kernels are compiled already, on this machine and for this version.
@@ -171,18 +166,19 @@ class Optimiser:
         done = 0
         for first in range(0, len(moving), at_once):
             epochs = moving[first : first + at_once]
-            plan = EpochPlan(
-                chunks=chunks,
-                learning_rates=stage.learning_rates[epochs],
-                hot_rates=hot_rates,
-                epochs=stage.first_epoch + epochs,
-                draws=epochs < stage.n_drawn,
-                n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
-                seeds=self._seeds,
-                is_ordered=self._is_ordered,
-            )
             # Only here: `on_epoch` may change how many threads there are.
-            with limit_threads(len(chunks) // _CHUNKS_A_THREAD), numba.parallel_chunksize(_CHUNKS_AT_ONCE):
+            with limit_threads(len(chunks) // _CHUNKS_A_THREAD):
+                plan = EpochPlan(
+                    chunks=chunks,
+                    learning_rates=stage.learning_rates[epochs],
+                    hot_rates=hot_rates,
+                    epochs=stage.first_epoch + epochs,
+                    draws=epochs < stage.n_drawn,
+                    n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
+                    seeds=self._seeds,
+                    is_ordered=self._is_ordered,
+                    n_threads=numba.get_num_threads(),
+                )
                 run_epochs(plan, self._arrays, self._forces, self._buffers, self._shuffled)
             done = _report_epochs(on_epoch, done, int(epochs[-1]) + 1)
         _report_epochs(on_epoch, done, stage.n_epochs)

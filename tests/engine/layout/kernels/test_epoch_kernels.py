@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from tests import naive_layout
 
+from driftmap.engine.core.jit import exact_uncached
 from driftmap.engine.layout.curve import fit_curve
 from driftmap.engine.layout.flatten import Shuffle, flatten_block
 from driftmap.engine.layout.kernels import arrays
 from driftmap.engine.layout.kernels import epoch_kernels as kernels
 from driftmap.engine.layout.kernels.force_kernels import draw_run
+from driftmap.engine.layout.kernels.taking import take
 from driftmap.engine.relations.relations import relate_ids
 from driftmap.engine.types import FuzzyGraph
 
@@ -65,6 +67,7 @@ def run(
         seeds=np.arange(11, 11 + len(block.n_active), dtype=np.uint64),
         draws=np.arange(len(learning_rates)) < n_drawn,
         is_ordered=False,
+        n_threads=1,
     )
     buffers = np.stack([positions.T, positions.T]).astype(np.float32).copy()
     kernels.run_epochs(plan, block, forces, buffers, np.empty((buffers.shape[1], 0), np.float32))
@@ -169,7 +172,7 @@ def test_rows_without_an_edge_take_no_part():
     assert np.isfinite(moved[:28]).all()
 
 
-def make_plan(block, is_ordered):
+def make_plan(block, is_ordered, n_threads=1):
     chunks = [(t, int(block.offsets[t]), int(block.offsets[t] + n)) for t, n in enumerate(block.n_active)]
     return arrays.EpochPlan(
         chunks=np.array(chunks, np.int64),
@@ -180,6 +183,7 @@ def make_plan(block, is_ordered):
         seeds=np.arange(11, 11 + len(chunks), dtype=np.uint64),
         draws=np.zeros(3, bool),
         is_ordered=is_ordered,
+        n_threads=n_threads,
     )
 
 
@@ -240,3 +244,33 @@ def test_samples_from_a_shuffled_copy_are_the_same_bytes(n_sampled_rows, is_larg
     assert np.isfinite(moved[0]).all()
     assert np.array_equal(*moved)
     assert np.isnan(shuffled).any() == is_large  # only what is read is copied
+
+
+@pytest.mark.parametrize("n_chunks", [1, 7, 200])
+def test_every_chunk_is_moved_once_whatever_the_number_of_threads(n_chunks):
+    n = 3 * n_chunks
+    block = make_ring_block(n)
+    positions = np.random.default_rng(6).normal(size=(2, n)).astype(np.float32)
+    chunks = np.stack([np.zeros(n_chunks, np.int64), np.arange(0, n, 3), np.arange(0, n, 3) + 3], axis=1)
+    moved = []
+    for n_threads in (1, 2, 3):
+        buffers = np.stack([positions, positions]).copy()
+        plan = make_plan(block, is_ordered=False, n_threads=n_threads)._replace(chunks=chunks)
+        kernels.run_epochs(plan, block, make_forces(1), buffers, np.empty((2, 0), np.float32))
+        moved.append(buffers[0])
+    assert (moved[0] != positions).all()
+    assert np.array_equal(moved[0], moved[1])
+    assert np.array_equal(moved[0], moved[2])
+
+
+@pytest.mark.parametrize("n_at_once", [1, 3])
+def test_threads_take_each_number_once(n_at_once):
+    taken = np.zeros(2, np.int64)
+    found = [take_one(taken, 1, n_at_once) for _ in range(4)]
+    assert found == [0, n_at_once, 2 * n_at_once, 3 * n_at_once]
+    assert taken.tolist() == [0, 4 * n_at_once]
+
+
+@exact_uncached
+def take_one(taken, counter, n):
+    return take(taken, counter, n)

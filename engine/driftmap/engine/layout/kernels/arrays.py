@@ -88,6 +88,8 @@ class EpochPlan(NamedTuple):
     """(T,) random seed of each window."""
     is_ordered: bool
     """Whether rows stand in another order than `places`: negative samples are then read from a shuffled copy."""
+    n_threads: int
+    """Threads that share out the chunks."""
 
 
 class WindowEpoch(NamedTuple):

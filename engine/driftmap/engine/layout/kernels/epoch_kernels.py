@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from driftmap.engine.core.jit import fast_parallel, fast_uncounted, fast_uncounted_inline
+from driftmap.engine.core.jit import fast, fast_parallel, fast_uncounted, fast_uncounted_inline
 from driftmap.engine.layout.kernels.arrays import Axis, Edges, WindowEpoch
 from driftmap.engine.layout.kernels.float32_kernels import ONE, TWO, ZERO, below, mix
 from driftmap.engine.layout.kernels.force_kernels import (
@@ -23,6 +23,7 @@ from driftmap.engine.layout.kernels.force_kernels import (
     make_scratch,
     repel,
 )
+from driftmap.engine.layout.kernels.taking import take
 
 if TYPE_CHECKING:
     from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, Scratch, WindowForces
@@ -33,7 +34,12 @@ SAMPLED_ROWS = 32_768
 """Rows of a window, another random sample in each epoch, among which negative samples begin: they stay in the cache. An
 epoch of 1,000,000 ordered rows takes 278 ns a row where samples begin anywhere, and 153 so (beside other work)."""
 CHUNK_ROWS = 128
-"""Rows that one thread takes at a time."""
+"""Rows of a chunk."""
+TURNS = 32
+"""Times that a thread takes chunks in an epoch, if all are equally fast. Each takes the next ones when it is done with
+its own: with shares that are set before, an epoch lasts as long as the slowest thread, beside other work on its core or
+with a window that rests. Of two windows of 1,000,000 rows, one of which rests in two epochs of five, two threads moved
+a row in 82 ns so, and in 59 with turns; beside a busy process in 103 and 94."""
 
 
 @fast_uncounted
@@ -181,6 +187,51 @@ def shuffle_rows(
                 target[d, start + place] = source[d, row]
 
 
+@fast_uncounted
+def take_some(taken: Int64Array, counter: int, plan: EpochPlan) -> tuple[int, int]:
+    """Take the next chunks that no thread has taken: the first, and the last + 1; none where both are the same."""
+    n, n_at_once = len(plan.chunks), max(1, len(plan.chunks) // (plan.n_threads * TURNS))
+    first = min(take(taken, counter, n_at_once), n)
+    return first, min(first + n_at_once, n)
+
+
+@fast
+def shuffle_some(
+    taken: Int64Array,
+    counter: int,
+    epoch: int,
+    plan: EpochPlan,
+    block: BlockArrays,
+    source: Float32Array,
+    target: Float32Array,
+) -> None:
+    """Do as `shuffle_rows` for chunks that no other thread has taken, until none is left."""
+    first, last = take_some(taken, counter, plan)
+    while first < last:
+        for c in range(first, last):
+            shuffle_rows(plan.chunks[c], epoch, plan, block, source, target)
+        first, last = take_some(taken, counter, plan)
+
+
+@fast
+def move_some(
+    taken: Int64Array,
+    counter: int,
+    epoch: int,
+    plan: EpochPlan,
+    block: BlockArrays,
+    forces: WindowForces,
+    places: tuple[Float32Array, Float32Array, Float32Array],
+) -> None:
+    """Do as `move_rows` for chunks that no other thread has taken, until none is left."""
+    first, last = take_some(taken, counter, plan)
+    while first < last:
+        for c in range(first, last):
+            chunk = plan.chunks[c]
+            move_rows(chunk, epoch, plan, block, forces, places, make_scratch(chunk, block, len(places[0])))
+        first, last = take_some(taken, counter, plan)
+
+
 @fast_parallel
 def run_epochs(
     plan: EpochPlan, block: BlockArrays, forces: WindowForces, buffers: Float32Array, shuffled: Float32Array
@@ -191,16 +242,16 @@ def run_epochs(
     """
     n_epochs = len(plan.learning_rates)
     n_chunks = len(plan.chunks)
+    taken = np.zeros(2 * n_epochs, dtype=np.int64)
     for epoch in range(n_epochs):
         now, then = buffers[epoch % 2], buffers[1 - epoch % 2]
         sampled = now
         if plan.is_ordered:
             sampled = shuffled
-            for c in numba.prange(n_chunks):
-                shuffle_rows(plan.chunks[c], epoch, plan, block, now, shuffled)
-        for c in numba.prange(n_chunks):
-            chunk = plan.chunks[c]
-            move_rows(chunk, epoch, plan, block, forces, (now, then, sampled), make_scratch(chunk, block, len(now)))
+            for _ in numba.prange(plan.n_threads):
+                shuffle_some(taken, 2 * epoch, epoch, plan, block, now, shuffled)
+        for _ in numba.prange(plan.n_threads):
+            move_some(taken, 2 * epoch + 1, epoch, plan, block, forces, (now, then, sampled))
     last = n_epochs % 2
     for c in numba.prange(n_chunks):
         copy_rows(plan.chunks[c], buffers[last], buffers[1 - last])
