@@ -84,15 +84,16 @@ def test_a_layout_that_is_stopped_waits_for_the_window_whose_clusters_are_being_
     source, tmp_path, monkeypatch, fault
 ):
     monkeypatch.setattr(block_layout, "MERGED_ROWS", 0)
-    found, is_stopping, follow = [], threading.Event(), clusters.follow_and_write
+    found, has_begun, is_stopping, follow = [], threading.Event(), threading.Event(), clusters.follow_and_write
 
     def follow_and_write(store, follower, index, *given, **options):
+        has_begun.set()
         is_stopping.wait(30)
         found.append(index)
         return follow(store, follower, index, *given, **options)
 
-    def stop(*given, on_carried):
-        on_carried()
+    def stop(*given):
+        has_begun.wait(30)
         threading.Timer(0.2, is_stopping.set).start()
         raise fault
 

@@ -58,7 +58,6 @@ def lay_out_block(
     random_state: int,
     on_epoch: EpochCallback | None = None,
     pace: Pace = PACE,
-    on_carried: Callable[[], None] | None = None,
 ) -> list[Float32Array]:
     """Lay out the windows of one block.
 
@@ -81,8 +80,6 @@ def lay_out_block(
         so that these tell what share of the work is done.
     pace
         How long both passes are, and how fast.
-    on_carried
-        Called once every window has a place: what a start takes is free again, and only epochs are left.
 
     Returns
     -------
@@ -105,8 +102,6 @@ def lay_out_block(
     n, n_free = layout.n_joint_epochs, sum(not window.is_fixed for window in windows)
     watch = count_epochs(on_epoch, layout.n_carry_epochs + n * n_free)
     layout.carry(watch)
-    if on_carried is not None:
-        on_carried()
     layout.move(n, range(n), None if watch is None else lambda n_epochs: watch(n_epochs * n_free))
     return [layout.read(place) for place in range(len(windows))]
 

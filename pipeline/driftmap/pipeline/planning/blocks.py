@@ -188,7 +188,7 @@ def block_bytes(
     id_bytes: int = 0,
     n_parts: int = 1,
 ) -> int:
-    """Bound what a block takes at its peak: while a window is started, or while its clusters or turnover are found.
+    """Bound what a block takes at its peak: while a window is started, and while its clusters or turnover are found.
 
     Parameters
     ----------
@@ -225,9 +225,11 @@ def block_bytes(
             followed += graph
         return max(opened, made + read, far_start_bytes(largest, edges, read), followed)
     laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
-    # Clusters of large windows are found while the block is moved, of others before it is set up.
-    held = laid_out if largest > MERGED_ROWS else n_rows * (edges * 8 + _ROW_BYTES + id_bytes)
-    return max(laid_out + start_bytes(largest, edges), held + found)
+    started = laid_out + start_bytes(largest, edges)
+    # Clusters of large windows are found while the block is laid out, of others before it is set up.
+    if largest > MERGED_ROWS:
+        return started + found
+    return max(started, n_rows * (edges * 8 + _ROW_BYTES + id_bytes) + found)
 
 
 def _check_least(**given: tuple[int, int]) -> None:
