@@ -59,8 +59,8 @@ def test_every_layout_and_every_block_give_the_same_clusters(source, whole, tmp_
         assert find_damage(other) == []
 
 
-def test_clusters_of_large_windows_are_found_beside_the_joint_pass(source, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(block_layout, "MERGED_ROWS", 0)
+def test_clusters_of_larger_windows_are_found_beside_the_layout(source, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(block_layout, "BESIDE_ROWS", 0)
     threads, find = [], block_layout.find_missing
 
     def find_missing(*given, **options):
@@ -83,7 +83,7 @@ def test_clusters_of_large_windows_are_found_beside_the_joint_pass(source, whole
 def test_a_layout_that_is_stopped_waits_for_the_window_whose_clusters_are_being_found(
     source, tmp_path, monkeypatch, fault
 ):
-    monkeypatch.setattr(block_layout, "MERGED_ROWS", 0)
+    monkeypatch.setattr(block_layout, "BESIDE_ROWS", 0)
     found, has_begun, is_stopping, follow = [], threading.Event(), threading.Event(), clusters.follow_and_write
 
     def follow_and_write(store, follower, index, *given, **options):

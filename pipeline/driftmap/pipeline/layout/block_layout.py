@@ -8,12 +8,13 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import MERGED_ROWS, BlockWindow, find_block_strengths, lay_out_block
+from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.layout.clusters import Rows, find_missing, give_neighbours, load_rows
 from driftmap.pipeline.layout.job import WrittenBlock
 from driftmap.pipeline.layout.publish import name_strengths
 from driftmap.pipeline.layout.relate import relate_windows
+from driftmap.pipeline.planning.blocks import BESIDE_ROWS
 from driftmap.pipeline.store.attempts import new_attempt, write_positions
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ class BlockLayout:
     ) -> tuple[LaidOut, dict[str, ClusterRecord]]:
         """Lay out a block and find the clusters of its windows, which no map is needed for.
 
-        Those of large windows take one thread for long: they are found beside the layout, which leaves cores free while
-        it sets the block up and places the first window. Two windows of 1,000,000 rows take 78 s so on two cores, and
-        87 s where clusters wait until all windows have a place.
+        Those of all but small windows are found beside the layout, which leaves cores free while it sets the block up
+        and places the first window. Two windows of 1,000,000 rows take 78 s so on two cores, and 87 s where clusters
+        wait until all windows have a place.
         """
         store, job, loaded = self._store, self._job, self._loaded
         moved, is_stopped = (*block.core, *block.lookahead), threading.Event()
@@ -101,7 +102,7 @@ class BlockLayout:
 
         find = partial(find_missing, store, moved, job.random_state, load, unsynced=unsynced)
         lay_out = partial(lay_out_one, job, block, loaded, partial(_read_positions, store), on_epoch)
-        if max(loaded[index].graph.n_rows for index in moved) <= MERGED_ROWS:
+        if max(loaded[index].graph.n_rows for index in moved) <= BESIDE_ROWS:
             clusters = find()
             for index, window in loaded.items():
                 loaded[index] = window._replace(neighbours=None)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
+BESIDE_ROWS = 2_000
+"""Rows of a window above which a block's clusters are found beside its layout, on a thread of their own: with windows
+of 50,000, 5,000 and 2,500 rows runs on two cores take .85, .87 and .92 of the time; with 1,000 rows and fewer both
+threads wait for each other as often as not."""
+
 EXCHANGE_CORE_WINDOWS = 4, 8
 """Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and what rounds cost
 in quality was measured with cores of four."""
@@ -226,10 +231,9 @@ def block_bytes(
         return max(opened, made + read, far_start_bytes(largest, edges, read), followed)
     laid_out = n_rows * (edges * _EDGE_BYTES + _ROW_BYTES + 3 * 4 * n_components + related + id_bytes)
     started = laid_out + start_bytes(largest, edges)
-    # Clusters of large windows are found while the block is laid out, of others before it is set up.
-    if largest > MERGED_ROWS:
+    if largest > BESIDE_ROWS:
         return started + found
-    return max(started, n_rows * (edges * 8 + _ROW_BYTES + id_bytes) + found)
+    return max(started, n_rows * (edges * 8 + _ROW_BYTES + id_bytes) + found)  # found before the block is set up
 
 
 def _check_least(**given: tuple[int, int]) -> None:
