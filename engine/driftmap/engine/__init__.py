@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from driftmap.engine.core.jit import cache_kernels_in, load_compiler
     from driftmap.engine.core.rounding import estimate_rounding, explain_rounding, float32_holds
     from driftmap.engine.core.seeds import CLUSTER_STREAM, START_STREAM, TRANSFORM_STREAM, make_graph_seed, make_seed
-    from driftmap.engine.core.threads import limit_blas, limit_threads
+    from driftmap.engine.core.threads import count_threads, limit_blas, limit_threads
     from driftmap.engine.errors import DriftmapError, InvalidInputError, InvalidRelationError
     from driftmap.engine.estimator.aligned_umap import AlignedUMAP
     from driftmap.engine.estimator.repr_html import choose_maps, draw_thumbnails
@@ -151,6 +151,7 @@ __all__ = [
     "compose_relations",
     "count_bad_rows",
     "count_terms",
+    "count_threads",
     "displacement",
     "draw_thumbnails",
     "drift",
@@ -225,7 +226,7 @@ _ROOMS = {
         "make_graph_seed",
         "make_seed",
     ),
-    "core.threads": ("limit_blas", "limit_threads"),
+    "core.threads": ("count_threads", "limit_blas", "limit_threads"),
     "errors": (
         "DriftmapError",
         "InvalidInputError",

@@ -59,8 +59,12 @@ def test_every_layout_and_every_block_give_the_same_clusters(source, whole, tmp_
         assert find_damage(other) == []
 
 
-def test_clusters_of_larger_windows_are_found_beside_the_layout(source, whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_clusters_of_larger_windows_are_found_beside_a_layout_that_may_use_several_threads(
+    source, whole, tmp_path, monkeypatch, n_threads
+):
     monkeypatch.setattr(block_layout, "BESIDE_ROWS", 0)
+    monkeypatch.setattr(block_layout, "count_threads", lambda: n_threads)
     threads, find = [], block_layout.find_missing
 
     def find_missing(*given, **options):
@@ -76,7 +80,7 @@ def test_clusters_of_larger_windows_are_found_beside_the_layout(source, whole, t
     ]
     assert find_damage(beside) == []
     assert threads
-    assert threading.main_thread() not in threads
+    assert (threading.main_thread() in threads) == (n_threads == 1)
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, MemoryError])
@@ -84,6 +88,7 @@ def test_a_layout_that_is_stopped_waits_for_the_window_whose_clusters_are_being_
     source, tmp_path, monkeypatch, fault
 ):
     monkeypatch.setattr(block_layout, "BESIDE_ROWS", 0)
+    monkeypatch.setattr(block_layout, "count_threads", lambda: 2)
     found, has_begun, is_stopping, follow = [], threading.Event(), threading.Event(), clusters.follow_and_write
 
     def follow_and_write(store, follower, index, *given, **options):

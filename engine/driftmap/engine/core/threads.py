@@ -42,12 +42,23 @@ def limit_threads(n_threads: int) -> Iterator[None]:
     None
         The limits hold inside the context.
     """
-    allowed = numba.get_num_threads()
+    allowed = count_threads()
     numba.set_num_threads(min(max(n_threads, 1), allowed))
     try:
         yield
     finally:
         numba.set_num_threads(allowed)
+
+
+def count_threads() -> int:
+    """Count the threads that kernels may use which the calling thread runs.
+
+    Returns
+    -------
+    int
+        As many as numba has, or fewer within `limit_threads`.
+    """
+    return numba.get_num_threads()
 
 
 @contextmanager
@@ -56,7 +67,7 @@ def share_rows() -> Iterator[RowShare]:
 
     BLAS has one thread meanwhile: its own would go on spinning after a product, for longer than the next step takes.
     """
-    n_threads = numba.get_num_threads()
+    n_threads = count_threads()
     with limit_blas(1), ExitStack() as stack:
         if n_threads == 1:
             yield lambda function, n_rows: function(slice(0, n_rows))

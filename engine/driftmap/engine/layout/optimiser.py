@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba
 import numpy as np
 
 from driftmap.engine.core.jit import is_compiled
-from driftmap.engine.core.threads import limit_threads
+from driftmap.engine.core.threads import count_threads, limit_threads
 from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, WindowForces
 from driftmap.engine.layout.kernels.epoch_kernels import CHUNK_ROWS, run_epochs
 from driftmap.engine.layout.kernels.order_kernels import reorder_rows
@@ -177,7 +176,7 @@ class Optimiser:
                     n_placed=int(self._arrays.offsets[stage.n_placed_windows]),
                     seeds=self._seeds,
                     is_ordered=self._is_ordered,
-                    n_threads=numba.get_num_threads(),
+                    n_threads=count_threads(),
                 )
                 run_epochs(plan, self._arrays, self._forces, self._buffers, self._shuffled)
             done = _report_epochs(on_epoch, done, int(epochs[-1]) + 1)

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from driftmap.engine import BlockWindow, find_block_strengths, lay_out_block
+from driftmap.engine import BlockWindow, count_threads, find_block_strengths, lay_out_block
 from driftmap.pipeline.executors.machine import release_memory
 from driftmap.pipeline.layout.clusters import Rows, find_missing, give_neighbours, load_rows
 from driftmap.pipeline.layout.job import WrittenBlock
@@ -88,9 +88,9 @@ class BlockLayout:
     ) -> tuple[LaidOut, dict[str, ClusterRecord]]:
         """Lay out a block and find the clusters of its windows, which no map is needed for.
 
-        Those of all but small windows are found beside the layout, which leaves cores free while it sets the block up
-        and places the first window. Two windows of 1,000,000 rows take 78 s so on two cores, and 87 s where clusters
-        wait until all windows have a place.
+        Those of all but small windows are found beside the layout, if it may use several threads: it leaves cores free
+        while it sets the block up and places the first window. Two windows of 1,000,000 rows take 78 s so on two cores,
+        and 87 s where clusters wait until all windows have a place.
         """
         store, job, loaded = self._store, self._job, self._loaded
         moved, is_stopped = (*block.core, *block.lookahead), threading.Event()
@@ -102,7 +102,7 @@ class BlockLayout:
 
         find = partial(find_missing, store, moved, job.random_state, load, unsynced=unsynced)
         lay_out = partial(lay_out_one, job, block, loaded, partial(_read_positions, store), on_epoch)
-        if max(loaded[index].graph.n_rows for index in moved) <= BESIDE_ROWS:
+        if count_threads() == 1 or max(loaded[index].graph.n_rows for index in moved) <= BESIDE_ROWS:
             clusters = find()
             for index, window in loaded.items():
                 loaded[index] = window._replace(neighbours=None)

@@ -18,9 +18,9 @@ MAX_CORE_WINDOWS = 64
 """Longest core that is chosen: longer ones win nothing, and a kill loses the work of one block."""
 
 BESIDE_ROWS = 2_000
-"""Rows of a window above which a block's clusters are found beside its layout, on a thread of their own: with windows
-of 50,000, 5,000 and 2,500 rows runs on two cores take .85, .87 and .92 of the time; with 1,000 rows and fewer both
-threads wait for each other as often as not."""
+"""Rows of a window above which a block's clusters are found beside its layout, where it may use several threads: with
+windows of 50,000, 5,000 and 2,500 rows runs on two cores take .85, .87 and .92 of the time; with 1,000 rows and fewer
+both threads wait for each other as often as not."""
 
 EXCHANGE_CORE_WINDOWS = 4, 8
 """Shortest and longest core that is chosen for blocks in parallel: each worker should have some, and what rounds cost
