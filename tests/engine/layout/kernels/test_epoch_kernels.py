@@ -13,7 +13,7 @@ from driftmap.engine.layout.flatten import Shuffle, flatten_block
 from driftmap.engine.layout.kernels import arrays
 from driftmap.engine.layout.kernels import epoch_kernels as kernels
 from driftmap.engine.layout.kernels.force_kernels import draw_run
-from driftmap.engine.layout.kernels.taking import take
+from driftmap.engine.layout.kernels.taking_kernels import take
 from driftmap.engine.relations.relations import relate_ids
 from driftmap.engine.types import FuzzyGraph
 

@@ -23,7 +23,7 @@ from driftmap.engine.layout.kernels.force_kernels import (
     make_scratch,
     repel,
 )
-from driftmap.engine.layout.kernels.taking import take
+from driftmap.engine.layout.kernels.taking_kernels import take
 
 if TYPE_CHECKING:
     from driftmap.engine.layout.kernels.arrays import BlockArrays, EpochPlan, Scratch, WindowForces
