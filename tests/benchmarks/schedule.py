@@ -61,7 +61,7 @@ def forecast(
     groups = group_blocks(len(blocks), n_workers)
     steps = plan_steps(blocks, n_rounds, groups=groups)
     seconds = [_price(step, blocks, n_rounds, costs) for step, _ in steps]
-    places = [place_step(step, groups) % n_workers for step, _ in steps]
+    places = [place_step(step, groups, n_workers) % n_workers for step, _ in steps]
     carry = sum(price for price, (step, _) in zip(seconds, steps, strict=True) if step.kind == "carry")
     last = len(blocks[-1].core) * costs.move
     bound = max(sum(seconds) / n_workers, carry + last, costs.schedule * len(steps))

@@ -19,6 +19,10 @@ _READ_AHEAD = 2
 _GROUPS_A_SLOT = 2
 """While the positions of one group go to other workers, its own moves the other."""
 
+_HALVES = 2
+"""With so many slots each holds a run of consecutive groups, so that one boundary of all is between workers: 40 windows
+of 5,000 rows took 5 % less time. With more slots groups alternate: while late ones are carried, all slots move."""
+
 
 class Step(NamedTuple):
     """One piece of work on one block: read it, find pieces, then clusters, carry it, move it by one round, write."""
@@ -62,7 +66,7 @@ def group_blocks(n_blocks: int, n_slots: int) -> list[range]:
     return [range(first, last) for first, last in pairwise(bounds)]
 
 
-def place_step(step: Step, groups: Sequence[range]) -> int:
+def place_step(step: Step, groups: Sequence[range], n_slots: int) -> int:
     """Return the place that a step runs at: that of its group, or for clusters the next, which is less at work then.
 
     Parameters
@@ -71,8 +75,11 @@ def place_step(step: Step, groups: Sequence[range]) -> int:
         From `plan_steps`.
     groups
         That it was planned with.
+    n_slots
+        Tasks that run at a time.
     """
-    place = next(number for number, group in enumerate(groups) if step.block in group)
+    number = next(number for number, group in enumerate(groups) if step.block in group)
+    place = number * n_slots // len(groups) if n_slots == _HALVES else number
     return place + (step.kind in {"pieces", "cluster"})
 
 
