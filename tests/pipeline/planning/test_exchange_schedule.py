@@ -65,19 +65,20 @@ def test_clusters_are_found_beside_the_group_that_is_carried():
         assert carry == place_step(Step("move", block), groups, 2) % 2 == 1 - cluster
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 16])
 @pytest.mark.parametrize("n_blocks", [2, 5, 6, 7, 8, 9, 11, 40])
-def test_two_slots_hold_a_half_of_the_groups_each(n_blocks):
-    groups = group_blocks(n_blocks, 2)
+def test_two_workers_hold_a_half_of_the_groups_each(n_blocks, n_threads):
+    groups = group_blocks(n_blocks, 2 * n_threads)
     places = [place_step(Step("move", group.start), groups, 2) for group in groups]
     assert places == sorted(places)
     assert set(places) == {0, 1}
     assert 0 <= 2 * places.count(0) - len(places) <= 1
 
 
-@pytest.mark.parametrize("n_slots", [1, 3, 8])
-def test_groups_alternate_over_more_slots(n_slots):
-    groups = group_blocks(48, n_slots)
-    assert [place_step(Step("move", group.start), groups, n_slots) for group in groups] == list(range(len(groups)))
+@pytest.mark.parametrize("n_workers", [1, 3, 8])
+def test_groups_alternate_over_more_workers(n_workers):
+    groups = group_blocks(48, n_workers)
+    assert [place_step(Step("move", group.start), groups, n_workers) for group in groups] == list(range(len(groups)))
 
 
 def test_a_step_gets_the_positions_of_all_windows_that_it_reads():

@@ -82,6 +82,10 @@ class Executor(Protocol):
     def n_slots(self) -> int:
         """Tasks that run at a time, one at least."""
 
+    @property
+    def n_workers(self) -> int:
+        """Processes that tasks run in, one at least; results are passed on between them."""
+
     def start(self, function: Callable[..., Result], tasks: Iterable[Task], stage: str) -> Results[Result]:
         """Call `function` for every task; `tasks` is read little ahead of the work.
 
@@ -143,6 +147,11 @@ class SerialExecutor(Executor):
 
     @property
     def n_slots(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def n_workers(self) -> int:
         """One."""
         return 1
 

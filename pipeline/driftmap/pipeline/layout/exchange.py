@@ -90,10 +90,10 @@ def _make_tasks(
 ) -> list[LinkedTask]:
     """Make the tasks of all steps; `which` is for `plan_steps`."""
     parameters = Job(store.location, uuid.uuid4().hex, executor.kept_bytes if kept_bytes is None else kept_bytes)
-    n_slots, labels = executor.n_slots, store.labels
-    rounds, groups = plan_rounds(job.settings, range(store.n_windows)), group_blocks(len(job.blocks), n_slots)
+    n_workers, labels = executor.n_workers, store.labels
+    rounds, groups = plan_rounds(job.settings, range(store.n_windows)), group_blocks(len(job.blocks), executor.n_slots)
     return [
-        LinkedTask(_name_step(step, job.blocks, labels), (parameters, step), needs, place_step(step, groups, n_slots))
+        LinkedTask(_name_step(step, job.blocks, labels), (parameters, step), needs, place_step(step, groups, n_workers))
         for step, needs in plan_steps(job.blocks, len(rounds), groups=groups, **which)
     ]
 

@@ -20,8 +20,8 @@ _GROUPS_A_SLOT = 2
 """While the positions of one group go to other workers, its own moves the other."""
 
 _HALVES = 2
-"""With so many slots each holds a run of consecutive groups, so that one boundary of all is between workers: 40 windows
-of 5,000 rows took 5 % less time. With more slots groups alternate: while late ones are carried, all slots move."""
+"""So many workers hold a run of consecutive groups each, so that one boundary of all is between them: 40 windows of
+5,000 rows took 5 % less time. Over more workers groups alternate: while late ones are carried, all workers move."""
 
 
 class Step(NamedTuple):
@@ -66,7 +66,7 @@ def group_blocks(n_blocks: int, n_slots: int) -> list[range]:
     return [range(first, last) for first, last in pairwise(bounds)]
 
 
-def place_step(step: Step, groups: Sequence[range], n_slots: int) -> int:
+def place_step(step: Step, groups: Sequence[range], n_workers: int) -> int:
     """Return the place that a step runs at: that of its group, or for clusters the next, which is less at work then.
 
     Parameters
@@ -75,11 +75,11 @@ def place_step(step: Step, groups: Sequence[range], n_slots: int) -> int:
         From `plan_steps`.
     groups
         That it was planned with.
-    n_slots
-        Tasks that run at a time.
+    n_workers
+        That there are places on, each with the slots that it has.
     """
     number = next(number for number, group in enumerate(groups) if step.block in group)
-    place = number * n_slots // len(groups) if n_slots == _HALVES else number
+    place = number * n_workers // len(groups) if n_workers == _HALVES else number
     return place + (step.kind in {"pieces", "cluster"})
 
 

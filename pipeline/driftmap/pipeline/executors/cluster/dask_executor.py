@@ -93,6 +93,11 @@ class DaskExecutor(Executor):
         return max(1, n_slots)
 
     @property
+    def n_workers(self) -> int:
+        """Workers that tasks are sent to, one at least."""
+        return max(1, len(self.workers.find()))
+
+    @property
     def n_compiling(self) -> int | None:
         """Workers of the user's cluster that have to compile kernels first; None where they were started here."""
         return self.workers.count_compiling() if self._setup.is_guest else None
