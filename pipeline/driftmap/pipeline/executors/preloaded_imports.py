@@ -4,6 +4,7 @@ Kernels are not in it: each worker loads them from a cache folder of its own, wh
 """
 
 import distributed.nanny  # noqa: F401
+import numcodecs  # noqa: F401
 import pyarrow.compute
 import pyarrow.fs  # noqa: F401
 

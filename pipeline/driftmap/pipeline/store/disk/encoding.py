@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import google_crc32c
 import numpy as np
-from numcodecs import Blosc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from numcodecs import Blosc
 
     from driftmap.pipeline.store.disk.byte_rows import ByteRows
 
@@ -193,6 +194,8 @@ def encode_chunks(values: np.ndarray[Any, Any] | ByteRows, chunk_shape: tuple[in
 
 @lru_cache
 def _make_codec(itemsize: int) -> Blosc:
+    from numcodecs import Blosc  # late: loads every codec, .1 s, and a coordinator may need none
+
     return Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE, typesize=itemsize)
 
 

@@ -72,13 +72,22 @@ class RowBlocks(NamedTuple):
         file_starts = (ends - sizes)[np.searchsorted(self.files, self.files)] if len(sizes) else sizes
         n_bytes = 0
         for runs in windows:
-            rows = runs_to_rows(runs)
-            found = np.unique(self.find(rows))
+            found = self._find_blocks(runs)
             n_bytes += int(sizes[found[~is_sequential[found]]].sum())
             if len(found) and not is_sequential[found[-1]] and sizes[found[-1]] > STREAMED_BYTES:
-                unread = self.starts[found[-1]] + self.lengths[found[-1]] - 1 - rows[-1]
+                unread = self.starts[found[-1]] + self.lengths[found[-1]] - runs[-1, 1]
                 n_bytes -= int(sizes[found[-1]] * unread / self.lengths[found[-1]])
             last = found[is_sequential[found]]
             last = last[np.append(np.diff(self.files[last]) > 0, True)[: len(last)]]
             n_bytes += int((ends - file_starts)[last].sum())
         return ReadCost(n_bytes, int(sizes.sum()))
+
+    def _find_blocks(self, runs: Int64Array) -> Int64Array:
+        """Find the blocks that hold rows of some runs, ascending, each once."""
+        firsts = self.find(runs[:, 0])
+        lasts = firsts.copy()
+        is_longer = runs[:, 1] > self.starts[firsts] + self.lengths[firsts]
+        lasts[is_longer] = self.find(runs[is_longer, 1] - 1)
+        found = np.unique(runs_to_rows(np.column_stack([firsts, lasts + 1])))
+        held: Int64Array = found[self.lengths[found] > 0]
+        return held
