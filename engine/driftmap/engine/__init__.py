@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from driftmap.engine.layout.window_values import WindowValues, window_values
     from driftmap.engine.neighbours.blocked import can_search_blocks
     from driftmap.engine.neighbours.mid_near import find_mid_near
-    from driftmap.engine.neighbours.rows import is_sparse
+    from driftmap.engine.neighbours.rows import is_sparse, read_window_rows
     from driftmap.engine.neighbours.scaling.column_scaling import ColumnMoments, ColumnScaling, scale_to_unit
     from driftmap.engine.neighbours.search import EXACT_WORK, build_knn_graph, refuse_sparse_metric
     from driftmap.engine.neighbours.sparse_rows import (
@@ -198,6 +198,7 @@ __all__ = [
     "rate_terms",
     "read_relation",
     "read_target",
+    "read_window_rows",
     "refuse_sparse_metric",
     "relate_ids",
     "relate_windows",
@@ -288,7 +289,7 @@ _ROOMS = {
     "neighbours.blocked": ("can_search_blocks",),
     "neighbours.mid_near": ("find_mid_near",),
     "neighbours.scaling.column_scaling": ("ColumnMoments", "ColumnScaling", "scale_to_unit"),
-    "neighbours.rows": ("is_sparse",),
+    "neighbours.rows": ("is_sparse", "read_window_rows"),
     "neighbours.search": (
         "EXACT_WORK",
         "build_knn_graph",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from driftmap.pipeline import plan
+from driftmap.pipeline import plan, run
+from driftmap.pipeline.errors import ConfigError
 
 
 def test_rows_that_may_get_no_position_are_said():
@@ -42,3 +44,32 @@ def test_a_date_of_a_window_that_is_left_out_says_which_number_is_the_day():
     made = plan(source, by="day", id="id", n_neighbors=5)
     assert ([window.label for window in made.windows], made.skipped) == (days[:2], ("31/03/2024",))
     assert not any("are read as" in note for note in made.notes)
+
+
+def make_rows(vectors: np.ndarray) -> dict[str, np.ndarray]:
+    n = len(vectors) // 3
+    return {"vectors": vectors, "id": np.tile(np.arange(n), 3), "w": np.repeat([1, 2, 3], n)}
+
+
+def test_degrees_are_refused_before_a_store_is_made(tmp_path):
+    rng = np.random.default_rng(0)
+    radians = rng.uniform([-1.5, -3], [1.5, 3], size=(300, 2))
+    plan(make_rows(radians), by="w", id="id", metric="haversine")
+    with pytest.raises(ConfigError, match="scale is 'unit', but metric 'haversine' takes latitude and longitude"):
+        plan(make_rows(radians), by="w", id="id", metric="haversine", scale="unit")
+    for first, last, label in ((0, 300, "1"), (200, 300, "3")):
+        mixed = radians.copy()
+        mixed[first:last] = np.degrees(mixed[first:last])
+        with pytest.raises(ConfigError, match=f"window '{label}': .* in radians: give np.radians of degrees"):
+            run(make_rows(mixed), tmp_path / "store", by="w", id="id", metric="haversine")
+    assert not (tmp_path / "store").exists()
+
+
+def test_rows_that_are_never_0_are_refused_for_metrics_that_ask_only_for_it():
+    rng = np.random.default_rng(0)
+    rows = make_rows(rng.uniform(1, 2, size=(600, 4)))
+    with pytest.raises(ConfigError, match=r"window '1': the rows hold no 0, and metric 'jaccard' asks only"):
+        plan(rows, by="w", id="id", metric="jaccard")
+    plan(rows, by="w", id="id", metric="cosine")
+    rows["vectors"][[150, 350, 550], 0] = 0  # none of them among the rows that are looked at first
+    plan(rows, by="w", id="id", metric="jaccard")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from driftmap.engine.core.rounding import float32_holds
 from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows, warn_of_rounding
 from driftmap.engine.errors import InvalidInputError
-from driftmap.engine.settings import PRECOMPUTED
+from driftmap.engine.settings import BOOLEAN_METRICS, PRECOMPUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,29 @@ def read_rows(given: Any, metric: Any = "euclidean", name: str = "rows") -> Rows
     return rows
 
 
+def read_window_rows(given: Any, metric: Any, name: str = "rows") -> Rows:
+    """Check rows that are a whole window, by themselves and against what the metric makes of all of them.
+
+    Parameters
+    ----------
+    given, metric, name
+        As for `read_rows`.
+
+    Returns
+    -------
+    As `read_rows` gives them.
+
+    Raises
+    ------
+    InvalidInputError
+        As `read_rows` does, and where a metric that asks only which numbers are 0 finds none.
+    """
+    rows = read_rows(given, metric, name)
+    if isinstance(metric, str) and metric in BOOLEAN_METRICS:
+        _refuse_no_zeros(rows, metric)
+    return rows
+
+
 def read_new_rows(given: Any, rows: Rows, metric: Any, name: str = "X") -> Rows:
     """Check rows that are to be compared with a window's; with precomputed distances those to each of its rows.
 
@@ -107,16 +130,6 @@ def slice_distances(distances: Rows, block: int) -> Iterator[npt.NDArray[np.floa
         yield dense
 
 
-def refuse_no_zeros(rows: Rows, metric: str) -> None:
-    """Refuse a window's rows that differ, and are all equal to a metric that asks only whether a number is 0."""
-    if not is_sparse(rows) and len(rows) and rows.all() and (rows != rows.flat[0]).any():
-        msg = (
-            f"the rows hold no 0, and metric {metric!r} asks only which numbers are 0: all rows are equal to it; give "
-            "true/false or 0/1, such as rows > 0, or another metric."
-        )
-        raise InvalidInputError(msg)
-
-
 def measure_pairs(one: Rows, two: Rows) -> npt.NDArray[np.float64]:
     """Euclidean distance of each row of `one` to the same row of `two`; either may be sparse."""
     if not is_sparse(one) and not is_sparse(two):
@@ -126,6 +139,16 @@ def measure_pairs(one: Rows, two: Rows) -> npt.NDArray[np.float64]:
     apart = csr_array(one).astype(np.float64) - csr_array(two).astype(np.float64)
     squared: npt.NDArray[np.float64] = np.asarray(apart.multiply(apart).sum(axis=1)).ravel()
     return np.sqrt(squared)
+
+
+def _refuse_no_zeros(rows: Rows, metric: str) -> None:
+    """Refuse a window's rows that differ, and are all equal to a metric that asks only whether a number is 0."""
+    if not is_sparse(rows) and len(rows) and rows.all() and (rows != rows.flat[0]).any():
+        msg = (
+            f"the rows hold no 0, and metric {metric!r} asks only which numbers are 0: all rows are equal to it; give "
+            "true/false or 0/1, such as rows > 0, or another metric."
+        )
+        raise InvalidInputError(msg)
 
 
 def _refuse_degrees(rows: npt.NDArray[np.float32], name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from driftmap.engine.core.validation import check_int, describe_rows
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.neighbours.partitions.inverted_file import find_in_partitions
-from driftmap.engine.neighbours.rows import is_sparse, read_rows, refuse_no_zeros, slice_distances
+from driftmap.engine.neighbours.rows import is_sparse, read_window_rows, slice_distances
 from driftmap.engine.neighbours.scaling.normalise import COSINE_TINY, as_graph, centre_rows, new_graph, scale_rows
 from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, DEFAULTS, PAIRWISE_METRICS, PRECOMPUTED
 from driftmap.engine.types import KnnGraph
@@ -110,7 +110,7 @@ def build_knn_graph(
     metric that inner products give are searched in the nearest parts of the data (see `partitions`), unless `recall`
     is 1, and all others by pynndescent. It runs on one thread, since its result depends on their number.
     """
-    given = read_rows(rows, metric)
+    given = read_window_rows(rows, metric)
     n, k = given.shape[0], check_int(n_neighbors, "n_neighbors", minimum=2)
     if k > n:
         msg = f"n_neighbors={k} needs at least {k} rows, got {n}; lower n_neighbors or give more rows."
@@ -118,8 +118,6 @@ def build_knn_graph(
     kwds = dict(metric_kwds or {})
     if not isinstance(metric, str):
         return _search_by_function(given, k, metric, kwds, seed)
-    if metric in BOOLEAN_METRICS:
-        refuse_no_zeros(given, metric)
     if metric == PRECOMPUTED:
         return _select(slice_distances(given, max(1, BLOCK_BYTES // (8 * n))), n, k, metric)
     if metric in BLAS_METRICS:

@@ -175,6 +175,15 @@ class RunConfig(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _refuse_scaled_angles(self, info: ValidationInfo) -> Self:
+        if self.scale != "none" and self.graph.metric == "haversine" and not is_stored(info):
+            raise ValueError(
+                f"scale is {self.scale!r}, but metric 'haversine' takes latitude and longitude in radians as they are; "
+                "leave scale out, or choose another metric"
+            )
+        return self
+
     @classmethod
     def from_options(cls, source: SourceSpec, **options: object) -> Self:
         """Make the configuration from flat options, named as on the command line with underscores.

@@ -6,21 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftmap.engine import estimate_rounding, explain_rounding, refuse_sparse_metric
+from driftmap.engine import (
+    BOOLEAN_METRICS,
+    estimate_rounding,
+    explain_rounding,
+    read_window_rows,
+    refuse_sparse_metric,
+)
 from driftmap.engine.errors import InvalidInputError
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.planning.value_order import NATURAL, has_two_orders
-from driftmap.pipeline.sources.row_ranges import join_runs, name_some
+from driftmap.pipeline.sources.row_ranges import join_runs, name_some, rows_to_runs, runs_to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftmap.engine.types import Int64Array
     from driftmap.pipeline.config.window_rule import WindowRule
     from driftmap.pipeline.planning.windows import WindowPlan
     from driftmap.pipeline.sources import Source
 
 MAX_SPREAD_RATIO = 100
 """Columns whose spreads differ by more are pointed out: distances are then those of the widest ones."""
+
+_FIRST_ROWS = 64
+"""Of a window, that are read to see whether a metric can compare them."""
+
+_MOST_ROWS = 10_000
+"""Of a window that is read as a whole for it."""
 
 
 def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none") -> tuple[str, ...]:
@@ -136,6 +149,28 @@ def refuse_unfit_metrics(source: Source, windows: list[WindowPlan], metric: obje
         )
 
 
+def refuse_unfit_rows(source: Source, windows: Sequence[WindowPlan], metric: str) -> None:
+    """Refuse rows that the metric makes nothing of: degrees, where it takes radians, or numbers that are never 0.
+
+    For these metrics alone the first rows of some windows are read, and where they are at fault and that does not tell
+    for all of a window, this window. The engine refuses the others as it comes to them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the window, its rows and what to give.
+    """
+    if metric not in {"haversine", *BOOLEAN_METRICS}:
+        return
+    for window in (windows[0], windows[len(windows) // 2], windows[-1]):
+        first = rows_to_runs(runs_to_rows(window.runs)[:_FIRST_ROWS])
+        flaw = _find_flaw(source, first, metric)
+        if flaw and metric in BOOLEAN_METRICS:
+            flaw = _find_flaw(source, window.runs, metric) if window.n_rows <= _MOST_ROWS else ""
+        if flaw:
+            raise ConfigError(f"window {window.label!r}: {flaw}")
+
+
 def describe_times(source: Source, rule: WindowRule) -> tuple[str, ...]:
     """Say how times are read where their type does not."""
     column = source.spec.time if rule.window is not None else None
@@ -166,3 +201,11 @@ def describe_lone_rows(set_op_mix_ratio: float) -> tuple[str, ...]:
 def _count_used(windows: list[WindowPlan]) -> int:
     runs = join_runs([window.runs for window in windows])
     return int((runs[:, 1] - runs[:, 0]).sum())
+
+
+def _find_flaw(source: Source, runs: Int64Array, metric: str) -> str:
+    try:
+        read_window_rows(source.read_rows(runs).vectors, metric)
+    except InvalidInputError as error:
+        return str(error)
+    return ""

@@ -26,6 +26,7 @@ from driftmap.pipeline.planning.column_checks import (
     describe_times,
     refuse_sparse_settings,
     refuse_unfit_metrics,
+    refuse_unfit_rows,
 )
 from driftmap.pipeline.planning.cuts import LEAST_ROWS
 from driftmap.pipeline.planning.estimates.layout_choice import estimate_layout
@@ -184,6 +185,7 @@ def make_plan(
         source, config.window_rule, config.graph.n_neighbors, reach=reach, bad_rows=bad_rows
     )
     refuse_unfit_metrics(source, windows, config.graph.metric, config.target.target_metric)
+    refuse_unfit_rows(source, windows, config.graph.metric)
     digest = None if bad_rows is None else digest_bad_rows(bad_rows)
     config = config.model_copy(update={"bad_rows": digest, "left_out": tuple(skipped)})
     check_together(dict(config.layout), len(windows))
