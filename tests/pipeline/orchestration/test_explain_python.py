@@ -69,3 +69,19 @@ def test_a_dask_collection_is_refused(tmp_path, frame):
     for take in (lambda: explain(path, rows, text="team", **SERIAL), lambda: ingest(path, source=rows, **SERIAL)):
         with pytest.raises(SourceError, match="Dask"):
             take()
+
+
+@pytest.mark.parametrize("rule", ["first", "last", "mean"])
+@pytest.mark.parametrize("has_times", [False, True])
+def test_the_row_that_stands_for_an_id_is_the_same_one_over_file_and_ingest(tmp_path, frame, rule, has_times):
+    frame["when"] = np.datetime64("2024-01-01", "us") + np.arange(len(frame)).astype("timedelta64[s]")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    roles = {"duplicates": rule, "text": "message", "vectors": ["a", "b", "c"], "time": "when" if has_times else None}
+    run(tmp_path / "rows.parquet", tmp_path / "s", **{**OPTIONS, **roles})
+    earlier = frame["when"].min() - np.timedelta64(1, "D")
+    again = frame[frame["w"] == 2].iloc[::2].assign(message="other words than before", when=earlier)
+    assert ingest(tmp_path / "s", source=again, complete=True, **SERIAL).rebuilt == ["2"]
+    is_new = "words" in {word for words in words_of(open_store(tmp_path / "s"), 2) for word in words}
+    assert is_new == (rule == ("first" if has_times else "last"))  # of a mean the first row's words
+    done = explain(tmp_path / "s", text="message", **SERIAL)
+    assert (done.same, done.refused) == (["0", "1", "2"], {})

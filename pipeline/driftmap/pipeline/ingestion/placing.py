@@ -261,7 +261,7 @@ def _read_window(store: Store, config: RunConfig, window: WindowState) -> Rows:
     gone = [name for name, part in known.items() if part.counts.get(slot) and name not in parts]
     if gone:
         raise SourceError(_explain_gone(window, f"{name_some(gone)} is gone"))
-    selected = feed.select([parts[name] for name in sorted(parts) if counts[name].get(slot)], slot)
+    selected = feed.select([ref for name, ref in parts.items() if counts[name].get(slot)], slot)
     wanted = store.window_keys(window.index)
     if not selected.pieces:
         raise SourceError(_explain_gone(window, "none of them is there"))

@@ -201,11 +201,11 @@ class Planner:
             When a part that has some is gone.
         """
         known = self._store.growth.parts
-        wanted = sorted(name for name, part in known.items() if part.counts.get(slot))
-        gone = [name for name in wanted if name not in self.parts]
+        wanted = {name for name, part in known.items() if part.counts.get(slot)}
+        gone = sorted(wanted - set(self.parts))
         if gone:
             raise SourceError(f"{name_some(gone)} of {self._feed.spec.path or 'the source'} is gone")
-        return self._feed.select([self.parts[name] for name in wanted], slot, self._id_kind)
+        return self._feed.select([ref for name, ref in self.parts.items() if name in wanted], slot, self._id_kind)
 
     @cached_property
     def _id_kind(self) -> str | None:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from driftmap.pipeline.errors import PlanError, SourceError
 from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.known_files import group_files, list_known_files
 from driftmap.pipeline.orchestration.run import open_settled, refuse_arrays_far_away
+from driftmap.pipeline.planning.cuts import encode_keys
 from driftmap.pipeline.planning.windows import plan_windows, settle_rule
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import open_given
 from driftmap.pipeline.sources.readers.python.array_files import find_own, list_batches, refer_to_batch
+from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
+from driftmap.pipeline.sources.rows.pieces import join_ids
+from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.attempts import STAGED
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeAlias
+    from typing import Literal, TypeAlias
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.config.source_spec import SourceSpec
@@ -68,7 +75,8 @@ def find_rows(store: Store, config: RunConfig, source: object) -> FoundRows:
     batches = _cut_batches(store, config)
     if known is None:
         opened, config = open_settled(given, config, {}, Workplace.of("serial"))
-        return FoundRows(opened.spec, _by_label([*_pair(opened.spec, _cut(store, config, opened)), *batches]))
+        rows = _by_label([*_pair(opened.spec, _cut(store, config, opened)), *batches])
+        return FoundRows(opened.spec, _settle_repeated(rows, config.source))
     roles = config.source.model_copy(update={"path": str(SourcePlace(str(given)))})
     found: list[tuple[SourceSpec, WindowPlan]] = []
     errors: list[Exception] = []
@@ -83,7 +91,8 @@ def find_rows(store: Store, config: RunConfig, source: object) -> FoundRows:
             found += [(own, window) for window in cut if window.label in wanted]
     if errors and not found:
         raise errors[0]
-    return FoundRows(found[0][0] if found else roles, _by_label([*found, *batches]))
+    rows = _settle_repeated(_by_label([*found, *batches]), config.source)
+    return FoundRows(found[0][0] if found else roles, rows)
 
 
 def hold_rows(store: Store, config: RunConfig, given: object) -> FoundRows:
@@ -157,3 +166,27 @@ def _by_label(found: Iterable[tuple[SourceSpec, WindowPlan]]) -> Rows:
     for spec, window in found:
         rows.setdefault(window.label, []).append((spec, window))
     return rows
+
+
+def _settle_repeated(rows: Rows, source: SourceSpec) -> Rows:
+    """Leave out rows of an id that a row of another part stands for; inside a part that is done."""
+    if source.id is None or source.duplicates not in {"first", "last"}:
+        return rows
+    return {label: _choose_rows(found, source) if len(found) > 1 else found for label, found in rows.items()}
+
+
+def _choose_rows(found: list[tuple[SourceSpec, WindowPlan]], source: SourceSpec) -> list[tuple[SourceSpec, WindowPlan]]:
+    names = [name for name in (source.id, source.time) if name is not None]
+    keys = [open_source(spec).key_columns(names, window.runs) for spec, window in found]
+    ids = join_ids([part[str(source.id)] for part in keys], [spec.path for spec, _ in found])
+    times = None if source.time is None else np.concatenate([part[source.time] for part in keys])
+    rule: Literal["first", "last"] = "first" if source.duplicates == "first" else "last"
+    is_kept = choose_rows(encode_keys(ids)[1], rule, times)
+    chosen = []
+    for spec, window in found:
+        numbers = runs_to_rows(window.runs)
+        here, is_kept = is_kept[: len(numbers)], is_kept[len(numbers) :]
+        if here.any():
+            runs = rows_to_runs(numbers[here])
+            chosen.append((spec, replace(window, runs=runs, n_rows=int(np.count_nonzero(here)))))
+    return chosen

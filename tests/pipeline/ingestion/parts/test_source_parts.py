@@ -112,6 +112,32 @@ def test_an_array_grows(tmp_path, with_ids):
     assert read_maps(open_store(tmp_path / "once")) == read_maps(open_store(tmp_path / "s"))
 
 
+@pytest.mark.parametrize("rule", ["first", "last"])
+def test_rows_of_an_array_come_first_or_last_by_their_numbers(tmp_path, rule):
+    group = zarr.open_group(tmp_path / "g.zarr", mode="a")
+    rng = np.random.default_rng(0)
+
+    def write(windows, ids, mark):
+        arrays = {"vectors": rng.normal(size=(len(ids), 4)).astype(np.float32), "id": ids, "w": windows}
+        for name, array in (arrays | {"mark": np.full(len(ids), mark)}).items():
+            if name in group:
+                group[name].append(array)
+            else:
+                group.create_array(name, data=array, chunks=(25, *array.shape[1:]))
+
+    write(np.repeat([0, 1, 2], 30), np.tile(np.arange(30), 3), 0)
+    options = {"by": "w", "label": "mark", "duplicates": rule, "n_neighbors": 5, "n_epochs": 5, "scheduler": "serial"}
+    run(tmp_path / "g.zarr", tmp_path / "s", **options)
+    for mark in (1, 2, 3):
+        write(np.full(5, 2), np.arange(5), mark)
+        assert ingest(tmp_path / "s", complete=True, **SERIAL).rebuilt == ["2"]
+    store = open_store(tmp_path / "s")
+    assert {"rows 95-100", "rows 100-105"} <= set(store.growth.parts)
+    marks = dict(zip(store.window_ids(2).tolist(), store.window_labels(2)["mark"].tolist(), strict=True))
+    assert {marks[number] for number in range(5)} == {3 if rule == "last" else 0}
+    assert {marks[number] for number in range(5, 30)} == {0}
+
+
 def test_rows_that_an_array_only_made_room_for_are_not_taken(tmp_path):
     write_zarr(tmp_path / "g.zarr", range(6))
     options = {name: value for name, value in OPTIONS.items() if name not in ("time", "id", "label")}

@@ -56,7 +56,7 @@ def find_altered(
         window = windows[index]
         if slot not in touched or window.status != "final" or window.rows_digest is None:
             continue
-        wanted = sorted(name for name, part in now.items() if part is not None and part.counts.get(slot))
+        wanted = [name for name, part in now.items() if part is not None and part.counts.get(slot)]
         n_rows = sum(part.counts.get(slot, 0) for part in now.values() if part is not None)
         if n_rows > window.n_source_rows:
             continue  # rows that came late are reported as such

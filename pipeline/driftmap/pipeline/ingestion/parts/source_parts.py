@@ -123,7 +123,9 @@ class Feed:
         self._folder = store.folder if store.is_local else None
 
     def list_parts(self, known: Mapping[str, SourcePart]) -> dict[str, PartRef]:
-        """List what is there, by name.
+        """List what is there, by name, in the order in which rows come first or last where no times say so.
+
+        Files come by their names, rows of an array by their numbers, what ingests were given behind them as it came.
 
         Parameters
         ----------
@@ -275,6 +277,7 @@ class Feed:
             for name, part in known.items()
             if name.startswith("rows ")
         ]
+        parts.sort(key=lambda part: part.stamp)
         n_known = max((part.stamp[1] for part in parts), default=0)
         try:
             n_rows = open_source(self.spec).n_rows
