@@ -128,7 +128,8 @@ def test_a_source_that_came_cut_into_windows_needs_no_rule():
         ({"stride": "7"}, "stride: '7' is not a length of time.*such as 30D, 12h or 1M"),
         ({"window": "1.5D"}, "window: '1.5D' is not a length of time"),
         ({"window": "0D"}, "window: '0D' is not a length of time"),
-        ({"window": "30d"}, "window: '30d' is not a length of time"),
+        ({"window": "30m"}, "window: '30m' may be months or minutes; write M for months or min for minutes"),
+        ({"stride": "1m"}, "stride: '1m' may be months or minutes"),
         ({"window": "9999999999W"}, "window: '9999999999W' is longer than ten thousand years"),
         ({"window": "1M"}, "window is '1M' and stride '7D'; a window of months or years starts with"),
         ({"rows": 100}, "window and rows are both given; windows are made by one of them"),
@@ -285,11 +286,16 @@ def test_what_is_no_length_of_time_is_refused_with_what_to_write(given):
         make(window=given)
 
 
-def test_a_rule_keeps_durations_in_one_spelling():
-    assert WindowRule(window="030 D", stride=" 7D").model_dump(include={"window", "stride"}) == {
-        "window": "30D",
-        "stride": "7D",
-    }
+@pytest.mark.parametrize(("window", "stride"), [("030 D", " 7D"), ("30d", "7 d")])
+def test_a_rule_keeps_durations_in_one_spelling(window, stride):
+    rule = WindowRule(window=window, stride=stride)
+    assert (rule.window, rule.stride) == ("30D", "7D")
+
+
+@pytest.mark.parametrize(("given", "kept"), [("2w", "2W"), ("1y", "1Y"), ("12H", "12h"), ("90min", "90min")])
+def test_units_that_can_mean_one_thing_alone_are_taken_as_people_write_them(given, kept):
+    assert WindowRule(window=given).window == kept
+    assert str(IngestOptions(grace=given).grace) == kept
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from driftmap.pipeline.config.models import Column, Count1, FrozenModel
-from driftmap.pipeline.config.times.durations import parse_duration, write_duration
+from driftmap.pipeline.config.times.durations import parse_duration, read_duration
 from driftmap.pipeline.config.times.time_zones import UTC_NAMES, read_zone
 from driftmap.pipeline.config.window_order import read_order
 
@@ -32,8 +32,8 @@ class WindowRule(FrozenModel):
 
     @field_validator("window", "stride", mode="before")
     @classmethod
-    def _read_duration(cls, value: object) -> str | None:
-        return None if value is None else str(parse_duration(write_duration(value)))
+    def _read_duration(cls, value: object, info: ValidationInfo) -> str | None:
+        return None if value is None else str(read_duration(value, str(info.field_name)))
 
     @field_validator("timezone")
     @classmethod

@@ -24,8 +24,11 @@ CALENDAR_UNITS = {"M": 1, "Y": 12}
 _LONGEST = 10_000 * 366 * FIXED_UNITS["D"]
 """Microseconds; sums of longer times would not fit into 64 bits."""
 
-_COMMON_UNITS = {"m": "min", "d": "D", "w": "W", "y": "Y"}
+_COMMON_UNITS = {"m": "min", "H": "h", "d": "D", "w": "W", "y": "Y"}
 """Units as people write them, where it is clear what they mean."""
+
+_MAY_BE_MONTHS = ("window", "stride", "keep")
+"""Options that are given in months and in minutes."""
 
 _PATTERN = re.compile(r"([0-9]+)\s*([A-Za-z]+)")
 
@@ -100,7 +103,7 @@ def parse_duration(text: str) -> Duration:
 
 
 def read_duration(value: object, name: str) -> Duration:
-    """Read a length of time, also in units as people write them (`10m`, `2y`), or a `timedelta`.
+    """Read a length of time, also in units as people write them (`30d`, `2y`), or a `timedelta`.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def read_duration(value: object, name: str) -> Duration:
         given = write_duration(value).strip()
         number = given.rstrip(string.ascii_letters)
         unit = given[len(number) :]
-        if name == "keep" and unit == "m":
+        if name in _MAY_BE_MONTHS and unit == "m":
             raise ConfigError(f"{value!r} may be months or minutes; write M for months or min for minutes")
         return parse_duration(number + _COMMON_UNITS.get(unit, unit))
     except ConfigError as error:
