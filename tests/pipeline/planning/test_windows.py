@@ -197,6 +197,10 @@ def test_a_window_of_few_rows_is_a_window_and_one_of_a_single_row_is_not():
         plan(source, 3, by="by", allow_unrelated=True, on_empty="refuse")
     with pytest.raises(PlanError, match=r"window '3' \(1 row\) has fewer than 2 rows, and there is no other"):
         plan(make_source(by=[3]), 3, by="by", allow_unrelated=True)
+    with pytest.raises(PlanError, match=r"each value of 'by' has a window of its own .* give 'by' as time"):
+        plan(make_source(by=every(1, 5)), 3, by="by")
+    with pytest.raises(PlanError, match=r"there is no other; make windows longer"):
+        plan(make_source(time=every(24, 5)), 3, window="1h")
 
 
 def test_fewer_rows_than_one_window_are_refused():

@@ -245,7 +245,8 @@ def _leave_out_empty(windows: _Windows, rule: WindowRule) -> tuple[_Windows, lis
     ]
     what = "no rows" if not counts[is_empty].any() else f"fewer than {LEAST_ROWS} rows"
     if is_empty.all():
-        raise PlanError(f"{_count_windows(named, 'has', 'have')} {what}, and there is no other; make windows longer")
+        remedy = "make windows longer" if rule.by is None else _explain_lone_values(rule.by)
+        raise PlanError(f"{_count_windows(named, 'has', 'have')} {what}, and there is no other; {remedy}")
     if rule.on_empty == "refuse":
         longer = "" if rule.window is None else f", or make window ({rule.window}) longer than the gap"
         raise PlanError(
@@ -253,6 +254,13 @@ def _leave_out_empty(windows: _Windows, rule: WindowRule) -> tuple[_Windows, lis
             f"out of the run{longer}"
         )
     return windows.pick(np.flatnonzero(~is_empty)), empty
+
+
+def _explain_lone_values(by: str) -> str:
+    return (
+        f"each value of {by!r} has a window of its own (by): name a column whose values many rows share, or give "
+        f"{by!r} as time, if it holds times, with the length of a window, such as 7D"
+    )
 
 
 def _count_windows(names: list[str], one: str, many: str) -> str:
