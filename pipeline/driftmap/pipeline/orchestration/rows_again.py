@@ -12,21 +12,19 @@ from driftmap.pipeline.executors.choice import Workplace
 from driftmap.pipeline.graphs.bad_rows import find_dropped
 from driftmap.pipeline.orchestration.known_files import group_files, list_known_files
 from driftmap.pipeline.orchestration.run import open_settled, refuse_arrays_far_away
-from driftmap.pipeline.planning.cuts import encode_keys
+from driftmap.pipeline.planning.shared_ids import choose_over_parts
 from driftmap.pipeline.planning.windows import plan_windows, settle_rule
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.opening import open_given
 from driftmap.pipeline.sources.readers.python.array_files import find_own, list_batches, refer_to_batch
 from driftmap.pipeline.sources.row_ranges import rows_to_runs, runs_to_rows
-from driftmap.pipeline.sources.rows.pieces import join_ids
-from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.attempts import STAGED
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Literal, TypeAlias
+    from typing import TypeAlias
 
     from driftmap.pipeline.config.run_config import RunConfig
     from driftmap.pipeline.config.source_spec import SourceSpec
@@ -178,15 +176,12 @@ def _settle_repeated(rows: Rows, source: SourceSpec) -> Rows:
 def _choose_rows(found: list[tuple[SourceSpec, WindowPlan]], source: SourceSpec) -> list[tuple[SourceSpec, WindowPlan]]:
     names = [name for name in (source.id, source.time) if name is not None]
     keys = [open_source(spec).key_columns(names, window.runs) for spec, window in found]
-    ids = join_ids([part[str(source.id)] for part in keys], [spec.path for spec, _ in found])
-    times = None if source.time is None else np.concatenate([part[source.time] for part in keys])
-    rule: Literal["first", "last"] = "first" if source.duplicates == "first" else "last"
-    is_kept = choose_rows(encode_keys(ids)[1], rule, times)
+    ids, places = [part[str(source.id)] for part in keys], [spec.path for spec, _ in found]
+    times = None if source.time is None else [part[source.time] for part in keys]
+    is_kept = choose_over_parts(ids, places, "first" if source.duplicates == "first" else "last", times)
     chosen = []
-    for spec, window in found:
-        numbers = runs_to_rows(window.runs)
-        here, is_kept = is_kept[: len(numbers)], is_kept[len(numbers) :]
-        if here.any():
-            runs = rows_to_runs(numbers[here])
-            chosen.append((spec, replace(window, runs=runs, n_rows=int(np.count_nonzero(here)))))
+    for (spec, window), kept in zip(found, is_kept, strict=True):
+        if n_rows := int(np.count_nonzero(kept)):
+            runs = rows_to_runs(runs_to_rows(window.runs)[kept])
+            chosen.append((spec, replace(window, runs=runs, n_rows=n_rows)))
     return chosen

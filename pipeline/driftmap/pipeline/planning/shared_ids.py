@@ -9,6 +9,7 @@ import numpy as np
 from driftmap.pipeline.errors import PlanError
 from driftmap.pipeline.planning.cuts import encode_keys, show_values
 from driftmap.pipeline.sources.row_ranges import name_some
+from driftmap.pipeline.sources.rows.pieces import join_ids
 from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 
 if TYPE_CHECKING:
@@ -86,6 +87,31 @@ def settle_repeated(cuts: Cuts, ids: Codes, duplicates: Duplicates, times: Keys 
             is_kept = choose_rows(here, duplicates, own)
         settled.append(Kept(is_kept, len(here) - int(np.count_nonzero(again))))
     return settled
+
+
+def choose_over_parts(
+    ids: Sequence[Keys], names: Sequence[str], rule: Literal["first", "last"], times: Sequence[Keys] | None = None
+) -> list[npt.NDArray[np.bool_]]:
+    """Choose the row that stands for each id over the parts of a source.
+
+    Parameters
+    ----------
+    ids
+        Of the rows of each part, in the order of the source.
+    names
+        Of the parts.
+    rule
+        The first row of each id, or the last.
+    times
+        Of the rows of each part, by which they come first or last.
+
+    Returns
+    -------
+    Per part bool (n,): whether a row stays.
+    """
+    codes = encode_keys(join_ids([*ids], [*names]))[1]
+    is_kept = choose_rows(codes, rule, None if times is None else np.concatenate([*times]))
+    return np.split(is_kept, np.cumsum([len(part) for part in ids])[:-1])
 
 
 def count_shared_ids(

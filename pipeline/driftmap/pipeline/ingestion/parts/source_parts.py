@@ -15,13 +15,13 @@ import numpy as np
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.planning.cuts import encode_keys
+from driftmap.pipeline.planning.shared_ids import choose_over_parts
 from driftmap.pipeline.sources import open_source
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.readers.python.array_files import MANIFEST, find_own, list_batches, refer_to_batch
 from driftmap.pipeline.sources.readers.tables.listing import list_files
 from driftmap.pipeline.sources.row_ranges import rows_to_runs
 from driftmap.pipeline.sources.rows.pieces import Piece, join_ids, name_kind
-from driftmap.pipeline.sources.rows.repeated_ids import choose_rows
 from driftmap.pipeline.store.create import SOURCE_FOLDER
 from driftmap.pipeline.store.log.growth import INBOX_FOLDER, SourcePart
 
@@ -337,14 +337,13 @@ def _settle_repeated(found: list[_Found], spec: SourceSpec, n_dropped: int) -> S
     n_repeated = 0
     joined = join_ids([part.ids for part in found], [part.ref.name for part in found])
     if spec.id is not None and spec.duplicates != "refuse":
-        uniques, codes = encode_keys(joined)
-        n_repeated = len(codes) - len(uniques)
+        n_repeated = len(joined) - len(encode_keys(joined)[0])
         if n_repeated and spec.duplicates in ("first", "last"):
-            times = None if found[0].times is None else np.concatenate([part.times for part in found])
-            is_kept = choose_rows(codes, spec.duplicates, times)
-            borders = np.cumsum([len(part.ids) for part in found])[:-1]
-            found = [part.pick(kept) for part, kept in zip(found, np.split(is_kept, borders), strict=True)]
-            joined = joined[is_kept]
+            times = [part.times for part in found if part.times is not None] or None
+            names = [part.ref.name for part in found]
+            is_kept = choose_over_parts([part.ids for part in found], names, spec.duplicates, times)
+            found = [part.pick(kept) for part, kept in zip(found, is_kept, strict=True)]
+            joined = np.concatenate([part.ids for part in found])
     found = [part for part in found if len(part.numbers)]
     pieces = [Piece(part.ref.spec, rows_to_runs(part.numbers), part.ref.name) for part in found]
     owners = np.repeat(np.arange(len(found)), [len(part.ids) for part in found]).astype(np.int64)
