@@ -77,12 +77,17 @@ def read_window_rows(given: Any, metric: Any, name: str = "rows") -> Rows:
 
     Parameters
     ----------
-    given, metric, name
-        As for `read_rows`.
+    given : array-like or sparse
+        The rows; as for `read_rows`.
+    metric : str or callable
+        Of the window.
+    name : str
+        How messages call the rows.
 
     Returns
     -------
-    As `read_rows` gives them.
+    Rows
+        As `read_rows` gives them.
 
     Raises
     ------

@@ -223,6 +223,27 @@ def test_readers_of_a_list_that_misses_both_numbers_back_off(location, quick, mo
     assert location.list("lock").keys() == {"lock/00000007.json"}
 
 
+def test_a_file_that_another_holder_removes_before_it_is_on_the_disk_is_no_error(tmp_path, monkeypatch):
+    location = Location(tmp_path)
+    with hold_lock(location):
+        pass
+    first, second = "lock/00000000.json", "lock/00000001.json"
+    released = location.read(first)
+    location.delete([first])
+    put_new = Location._put_new
+
+    def put_as_another_takes_over(self, file, content):
+        is_put = put_new(self, file, content)
+        if file == first:
+            put_new(self, second, released)
+            self.delete([first])
+        return is_put
+
+    monkeypatch.setattr(Location, "_put_new", put_as_another_takes_over)
+    with hold_lock(location) as lock:
+        assert lock.sign[0] == "lock/00000002.json"
+
+
 def test_processes_take_turns_and_are_never_inside_together(location):
     n_processes, n_turns = (4, 10) if location.is_local else (2, 5)
     processes = [

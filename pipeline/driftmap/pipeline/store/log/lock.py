@@ -216,9 +216,10 @@ def _take(location: Location, command: str | None, wait_seconds: float) -> Store
         if verdict == "dead":
             number = 0 if found is None else found[0] + 1
             facts = _describe_self(command) | describe_log_end(0 if found is None else _read_log_end(found[1]))
-            if location.create(_name_file(number), _to_json(facts)):
-                newest = max(_list_numbers(location))
-                if newest == number:
+            unsynced: list[str] = []  # until it stands that it is the newest: else its holder may remove it meanwhile
+            if location.create_all([(_name_file(number), _to_json(facts))], unsynced=unsynced):
+                if max(_list_numbers(location), default=-1) == number:
+                    location.sync(unsynced)
                     location.delete([_name_file(n) for n in _list_numbers(location) if n < number])
                     return StoreLock(location, number, facts)
                 # A list that was read while another took over may have missed both the old number and the new one.
