@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from driftmap.pipeline import plan, run
 from driftmap.pipeline.errors import ConfigError
+from driftmap.pipeline.planning import column_checks
 
 
 def test_rows_that_may_get_no_position_are_said():
@@ -73,3 +75,14 @@ def test_rows_that_are_never_0_are_refused_for_metrics_that_ask_only_for_it():
     plan(rows, by="w", id="id", metric="cosine")
     rows["vectors"][[150, 350, 550], 0] = 0  # none of them among the rows that are looked at first
     plan(rows, by="w", id="id", metric="jaccard")
+
+
+def test_no_large_part_of_a_file_is_read_to_see_whether_a_metric_fits(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    degrees = pd.DataFrame(rng.uniform(-80, 80, size=(300, 2)), columns=["lat", "lon"])
+    degrees.assign(id=np.tile(np.arange(100), 3), w=np.repeat([1, 2, 3], 100)).to_csv(tmp_path / "x.csv", index=False)
+    options = {"by": "w", "id": "id", "vectors": ["lat", "lon"], "metric": "haversine"}
+    with pytest.raises(ConfigError, match=r"window '1': .* in radians"):
+        plan(tmp_path / "x.csv", **options)
+    monkeypatch.setattr(column_checks, "_MOST_BYTES", 1000)
+    assert len(plan(tmp_path / "x.csv", **options).windows) == 3

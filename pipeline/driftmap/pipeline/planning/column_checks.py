@@ -35,6 +35,9 @@ _FIRST_ROWS = 64
 _MOST_ROWS = 10_000
 """Of a window that is read as a whole for it."""
 
+_MOST_BYTES = 64 * 2**20
+"""What each such reading may pass over: of text, all that comes before the rows."""
+
 
 def check_columns(source: Source, windows: list[WindowPlan], scale: str = "none") -> tuple[str, ...]:
     """Look at the vectors' columns by the source's metadata.
@@ -153,7 +156,7 @@ def refuse_unfit_rows(source: Source, windows: Sequence[WindowPlan], metric: str
     """Refuse rows that the metric makes nothing of: degrees, where it takes radians, or numbers that are never 0.
 
     For these metrics alone the first rows of some windows are read, and where they are at fault and that does not tell
-    for all of a window, this window. The engine refuses the others as it comes to them.
+    for all of a window, this window; not where that passes over much. The engine refuses the others as they come.
 
     Raises
     ------
@@ -204,6 +207,9 @@ def _count_used(windows: list[WindowPlan]) -> int:
 
 
 def _find_flaw(source: Source, runs: Int64Array, metric: str) -> str:
+    cost = source.count_bytes([runs])
+    if cost is not None and cost.n_bytes > _MOST_BYTES:
+        return ""
     try:
         read_window_rows(source.read_rows(runs).vectors, metric)
     except InvalidInputError as error:
