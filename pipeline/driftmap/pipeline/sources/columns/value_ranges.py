@@ -108,7 +108,9 @@ def is_rounded(kind: pa.DataType) -> bool:
 
 
 def as_number(value: Any) -> float:
-    """Give a number of Arrow as Python's: a whole one as it is, of any size."""
+    """Give a number of Arrow as Python's: a whole one as it is, of any size; bytes are a half float of Parquet's."""
+    if isinstance(value, bytes):
+        return float(np.frombuffer(value, dtype="<f2")[0])
     return value if isinstance(value, int) else float(value)
 
 

@@ -70,6 +70,13 @@ def test_what_does_not_fit_is_refused_before_any_work(tmp_path, matrix, message)
         plan(path, vectors_file=tmp_path / "e.npy", **SETTINGS)
 
 
+def test_several_matrices_in_one_file_are_refused(tmp_path):
+    path = write_format(tmp_path / "t.csv", make_table())
+    np.savez(tmp_path / "e.npz", make_matrix())
+    with pytest.raises(SourceError, match=r"e\.npz is no \.npy file that can be read"):
+        plan(path, vectors_file=tmp_path / "e.npz", **SETTINGS)
+
+
 def test_options_that_do_not_fit_are_refused(tmp_path):
     path = write_format(tmp_path / "t.csv", make_table())
     np.save(tmp_path / "e.npy", make_matrix())

@@ -144,6 +144,22 @@ def test_only_the_row_groups_and_columns_that_are_needed_are_read(sources, monke
 
 
 @needs_proc
+@pytest.mark.parametrize("is_list", [False, True])
+def test_half_floats_of_parquet_are_numbers(tmp_path, is_list):
+    """Their least and largest values come as two bytes."""
+    halves = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float16)
+    columns = {"x": pa.array(halves[:, 0]), "y": pa.array(halves[:, 1])}
+    if is_list:
+        columns = {"v": pa.FixedSizeListArray.from_arrays(pa.array(halves.ravel()), 2)}
+    pq.write_table(pa.table({"id": np.arange(40), "big": np.arange(40.0), **columns}), tmp_path / "t.parquet")
+    source = as_source(tmp_path / "t.parquet", id="id", vectors=list(columns))
+    np.testing.assert_array_equal(source.read_rows(np.array([[0, 40]])).vectors, halves.astype(np.float32))
+    if not is_list:
+        ranges = as_source(tmp_path / "t.parquet", id="id").column_facts().ranges
+        assert ranges.lows == (0.0, *halves.min(axis=0).tolist())
+        assert ranges.highs == (39.0, *halves.max(axis=0).tolist())
+
+
 def test_few_rows_of_a_large_row_group_take_little_memory(tmp_path):
     rows = pa.array(np.random.default_rng(0).normal(size=150_000 * 64).astype(np.float32))
     table = pa.table({"id": np.arange(150_000), "v": pa.FixedSizeListArray.from_arrays(rows, 64)})

@@ -54,7 +54,7 @@ def test_dates_and_texts_in_zarr_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("units", "message"),
     [
-        (None, "holds int64 with the units None; datetime64 was expected, or whole numbers with an attribute units"),
+        (None, "holds int64 with the units None; datetime64 was expected, or numbers with an attribute units"),
         ("fortnights since 1970-01-01", "with the units 'fortnights since 1970-01-01'"),
         ("seconds", "with the units 'seconds'"),
     ],

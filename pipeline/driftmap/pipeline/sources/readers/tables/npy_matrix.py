@@ -122,7 +122,7 @@ class _NpyFile:
         self._base, self._path = base, stamp.path
         self._mapped: Matrix | None = None
         if base.is_local:
-            self._mapped = np.load(base.folder / stamp.path, mmap_mode="r", allow_pickle=False)
+            self._mapped = np.lib.format.open_memmap(base.folder / stamp.path, mode="r")
             self.shape, self.dtype, is_fortran = self._mapped.shape, self._mapped.dtype, False
         else:
             header = io.BytesIO(base.read_head(stamp.path, min(_HEADER_BYTES, stamp.size)))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from driftmap.engine import float32_holds, is_sparse, tidy_sparse_rows
-from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns.choice import fits
 from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
 from driftmap.pipeline.sources.columns.value_ranges import choose_sample, find_ranges, find_sparse_ranges
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.locations import SourcePlace
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadCost, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.held_rows import HeldArrays
+from driftmap.pipeline.sources.readers.zarr.cf_values import CfRules, count_since, counts_since, fill_missing
 from driftmap.pipeline.sources.readers.zarr.sparse_matrix import SparseMatrix
+from driftmap.pipeline.sources.readers.zarr.vector_kind import VectorKind, check_pin, pin_vectors
 from driftmap.pipeline.sources.readers.zarr.zarr_arrays import is_array, list_arrays, list_dimensions, open_array
 from driftmap.pipeline.sources.readers.zarr.zarr_cube import CubeRows, spread_column
 from driftmap.pipeline.sources.row_ranges import refuse_outside, runs_to_rows, split_runs
@@ -56,10 +55,8 @@ features took 89, 104 or 119 MB."""
 N_CHUNKS_AT_ONCE = 10
 """Chunks that zarr reads in parallel, unless set otherwise."""
 
-_UNITS = {"days": "D", "hours": "h", "minutes": "m", "seconds": "s", "milliseconds": "ms", "microseconds": "us"}
-_SINCE = re.compile(
-    r"(\w+) since (\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?))?(?: ?(?:Z|UTC|\+00:00))?"
-)
+_DECODED_BYTES = 18
+"""What decoding by an array's attributes takes for a number, beside the number: as a double, twice, and two flags."""
 
 
 class ZarrSource:
@@ -84,6 +81,7 @@ class ZarrSource:
             wanted = [self._vectors_name, *spec.named_columns]
             refuse_missing_columns(self._list_names(), wanted, str(self._root))
         self._vectors = self._open(self._vectors_name)
+        self._rules = {self._vectors_name: CfRules.of(self._vectors, self._vectors_name)}
         cube = CubeRows(self._vectors) if len(self._vectors.shape) == 3 else None
         self._vectors = cube or self._vectors
         if len(self._vectors.shape) != 2 or self._vectors.dtype.kind not in "iufb":
@@ -91,9 +89,11 @@ class ZarrSource:
                 f"the array {self._vectors_name!r} of {self._root} has shape {self._vectors.shape} and type "
                 f"{self._vectors.dtype}; vectors (n, d), or (time, sample, d), of numbers were expected"
             )
-        self.spec = spec = _pin(spec, self._vectors_name, self._vectors) if must_pin else spec
-        _check_pin(spec, self._vectors_name, self._vectors)
+        self._kind = VectorKind(self._rules[self._vectors_name].find_type(self._vectors.dtype), self._vectors)
+        self.spec = spec = pin_vectors(spec, self._vectors_name, self._kind) if must_pin else spec
+        check_pin(spec, self._vectors_name, self._kind)
         self._columns = {name: self._open(name) for name in spec.named_columns}
+        self._rules |= {name: CfRules.of(array, name) for name, array in self._columns.items()}
         if cube is not None:
             timed = (spec.time, spec.by)
             for name, array in self._columns.items():
@@ -162,6 +162,7 @@ class ZarrSource:
         n_chunks = min(N_CHUNKS_AT_ONCE, n_rows // chunk_rows + 2)
         # As stored and decoded, several chunks at a time; what is read, and as float32 where it is another type.
         numbers = width + (0 if self._vectors.dtype == np.float32 else 4) + 1
+        numbers += _DECODED_BYTES if self._rules[self._vectors_name] != CfRules() else 0
         chunk_bytes = 2 * chunk_rows * n_features * width
         peak_bytes = n_rows * (numbers * n_features + 2 * row_bytes) + n_chunks * chunk_bytes
         left_bytes = min(n_chunks, _LEFT_CHUNKS) * chunk_bytes
@@ -172,13 +173,15 @@ class ZarrSource:
     def column_facts(self) -> ColumnFacts:
         """Find the ranges of some rows; what is missing is seen when a window is read; see `Source`."""
         chunk_bytes = count_chunk_rows(self._vectors) * self._vectors.dtype.itemsize * int(self._vectors.shape[1])
-        if float32_holds(self._vectors.dtype) or not self.n_rows or chunk_bytes > _LOOK_BYTES:
+        if float32_holds(self._kind.dtype) or not self.n_rows or chunk_bytes > _LOOK_BYTES:
             return ColumnFacts()
         try:
             sample = self._read(self._vectors, self._vectors_name, choose_sample(self.n_rows))
         except SourceError:  # the window that cannot be read says so
             return ColumnFacts()
-        return ColumnFacts(ranges=find_sparse_ranges([sample]) if is_sparse(sample) else find_ranges(sample))
+        if is_sparse(sample):
+            return ColumnFacts(ranges=find_sparse_ranges([sample]))
+        return ColumnFacts(ranges=find_ranges(fill_missing(sample)))
 
     def _estimate_sparse(self, matrix: SparseMatrix, n_rows: int, row_bytes: int) -> ReadEstimate:
         """Estimate what reading sparse rows takes: spans of rows, of which some are picked, then tidied."""
@@ -244,20 +247,22 @@ class ZarrSource:
         if is_sparse(matrix):
             return tidy_sparse_rows(matrix)
         with np.errstate(over="ignore"):  # becomes inf, and is refused as such
-            return matrix.astype(np.float32, copy=False)
+            return fill_missing(matrix).astype(np.float32, copy=False)
 
     def _read_column(self, name: str, runs: Int64Array) -> np.ndarray[Any, Any]:
         array = self._columns[name]
         values: np.ndarray[Any, Any] = self._read(array, name, runs)
-        if name != self.spec.time or values.dtype.kind not in "iu":
-            return values
-        return _count_since(values, getattr(array, "attrs", {}).get("units"), name)
+        attrs = getattr(array, "attrs", None) or {}
+        if values.dtype.kind in "iuf" and (name == self.spec.time or counts_since(attrs)):
+            return count_since(values, attrs, name)
+        return values
 
     def _read(self, array: ArrayLike, name: str, runs: Int64Array) -> Rows:
         try:
-            return read_runs(array, runs)
+            stored = read_runs(array, runs)
         except Exception as error:  # zarr and its codecs raise whatever they like
             raise SourceError(f"the array {name!r} of {self._root} cannot be read ({error})") from error
+        return stored if is_sparse(stored) else self._rules[name].decode(stored)
 
 
 def _name_vectors(spec: SourceSpec) -> str:
@@ -268,36 +273,6 @@ def _name_vectors(spec: SourceSpec) -> str:
             f"vectors: {len(spec.vectors)} names were given, and {spec.path} holds Zarr arrays; name one array (n, d)"
         )
     return spec.vectors or DEFAULT_NAMES["vectors"]
-
-
-def _pin(spec: SourceSpec, name: str, array: ArrayLike) -> SourceSpec:
-    if spec.pin is not None:
-        return spec
-    pin = VectorPin(names=(name,), types=(_name_type(array),), dimension=int(array.shape[1]))
-    return spec.model_copy(update={"pin": pin})
-
-
-def _check_pin(spec: SourceSpec, name: str, array: ArrayLike) -> None:
-    pin = spec.pin
-    if pin is None:
-        return
-    found = int(array.shape[1])
-    expected, kind = pin.types[0].removeprefix("list of "), _name_type(array).removeprefix("list of ")
-    kind = kind.removeprefix(SPARSE) if expected == "number" else kind
-    if not fits(kind, expected) or pin.dimension not in (None, found):
-        raise SourceError(
-            f"the array {name!r} of {spec.path} holds {_show_kind(kind, array)} (n, {found}), and {expected} "
-            f"(n, {pin.dimension}) was expected, as in the run"
-        )
-
-
-def _name_type(array: ArrayLike) -> str:
-    kind = {"b": "bool", "f": "float"}.get(array.dtype.kind, "integer")
-    return f"{SPARSE if isinstance(array, SparseMatrix) else 'list of '}{kind}"
-
-
-def _show_kind(kind: str, array: ArrayLike) -> str:
-    return f"{SPARSE if kind.startswith(SPARSE) else ''}{array.dtype}"
 
 
 def resolve_names(spec: SourceSpec) -> SourceSpec:
@@ -378,15 +353,3 @@ def read_runs(array: ArrayLike, runs: Int64Array) -> Rows:
 def count_chunk_rows(array: ArrayLike) -> int:
     """Count the rows that are read and decoded together."""
     return int((getattr(array, "shards", None) or getattr(array, "chunks", None) or (SPAN_ROWS,))[0])
-
-
-def _count_since(values: np.ndarray[Any, Any], units: object, name: str) -> np.ndarray[Any, Any]:
-    match = _SINCE.fullmatch(units.strip()) if isinstance(units, str) else None
-    if match is None or match[1].lower() not in _UNITS:
-        raise SourceError(
-            f"time array {name!r} holds {values.dtype} with the units {units!r}; datetime64 was expected, or whole "
-            f"numbers with an attribute units such as 'seconds since 1970-01-01' (UTC; {', '.join(_UNITS)})"
-        )
-    start = np.datetime64(f"{match[2]}T{match[3] or '00:00'}", "us")
-    unit = _UNITS[match[1].lower()]
-    return start + values.astype(np.int64).astype(f"timedelta64[{unit}]").astype("timedelta64[us]")
