@@ -233,3 +233,36 @@ def test_metrics_that_give_no_ranks_are_replaced():
     ]
     assert choose_rank_metric(dense, "correlation") == "correlation"
     assert choose_rank_metric(sparse, "correlation") == "euclidean"
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1, 1e5), (1, 1e8), (1e-50, 0), (1e40, -1e42)])
+def test_figures_do_not_depend_on_the_place_or_the_scale_of_a_map(scale, shift):
+    rows, positions = make_map()
+    graph = build_knn_graph(rows, 11, recall=1.0)
+    for measure in (
+        lambda places: trustworthiness(rows, places, 10),
+        lambda places: neighbour_preservation(rows, places, 10),
+        lambda places: neighbour_preservation_from_graph(graph.indices, places),
+    ):
+        assert measure(positions * scale + shift) == pytest.approx(measure(positions), abs=0.003)  # near ties
+
+
+def test_rows_without_a_place_do_not_keep_a_map_from_being_moved():
+    rows, positions = make_map()
+    positions[3] = np.nan
+    assert trustworthiness(rows, positions + 1e9, 10) == pytest.approx(trustworthiness(rows, positions, 10), abs=0.003)
+
+
+@pytest.mark.parametrize("wrong", [70, -2])
+def test_neighbours_that_are_no_rows_are_refused(wrong):
+    rows, positions = make_map()
+    indices = build_knn_graph(rows, 6).indices.copy()
+    indices[4, 2] = wrong
+    with pytest.raises(InvalidInputError, match=rf"knn_indices must be from -1, for none, to 69; got .*{wrong}"):
+        neighbour_preservation_from_graph(indices, positions)
+
+
+def test_relations_may_be_lists():
+    maps = [np.random.default_rng(t).normal(size=(5, 2)) for t in range(3)]
+    steps = [[0, 2, -1, 4, 1], [4, 3, 2, 1, 0]]
+    assert drift(maps, steps, 2) == drift(maps, [np.array(step, dtype=np.int32) for step in steps], 2)

@@ -45,3 +45,9 @@ def test_no_entities_give_no_paths():
 def test_what_is_no_path_is_refused(nodes):
     with pytest.raises(InvalidInputError, match="places must be finite"):
         smooth_paths(nodes, 4)
+
+
+@pytest.mark.parametrize("n_steps", [0, -1, 2.5, True])
+def test_paths_of_no_points_are_refused(n_steps):
+    with pytest.raises(InvalidInputError, match="n_steps"):
+        smooth_paths(np.zeros((2, 3, 2)), n_steps)

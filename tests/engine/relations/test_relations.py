@@ -288,3 +288,13 @@ def test_ids_that_numpy_would_cut_are_refused_and_uuids_are_compared_as_text():
     names = [uuid.UUID(int=number << 8) for number in range(4)]
     assert relate_ids(names, names[::-1]).tolist() == [3, 2, 1, 0]
     assert relate_ids(names, [str(name) for name in names]).tolist() == [0, 1, 2, 3]
+
+
+def test_relations_as_lists_are_turned_round_and_followed():
+    assert invert_relation([2, -1, 0], 4).tolist() == [2, -1, 0, -1]
+    assert compose_relations([1, -1, 0], [-1, 5]).tolist() == [5, -1, -1]
+
+
+def test_a_relation_to_rows_that_are_not_there_is_not_turned_round():
+    with pytest.raises(InvalidRelationError, match="has the new row 5, and n_new is 3"):
+        invert_relation(np.array([5]), 3)

@@ -242,7 +242,10 @@ class AlignedUMAP(FittedModel):
         warn_of_idle(parameters)
         prepared = prepare_fit(parameters, X, y, relations=relations, ids=ids, knn=knn, reference=reference)
         maps = self._lay_out(prepared, callback)
-        shown, similarity = maps, None
+        shown, similarity = (
+            [found.copy() for found in maps],
+            None,
+        )  # what a caller writes there is no map of the model's
         if prepared.reference is not None:
             shown, similarity = register_maps(maps, prepared.reference)
         self._similarity = similarity
@@ -314,7 +317,7 @@ class AlignedUMAP(FittedModel):
         given = {"relations": relations, "ids": ids, "y": y, "knn": knn}
         prepared = prepare_update(self._model, values, X, **given, lookahead=lookahead)
         placed = self._lay_out(prepared, callback)
-        moved = placed
+        moved = [found.copy() for found in placed]
         if self._similarity is not None:
             moved = [self._similarity.apply(m) for m in placed[max(index - lookahead, 0) - prepared.first :]]
         maps = [*self._model.maps[: prepared.first], *placed]

@@ -78,11 +78,24 @@ def check_list(X: Any) -> int:
 
 
 def read_window(given: Any, metric: Any, name: str) -> Rows:
-    """Return a window's rows as `read_rows` makes them; of distances refuse what cannot be any."""
+    """Return a window's rows as `read_rows` makes them, and the model's own; of distances refuse what cannot be any."""
     rows = read_rows(given, metric, name)
     if isinstance(metric, str) and metric == PRECOMPUTED:
         check_distances(rows, name)
-    return rows
+    return _make_own(rows, given)
+
+
+def _make_own(rows: Rows, given: Any) -> Rows:
+    """Copy rows that the caller may write to: they are read again by `update`, `transform` and `quality_`.
+
+    A read-only memory map stays one: what is larger than memory is not to be loaded for it.
+    """
+    if is_sparse(rows):
+        stored = getattr(given, "data", None)
+        return rows.copy() if isinstance(stored, np.ndarray) and np.may_share_memory(rows.data, stored) else rows
+    is_own = rows is not given and rows.flags.owndata
+    is_mapped = isinstance(given, np.memmap) and not given.flags.writeable
+    return rows if is_own or is_mapped else rows.copy()
 
 
 def check_windows(X: Any, settings: Sequence[GraphSettings]) -> list[Rows]:

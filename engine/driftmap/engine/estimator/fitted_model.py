@@ -42,12 +42,15 @@ class FittedModel(Estimator):
 
     @property
     def quality_(self) -> list[dict[str, float]]:
-        """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`)."""
+        """Figures of each window, computed when asked for (`driftmap.engine.quality.diagnostics.measure_windows`).
+
+        They are of the maps as they were laid out, before they are turned to a `reference`, and scaled with it.
+        """
         self._check_is_fitted()
         layout = read_layout_settings(checked := self._check_all_windows())
         metrics = [read_graph_settings(checked, t).metric for t in range(self.n_windows_)]
         rows, steps = self._model.rows, self._model.related.steps()
-        table = measure_windows(rows, self.embeddings_, self.graphs_, steps, layout, metrics=metrics)
+        table = measure_windows(rows, self._model.maps, self.graphs_, steps, layout, metrics=metrics)
         return [{**figures, "strength": value} for figures, value in zip(table, self.strengths_, strict=True)]
 
     @property

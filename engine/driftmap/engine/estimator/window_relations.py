@@ -55,6 +55,7 @@ class WindowRelations:
         """Add a window of `size` rows, related to the newest one by a relation, old row -> new row, or by its ids."""
         if ids is not None:
             ids = sort_ids(ids, ids_name)
+            ids = ids._replace(ids=ids.ids.copy())  # the caller may write to what came
             if len(ids.ids) != size:
                 msg = f"{ids_name} has {len(ids.ids)} ids for a window of {size} rows; give one id per row."
                 raise InvalidInputError(msg)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftmap.engine.core.validation import check_int
 from driftmap.engine.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def smooth_paths(places: npt.ArrayLike, n_steps: int) -> Float32Array:
     -----
     Piecewise cubic Hermite interpolation, monotone in every axis (Fritsch and Butland 1984, as scipy has it).
     """
+    n_steps = check_int(n_steps, "n_steps", minimum=1)
     nodes = np.asarray(places, dtype=np.float64)
     if nodes.ndim != 3 or nodes.shape[1] == 0 or not np.isfinite(nodes).all():
         msg = f"places must be finite, (entities, windows, axes) with a window at least, got shape {nodes.shape}."

@@ -205,10 +205,19 @@ def invert_relation(relation: Relation, n_new: int) -> Relation:
     -------
     numpy.ndarray of int32
         Shape (n_new,), new row -> old row, -1 where there is none.
+
+    Raises
+    ------
+    InvalidRelationError
+        When a new row is none of them.
     """
+    given = np.asarray(relation)
+    old = np.flatnonzero(given >= 0)
+    if len(old) and given.max() >= n_new:
+        msg = f"relation has the new row {given.max()}, and n_new is {n_new}; give the rows of the newer window."
+        raise InvalidRelationError(msg)
     inverse = np.full(n_new, -1, dtype=np.int32)
-    old = np.flatnonzero(relation >= 0)
-    inverse[relation[old]] = old
+    inverse[given[old]] = old
     return inverse
 
 
@@ -225,6 +234,7 @@ def compose_relations(first: Relation, second: Relation) -> Relation:
     numpy.ndarray of int32
         As long as `first`: rows of r to rows of t, -1 where either step has no partner.
     """
+    first, second = np.asarray(first), np.asarray(second)
     through = np.full(len(first), -1, dtype=np.int32)
     has = np.flatnonzero(first >= 0)
     through[has] = second[first[has]]
