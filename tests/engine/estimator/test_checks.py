@@ -84,6 +84,21 @@ def test_sparse_windows_are_looked_at_for_inverse_relations():
         quick().fit([old]).update(sparse.csr_matrix(new), relations=np.argsort(order))
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+@pytest.mark.parametrize("form", ["dict", "pairs", "rows", "matrix"])
+def test_an_old_row_beyond_the_rows_of_a_smaller_window_may_have_a_partner(kind, form):
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    old = np.arange(10, 40)
+    relation = {
+        "dict": dict(zip(old.tolist(), (old - 10).tolist(), strict=True)),
+        "pairs": np.stack([old, old - 10], axis=1),
+        "rows": np.r_[np.full(10, -1), old - 10],
+        "matrix": sparse.csr_matrix((np.ones(30), (old, old - 10)), shape=(40, 35)),
+    }[form]
+    model = quick().fit([kind(rows[:40])], relations=[]).update(kind(rows[10:45]), relations=relation)
+    np.testing.assert_array_equal(model.ids_[1][:30], old)
+
+
 def test_functions_as_metrics():
     named = fit_and_update(quick(metric="manhattan"), WINDOWS)
     for metric in (manhattan, plain_manhattan, ["manhattan", manhattan]):

@@ -134,7 +134,7 @@ def warn_of_inverse(old_rows: Rows, new_rows: Rows, relation: Relation, metric: 
         return
     old = np.flatnonzero(relation >= 0)
     inverse = invert_relation(relation, new_rows.shape[0])[: old_rows.shape[0]]
-    turned = np.flatnonzero(inverse >= 0)
+    turned = np.flatnonzero((inverse >= 0) & (inverse < new_rows.shape[0]))
     if not len(old) or not len(turned):
         return
     given = measure_pairs(old_rows[old], new_rows[relation[old]]).mean()
