@@ -74,7 +74,7 @@ def relate_windows(
         followed = relate(*between[0])
         for middle, last in between[1:]:
             followed = _follow(followed, relate(middle, last), ids, (older, middle, last))
-        return _add_unrelated(followed, relate_ids(ids[older], ids[newer]))
+        return add_unrelated(followed, relate_ids(ids[older], ids[newer]))
 
     return {(older, newer): find(older, newer) for older, newer in pairs}
 
@@ -111,6 +111,24 @@ def join_relations(given: Relation | Coupling, same: Relation, name: str) -> Rel
     return _add_pairs(given, missing)
 
 
+def add_unrelated(relation: Relation | Coupling, same: Relation) -> Relation | Coupling:
+    """Add the pairs of equal ids of rows that have no partner yet.
+
+    Parameters
+    ----------
+    relation
+        Of two windows, followed through those between.
+    same
+        Relation by equal ids, of the same windows.
+    """
+    pairs = as_coupling(relation)
+    is_free = same >= 0
+    is_free[pairs.old] = False
+    is_free[is_free] = ~np.isin(same[is_free], pairs.new)
+    olds = np.flatnonzero(is_free)
+    return _add_pairs(relation, list(zip(olds.tolist(), same[olds].tolist(), strict=True)))
+
+
 def _follow(
     first: Relation | Coupling, second: Relation | Coupling, ids: Sequence[SortedIds], places: tuple[int, int, int]
 ) -> Relation | Coupling:
@@ -118,16 +136,6 @@ def _follow(
         return compose_relations(first, second)
     older, middle, newer = (len(ids[place].ids) for place in places)
     return compose(first, second, (older, middle, newer))
-
-
-def _add_unrelated(relation: Relation | Coupling, same: Relation) -> Relation | Coupling:
-    """Add the pairs of equal ids of rows that have no partner yet."""
-    pairs = as_coupling(relation)
-    is_free = same >= 0
-    is_free[pairs.old] = False
-    is_free[is_free] = ~np.isin(same[is_free], pairs.new)
-    olds = np.flatnonzero(is_free)
-    return _add_pairs(relation, list(zip(olds.tolist(), same[olds].tolist(), strict=True)))
 
 
 def _add_pairs(given: Relation | Coupling, pairs: list[tuple[int, int]]) -> Relation | Coupling:

@@ -118,10 +118,10 @@ def relate_ids(old_ids: npt.ArrayLike | SortedIds, new_ids: npt.ArrayLike | Sort
     relation = np.full(len(old), -1, dtype=np.int32)
     if len(old) == 0 or len(new) == 0:
         return relation
+    if not _are_of_one_sort(old, new):
+        msg = f"old_ids are {old.dtype} and new_ids {new.dtype}; the ids of all windows must be of one sort."
+        raise InvalidInputError(msg)
     if old.dtype.kind != new.dtype.kind:
-        if {old.dtype.kind, new.dtype.kind} != {"i", "u"}:
-            msg = f"old_ids are {old.dtype} and new_ids {new.dtype}; the ids of all windows must be of one sort."
-            raise InvalidInputError(msg)
         # unsigned ids above int64's range have no signed partner: 2**63 and more cannot be in the other window
         old, new = _as_signed(old), _as_signed(new)
         order = np.argsort(new, kind="stable")
@@ -130,6 +130,16 @@ def relate_ids(old_ids: npt.ArrayLike | SortedIds, new_ids: npt.ArrayLike | Sort
     is_same = new[candidate] == old
     relation[is_same] = candidate[is_same]
     return relation
+
+
+def are_comparable(old_ids: SortedIds, new_ids: SortedIds) -> bool:
+    """Tell whether the ids of two windows are of one sort, so that `relate_ids` can compare them."""
+    return _are_of_one_sort(old_ids.ids, new_ids.ids)
+
+
+def _are_of_one_sort(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> bool:
+    is_empty = len(old) == 0 or len(new) == 0
+    return is_empty or old.dtype.kind == new.dtype.kind or {old.dtype.kind, new.dtype.kind} == {"i", "u"}
 
 
 def check_ids(ids: npt.ArrayLike, name: str = "ids") -> npt.NDArray[Any]:
