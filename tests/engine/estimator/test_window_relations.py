@@ -70,7 +70,7 @@ def test_ids_stay_known_where_one_window_comes_by_relations_alone():
     np.testing.assert_array_equal(related.relate(0, 2), relate_ids(ids[0], ids[2]))
     with pytest.raises(InvalidInputError, match=r"^window 4 came without relations \(and window 3 has no ids to"):
         related.add(3, None, ids[0])
-    with pytest.raises(InvalidInputError, match="^window 4 came without relations; give"):
+    with pytest.raises(InvalidInputError, match=r"^window 4 came without relations; give"):
         related.add(3, None, None)
 
 
@@ -78,7 +78,7 @@ def test_ids_that_contradict_relations_of_an_update_are_refused():
     model = quick().fit(WINDOWS[:2], relations=RELATIONS[:1], ids=IDS[:2])
     with pytest.raises(InvalidRelationError, match="relations and ids contradict each other"):
         model.update(WINDOWS[2], relations={10: 1}, ids=IDS[2])
-    with pytest.raises(InvalidInputError, match="^window 2 came without relations or ids; give"):
+    with pytest.raises(InvalidInputError, match=r"^window 2 came without relations or ids; give"):
         model.update(WINDOWS[2])
 
 
@@ -89,5 +89,5 @@ def test_ids_of_another_sort_are_named_with_their_windows():
         quick().fit(WINDOWS, ids=[*IDS[:2], texts])
     with pytest.raises(InvalidInputError, match=message):
         quick().fit(WINDOWS, relations=[{}, {}], ids=[IDS[0], None, texts])
-    with pytest.raises(InvalidInputError, match="^ids has ids of dtype <U6, and window 0 of int64"):
+    with pytest.raises(InvalidInputError, match=r"^ids has ids of dtype <U6, and window 0 of int64"):
         quick().fit(WINDOWS[:1], ids=IDS[:1]).update(WINDOWS[1], ids=texts)

@@ -6,6 +6,7 @@ import importlib
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.metrics import pairwise_distances
@@ -126,6 +127,12 @@ def test_labels_of_other_types():
     np.testing.assert_array_equal(as_target(["b", "a", "c", "b"]).values, [1, 0, 2, 1])
     np.testing.assert_array_equal(as_target(np.array(["b", "a"], object)).values, [1, 0])
     np.testing.assert_array_equal(as_target([True, False]).values, [1, 0])
+    for values in ([2, 0, -1, 2**62], [True, False], [np.True_, np.int8(3), 2.0, np.float32(5)]):
+        found = as_target(np.array(values, dtype=object)).values
+        assert found.dtype == np.int64
+        assert found.tolist() == values
+    np.testing.assert_array_equal(as_target(np.array([b"b", b"a"], dtype=object)).values, [1, 0])
+    np.testing.assert_array_equal(as_target(pd.Series([3, 1], dtype="Int64")).values, [3, 1])
 
 
 def test_windows_without_a_target():
@@ -143,11 +150,19 @@ def test_windows_without_a_target():
         ([1, 2], "categorical", "for each of the window's 4 rows, got 2 entries"),
         ([1, 2, 0.5, 3], "categorical", r"holds .*0\.5.* in row 2, which is no label.*target_metric='euclidean'"),
         ([1, np.nan, 0, 3], "categorical", "in row 1, which is no label: give integers, -1 for unknown"),
+        ([1, None, 0, None], "categorical", "holds None in rows 1, 3, which is no label: give integers, -1 for unkn"),
+        ([None] * 4, "categorical", "holds None in rows 0, 1, 2, 3, which is no label"),
+        (pd.Series([1, 2, None, 3], dtype="Int64"), "categorical", "holds (nan|<NA>) in row 2, which is no label"),
+        (np.array([1, 2, 0.5, np.nan], object), "categorical", "holds 0.5 in rows 2, 3, which is no label"),
+        (np.array([1, np.inf, 2, 2**63], object), "categorical", "holds inf in rows 1, 3, which is no label"),
         (np.ones((4, 2), int), "categorical", r"1-D array of labels, got shape \(4, 2\)"),
         (np.ones(4, complex), "categorical", "integer labels"),
         ([[1], [2, 3], [4], [5]], "categorical", "unequal length"),
         (["a", "b", "c", "d"], "euclidean", "real numbers"),
         ([1, np.nan, 0, 3], "euclidean", "NaN or infinity in row 1 of 4"),
+        ([[50, 8], [1, 2], [0, 0], [-40, 3]], "haversine", r"has latitudes beyond pi/2 in rows 0, 3 of 4"),
+        ([1, 2, 0, 1], "haversine", r"has 1 values per row, and target_metric='haversine' takes latitude"),
+        ([1.5, 2, 3, 4], "jaccard", r"holds no 0, and target_metric='jaccard' asks only which values are 0"),
     ],
 )
 def test_bad_targets_are_named(y, metric, message):
@@ -155,7 +170,23 @@ def test_bad_targets_are_named(y, metric, message):
         read_target(y, 4, TargetSettings(metric=metric), "y[1]")
 
 
-@pytest.mark.parametrize(("y", "got"), [([0, 1, 2], "3 entries"), ("labels", "6 entries"), (3, "int")])
+def test_a_target_metric_that_is_not_known_is_named_before_any_work():
+    message = r"^target_metric must be 'categorical' or the name of a metric, got 'nonsense': .*euclidean"
+    with pytest.raises(InvalidInputError, match=message):
+        as_target([1, 2, 3], metric="nonsense")
+
+
+def test_a_metric_that_fails_on_a_target_is_said_to_be_the_targets(graph):
+    target = as_target(np.arange(120), metric="mahalanobis")
+    message = r"^the target \(y\) cannot be compared by target_metric='mahalanobis': "
+    with pytest.raises(InvalidInputError, match=message):
+        supervise_graph(graph, target, 10)
+
+
+@pytest.mark.parametrize(
+    ("y", "got"),
+    [([0, 1, 2], "3 entries"), ("labels", "one str"), (3, "one int"), ({0: [1] * 4, 1: [2] * 4}, "one dict")],
+)
 def test_one_entry_per_window_is_wanted(y, got):
     with pytest.raises(InvalidInputError, match=f"y must be a list of 2 entries.*got {got}"):
         read_targets(y, [4, 4], [TargetSettings()] * 2)

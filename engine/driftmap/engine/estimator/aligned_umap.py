@@ -292,7 +292,7 @@ class AlignedUMAP(FittedModel):
         relations
             Newest window's row -> new row, as in `fit`: dict, an (m, 2) array, or an (n_newest,) array with -1.
         ids
-            Instead of relations, or beside them as in `fit`: entity ids of the new rows, where the newest window has ids.
+            Instead of relations, or beside them as in `fit`: entity ids of the new rows, for a newest window with ids.
         knn
             The new window's kNN graph, as each entry in `fit`.
         lookahead

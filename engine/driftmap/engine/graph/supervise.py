@@ -6,7 +6,9 @@ Dimensions: n rows; q values per row; e edges.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+import numbers
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,9 @@ import numpy.typing as npt
 from driftmap.engine.core.validation import check_matrix, check_rows, describe_rows, refuse_masked
 from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.graph.fuzzy import build_fuzzy_graph, merge_directions
-from driftmap.engine.neighbours.search import build_knn_graph
+from driftmap.engine.neighbours.rows import read_window_rows
+from driftmap.engine.neighbours.search import build_knn_graph, find_named_function
+from driftmap.engine.settings import BLAS_METRICS, BOOLEAN_METRICS, PAIRWISE_METRICS
 from driftmap.engine.types import Float32Array, FuzzyGraph
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     ----------
     y
         None for a window without a target. With `metric="categorical"`, (n,) labels: integers with -1 for unknown, or
-        bools or strings, all known. With any other metric, (n,) or (n, q) finite numbers.
+        bools or strings, all known; in an array of objects too. With any other metric, (n,) or (n, q) finite numbers.
     n_rows
         Rows of the window.
     settings
@@ -68,7 +72,7 @@ def read_target(y: Any, n_rows: int, settings: TargetSettings, name: str) -> Tar
     Raises
     ------
     InvalidInputError
-        When `y` has another length, or holds what the metric cannot compare.
+        When `y` has another length, or holds what the metric cannot compare, or the metric is not known.
     """
     if y is None:
         return None
@@ -95,8 +99,9 @@ def read_targets(
     """Check the `y` of `fit`: None, or one entry per window; errors as in `read_target`."""
     if y is None:
         return [None] * len(sizes)
-    if isinstance(y, str | bytes | dict) or not hasattr(y, "__len__") or len(y) != len(sizes):
-        got = f"{len(y)} entries" if hasattr(y, "__len__") else type(y).__name__
+    is_list = hasattr(y, "__len__") and not isinstance(y, str | bytes | Mapping)
+    if not is_list or len(y) != len(sizes):
+        got = f"{len(y)} entries" if is_list else f"one {type(y).__name__}"
         msg = f"{name} must be a list of {len(sizes)} entries, an array of labels or None for each window; got {got}."
         raise InvalidInputError(msg)
     return [
@@ -124,6 +129,11 @@ def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: i
     FuzzyGraph
         The intersection of both, each row's strongest edge back at 1. An edge that the target makes 0 is gone.
 
+    Raises
+    ------
+    InvalidInputError
+        When the metric cannot compare the target's values.
+
     Notes
     -----
     McInnes, Healy, Melville 2018 (arXiv 1802.03426), section 6; constants and weights are umap-learn's, with which
@@ -134,7 +144,11 @@ def supervise_graph(graph: FuzzyGraph, target: Target, n_neighbors: int, seed: i
         far = FAR_DISTANCE / (1.0 - settings.weight) if settings.weight < 1.0 else math.inf
         return reset_local_connectivity(intersect_with_labels(graph, target.values, far))
     wanted = n_neighbors if settings.n_neighbors == -1 else settings.n_neighbors
-    knn = build_knn_graph(target.values, min(wanted, graph.n_rows), settings.metric, seed=seed)
+    try:
+        knn = build_knn_graph(target.values, min(wanted, graph.n_rows), settings.metric, seed=seed)
+    except InvalidInputError as error:
+        msg = f"the target (y) cannot be compared by target_metric={settings.metric!r}: {error}"
+        raise InvalidInputError(msg) from error
     return reset_local_connectivity(intersect_graphs(graph, build_fuzzy_graph(knn), settings.weight))
 
 
@@ -213,8 +227,10 @@ def _read_labels(given: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
         given = given.astype(object)
     if given.dtype == object:
         _refuse_mixed_texts(given.tolist(), name)
-    if given.dtype.kind in "US" or (given.dtype == object and all(isinstance(each, str) for each in given)):
+    if given.dtype.kind in "US" or (given.dtype == object and all(isinstance(each, str | bytes) for each in given)):
         return np.unique(given.astype(str), return_inverse=True)[1].astype(np.int64)
+    if given.dtype == object:
+        return _read_objects(given, name)
     if given.dtype.kind not in "iubf":
         msg = f"{name} must hold integer labels (-1 for unknown) or strings, got dtype {given.dtype}."
         raise InvalidInputError(msg)
@@ -223,12 +239,31 @@ def _read_labels(given: npt.NDArray[Any], name: str) -> npt.NDArray[np.int64]:
         labels = given.astype(np.int64)
     bad = np.flatnonzero(labels != given)
     if len(bad):
-        msg = (
-            f"{name} holds {given[bad[0]].item()!r} in {describe_rows(bad)}, which is no label: give integers, -1 for "
-            "unknown, or set target_metric='euclidean' for continuous values."
-        )
-        raise InvalidInputError(msg)
+        _refuse_labels(given[bad[0]].item(), bad, name)
     return labels
+
+
+def _read_objects(given: npt.NDArray[np.object_], name: str) -> npt.NDArray[np.int64]:
+    """Read labels of Python's own types: whole numbers and bools."""
+    bad = np.flatnonzero([not _is_label(each) for each in given])
+    if len(bad):
+        _refuse_labels(given[bad[0]], bad, name)
+    return np.array([int(each) for each in given], dtype=np.int64)
+
+
+def _is_label(value: Any) -> bool:
+    value = value.item() if isinstance(value, np.generic) else value
+    is_number = isinstance(value, numbers.Real)  # no NaN or infinity passes the bounds below
+    return is_number and bool(-(2**63) <= value < 2**63 and value == int(value))
+
+
+def _refuse_labels(first: object, rows: npt.NDArray[np.intp], name: str) -> NoReturn:
+    shown = first.item() if isinstance(first, np.generic) else first
+    msg = (
+        f"{name} holds {shown!r} in {describe_rows(rows)}, which is no label: give integers, -1 for unknown, or "
+        "set target_metric='euclidean' for continuous values."
+    )
+    raise InvalidInputError(msg)
 
 
 def _read_values(given: npt.NDArray[Any], metric: str, name: str) -> Float32Array:
@@ -237,4 +272,33 @@ def _read_values(given: npt.NDArray[Any], metric: str, name: str) -> Float32Arra
         # float32 would not tell the days of a date in seconds apart
         finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
         values = values.astype(np.float64) - np.median(finite, axis=0)
-    return check_rows(values, name)
+    rows = check_rows(values, name)
+    _check_target_metric(rows, metric, name)
+    return rows
+
+
+def _check_target_metric(values: Float32Array, metric: str, name: str) -> None:
+    """Refuse a metric that is not known, and values that it makes nothing of, before any graph is built."""
+    if metric in BOOLEAN_METRICS:
+        try:
+            read_window_rows(values, metric, name)
+        except InvalidInputError as error:
+            msg = (
+                f"{name} holds no 0, and target_metric={metric!r} asks only which values are 0: all are equal to it; "
+                "give true/false or 0/1, or another target_metric."
+            )
+            raise InvalidInputError(msg) from error
+    elif metric == "haversine":
+        if values.shape[1] != 2:
+            msg = (
+                f"{name} has {values.shape[1]} values per row, and target_metric='haversine' takes latitude and "
+                "longitude; give these two, in radians, or another target_metric."
+            )
+            raise InvalidInputError(msg)
+        read_window_rows(values, metric, name)
+    elif metric not in BLAS_METRICS and metric not in PAIRWISE_METRICS:
+        try:
+            find_named_function(values, metric, {})
+        except InvalidInputError as error:
+            msg = f"target_metric must be 'categorical' or the name of a metric, got {metric!r}: {error}"
+            raise InvalidInputError(msg) from error
