@@ -161,3 +161,60 @@ def test_numbers_that_are_never_zero_are_nothing_to_a_metric_of_zeros(metric):
         fit([X > 0, X], metric=metric)
     model = fit([X > 0, np.where(X > 0, X, 0)], metric=metric)
     assert model.transform(X[:2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("state", [np.random, "a", 1.0, True, [1]])
+def test_random_state_says_all_that_is_taken(state):
+    message = r"^random_state must be an integer .*, a numpy Generator or RandomState, or None .*; got .* of type \w+\."
+    with pytest.raises(InvalidInputError, match=message):
+        AlignedUMAP(random_state=state).fit([X])
+    with pytest.raises(InvalidInputError, match="random_state must be from 0 to 4294967295, got -1"):
+        AlignedUMAP(random_state=-1).fit([X])
+
+
+def test_a_reference_may_be_one_array_of_all_windows():
+    positions = [X[:, :2] * 3, X[:, 1:3]]
+    expected = fit(reference=positions).embeddings_
+    for given in (np.array(positions), tuple(positions)):
+        np.testing.assert_array_equal(fit(reference=given).embeddings_, expected)
+    objects = np.array([None, None], dtype=object)
+    objects[0] = positions[0]
+    np.testing.assert_array_equal(fit(reference=objects).embeddings_, fit(reference=[positions[0], None]).embeddings_)
+
+
+@pytest.mark.parametrize(
+    ("reference", "got"),
+    [
+        (X[:, :2], r"one array of shape \(60, 2\)"),
+        (np.zeros((3, N, 2)), "3 entries"),
+        (np.zeros(()), "one ndarray"),
+        ({0: X[:, :2], 1: X[:, :2]}, "one dict"),
+        ([None], "1 entries"),
+    ],
+)
+def test_a_reference_that_is_no_list_of_positions_says_what_came(reference, got):
+    with pytest.raises(InvalidInputError, match=rf"^reference must be a list of 2 entries, .*; got {got}\.$"):
+        fit(reference=reference)
+
+
+def test_a_callback_that_cannot_be_called_is_refused_before_any_work(monkeypatch):
+    model = fit()
+    monkeypatch.setattr("driftmap.engine.estimator.fit_inputs.build_graph", None)
+    message = r"^callback must be a function of \(epochs done, epochs in all\) or None, got 3 of type int"
+    with pytest.raises(InvalidInputError, match=message):
+        AlignedUMAP().fit([X], callback=3)
+    with pytest.raises(InvalidInputError, match=message):
+        model.update(X, ids=IDS[0], callback=3)
+
+
+def test_targets_are_named_as_such_before_any_graph_is_built(monkeypatch):
+    monkeypatch.setattr("driftmap.engine.estimator.fit_inputs.build_graph", None)
+    for metric, message in (
+        ("haversine", r"^y\[0\] has latitudes beyond pi/2"),
+        ("jaccard", r"^y\[0\] holds no 0, and target_metric='jaccard' asks only"),
+        ("nonsense", r"^target_metric must be 'categorical' or the name of a metric, got 'nonsense'"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            fit(y=[np.abs(X[:, :2]) + 2, None], target_metric=metric)
+    with pytest.raises(InvalidInputError, match=r"^y must be a list of 2 entries, .*; got one dict\.$"):
+        fit(y={0: LABELS, 1: LABELS})

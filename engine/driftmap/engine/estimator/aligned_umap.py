@@ -9,6 +9,7 @@ from driftmap.engine.core.validation import check_int
 from driftmap.engine.estimator.fit_inputs import prepare_fit, prepare_update
 from driftmap.engine.estimator.fitted_model import FittedModel
 from driftmap.engine.estimator.parameters import (
+    check_callback,
     check_own_values,
     read_graph_settings,
     read_layout_settings,
@@ -239,6 +240,7 @@ class AlignedUMAP(FittedModel):
             When windows, parameters, relations or ids cannot be used; the message names which.
         """
         parameters = self.get_params(deep=False)
+        check_callback(callback)
         warn_of_idle(parameters)
         prepared = prepare_fit(parameters, X, y, relations=relations, ids=ids, knn=knn, reference=reference)
         maps = self._lay_out(prepared, callback)
@@ -310,6 +312,7 @@ class AlignedUMAP(FittedModel):
             When rows, relations, ids or parameters cannot be used.
         """
         self._check_is_fitted()
+        check_callback(callback)
         lookahead = check_int(lookahead, "lookahead", minimum=0)
         index = self.n_windows_
         own = {**self._own_values, index: check_own_values(parameters)}

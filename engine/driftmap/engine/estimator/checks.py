@@ -258,8 +258,15 @@ def _check_features(windows: list[Rows], metrics: Sequence[Any]) -> None:
 
 def check_reference(reference: Any, sizes: list[int], n_components: int) -> list[Float32Array | None]:
     """Return the `reference` argument as one (n_t, c) array or None per window; NaN where nothing is known."""
-    if not isinstance(reference, list | tuple) or len(reference) != len(sizes):
-        msg = f"reference must be a list of {len(sizes)} entries, one (rows, components) array or None per window."
+    is_list = isinstance(reference, list | tuple) or (isinstance(reference, np.ndarray) and reference.ndim > 0)
+    is_single = isinstance(reference, np.ndarray) and reference.ndim == 2 and reference.dtype != object
+    if not is_list or is_single or len(reference) != len(sizes):
+        got = f"{len(reference)} entries" if is_list else f"one {type(reference).__name__}"
+        got = f"one array of shape {reference.shape}" if is_single else got
+        msg = (
+            f"reference must be a list of {len(sizes)} entries, one (rows, components) array or None per window; "
+            f"got {got}."
+        )
         raise InvalidInputError(msg)
     return [
         None if given is None else _check_positions(given, n, n_components, f"reference[{t}]", allow_nan=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,14 +90,31 @@ def check_own_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_random_state(random_state: Any) -> int:
-    """Return a seed from None (a new one), an integer, or a numpy generator."""
+    """Return a seed from None (a new one), an integer, or a numpy generator; refuse anything else."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
+    if isinstance(random_state, bool) or not isinstance(random_state, numbers.Integral):
+        what = f"module {random_state.__name__}" if isinstance(random_state, ModuleType) else repr(random_state)
+        msg = (
+            "random_state must be an integer from 0 to 2**32 - 1, a numpy Generator or RandomState, or None for a new"
+            f" seed at each fit; got {what} of type {type(random_state).__name__}."
+        )
+        raise InvalidInputError(msg)
     return int(RANDOM_STATE.check(random_state))
+
+
+def check_callback(callback: object) -> None:
+    """Refuse, before any work, a callback that cannot be called."""
+    if callback is not None and not callable(callback):
+        msg = (
+            f"callback must be a function of (epochs done, epochs in all) or None, got {callback!r} of type "
+            f"{type(callback).__name__}; leave it out, or give a function."
+        )
+        raise InvalidInputError(msg)
 
 
 def warn_of_idle(parameters: Mapping[str, Any]) -> None:
