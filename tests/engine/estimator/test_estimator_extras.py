@@ -120,3 +120,14 @@ def test_verbose_shows_a_bar_and_changes_nothing(windows, fitted, capsys):
     loud = model(verbose=True).fit(windows, ids=IDS)
     assert "epochs" in capsys.readouterr().err
     assert all(np.array_equal(a, b) for a, b in zip(loud.embeddings_, fitted.embeddings_, strict=True))
+
+
+@pytest.mark.parametrize("n", [-3, 5.0, True])
+def test_a_number_of_movers_that_is_none_is_refused(fitted, n):
+    with pytest.raises(InvalidInputError, match="n must be"):
+        fitted.movers(0, n)
+
+
+def test_one_window_has_no_movers(windows):
+    with pytest.raises(InvalidInputError, match="holds one window alone; add one by update"):
+        model().fit(windows[:1], ids=IDS[:1]).movers(0)

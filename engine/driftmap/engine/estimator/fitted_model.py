@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from driftmap.engine.core.validation import check_int
+from driftmap.engine.errors import InvalidInputError
 from driftmap.engine.estimator.checks import relate_pairs
 from driftmap.engine.estimator.conventions import Estimator
 from driftmap.engine.estimator.parameters import check_parameters, read_graph_settings, read_layout_settings
@@ -71,8 +72,17 @@ class FittedModel(Estimator):
             The older of the two windows.
         n
             How many rows at most.
+
+        Raises
+        ------
+        InvalidInputError
+            When the model holds one window alone, or there is no such window or number of rows.
         """
         self._check_is_fitted()
+        if self.n_windows_ < 2:
+            msg = "movers compares a window with the next, and the model holds one window alone; add one by update."
+            raise InvalidInputError(msg)
+        n = check_int(n, "n", minimum=0)
         old = check_int(window, "window", minimum=0, maximum=self.n_windows_ - 2)
         maps = self.embeddings_
         return find_movers(self.graphs_[old], maps[old], maps[old + 1], self._model.related.steps()[old], n)
