@@ -109,6 +109,30 @@ def test_degrees_are_no_radians():
         model.transform(degrees)
 
 
+def test_longitudes_of_degrees_are_no_radians_also_near_the_equator():
+    rng = np.random.default_rng(0)
+    singapore = np.column_stack([rng.uniform(1.24, 1.47, N), rng.uniform(103.6, 104.0, N)])
+    with pytest.raises(InvalidInputError, match=r"X\[0\] has longitudes beyond 2 pi in rows 0, .*such as 103"):
+        fit([singapore] * 2, metric="haversine")
+    assert build_knn_graph(np.array([[0, 0], [1, 2 * np.pi], [0.5, 6]]), 2, "haversine").indices.shape == (3, 2)
+
+
+def test_new_rows_that_are_measurements_are_no_rows_for_a_metric_of_zeros():
+    model = fit([X > 0.3] * 2, metric="jaccard")
+    with pytest.raises(InvalidInputError, match="hold no 0, and metric 'jaccard'"):
+        model.transform(X)
+    assert np.isfinite(model.transform(np.array([[1, 2, 3, 4, 5], [1, 1, 1, 1, 2]]))).all()  # counts
+
+
+def test_labels_that_no_neighbour_has_are_named_where_they_alone_count():
+    labels = np.arange(N) % 3
+    labels[0] = 7
+    with pytest.warns(UserWarning, match=r"without neighbours, .*target_weight=1 leaves only edges.*lower it"):
+        fit([X], y=[labels], ids=IDS[:1], target_weight=1.0)
+    with pytest.raises(InvalidInputError, match=r"no row has a neighbour.*target_weight=1 leaves only"):
+        fit([X], y=[np.arange(N)], ids=IDS[:1], target_weight=1.0)
+
+
 def test_a_covariance_is_not_taken_for_its_inverse():
     covariance = np.cov(X.T)
     inverse = build_knn_graph(X, 5, "mahalanobis", {"VI": np.linalg.inv(covariance)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numba
@@ -145,3 +146,66 @@ def negative(x, y):
 def test_bad_metrics_are_named(metric, kwds, message):
     with pytest.raises(InvalidInputError, match=message):
         build_knn_graph(ROWS, 6, metric, kwds)
+
+
+@numba.njit
+def raising(x, y):
+    if x[0] > 1.5:
+        raise ValueError("that is too much")
+    return np.abs(x - y).sum()
+
+
+@numba.njit
+def writing(x, y):
+    x /= x.sum()
+    y /= y.sum()
+    return np.abs(x - y).sum()
+
+
+@numba.njit
+def sparse_writing(indices, values, other_indices, other_values):
+    values[:] = 2 * values
+    return abs(values.sum() - other_values.sum())
+
+
+def test_what_a_metric_raises_is_said_of_it():
+    with pytest.raises(InvalidInputError, match=r"metric 'raising' cannot compare these rows: that is too much \(Val"):
+        build_knn_graph(np.vstack([ROWS, 2 * np.ones(4), np.zeros(4)]), 5, raising)
+    with pytest.raises(InvalidInputError, match=r"metric 'raising' cannot compare"):  # the first row already
+        build_knn_graph(ROWS + 2, 5, raising)
+    rows, cost = ROWS.copy(), np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    rows[7] = 0
+    with pytest.raises(InvalidInputError, match=r"metric 'kantorovich' cannot compare these rows: .*distributions"):
+        build_knn_graph(rows, 5, "kantorovich", {"cost": cost})
+
+
+@pytest.mark.parametrize("metric", [functools.partial(plain), np.maximum, type("Metric", (), {"__call__": plain})()])
+def test_what_can_be_called_and_is_no_function_is_refused(metric):
+    with pytest.raises(InvalidInputError, match="which numba does not compile; give a function"):
+        build_knn_graph(ROWS, 5, metric)
+
+
+def test_a_metric_that_writes_changes_no_row():
+    rows = ROWS.copy()
+    found = build_knn_graph(rows, 6, writing)
+    np.testing.assert_array_equal(rows, ROWS)
+    shares = (ROWS / ROWS.sum(axis=1, keepdims=True)).astype(np.float64)
+    assert_nearest(found, cdist(shares, shares, "cityblock"))
+    stored = sparse.csr_array(ROWS)
+    sums = ROWS.astype(np.float64).sum(axis=1)
+    found = build_knn_graph(stored, 6, sparse_writing)
+    np.testing.assert_array_equal(stored.toarray(), ROWS)
+    expected = np.abs(2 * sums[:, None] - sums)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found.distances[:, 1:].min(), np.sort(expected, axis=1)[:, 1].min(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["jaccard", "dice", "rogerstanimoto", "russellrao", "sokalsneath", "yule"])
+def test_metrics_of_zeros_are_those_of_pynndescent_also_for_equal_rows(name):
+    from pynndescent.distances import named_distances
+
+    rows = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.float32)
+    distances = np.array([[named_distances[name](one, two) for two in rows] for one in rows])
+    np.fill_diagonal(distances, 0)
+    found = build_knn_graph(rows, 8, name)
+    np.testing.assert_allclose(found.distances, np.sort(distances, axis=1)[:, :8], atol=1e-6)

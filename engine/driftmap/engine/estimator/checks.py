@@ -43,18 +43,21 @@ def build_graph(
         raise type(error)(msg) from error
     lone = np.flatnonzero(np.diff(built.fuzzy.indptr) == 0)
     if len(lone) == n:
-        msg = f"window {index}: no row has a neighbour, so that there is nothing to lay out; {_explain_lone(settings)}."
+        why = _explain_lone(settings, target)
+        msg = f"window {index}: no row has a neighbour, so that there is nothing to lay out; {why}."
         raise InvalidInputError(msg)
     if len(lone):
         message = (
             f"window {index}: {describe_rows(lone)} of {n} without neighbours, with NaN for a position; "
-            f"{_explain_lone(settings)}."
+            f"{_explain_lone(settings, target)}."
         )
         warnings.warn(message, UserWarning, stacklevel=4)
     return built
 
 
-def _explain_lone(settings: GraphSettings) -> str:
+def _explain_lone(settings: GraphSettings, target: Target | None) -> str:
+    if target is not None and target.settings.weight == 1.0:
+        return "target_weight=1 leaves only edges that the target (y) agrees with; lower it, or change y of these rows"
     if settings.set_op_mix_ratio < 1.0:
         return "raise set_op_mix_ratio, which drops edges of one direction alone, or n_neighbors"
     return "give finite distances to some rows, or leave these rows out"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 def prepare_metric(function: Any, kwds: Mapping[str, Any], name: str | None, rows: Rows) -> tuple[Any, dict[str, Any]]:
     """Return a metric ready for numba and its arguments in order; `name` is None for a function of the caller's."""
     label = repr(name or getattr(function, "__name__", function))
+    if not name:
+        _refuse_objects(function)
     arguments = read_metric_arguments(function, kwds, label, rows)
     return (function if name else compile_metric(function, rows, tuple(arguments.values()))), arguments
 
@@ -92,8 +94,9 @@ def compile_metric(function: Callable[..., Any], rows: Rows, args: tuple[Any, ..
     name = getattr(function, "__name__", repr(function))
     compiled = _compile(function)
     pair = (*_row(rows, 0), *_row(rows, rows.shape[0] - 1))
+    tried = [np.array(part) for part in pair]
     try:
-        value = compiled(*pair, *args)
+        value = compiled(*tried, *args)
     except (numba.core.errors.NumbaError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
         msg = (
@@ -101,6 +104,10 @@ def compile_metric(function: Callable[..., Any], rows: Rows, args: tuple[Any, ..
             " with plain loops and numpy calls that numba knows, decorate it with numba.njit, and try it on two rows."
         )
         raise InvalidInputError(msg) from error
+    except Exception as error:  # whatever the caller's function raises
+        raise InvalidInputError(_explain_failure(function, error)) from error
+    if not all(map(np.array_equal, tried, pair)):
+        compiled = _give_copies(compiled, is_sparse=is_sparse(rows))
     if isinstance(value, tuple):
         compiled, value = _take_first(compiled), value[0]
     if not np.isscalar(value) or isinstance(value, str | complex):
@@ -120,14 +127,23 @@ def compare_all(rows: Rows, function: Any, args: tuple[Any, ...], block: int) ->
 
 
 def compare_rows(rows: Rows, others: Rows, function: Any, args: tuple[Any, ...], block: int) -> Iterator[Float64Array]:
-    """Give the distances of blocks of rows to all other rows, both dense or both sparse."""
+    """Give the distances of blocks of rows to all other rows, both dense or both sparse.
+
+    Raises
+    ------
+    InvalidInputError
+        When the function raises anything.
+    """
     for start in range(0, rows.shape[0], block):
         found = np.empty((min(block, rows.shape[0] - start), others.shape[0]))
-        if is_sparse(rows):
-            one, two = ((r.indptr, r.indices, r.data) for r in (rows, others))
-            _fill_sparse_block(one, two, start, function, args, found)
-        else:
-            _fill_block(rows, others, start, function, args, found)
+        try:
+            if is_sparse(rows):
+                one, two = ((r.indptr, r.indices, r.data) for r in (rows, others))
+                _fill_sparse_block(one, two, start, function, args, found)
+            else:
+                _fill_block(rows, others, start, function, args, found)
+        except Exception as error:  # metrics refuse rows as they like
+            raise InvalidInputError(_explain_failure(function, error)) from error
         found[(found < 0.0) & (found > -ROUNDING)] = 0.0
         yield found
 
@@ -160,7 +176,41 @@ def _take_first(function: Any) -> Any:
     def take_first(*arguments: Any) -> Any:
         return function(*arguments)[0]
 
+    take_first.__name__ = function.__name__
     return exact_uncached(take_first)
+
+
+@functools.lru_cache(maxsize=64)
+def _give_copies(function: Any, *, is_sparse: bool) -> Any:
+    """Keep a metric that writes to what it is given, as umap-learn's symmetric_kl does, from changing the rows."""
+
+    def compare(one: Any, two: Any, *arguments: Any) -> Any:
+        return function(one.copy(), two.copy(), *arguments)
+
+    def compare_sparse(places: Any, values: Any, other_places: Any, others: Any, *arguments: Any) -> Any:
+        return function(places.copy(), values.copy(), other_places.copy(), others.copy(), *arguments)
+
+    made = compare_sparse if is_sparse else compare
+    made.__name__ = function.__name__  # which messages name
+    return exact_uncached(made)
+
+
+def _refuse_objects(function: Any) -> None:
+    """Refuse what can be called and is no function: numba compiles no other."""
+    if not numba.extending.is_jitted(function) and not inspect.isfunction(function):
+        msg = (
+            f"metric {function!r} is of type {type(function).__name__}, which numba does not compile; give a function "
+            "of two rows, and its arguments by metric_kwds."
+        )
+        raise InvalidInputError(msg)
+
+
+def _explain_failure(function: Any, error: Exception) -> str:
+    name = getattr(function, "__name__", repr(function))
+    return (
+        f"metric {name!r} cannot compare these rows: {error} ({type(error).__name__}). Change the rows (often some are "
+        "all zero, or hold numbers below 0), or take another metric."
+    )
 
 
 def _row(rows: Rows, i: int) -> tuple[Any, ...]:

@@ -23,6 +23,8 @@ ROUNDING = 1e-5
 
 MOST_LATITUDE = np.pi / 2 + 1e-3
 """Radians; what lies beyond is no latitude, rounding aside."""
+MOST_LONGITUDE = 2 * np.pi + 1e-3
+"""The same: longitudes go from -pi to pi, or from 0 to 2 pi."""
 
 Rows = Any
 """float32 (n, d), C-ordered; or scipy's csr_array of float32, sorted, without stored zeros; or distances (n, n)."""
@@ -113,6 +115,8 @@ def read_new_rows(given: Any, rows: Rows, metric: Any, name: str = "X") -> Rows:
         raise InvalidInputError(msg)
     if is_precomputed:
         _refuse_negative(new, name)
+    elif isinstance(metric, str) and metric in BOOLEAN_METRICS:
+        _refuse_measurements(new, rows, metric)
     if is_sparse(new) == is_sparse(rows) or is_precomputed:
         return new
     if is_sparse(new):
@@ -156,16 +160,27 @@ def _refuse_no_zeros(rows: Rows, metric: str) -> None:
         raise InvalidInputError(msg)
 
 
+def _refuse_measurements(new: Rows, rows: Rows, metric: str) -> None:
+    """Refuse new rows without a 0 for a window of 0 and 1 alone, unless they are counts: a few may well hold none."""
+    values = new.data if is_sparse(new) else new
+    if bool((values < 0.0).any() or (values % 1.0 != 0.0).any()):
+        known = rows.data if is_sparse(rows) else rows
+        if bool(((known == 0.0) | (known == 1.0)).all()):
+            _refuse_no_zeros(new, metric)
+
+
 def _refuse_degrees(rows: npt.NDArray[np.float32], name: str) -> None:
-    """Refuse latitudes that are none in radians: of degrees, or longitudes, haversine makes distances all the same."""
-    beyond = np.flatnonzero(np.abs(rows[:, 0]) > MOST_LATITUDE)
-    if len(beyond):
-        msg = (
-            f"{name} has latitudes beyond pi/2 in {describe_rows(beyond)} of {len(rows)}, such as "
-            f"{rows[beyond[0], 0]:g}; metric 'haversine' takes latitude and longitude, in this order, in radians: give "
-            "np.radians of degrees."
-        )
-        raise InvalidInputError(msg)
+    """Refuse angles that are none in radians: of degrees, or longitudes first, haversine makes distances as well."""
+    bounds = (MOST_LATITUDE, "latitudes beyond pi/2"), (MOST_LONGITUDE, "longitudes beyond 2 pi")
+    for column, (most, what) in enumerate(bounds[: rows.shape[1]]):
+        beyond = np.flatnonzero(np.abs(rows[:, column]) > most)
+        if len(beyond):
+            msg = (
+                f"{name} has {what} in {describe_rows(beyond)} of {len(rows)}, such as {rows[beyond[0], column]:g}; "
+                "metric 'haversine' takes latitude and longitude, in this order, in radians: give np.radians of "
+                "degrees."
+            )
+            raise InvalidInputError(msg)
 
 
 def _read_sparse(given: Any, name: str) -> Rows:

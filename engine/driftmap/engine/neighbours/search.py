@@ -360,7 +360,18 @@ def _compare_blocks(rows: Float32Array, metric: str, kwds: Mapping[str, Any]) ->
         except (TypeError, ValueError) as error:
             msg = f"metric {metric!r} with metric_kwds {dict(kwds)} failed: {error}"
             raise InvalidInputError(msg) from error
-        yield fill_equal(np.ascontiguousarray(found, dtype=np.float64), values[start : start + block], values)
+        distances = np.ascontiguousarray(found, dtype=np.float64)
+        if metric == "russellrao":
+            _join_same(distances, values[start : start + block], values)
+        yield fill_equal(distances, values[start : start + block], values)
+
+
+def _join_same(distances: Float64Array, one: npt.NDArray[Any], two: npt.NDArray[Any]) -> None:
+    """Set Russell and Rao's distance of equal rows to 0, as pynndescent and umap-learn have it; else 1 - (both) / d."""
+    n_features = one.shape[1]
+    n_both = np.rint((1.0 - distances) * n_features)
+    n_one, n_two = (np.count_nonzero(rows, axis=1) for rows in (one, two))
+    distances[(n_both == n_one[:, None]) & (n_both == n_two)] = 0.0
 
 
 def fill_equal(distances: Float64Array, one: npt.NDArray[Any], two: npt.NDArray[Any]) -> Float64Array:
