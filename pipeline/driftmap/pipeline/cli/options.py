@@ -37,7 +37,8 @@ SOURCE_OPTIONS = (
     Option(
         "time",
         str,
-        "Column with the time of a row: dates, time stamps, ISO text or years; without a zone they are in UTC.",
+        "Column with the time of a row: dates, time stamps, ISO text or years. Times of day without a zone are in "
+        "UTC; dates without a time of day are days by the clock of --timezone.",
         "COLUMN",
         is_common=True,
     ),
@@ -130,7 +131,8 @@ WINDOW_OPTIONS = (
         "timezone",
         str,
         "Time zone whose clock says when days and months begin, such as Europe/Berlin; else that of the time column "
-        "(of text: its one offset, such as +02:00), or UTC where it has none. Times without a zone are in UTC.",
+        "(of text: its one offset, such as +02:00), or UTC where it has none. Times of day without a zone are in UTC; "
+        "dates, months and years have no zone and are not moved by it. Needed where files have different zones.",
         "ZONE",
     ),
     Option(

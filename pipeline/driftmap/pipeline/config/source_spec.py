@@ -50,6 +50,8 @@ class SourceSpec(FrozenModel):
     """Of a folder of files: only these, named from the folder; empty: all."""
     text_types: tuple[tuple[str, str], ...] = ()
     """Of files of text: what columns with a role are read as (`integer`, `float`, `bool`, `text`), found at first."""
+    clock: str | None = None
+    """Time zone by whose clock dates without a time of day begin; None: UTC, and in stores of before 0.2."""
     id_type: str | None = None
     """Type of ids that are kept in another form (`name_id_type`); None for whole numbers and text, and before 0.2."""
     pin: VectorPin | None = None
@@ -120,6 +122,8 @@ class SchemaChange(FrozenModel):
 
 COLUMN_OPTIONS = ("time", "id", "label", "target", "text", "show", "vectors", "exclude", "vectors_file", "by")
 """Options that say what the source's columns mean."""
+PINNED = ("pin", "id_type", "clock")
+"""What else decides how its rows are read; settled when a run begins."""
 ROW_OPTIONS = ("duplicates", "on_bad_rows")
 """Options that say which of its rows count."""
 SOURCE_OPTIONS = (*COLUMN_OPTIONS, *ROW_OPTIONS)

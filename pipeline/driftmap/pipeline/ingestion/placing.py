@@ -301,7 +301,7 @@ def _find_roles(rows: object, config: RunConfig) -> dict[str, Any]:
         roles |= {"pin": pin.relax(), "id_type": config.source.id_type}
         if names is not None and not isinstance(rows, dict | tuple | np.ndarray):
             roles["vectors"] = pin.names  # what else is in the rows does not matter
-    roles["on_bad_rows"] = config.source.on_bad_rows
+    roles |= {"on_bad_rows": config.source.on_bad_rows, "clock": config.source.clock}
     for role in ("time", "id", "label", "by"):
         wanted = getattr(config.source, role)
         if isinstance(wanted, tuple):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from driftmap.pipeline.config.arguments import refuse_other_calls
 from driftmap.pipeline.config.keywords import SettingKeywords
 from driftmap.pipeline.config.run_config import RunConfig
-from driftmap.pipeline.config.source_spec import SOURCE_OPTIONS
+from driftmap.pipeline.config.source_spec import PINNED, SOURCE_OPTIONS
+from driftmap.pipeline.config.times.time_zones import UTC_NAMES, read_zone
 from driftmap.pipeline.errors import ConfigError, PlanWarning, SourceError
 from driftmap.pipeline.executors.choice import WORKPLACE_OPTIONS, Workplace, WorkplaceKeywords
 from driftmap.pipeline.executors.worker_process import refuse_unguarded_call
@@ -193,7 +194,7 @@ def _make_maps(
     events: RunEvents,
 ) -> Store:
     relations = given.pop("relations", None)
-    opened, settled = _settle(source, config, given, must_pin=_must_pin(location))
+    opened, settled = _settle(source, config, given, stored=_read_config(location))
     refuse_arrays_far_away(opened, location)
     if needs_workers(opened):
         opened = _write_partitions(opened, settled, location, place)
@@ -258,9 +259,9 @@ def _settle_place(scheduler: str | Client | None, options: dict[str, Any]) -> Wo
     return Workplace.of(scheduler, **{name: options.pop(name) for name in WORKPLACE_OPTIONS if name in options})
 
 
-def _must_pin(location: Location) -> bool:
-    """Whether the columns of the vectors are to be pinned: not for a store of before 0.2, which goes on without."""
-    return not has_commits(location) or RunConfig.from_json(Store.open(location).config).source.pin is not None
+def _read_config(location: Location) -> RunConfig | None:
+    """Read the configuration of a store; None where there is none yet."""
+    return RunConfig.from_json(Store.open(location).config) if has_commits(location) else None
 
 
 def open_settled(
@@ -276,17 +277,30 @@ def open_settled(
 
 
 def _settle(
-    source: object, config: RunConfig | None, options: dict[str, Any], *, must_pin: bool = True
+    source: object, config: RunConfig | None, options: dict[str, Any], *, stored: RunConfig | None = None
 ) -> tuple[Source, RunConfig]:
+    must_pin = stored is None or stored.source.pin is not None  # a store of before 0.2 goes on without
     if config is None:
         named = {name: options[name] for name in SOURCE_OPTIONS if name in options}
+        named["clock"] = _find_clock(options.get("timezone"), stored)
         opened = as_source(source, must_pin=must_pin, **named)
         return opened, RunConfig.from_options(opened.spec, **options)
     if options:
         raise ConfigError(f"config and {', '.join(options)} are both given; say everything in one of them")
-    roles = {name: getattr(config.source, name) or None for name in (*SOURCE_OPTIONS, "pin", "id_type")}
+    roles = {name: getattr(config.source, name) or None for name in (*SOURCE_OPTIONS, *PINNED)}
+    roles["clock"] = roles["clock"] or _find_clock(config.windows.timezone, stored)
     opened = as_source(source, must_pin=must_pin, **roles)
     return opened, config.model_copy(update={"source": opened.spec})
+
+
+def _find_clock(zone: object, stored: RunConfig | None) -> str | None:
+    """Find by whose clock dates begin: that of the windows, or whatever a store was made by that goes on."""
+    if stored is not None and zone in (None, stored.windows.timezone):
+        return stored.source.clock
+    try:
+        return None if zone in UTC_NAMES or read_zone(str(zone)) is None else str(zone)
+    except ConfigError:  # said with everything else that is wrong with the windows
+        return None
 
 
 def refuse_arrays_far_away(source: Source, location: Location) -> None:

@@ -172,11 +172,12 @@ def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
     settled: dict[str, Any] = {}
     column = source.spec.time if rule.window is not None else rule.by
     facts = KeyFacts() if column is None else source.describe_key(column)
-    if rule.timezone is None and (rule.window is not None or facts.zone is not None):
+    zone = facts.zone or source.spec.clock
+    if rule.timezone is None and (rule.window is not None or zone is not None or facts.clocks):
         _refuse_two_clocks(facts, rule, column)
-        settled["timezone"] = facts.zone or "UTC"
-        if facts.zone is not None:
-            read_zone(facts.zone)
+        settled["timezone"] = zone or "UTC"
+        if zone is not None:
+            read_zone(zone)
     if rule.order is None and rule.by is not None:
         settled["order"] = NATURAL
         if facts.categories is not None and len(facts.categories):
@@ -186,7 +187,12 @@ def settle_rule(source: Source, rule: WindowRule) -> WindowRule:
 
 
 def _refuse_two_clocks(facts: KeyFacts, rule: WindowRule, column: str | None) -> None:
-    """Refuse texts of one zone with summer time, of whose clock only the two offsets are known, for days and months."""
+    """Refuse files of several zones; and texts of one with summer time, of which two offsets are known, for days."""
+    remedy = "they do not say by which clock days and months begin: give timezone, such as"
+    if facts.clocks:
+        example = next(zone for _, zone in facts.clocks if zone is not None)
+        named = f"time column {column!r} has files of different zones ({facts.show_clocks()})"
+        raise PlanError(f"{named}; {remedy} {example}, or UTC")
     if rule.window is None or len(facts.offsets) != 2:
         return
     unit = parse_duration(rule.stride or rule.window).unit
@@ -194,8 +200,7 @@ def _refuse_two_clocks(facts: KeyFacts, rule: WindowRule, column: str | None) ->
     if unit in _BY_CALENDAR and abs(last - first) == timedelta(hours=1):
         raise PlanError(
             f"time column {column!r} holds texts with the offsets {' and '.join(facts.offsets)}, as of a zone with "
-            "summer time; they do not say by which clock days and months begin: give timezone, such as "
-            "Europe/Berlin, or UTC"
+            f"summer time; {remedy} Europe/Berlin, or UTC"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from driftmap.engine import is_sparse
 from driftmap.pipeline.config.models import validate
-from driftmap.pipeline.config.source_spec import ROW_OPTIONS, SOURCE_OPTIONS, SourceSpec
+from driftmap.pipeline.config.source_spec import PINNED, ROW_OPTIONS, SOURCE_OPTIONS, SourceSpec
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.adapters import adapt, adapt_by_narwhals
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns
@@ -55,7 +56,8 @@ def as_source(given: object, *, must_pin: bool = True, **columns: Any) -> Source
     **columns
         `time`, `id`, `label`, `target`, `text`, `show`, `vectors`, `exclude`, `by`: the columns with these roles;
         `vectors_file`: a `.npy` file with the vectors of a table; `pin`: columns that the vectors must be made of;
-        `duplicates`, `on_bad_rows`: which rows count. None counts as not given.
+        `clock`: the time zone by whose clock dates without a time of day begin; `duplicates`, `on_bad_rows`: which rows
+        count. None counts as not given.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def open_given(given: object, spec: SourceSpec) -> Source:
     SourceError
         When they are a Dask collection, lack a column, or have vectors of other columns.
     """
-    roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, "pin", "id_type") if getattr(spec, role)}
+    roles = {role: getattr(spec, role) for role in (*SOURCE_OPTIONS, *PINNED) if getattr(spec, role)}
     opened = as_source(given, must_pin=spec.pin is not None, **roles)
     if needs_workers(opened):
         raise SourceError("a Dask collection was given; write it (to_parquet) where the source is, or compute() it")
@@ -248,7 +250,7 @@ def _hold_windows(given: WindowArrays, named: dict[str, Any], *, must_pin: bool)
         roles["id"] = "id"
     if given.labels is not None:
         roles["label"] = ("label",)
-    kept = {name: named.pop(name) for name in ("pin", "id_type", *ROW_OPTIONS) if name in named}
+    kept = {name: named.pop(name) for name in (*PINNED, *ROW_OPTIONS) if name in named}
     wrong = [name for name, value in named.items() if roles.get(name) not in (value, (value,))]
     if wrong:
         raise ConfigError(
@@ -317,11 +319,33 @@ def _hold_frame(given: object, named: dict[str, Any], *, must_pin: bool) -> Sour
 
 
 def _check_opened(given: Source, named: dict[str, Any]) -> Source:
+    given = _take_clock(given, named.pop("clock", None))
     for name, value in named.items():
         has = getattr(given.spec, name, None)
         if has not in (value, (value,), tuple(value) if isinstance(value, list) else value):
             raise ConfigError(f"{name} is {value!r}, but the source was opened with {has!r}; say it when opening it")
     return given
+
+
+def _take_clock(given: Source, clock: str | None) -> Source:
+    """Have an opened source read dates by a clock; those in memory were read already."""
+    spec = given.spec
+    if clock in (None, spec.clock):
+        return given
+    keys = [name for name in (spec.time, spec.by) if name is not None]
+    if spec.clock is not None or (
+        not spec.path and not needs_workers(given) and any(given.describe_key(name).has_days for name in keys)
+    ):
+        raise ConfigError(
+            f"timezone is {clock!r}, but the source was opened with dates by the clock of {spec.clock or 'UTC'}; give "
+            f"clock={clock!r} when opening it"
+        )
+    spec = spec.model_copy(update={"clock": clock})
+    if spec.path:
+        return open_source(spec)
+    opened = copy(given)
+    opened.spec = spec  # type: ignore[misc]
+    return opened
 
 
 def _without_pin(spec: SourceSpec) -> SourceSpec:

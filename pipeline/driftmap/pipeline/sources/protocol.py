@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+from driftmap.pipeline.sources.row_ranges import name_some
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -41,6 +43,14 @@ class KeyFacts(NamedTuple):
     """How its values are read, where its type does not say."""
     offsets: tuple[str, ...] = ()
     """The different offsets from UTC of times that are text."""
+    clocks: tuple[tuple[str, str | None], ...] = ()
+    """Where files have times of several zones: the first file of each, and the zone, None where it names none."""
+    has_days: bool = False
+    """Whether some values are dates, months or years, without a time of day."""
+
+    def show_clocks(self) -> str:
+        """Name the zones of files, and a file of each."""
+        return name_some([f"{zone or 'none, which is UTC,'} in {name}" for name, zone in self.clocks])
 
 
 class ReadEstimate(NamedTuple):
@@ -146,7 +156,8 @@ class Source(Protocol):
 
         Returns
         -------
-        Per column (n,): times as datetime64[us] (UTC), ids as int64 or bytes, others as numbers, dates or bytes.
+        Per column (n,): times as datetime64[us] (UTC; dates begin by `SourceSpec.clock`), ids as int64 or bytes, others
+        as numbers, dates or bytes.
 
         Raises
         ------

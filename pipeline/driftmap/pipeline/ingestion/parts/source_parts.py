@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftmap.pipeline.config.times.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_zones import to_utc
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.graphs.bad_rows import drop_bad_rows
 from driftmap.pipeline.planning.cuts import encode_keys
@@ -298,7 +300,9 @@ class Feed:
         if self.spec.time is None or stop == start:
             return stop
         times = open_source(self.spec).key_columns([self.spec.time], np.array([[start, stop]]))[self.spec.time]
-        unwritten = np.flatnonzero((times == np.datetime64(0, "us")) | np.isnat(times))
+        fills = np.array([0], MICROSECONDS)
+        fills = np.concatenate([fills, to_utc(fills, self.spec.clock)])  # of times, and of dates
+        unwritten = np.flatnonzero(np.isin(times, fills) | np.isnat(times))
         return start + int(unwritten[0]) if len(unwritten) else stop
 
     def _list_arrays(self) -> list[PartRef]:

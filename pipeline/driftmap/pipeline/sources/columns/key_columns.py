@@ -12,12 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.config.times.time_spans import MICROSECONDS
-from driftmap.pipeline.config.times.time_zones import UTC_NAMES
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns.moments import describe_moments, find_offsets, read_moments, to_numbers
+from driftmap.pipeline.sources.columns.moments import read_moments, to_numbers
 from driftmap.pipeline.sources.columns.periods import refuse_period_type
 from driftmap.pipeline.sources.columns.texts import to_objects
-from driftmap.pipeline.sources.protocol import KeyFacts
 from driftmap.pipeline.sources.row_ranges import name_rows
 from driftmap.pipeline.store.id_types import (
     UINT64,
@@ -59,9 +57,9 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     if name == spec.id and spec.id != spec.time:
         reader: Callable[[pa.Array, str], Column] = partial(_read_ids, spec=spec)
     else:
-        reader = read_moments if name == spec.time else _read_values
+        reader = partial(read_moments if name == spec.time else _read_values, clock=spec.clock)
     refuse_period_type(column.type, name)
-    column = _as_plain(column)
+    column = as_plain(column)
     if name == spec.id and spec.id != spec.time and spec.on_bad_rows == "drop":
         column = _fill_missing(column)
     _refuse_missing(column, name)
@@ -70,7 +68,7 @@ def read_key(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
 
 def flag_missing(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Flag rows that have no value; bool (n,)."""
-    missing = _as_plain(column).combine_chunks()
+    missing = as_plain(column).combine_chunks()
     return np.asarray(missing.is_null(nan_is_null=pt.is_floating(column.type)).to_numpy(zero_copy_only=False))
 
 
@@ -81,28 +79,11 @@ def read_label(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> Column:
     labels are refused.
     """
     refuse_period_type(column.type, name)
-    column = _as_plain(column)
+    column = as_plain(column)
     if spec.is_prose(name) and _is_text(column.type):
         column = _cut(column)
     is_label = name in spec.label or not spec.is_prose(name)
     return _read_chunks(column, name, _read_labels if is_label else partial(_read_labels, as_objects=True))
-
-
-def describe_column(column: pa.ChunkedArray, name: str, spec: SourceSpec) -> KeyFacts:
-    """Say what the type of a column tells of its values."""
-    kind = column.type.value_type if pt.is_dictionary(column.type) else column.type
-    zone = kind.tz if pt.is_timestamp(kind) else None
-    note: str | None = None
-    offsets: tuple[str, ...] = ()
-    if name == spec.time:
-        offsets = find_offsets(_as_plain(column))
-        note = describe_moments(kind, name, offsets)
-        zone = offsets[0] if len(offsets) == 1 and offsets[0] not in UTC_NAMES else zone
-    if name != spec.by or not (pt.is_dictionary(column.type) and column.type.ordered) or not column.num_chunks:
-        return KeyFacts(zone=zone, note=note, offsets=offsets)
-    # Parts may have dictionaries of their own; values that only a later one has follow.
-    values = pa.chunked_array([chunk.dictionary.drop_null() for chunk in column.chunks])
-    return KeyFacts(zone, _read_chunks(_as_plain(values), name, _read_values), note, offsets)
 
 
 def join_parts(parts: Sequence[Column], name: str) -> Column:
@@ -162,6 +143,8 @@ def _as_arrow_input(values: Any, name: str) -> Any:
     if not array.dtype.isnative:  # as HDF5, FITS and netCDF may give them
         values = array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "M":
+        if np.datetime_data(array.dtype)[0] in ("Y", "M", "W"):
+            return array.astype("datetime64[D]")  # dates still: no time of day comes up
         return array if np.datetime_data(array.dtype) in _ARROW_UNITS else array.astype(MICROSECONDS)
     if array.dtype.kind == "S":
         return _as_arrow_bytes(array)
@@ -189,7 +172,7 @@ def _read_chunks(column: pa.ChunkedArray, name: str, reader: Callable[[pa.Array,
         ) from error
 
 
-def _as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Take off what only changes how values are kept: extension types, dictionaries, views."""
     chunks = [_as_plain_chunk(chunk) for chunk in column.chunks or [pa.array([], column.type)]]
     return pa.chunked_array(chunks)
@@ -259,6 +242,7 @@ def _read_typed_ids(array: pa.Array, name: str, id_type: str) -> Column:
     """Read ids of a type whose values are kept in another form; see `id_types`."""
     kind, expected = array.type, as_arrow_type(id_type)
     is_fitting = _name_family(name_id_type(kind)) == _name_family(id_type)
+    is_fitting |= bool(pt.is_date(kind) and pt.is_timestamp(expected))  # numpy's months, in stores of before 0.2
     if not (pt.is_integer(kind) if id_type == UINT64 else is_fitting):
         raise SourceError(f"id column {name!r} holds {kind}, and {id_type} was expected, as in the run; convert it")
     if id_type == UINT64:
@@ -290,7 +274,7 @@ def _name_family(id_type: str | None) -> str:
     return "bytes" if is_bytes(id_type) else re.split(r"[\d\[(]", id_type or "")[0]
 
 
-def _read_values(array: pa.Array, name: str) -> Column:
+def _read_values(array: pa.Array, name: str, clock: str | None = None) -> Column:
     if pt.is_uint64(array.type):
         return to_numbers(array)
     if pt.is_integer(array.type):
@@ -300,7 +284,7 @@ def _read_values(array: pa.Array, name: str) -> Column:
     if pt.is_boolean(array.type):
         return np.array(array.to_numpy(zero_copy_only=False), dtype=np.bool_)
     if pt.is_timestamp(array.type) or pt.is_date(array.type):
-        return np.array(array.to_numpy(zero_copy_only=False)).astype(MICROSECONDS)
+        return read_moments(array, name, clock)
     if _is_text(array.type):
         return to_fixed_bytes(_as_readable(array), name, MAX_ID_BYTES)
     raise SourceError(f"column {name!r} holds {array.type}; numbers, text or dates were expected")

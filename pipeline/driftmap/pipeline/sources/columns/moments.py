@@ -1,4 +1,8 @@
-"""Times of rows, from whatever a column holds that can only be read as one: timestamps, dates, ISO text, years."""
+"""Times of rows, from whatever a column holds that can only be read as one: timestamps, dates, ISO text, years.
+
+A time of day without a zone is in UTC. A date, month or year has no time of day: it begins when that day begins by the
+clock that is asked for, whatever else its column or another file holds.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from driftmap.pipeline.config.times.time_spans import MICROSECONDS
+from driftmap.pipeline.config.times.time_zones import UTC_NAMES, to_utc
 from driftmap.pipeline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -30,8 +35,17 @@ _HAS_TIME = r"[0-9][T ][0-9]"
 _OFFSET = r"[0-9][T ][0-9].*(?P<offset>[Zz]|[+-][0-9]{2}:?(?:[0-9]{2})?)$"
 
 
-def read_moments(array: pa.Array, name: str) -> Column:
+def read_moments(array: pa.Array, name: str, clock: str | None = None) -> Column:
     """Read times as datetime64[us], UTC.
+
+    Parameters
+    ----------
+    array
+        The times, none missing.
+    name
+        Of the column.
+    clock
+        Time zone by whose clock dates, months and years begin; None: UTC.
 
     Raises
     ------
@@ -41,16 +55,18 @@ def read_moments(array: pa.Array, name: str) -> Column:
     kind = array.type
     if pt.is_timestamp(kind) or pt.is_date(kind):
         unit = kind.unit if pt.is_timestamp(kind) else "D" if pt.is_date32(kind) else "ms"
-        return (
+        moments = (
             to_numbers(array.view(pa.int32() if pt.is_date32(kind) else pa.int64()))
             .astype(np.int64)
             .view(f"datetime64[{unit}]")
             .astype(MICROSECONDS)
         )
+        return begin_days(moments, clock) if pt.is_date(kind) else moments
     if pt.is_string(kind) or pt.is_large_string(kind):
-        return _read_texts(array, name)
+        return _read_texts(array, name, clock)
     if pt.is_integer(kind) and not _find_odd_years(array):
-        return np.array(array.cast(pa.int64()).to_numpy() - 1970, dtype="datetime64[Y]").astype(MICROSECONDS)
+        years = np.array(array.cast(pa.int64()).to_numpy() - 1970, dtype="datetime64[Y]")
+        return begin_days(years.astype(MICROSECONDS), clock)
     remedy = _find_remedy(array)
     shown = f" ({', '.join(map(str, _find_odd_years(array)))}, for some)" if pt.is_integer(kind) else ""
     raise SourceError(
@@ -60,18 +76,32 @@ def read_moments(array: pa.Array, name: str) -> Column:
     )
 
 
+def begin_days(days: Column, clock: str | None) -> Column:
+    """Give the moments, in UTC, at which days begin by a clock, of datetime64[us] at midnight."""
+    if clock in UTC_NAMES or not len(days):
+        return days
+    numbers = pa.Array.from_buffers(pa.int64(), len(days), [None, pa.py_buffer(np.ascontiguousarray(days))])
+    encoded = numbers.dictionary_encode()  # days are few, and each is looked up in the zone
+    return to_utc(to_numbers(encoded.dictionary).view(MICROSECONDS), clock)[to_numbers(encoded.indices)]
+
+
 def to_numbers(array: pa.Array) -> Column:
     """Copy numbers, none missing, to numpy; `to_numpy` would import pandas where it is installed, for a second."""
     return np.array(np.from_dlpack(array))
 
 
-def describe_moments(kind: pa.DataType, name: str, offsets: Sequence[str] = ()) -> str | None:
+def describe_moments(
+    kind: pa.DataType, name: str, offsets: Sequence[str] = (), *, has_days: bool = False
+) -> str | None:
     """Say how a column is read as times where its type does not."""
     if pt.is_integer(kind):
         return f"time column {name!r}: whole numbers are taken for years"
     if pt.is_string(kind) or pt.is_large_string(kind):
         several = f"; it names {len(offsets)} offsets from UTC, such as {offsets[0]}" if len(offsets) > 1 else ""
-        return f"time column {name!r}: text is read as ISO dates and times, in UTC where it names no zone{several}"
+        days = ", dates without a time of day as days by the clock of timezone" if has_days else ""
+        return (
+            f"time column {name!r}: text is read as ISO dates and times, in UTC where it names no zone{days}{several}"
+        )
     return None
 
 
@@ -94,6 +124,14 @@ def find_offsets(column: pa.ChunkedArray) -> tuple[str, ...]:
         named = pc.struct_field(pc.extract_regex(texts, _OFFSET), "offset")
         found |= {_write_offset(text or "Z") for text in pc.unique(named).to_pylist()}
     return tuple(sorted(found, key=lambda text: (text[0] == "+", text)))
+
+
+def find_days(column: pa.ChunkedArray) -> bool:
+    """Find whether a column of times has dates, months or years, without a time of day."""
+    kind = column.type
+    if not (pt.is_string(kind) or pt.is_large_string(kind)):
+        return bool(pt.is_date(kind) or pt.is_integer(kind))
+    return not all(pc.all(pc.match_substring_regex(chunk, _HAS_TIME), min_count=0).as_py() for chunk in column.chunks)
 
 
 def _write_offset(text: str) -> str:
@@ -129,16 +167,19 @@ def _find_odd_years(array: pa.Array) -> list[int]:
     return odd
 
 
-def _read_texts(array: pa.Array, name: str) -> Column:
+def _read_texts(array: pa.Array, name: str, clock: str | None) -> Column:
     texts = pc.utf8_trim_whitespace(array.cast(pa.string()))
     short = pc.match_substring_regex(texts, _YEAR_OR_MONTH)
     texts = pc.if_else(short, pc.binary_join_element_wise(texts, _find_rest(texts), ""), texts)
-    has_zone = pc.and_(pc.match_substring_regex(texts, _HAS_ZONE), pc.match_substring_regex(texts, _HAS_TIME))
+    has_time = pc.match_substring_regex(texts, _HAS_TIME)
+    has_zone = pc.and_(pc.match_substring_regex(texts, _HAS_ZONE), has_time)
     moments = np.empty(len(texts), dtype=MICROSECONDS)
     for mask, zone in ((has_zone, "UTC"), (pc.invert(has_zone), None)):
         chosen = np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
         if chosen.any():
             moments[chosen] = _parse(texts.filter(mask), zone, name)
+    is_day = ~np.asarray(has_time.to_numpy(zero_copy_only=False), dtype=np.bool_)
+    moments[is_day] = begin_days(moments[is_day], clock)
     return moments
 
 

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from driftmap.pipeline.errors import ConfigError, SourceError
 from driftmap.pipeline.sources.calls import Call
 from driftmap.pipeline.sources.columns.choice import choose_vectors
-from driftmap.pipeline.sources.columns.key_columns import describe_column, read_key
+from driftmap.pipeline.sources.columns.key_columns import read_key
+from driftmap.pipeline.sources.columns.key_facts import describe_column, list_clocks
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns
 from driftmap.pipeline.sources.protocol import ColumnFacts, KeyFacts, ReadEstimate, WindowRows
 from driftmap.pipeline.sources.readers.tables.table_source import TableSource
@@ -96,7 +97,10 @@ class LazySource:
             chunks = [chunk for table in tables for chunk in table.column(name).cast(kind).chunks]
             column = pa.chunked_array(chunks, kind)
             self._keys[name] = read_key(column, name, self.spec)
-            self._facts[name] = describe_column(column, name, self.spec)
+            kinds = [pa.chunked_array([], table.schema.field(name).type) for table in tables]
+            parts = [describe_column(part, name, self.spec) for part in kinds]
+            clocks = list_clocks((f"partition {number}", facts) for number, facts in enumerate(parts))
+            self._facts[name] = describe_column(column, name, self.spec)._replace(clocks=clocks)
 
     @property
     def n_rows(self) -> int:

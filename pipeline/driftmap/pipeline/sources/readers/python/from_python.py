@@ -13,7 +13,8 @@ from driftmap.engine import is_sparse
 from driftmap.pipeline.config.vector_pin import SPARSE, VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import choose_vectors
-from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.key_columns import as_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.key_facts import describe_column
 from driftmap.pipeline.sources.columns.texts import PackedTexts, is_texts
 from driftmap.pipeline.sources.columns.value_ranges import find_ranges, find_table_ranges
 from driftmap.pipeline.sources.columns.vectors import (

@@ -11,14 +11,8 @@ import pyarrow.compute as pc
 from driftmap.pipeline.config.vector_pin import VectorPin
 from driftmap.pipeline.errors import SourceError
 from driftmap.pipeline.sources.columns.choice import choose_vectors, merge_types
-from driftmap.pipeline.sources.columns.key_columns import (
-    describe_column,
-    flag_missing,
-    join_parts,
-    read_key,
-    read_label,
-)
-from driftmap.pipeline.sources.columns.moments import tells_by_values
+from driftmap.pipeline.sources.columns.key_columns import flag_missing, join_parts, read_key, read_label
+from driftmap.pipeline.sources.columns.key_facts import describe_files
 from driftmap.pipeline.sources.columns.texts import OBJECT_BYTES
 from driftmap.pipeline.sources.columns.value_ranges import (
     choose_sample,
@@ -125,15 +119,11 @@ class TableSource:
 
     def describe_key(self, name: str) -> KeyFacts:
         """Say what the type of a key column tells; see `Source`."""
-        kinds = [schema.field(name).type if name in schema.names else None for schema in self._schemas]
-        if kinds[0] is None:
+        if name not in self._schemas[0].names:
             return KeyFacts()
-        if not tells_by_values(kinds[0], is_time=name == self.spec.time):
-            return describe_column(pa.chunked_array([], kinds[0]), name, self.spec)
-        tables = [self._read_columns(number, [name]) for number in range(len(self._files))]
-        parts = [chunk for table in tables for chunk in table.column(name).chunks]
-        is_one_type = len({chunk.type for chunk in parts}) == 1
-        return describe_column(pa.chunked_array(parts), name, self.spec) if is_one_type else KeyFacts()
+        files = zip(self._files, self._schemas, strict=True)
+        kinds = {file.name: schema.field(name).type for file, schema in files}
+        return describe_files(kinds, lambda number: self._read_columns(number, [name]).column(name), name, self.spec)
 
     def read_rows(self, runs: Int64Array, *, with_vectors: bool = True) -> WindowRows:
         """Read some rows, from the blocks that hold them; see `Source`."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from driftmap.engine import float32_holds, is_sparse, tidy_sparse_rows
 from driftmap.pipeline.errors import SourceError
-from driftmap.pipeline.sources.columns.key_columns import as_column, describe_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.key_columns import as_column, flag_missing, read_key, read_label
+from driftmap.pipeline.sources.columns.key_facts import describe_column
 from driftmap.pipeline.sources.columns.value_ranges import choose_sample, find_ranges, find_sparse_ranges
 from driftmap.pipeline.sources.columns.vectors import refuse_missing_columns, refuse_not_finite
 from driftmap.pipeline.sources.locations import SourcePlace
