@@ -63,6 +63,9 @@ def test_a_day_has_the_same_date_by_its_clock(days, zone):
 
 
 def test_days_beyond_what_python_knows_stay():
+    first = np.array(["0001-01-01"], dtype="M8[us]")
+    assert begin_days(first, "Asia/Tokyo") == first
+    assert to_local(first, NEW_YORK) == first
     days = np.array(["0000-01-01", "12000-01-01"], dtype="M8[us]")
     assert (begin_days(days, NEW_YORK) == days).all()
     assert begin_days(days[:0], NEW_YORK).shape == (0,)

@@ -66,8 +66,16 @@ def to_utc(times: Times, zone: str | None) -> Times:
 
 def _map_each(times: Times, zone: tzinfo, convert: Any) -> Times:
     # One by one: borders of windows are few, and Python knows the zones on every system.
-    converted = [convert(time, zone) if isinstance(time, datetime) else time for time in times.astype(object).tolist()]
+    converted = [_convert(time, zone, convert) for time in times.astype(object).tolist()]
     return np.array(converted, dtype=MICROSECONDS)
+
+
+def _convert(time: Any, zone: tzinfo, convert: Any) -> Any:
+    """Convert a time; one outside of the years 1 to 9999, which Python knows, stays as it is."""
+    try:
+        return convert(time, zone) if isinstance(time, datetime) else time
+    except OverflowError:
+        return time
 
 
 def _find_local(moment: datetime, zone: tzinfo) -> datetime:
