@@ -190,5 +190,6 @@ def test_a_metric_that_cannot_compare_what_there_is_is_refused_by_plan(tmp_path)
         plan(path, target="age", target_metric="haversine", **OPTIONS)
     with pytest.raises(ConfigError, match=r"metric is 'haversine'.* but the vectors have 5 numbers"):
         plan(path, metric="haversine", **OPTIONS)
-    path = write(tmp_path / "y.parquet", number=np.linspace(-1.5, 1.5, N_WINDOWS * N_ROWS))
+    angles = np.linspace(-1.5, 1.5, N_WINDOWS * N_ROWS)
+    path = write(tmp_path / "y.parquet", number=angles, age=2 * angles)
     assert plan(path, metric="haversine", **{**OPTIONS, "vectors": ["number", "age"]}).windows
